@@ -1,0 +1,52 @@
+"""Grid search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from suggestion.algorithm import register
+from suggestion.errors import Exhausted, Violation, quote
+from suggestion.sampling import Permutation
+from suggestion.space import Assignment, Double
+from suggestion.study import Study
+
+
+@register("grid")
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Walk the product of all lattices and lists, every point once, in an order fixed by the seed.
+
+    The order is random, so that an experiment stopped half-way has not spent its trials on one
+    corner. It is never stored: a grid of 10^12 points costs no more than one of 12.
+    """
+
+    def violations(self, study: Study) -> Iterator[Violation]:
+        for index, parameter in enumerate(study.space.parameters):
+            if isinstance(parameter, Double) and parameter.step is None and parameter.min != parameter.max:
+                yield Violation(
+                    f"spec.parameter_specs.parameters[{index}].feasible_space.step",
+                    f"parameter {quote(parameter.name)}: algorithm 'grid' needs a step for a "
+                    f"double, got none",
+                )
+        size = study.space.size
+        if size is not None and study.max_trial_count > size:
+            yield Violation(
+                "spec.max_trial_count",
+                f"max_trial_count must not exceed the {size} points of the grid, "
+                f"got {study.max_trial_count}",
+            )
+
+    def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
+        size = study.space.size
+        assert size is not None, "checked by violations()"
+        first = study.first_index
+        if first >= size:
+            raise Exhausted(f"the grid of {size} points is used up")
+        if first + count > size:
+            raise Exhausted(
+                f"{size - first} of the {size} points of the grid are left, {count} were asked "
+                f"for; ask for at most {size - first}, or set max_trial_count to {size}"
+            )
+        order = Permutation(size, study.seed, "grid")
+        return [study.space.point(order(first + offset)) for offset in range(count)]

@@ -1,0 +1,27 @@
+"""Random search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from suggestion import sampling
+from suggestion.algorithm import register
+from suggestion.space import Assignment
+from suggestion.study import Study
+
+
+@register("random")
+@dataclass(frozen=True, kw_only=True)
+class Random:
+    """Draw every parameter from its distribution, independently [BergstraBengio2012]_.
+
+    Suggestion i depends on the seed and i alone; trials are not looked at. On a finite space the
+    draws are without replacement until every point has come once.
+
+    .. [BergstraBengio2012] J. Bergstra, Y. Bengio. Random search for hyper-parameter optimization.
+       JMLR 13, 2012.
+    """
+
+    def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
+        return sampling.independent(study.space, study.seed, study.first_index, count)

@@ -1,0 +1,39 @@
+"""Quasi-random search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from suggestion import sampling
+from suggestion.algorithm import register
+from suggestion.errors import Violation
+from suggestion.space import Array, Assignment
+from suggestion.study import Study
+
+
+@register("sobol")
+@dataclass(frozen=True, kw_only=True)
+class Sobol:
+    """Fill the space evenly: the Sobol sequence [Sobol1967]_ with Owen's scrambling [Owen1998]_.
+
+    Suggestion i is the i-th point of the sequence, mapped through each parameter's distribution.
+    Where the space is finite, points that came before are left out until all have come.
+
+    .. [Sobol1967] I. M. Sobol. On the distribution of points in a cube and the approximate
+       evaluation of integrals. USSR Comp. Math. and Math. Physics 7, 1967.
+    """
+
+    def violations(self, study: Study) -> Iterator[Violation]:
+        if study.space.dimension > sampling.SOBOL_DIMENSIONS:
+            yield Violation(
+                "spec.parameter_specs.parameters",
+                f"algorithm 'sobol' takes at most {sampling.SOBOL_DIMENSIONS} parameters, got "
+                f"{study.space.dimension}; use 'random'",
+            )
+
+    def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
+        def draw(first: int, number: int) -> Array:
+            return sampling.sobol(study.seed, first, number, study.space.dimension)
+
+        return sampling.distinct(study.space, draw, study.seed, study.first_index, count)

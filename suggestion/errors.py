@@ -1,0 +1,52 @@
+"""What can be wrong with a request, as values: every violation, not the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_LONGEST = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken rule.
+
+    Attributes:
+        field: Path of the offending field from the root of the request, for machines:
+            ``experiment.spec.parameter_specs.parameters[0].feasible_space.min``.
+        description: *subject: rule, got value*, for people; it names the field in their words.
+    """
+
+    field: str
+    description: str
+
+    def under(self, prefix: str) -> Violation:
+        """The same violation with `prefix` put before its path."""
+        return Violation(f"{prefix}.{self.field}" if self.field else prefix, self.description)
+
+
+class Invalid(ValueError):
+    """A request or declaration that breaks rules; becomes INVALID_ARGUMENT."""
+
+    def __init__(self, violations: Iterable[Violation]) -> None:
+        self.violations = tuple(violations)
+        super().__init__("; ".join(v.description for v in self.violations))
+
+
+class Exhausted(Exception):
+    """Nothing is left to suggest; becomes OUT_OF_RANGE."""
+
+
+class Unready(Exception):
+    """The machine cannot do what is asked (a full disk, say); becomes FAILED_PRECONDITION."""
+
+
+class Cancelled(Exception):
+    """The caller has gone or its deadline has passed; computing on helps nobody."""
+
+
+def quote(text: object) -> str:
+    """`text` as it stands in a message: quoted, printable and cut to 80 characters."""
+    text = str(text)
+    return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")

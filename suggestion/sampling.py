@@ -1,0 +1,321 @@
+"""Random numbers, sequences and orders that are functions of a seed and an index.
+
+Nothing here keeps state: the i-th element can be computed without the ones before it, in any
+process, so a stream continues across restarts, replicas and repeated calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from importlib import resources
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suggestion.space import Array, Assignment, SearchSpace
+
+#: Most dimensions that `sobol` has direction numbers for.
+SOBOL_DIMENSIONS: Final = 1024
+_SOBOL_BITS: Final = 32
+_OUTPUT_BITS: Final = 53
+_FEW_POINTS: Final = 2**16
+
+
+def seed_of(text: str) -> int:
+    """64 bits from any text, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def _key(seed: int, *stream: int | str) -> int:
+    text = "/".join(f"{len(str(part))}:{part}" for part in (seed, *stream))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "little")
+
+
+def generator(seed: int, *stream: int | str) -> np.random.Generator:
+    """A generator of its own for every `seed` and `stream` of labels and indices."""
+    return np.random.Generator(np.random.Philox(key=_key(seed, *stream)))
+
+
+def uniforms(seed: int, start: int, count: int, width: int, *stream: int | str) -> Array:
+    """Independent uniform numbers in [0, 1), shape (count, width).
+
+    Row r depends on `seed`, `stream`, `width` and ``start + r`` alone.
+    """
+    blocks = -(-width // 4)  # Philox yields four words for each increment of its counter
+    bits = np.random.Philox(key=_key(seed, *stream), counter=start * blocks)
+    words = np.asarray(bits.random_raw(count * blocks * 4), dtype=np.uint64)
+    return (words.reshape(count, blocks * 4)[:, :width] >> np.uint64(11)) * 2.0**-53
+
+
+# ------------------------------------------------------------------- permutations
+
+
+class Permutation:
+    """A random order of 0 .. size-1, for any size, without storing it.
+
+    Small ones are shuffled; large ones are a Feistel network on the smallest a*b >= size, walked
+    until it falls below size [BlackRogaway2002]_.
+
+    .. [BlackRogaway2002] J. Black, P. Rogaway. Ciphers with arbitrary finite domains. CT-RSA 2002.
+    """
+
+    _ROUNDS: Final = 8
+
+    def __init__(self, size: int, seed: int, *stream: int | str) -> None:
+        self._size = size
+        self._key = _key(seed, "permutation", *stream).to_bytes(16, "little")
+        self._table: list[int] | None = None
+        if size <= _FEW_POINTS:
+            order = generator(seed, "permutation", *stream).permutation(size)
+            self._table = order.tolist()
+        else:
+            self._a = math.isqrt(size - 1) + 1
+            self._b = -(-size // self._a)
+
+    def __call__(self, index: int) -> int:
+        """The element at `index`, ``0 <= index < size``."""
+        if self._table is not None:
+            return self._table[index]
+        index = self._encrypt(index)
+        while index >= self._size:
+            index = self._encrypt(index)
+        return index
+
+    def _encrypt(self, index: int) -> int:
+        left, right = divmod(index, self._b)
+        for turn in range(self._ROUNDS):
+            if turn % 2:
+                right = (right + self._hash(turn, left)) % self._b
+            else:
+                left = (left + self._hash(turn, right)) % self._a
+        return left * self._b + right
+
+    def _hash(self, turn: int, half: int) -> int:
+        data = half.to_bytes(half.bit_length() // 8 + 1, "little")
+        digest_size = min(64, self._a.bit_length() // 8 + 9)
+        hashed = hashlib.blake2b(data, key=self._key, salt=bytes([turn]), digest_size=digest_size)
+        return int.from_bytes(hashed.digest(), "little")
+
+
+# ------------------------------------------------------------------ Sobol sequence
+
+
+@lru_cache(maxsize=1)
+def _joe_kuo() -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:
+    path = resources.files("suggestion") / "data" / "joe-kuo-d6.npz"
+    with path.open("rb") as file, np.load(file) as data:
+        return data["degree"], data["coefficients"], data["initial"]
+
+
+@lru_cache(maxsize=64)
+def _directions(column: int) -> NDArray[np.uint64]:
+    """Direction numbers of one dimension, shape (32,), eq. (2) and (3) of [JoeKuo2008]_."""
+    bits = _SOBOL_BITS
+    if column == 0:
+        return np.array([1 << (bits - 1 - k) for k in range(bits)], dtype=np.uint64)
+    degrees, coefficients, initial = _joe_kuo()
+    degree, a = int(degrees[column]), int(coefficients[column])
+    m = [int(x) for x in initial[column, :degree]]
+    for k in range(degree, bits):
+        new = m[k - degree] ^ (m[k - degree] << degree)
+        for i in range(1, degree):
+            if a >> (degree - 1 - i) & 1:
+                new ^= m[k - i] << i
+        m.append(new)
+    return np.array([m[k] << (bits - 1 - k) for k in range(bits)], dtype=np.uint64)
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of SplitMix64: a random-looking bijection of 64-bit words."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def sobol(seed: int, start: int, count: int, dimension: int) -> Array:
+    """Points of the Sobol sequence with Owen's nested uniform scrambling, shape (count, dimension).
+
+    Row r is point ``start + r`` of the sequence that `seed` scrambles, in [0, 1).
+    Direction numbers are those of [JoeKuo2008]_; the scrambling is [Owen1998]_'s: the flip of a
+    digit is a random function of the digits above it, here a hash of them.
+
+    Raises:
+        ValueError: If `dimension` exceeds `SOBOL_DIMENSIONS`.
+
+    .. [JoeKuo2008] S. Joe, F. Y. Kuo. Constructing Sobol sequences with better two-dimensional
+       projections. SIAM J. Sci. Comput. 30(5), 2008.
+    .. [Owen1998] A. B. Owen. Scrambling Sobol' and Niederreiter-Xing points. J. Complexity 14, 1998.
+    """
+    if dimension > SOBOL_DIMENSIONS:
+        raise ValueError(f"sobol has at most {SOBOL_DIMENSIONS} dimensions, got {dimension}")
+    index = np.arange(start, start + count, dtype=np.uint64) & np.uint64(2**_SOBOL_BITS - 1)
+    gray = index ^ (index >> np.uint64(1))
+    used = max(int(gray.max()).bit_length(), 1) if count else 1
+    selected = [(gray >> np.uint64(k)) & np.uint64(1) for k in range(used)]
+    points = np.empty((count, dimension))
+    for column in range(dimension):
+        directions = _directions(column)
+        digits = np.zeros(count, dtype=np.uint64)
+        for k in range(used):
+            digits ^= selected[k] * directions[k]
+        points[:, column] = _scramble(digits, _key(seed, "sobol", column)) * 2.0**-_OUTPUT_BITS
+    return points
+
+
+def _scramble(digits: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
+    """Owen's scrambling of 32-bit fractions, continued to 53 bits, as integers below 2**53."""
+    with np.errstate(over="ignore"):
+        salts = _mix(np.arange(1, _SOBOL_BITS + 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+                     + np.uint64(key & (2**64 - 1)))
+        flips = np.zeros_like(digits)
+        for k in range(_SOBOL_BITS):
+            shift = np.uint64(_SOBOL_BITS - k)  # the k digits above digit k stay
+            flip = _mix((digits >> shift) ^ salts[k]) >> np.uint64(63)
+            flips |= flip << (shift - np.uint64(1))
+        # Below the last digit of the sequence everything is random.
+        extra = np.uint64(_OUTPUT_BITS - _SOBOL_BITS)
+        tail = _mix(digits ^ salts[_SOBOL_BITS]) >> np.uint64(64 - int(extra))
+        return ((digits ^ flips) << extra) | tail
+
+
+# ----------------------------------------------------- streams that do not repeat
+
+
+def independent(space: SearchSpace, seed: int, start: int, count: int) -> list[Assignment]:
+    """Suggestions `start` .. of the stream of independent draws from the prior.
+
+    On a finite space every point comes once before any comes again, in the order in which draws
+    without replacement, each in proportion to the prior, would give them.
+    """
+    size = space.size
+    if size is None:
+        return space.decode(uniforms(seed, start, count, space.dimension, "independent"))
+    if all(parameter.even for parameter in space.parameters):
+        return _permuted(space, seed, start, count)
+    if size <= _FEW_POINTS:
+        return _weighted(space, seed, start, count)
+
+    def draw(first: int, number: int) -> Array:
+        return uniforms(seed, first, number, space.dimension, "independent")
+
+    return distinct(space, draw, seed, start, count)
+
+
+def _permuted(space: SearchSpace, seed: int, start: int, count: int) -> list[Assignment]:
+    assert space.size is not None
+    points: list[Assignment] = []
+    while len(points) < count:
+        turn, offset = divmod(start + len(points), space.size)
+        order = Permutation(space.size, seed, "independent", turn)
+        wanted = min(count - len(points), space.size - offset)
+        points += [space.point(order(offset + k)) for k in range(wanted)]
+    return points
+
+
+def _weighted(space: SearchSpace, seed: int, start: int, count: int) -> list[Assignment]:
+    """Sequential draws without replacement, by exponential clocks [EfraimidisSpirakis2006]_.
+
+    .. [EfraimidisSpirakis2006] P. S. Efraimidis, P. G. Spirakis. Weighted random sampling with a
+       reservoir. Information Processing Letters 97(5), 2006.
+    """
+    assert space.size is not None
+    weights = np.ones(1)
+    for parameter in space.parameters:
+        assert parameter.levels is not None
+        low, high = parameter.cells(np.arange(parameter.levels, dtype=np.int64))
+        weights = np.outer(weights, high - low).ravel()
+    points: list[Assignment] = []
+    while len(points) < count:
+        turn, offset = divmod(start + len(points), space.size)
+        clocks = -np.log1p(-uniforms(seed, 0, space.size, 1, "clocks", turn)[:, 0])
+        order = np.argsort(clocks / np.maximum(weights, 1e-300), kind="stable")
+        points += [space.point(int(k)) for k in order[offset : offset + count - len(points)]]
+    return points
+
+
+def distinct(
+    space: SearchSpace, draw: Callable[[int, int], Array], seed: int, start: int, count: int
+) -> list[Assignment]:
+    """Elements `start` .. of a stream of points with its repetitions left out.
+
+    Where the stream hardly brings new points any more, the rest of a finite space follows in a
+    random order; after its last point the space begins again.
+
+    Args:
+        draw: Points ``first`` .. of the stream, ``draw(first, n)`` of shape (n, dimension).
+    """
+    size = space.size
+    if size is None:
+        return space.decode(draw(start, count))
+    turn, offset = divmod(start, size)
+    wanted = min(offset + count, size)
+    points: dict[bytes, Assignment | Array] = {}
+    drawn = 0
+    # The chunks are the same whatever is asked for, so where the stream is given up is too.
+    while len(points) < wanted and drawn <= 4 * len(points) + 4096:
+        chunk = draw(drawn, max(drawn, 64))
+        for point, cell in zip(chunk, space.snap(chunk), strict=True):
+            points.setdefault(cell.tobytes(), point)
+        drawn += len(chunk)
+    chosen = list(points.values())[offset:wanted]
+    found = space.decode(np.array(chosen)) if chosen else []
+    if len(points) < wanted:
+        order = Permutation(size, seed, "rest")
+        for index in range(size):
+            assignment = space.point(order(index))
+            cell = space.encode([assignment])[0].tobytes()
+            if cell not in points:
+                points[cell] = assignment
+                if len(points) > offset:
+                    found.append(assignment)
+                if len(points) >= wanted:
+                    break
+    if len(found) < count:
+        found += distinct(space, draw, seed, (turn + 1) * size, count - len(found))
+    return found
+
+
+class Visited:
+    """Points of a space that were tried or handed out."""
+
+    def __init__(self, space: SearchSpace, assignments: Iterable[Assignment] = ()) -> None:
+        self._space = space
+        self._keys = {space.key(assignment) for assignment in assignments}
+
+    def __contains__(self, assignment: Assignment) -> bool:
+        return self._space.key(assignment) in self._keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, assignment: Assignment) -> None:
+        self._keys.add(self._space.key(assignment))
+
+    @property
+    def used_up(self) -> bool:
+        """Whether no point of a finite space is left."""
+        return self._space.size is not None and len(self._keys) >= self._space.size
+
+    def unvisited(self, seed: int, *stream: int | str) -> Assignment:
+        """A random point that is not among these; any random point if there is none.
+
+        Args:
+            seed, stream: As for `generator`; the same ones give the same point.
+        """
+        space = self._space
+        for row in uniforms(seed, 0, 64, space.dimension, "unvisited", *stream):
+            (assignment,) = space.decode(row[None])
+            if assignment not in self:
+                return assignment
+        if space.size is not None:
+            order = Permutation(space.size, seed, "unvisited", *stream)
+            # One more than there are visited points suffices to meet one that is not.
+            for index in range(min(space.size, len(self._keys) + 1)):
+                assignment = space.point(order(index))
+                if assignment not in self:
+                    return assignment
+        return assignment
