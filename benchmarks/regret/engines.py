@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from benchmarks.regret.remote import Remote
 from suggestion import sampling
 from suggestion.algorithm import algorithms, build
 from suggestion.settings import Given
@@ -64,7 +65,7 @@ class Local:
         study = Study(
             name="benchmark",
             space=self.space,
-            seed=sampling.seed_of(f"random_state:{self.seed}"),
+            seed=sampling.seed_of(f"random_state {self.seed}"),
             first_index=len(self.told),
             trials=History(observations=tuple(self.told)),
         )
@@ -344,7 +345,10 @@ def find(name: str) -> Factory:
     given = dict(item.split("=", 1) for item in settings)
     if kind == "local":
         return local(algorithm, given)
-    raise LookupError(f"there is no engine {name!r}; there is {', '.join(OTHERS)}, local:NAME")
+    if kind == "ours":
+        return lambda space, seed: Remote(space, seed, algorithm, given)
+    known = ", ".join(OTHERS)
+    raise LookupError(f"there is no engine {name!r}; there is {known}, ours:NAME, local:NAME")
 
 
 OTHERS: dict[str, Factory] = {

@@ -51,7 +51,7 @@ def run(
     multiple = 2 if engine == "random2x" else 1
     best, cpu = {}, 0.0
     for seed in seeds:
-        optimizer = start(problem.space, seed)
+        optimizer, before = start(problem.space, seed), cpu
         losses: list[float] = []
         while len(losses) < trials * multiple:
             count = min(MODES[mode], trials - len(losses) // multiple) * multiple
@@ -63,9 +63,9 @@ def run(
             optimizer.tell(points, found)
             cpu += time.process_time() - clock
             losses += found
-        cpu += getattr(optimizer, "server_cpu", 0.0)
-        if hasattr(optimizer, "close"):
-            optimizer.close()
+        # Of a server, its own CPU time is what counts, not the client's.
+        server_cpu = getattr(optimizer, "server_cpu", None)
+        cpu = before + server_cpu if server_cpu is not None else cpu
         regrets = [problem.regret(loss) for loss in losses]
         best[seed] = np.minimum.accumulate(regrets)[multiple - 1 :: multiple]
     return Result(engine, problem.name, mode, best, cpu / (len(seeds) * trials * multiple))
