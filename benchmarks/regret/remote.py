@@ -118,7 +118,7 @@ class Remote:
 
     def tell(self, points: Sequence[Assignment], losses: Sequence[float]) -> None:
         for texts, loss in zip(self._waiting, losses, strict=True):
-            trial = self._request.trials.add(name=f"trial-{len(self._request.trials)}")
+            trial = self._request.trials.add(name=f"trial-{len(self._request.trials):05}")
             for name, value in texts.items():
                 trial.spec.parameter_assignments.assignments.add(name=name, value=value)
             trial.status.condition = api.TrialStatus.SUCCEEDED
