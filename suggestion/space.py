@@ -225,7 +225,9 @@ class _Numeric(Parameter):
             numbers = np.exp(np.minimum(logs, 709.7))  # exp(709.8) overflows
         else:
             numbers = low * (1 - positions) + high * positions
-        return np.clip(numbers, low, high)
+        # The ends exactly, which logarithms would miss.
+        numbers = np.where(positions <= 0, self.min, np.where(positions >= 1, self.max, numbers))
+        return np.clip(numbers, self.min, self.max).astype(np.float64)
 
     def _cumulative(self, numbers: Array) -> Array:
         """Prior probability of a value below each of `numbers`, shape (n,)."""
@@ -245,6 +247,7 @@ class _Numeric(Parameter):
             inverse = NormalDist().inv_cdf
             deviations = np.array([inverse(p) for p in shares.tolist()])
             positions = np.clip(deviations / 6 + 0.5, 0.0, 1.0)
+            positions = np.where(units <= 0, 0.0, np.where(units >= 1, 1.0, positions))
         return self._at_position(positions)
 
     def _number(self, level: int) -> float:
