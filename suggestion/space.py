@@ -213,18 +213,25 @@ class _Numeric(Parameter):
 
     def _position(self, numbers: Array) -> Array:
         low, high = float(self.min), float(self.max)
-        if self.distribution.is_log:
-            numbers, low, high = np.log(numbers), math.log(low), math.log(high)
-        # Halved, because max - min of two floats can overflow.
-        return np.clip((numbers / 2 - low / 2) / (high / 2 - low / 2), 0.0, 1.0)
+        if not self.distribution.is_log:
+            # Halved, because max - min of two floats can overflow.
+            positions = (numbers / 2 - low / 2) / (high / 2 - low / 2)
+        elif high / 2 < low:
+            # The difference of two logarithms would lose the digits of a narrow range.
+            positions = np.log1p((numbers - low) / low) / math.log1p((high - low) / low)
+        else:
+            positions = (np.log(numbers) - math.log(low)) / (math.log(high) - math.log(low))
+        return np.clip(positions, 0.0, 1.0)
 
     def _at_position(self, positions: Array) -> Array:
         low, high = float(self.min), float(self.max)
-        if self.distribution.is_log:
+        if not self.distribution.is_log:
+            numbers = low * (1 - positions) + high * positions
+        elif high / 2 < low:
+            numbers = low + low * np.expm1(positions * math.log1p((high - low) / low))
+        else:
             logs = math.log(low) * (1 - positions) + math.log(high) * positions
             numbers = np.exp(np.minimum(logs, 709.7))  # exp(709.8) overflows
-        else:
-            numbers = low * (1 - positions) + high * positions
         # The ends exactly, which logarithms would miss.
         numbers = np.where(positions <= 0, self.min, np.where(positions >= 1, self.max, numbers))
         return np.clip(numbers, self.min, self.max).astype(np.float64)
