@@ -26,7 +26,7 @@ import numpy as np
 from algorithms.tpe.parzen import Axis, Parzen
 from suggestion import sampling
 from suggestion.algorithm import register
-from suggestion.sampling import Visited
+from suggestion.sampling import Untried
 from suggestion.settings import setting
 from suggestion.space import Array, Assignment, SearchSpace
 from suggestion.study import Observation, Study
@@ -57,7 +57,12 @@ class _Trials:
 class _Estimator(ABC):
     """What both estimators share: everything but which parameters are modelled together."""
 
-    gamma: float = setting(0.25, above=0, below=1, help="TODO")
+    gamma: float = setting(
+        0.25,
+        above=0,
+        below=1,
+        help="Share of good trials: of n finished ones min(gamma * sqrt(n), 25), rounded up.",
+    )
     prior_weight: float = setting(
         1.0, above=0, help="Weight of the prior; a good or bad trial has weight 1."
     )
@@ -65,7 +70,9 @@ class _Estimator(ABC):
         24, at_least=1, alias="n_EI_candidates", help="Points drawn for each suggestion."
     )
     n_startup_trials: int = setting(
-        10, at_least=0, help="Suggestions before the model takes over, counted as they are handed out."
+        10,
+        at_least=0,
+        help="Suggestions, counted as they are handed out, before the model is used.",
     )
 
     @staticmethod
@@ -81,7 +88,7 @@ class _Estimator(ABC):
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         """See `suggestion.algorithm.Algorithm`."""
         space = study.space
-        taken = _Taken(study)
+        untried = Untried(space, study.visited())
         trials: _Trials | None = None
         suggestions: list[Assignment] = []
         for index in range(study.first_index, study.first_index + count):
@@ -92,7 +99,7 @@ class _Estimator(ABC):
                 proposals: Iterator[Assignment] = iter([self._start(study, index)])
             else:
                 proposals = self._proposals(space, trials, study.rng(index))
-            suggestion = taken.first(proposals, index)
+            suggestion = untried.pick(proposals, study.seed, index)
             suggestions.append(suggestion)
             if trials is not None:
                 # Constant liar: what is being tried is bad until it is known to be good.
@@ -102,8 +109,10 @@ class _Estimator(ABC):
 
     def _split(self, study: Study, suggested: Sequence[Assignment]) -> _Trials | None:
         """Good trials and bad ones; None if there is nothing to learn from."""
-        finished = [*study.observations, *_partial_observations(study)]
-        hopeless = [t.assignment for t in (*study.failed, *_partial_others(study))]
+        partly = [trial for trial in study.foreign if isinstance(trial, Observation)]
+        others = [trial for trial in study.foreign if not isinstance(trial, Observation)]
+        finished = [*study.observations, *partly]
+        hopeless = [trial.assignment for trial in (*study.failed, *others)]
         if not finished and not hopeless:
             return None
         order = np.argsort([trial.loss for trial in finished], kind="stable").tolist()
@@ -198,38 +207,5 @@ class MultivariateTpe(_Estimator):
         return study.space.decode(point)[0]
 
 
-class _Taken:
-    """What must not be suggested (again), as long as there is anything else."""
-
-    def __init__(self, study: Study) -> None:
-        self._study = study
-        self._visited = study.visited()
-        self._own = Visited(study.space)
-
-    def first(self, proposals: Iterator[Assignment], index: int) -> Assignment:
-        """The first of `proposals` that is free, else a random free point; now taken."""
-        if self._visited.used_up:
-            # Every point has come: begin again, but do not repeat one within a request.
-            self._visited = self._own
-        if self._visited.used_up:
-            self._visited = self._own = Visited(self._study.space)
-        for suggestion in proposals:
-            if suggestion not in self._visited:
-                break
-        else:
-            suggestion = self._visited.unvisited(self._study.seed, index)
-        self._visited.add(suggestion)
-        self._own.add(suggestion)
-        return suggestion
-
-
 def _weights(good: Sequence[Observation], rest: Sequence[Observation]) -> Array:
     return np.ones(len(good))
-
-
-def _partial_observations(study: Study) -> list[Observation]:
-    return [trial for trial in study.foreign if isinstance(trial, Observation)]
-
-
-def _partial_others(study: Study) -> list[object]:
-    return [trial for trial in study.foreign if not isinstance(trial, Observation)]

@@ -36,7 +36,7 @@ class Axis:
     """One parameter, as the estimator sees it.
 
     Attributes:
-        ends: Of the cells of its values, shape (levels + 1,); None if it is modelled as a continuum.
+        ends: Of the cells of its values, shape (levels + 1,); None if modelled as a continuum.
         ordered: Whether neighbouring values are alike.
         narrowest: The least bandwidth that makes sense.
     """
@@ -141,7 +141,7 @@ class Parzen:
         self._constant = -0.5 * ((middles / widths) ** 2).sum(axis=1) - log_areas
 
     def log_density(self, points: Array) -> Array:
-        """Logarithms of the density at `points`, shape (m, d), relative to the prior; shape (m,)."""
+        """Logarithms of the density, relative to the prior, at `points` (m, d); shape (m,)."""
         count = len(self._centres)
         exponents = np.zeros((len(points), count + 1))
         if self._smooth:
