@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -33,7 +33,7 @@ _MOST_FREE: Final = 20
 #: Points tried before that a generation may bring in a row.
 _MOST_REPEATS: Final = 200
 #: Choices of the first to finish that are tried where completion times do not tell.
-_MOST_CHOICES: Final = 64
+_MOST_CHOICES: Final = 32
 #: A population grows to at most this many times the first one.
 _MOST_GROWTH: Final = 64
 
@@ -209,24 +209,26 @@ class Plan:
         """
         population = self._generation.population
         told = finished[:population]
-        following = self._following(told)
-        mine = {sample.key for sample in members}
-        others = self._known.keys() - self._told - mine
-        if len(finished) == population or not others or _is_among(following, others):
-            return told, following
         surplus = len(finished) - population
+        others = self._known.keys() - self._told - {sample.key for sample in members}
+        # With so many left over that they make a generation, it need not be among the trials.
+        if not 0 < surplus < population or not others:
+            return told, self._following(self._generation.optimizer, told)
         skips = itertools.chain.from_iterable(
-            itertools.combinations(range(population), n) for n in range(1, min(surplus, 2) + 1)
+            itertools.combinations(range(population), number)
+            for number in range(min(surplus, 2) + 1)
         )
+        first: _Generation | None = None
         for skip in itertools.islice(skips, _MOST_CHOICES):
-            other = [s for k, s in enumerate(finished) if k not in skip][:population]
-            candidate = self._following(other)
-            if _is_among(candidate, others):
-                return other, candidate
-        return told, following
+            choice = [s for place, s in enumerate(finished) if place not in skip][:population]
+            following = self._following(copy.deepcopy(self._generation.optimizer), choice)
+            if any(following[index].key in others for index in range(population)):
+                return choice, following
+            first = first or following
+        assert first is not None
+        return told, first
 
-    def _following(self, told: Sequence[Sample]) -> _Generation:
-        optimizer = copy.deepcopy(self._generation.optimizer)
+    def _following(self, optimizer: Any, told: Sequence[Sample]) -> _Generation:
         losses = _finite([self._known[sample.key].loss for sample in told])
         solutions = [sample.solution for sample in told]
         with np.errstate(all="ignore"):
@@ -257,10 +259,6 @@ class Plan:
             population = self._large
         optimizer = self._coding.optimizer(population, mean, sigma)
         self._generation = self._begin(optimizer)
-
-
-def _is_among(generation: _Generation, keys: Set[Key]) -> bool:
-    return any(generation[index].key in keys for index in range(generation.population))
 
 
 def _finite(losses: Sequence[float | None]) -> list[float]:

@@ -93,10 +93,15 @@ class Remote:
     """One experiment; the state is all here, none in the server."""
 
     def __init__(
-        self, space: SearchSpace, seed: int, algorithm: str, settings: Mapping[str, str]
+        self,
+        space: SearchSpace,
+        seed: int,
+        algorithm: str,
+        settings: Mapping[str, str],
+        server: Server | None = None,
     ) -> None:
         self._space = space
-        self._server = server_for(algorithm)
+        self._server = server or server_for(algorithm)
         given = {**settings, "random_state": str(seed)}
         self._request = api.GetSuggestionsRequest(experiment=experiment_of(space, algorithm, given))
         self._cpu = self._server.cpu
