@@ -44,11 +44,11 @@ class Outcome:
 
     Attributes:
         loss: Infinite if it failed; None while it is running.
-        order: Sorts points by when they finished.
+        ended: When it finished, in seconds; minus infinity if that is unknown.
     """
 
     loss: float | None
-    order: tuple[float, int] = (math.inf, 0)
+    ended: float = math.inf
 
 
 def outcomes(study: Study) -> dict[Key, Outcome]:
@@ -57,14 +57,10 @@ def outcomes(study: Study) -> dict[Key, Outcome]:
     found = {key(trial.assignment): Outcome(None) for trial in study.pending}
     finished = [(trial, trial.loss) for trial in study.observations]
     finished += [(trial, math.inf) for trial in study.failed]  # type: ignore[misc]
-    # Without a completion time: before those that have one, in the order of the history.
-    orders = [
-        (-math.inf if trial.ended is None else trial.ended, place)
-        for place, (trial, _) in enumerate(finished)
-    ]
-    for place in sorted(range(len(finished)), key=orders.__getitem__, reverse=True):
+    ends = [-math.inf if trial.ended is None else trial.ended for trial, _ in finished]
+    for place in sorted(range(len(finished)), key=ends.__getitem__, reverse=True):
         trial, loss = finished[place]
-        found[key(trial.assignment)] = Outcome(loss, orders[place])
+        found[key(trial.assignment)] = Outcome(loss, ends[place])
     return found
 
 
@@ -193,11 +189,11 @@ class Plan:
     def _finished(self, members: Sequence[Sample]) -> list[Sample]:
         """Those of `members` that have finished, the first one first."""
 
-        def order(sample: Sample) -> tuple[float, int]:
-            return (-math.inf, -1) if sample.key in self._told else self._known[sample.key].order
+        def ended(sample: Sample) -> float:
+            return -math.inf if sample.key in self._told else self._known[sample.key].ended
 
         done = [sample for sample in members if self._known[sample.key].loss is not None]
-        return sorted(done, key=order)
+        return sorted(done, key=ended)  # equal ones in the order of the samples
 
     def _choose(
         self, members: Sequence[Sample], finished: Sequence[Sample]
