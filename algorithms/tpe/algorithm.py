@@ -198,18 +198,6 @@ def _start(study: Study, index: int) -> Assignment:
     return study.space.decode(sampling.sobol(study.seed, index, 1, dimension))[0]
 
 
-def _weights(good: Sequence[Observation], rest: Sequence[Observation]) -> Array:
-    return np.ones(len(good))
-
-
-def _start(study: Study, index: int) -> Assignment:
-    """Suggestion `index` of the start-up stream."""
-    dimension = study.space.dimension
-    if dimension > sampling.SOBOL_DIMENSIONS:
-        return sampling.independent(study.space, study.seed, index, 1)[0]
-    return study.space.decode(sampling.sobol(study.seed, index, 1, dimension))[0]
-
-
 def _weights(good: Sequence[Observation], threshold: float) -> Array:
     """By how much each good trial is better than `threshold`, in units of the mean; shape (n,).
 
