@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from algorithms.cmaes.plan import Plan
+from algorithms.cmaes.plan import Memory, Plan
 from suggestion.algorithm import register
 from suggestion.errors import Violation
 from suggestion.sampling import Untried
@@ -15,6 +15,7 @@ from suggestion.space import Assignment, Double, Int
 from suggestion.study import Study
 
 _FEWEST: Final = 2
+_MEMORY: Final = Memory(size=2)
 
 
 @register("cmaes")
@@ -60,7 +61,7 @@ class Cmaes:
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         """See `suggestion.algorithm.Algorithm`."""
-        plan = Plan(study, self.sigma, self.restart_strategy)
+        plan = Plan(study, self.sigma, self.restart_strategy, _MEMORY)
         untried = Untried(study.space, study.visited())
         fresh = plan.fresh()
         trials = sum(map(len, (study.observations, study.pending, study.failed, study.foreign)))
