@@ -168,7 +168,7 @@ def sobol(seed: int, start: int, count: int, dimension: int) -> Array:
     """
     keys = [_key(seed, "sobol", column) & _WORD for column in range(dimension)]
     scrambled = _scramble(sobol_digits(start, count, dimension), np.array(keys, dtype=np.uint64))
-    return scrambled * 2.0**-_OUTPUT_BITS
+    return scrambled.astype(np.float64) * 2.0**-_OUTPUT_BITS
 
 
 def sobol_digits(start: int, count: int, dimension: int) -> NDArray[np.uint64]:
