@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from suggestion import wire
@@ -15,6 +15,7 @@ from suggestion.deadline import NEVER
 from suggestion.server import Call
 from suggestion.servicer import SuggestionService
 
+REGISTRY = algorithms()  # knows the names of what is installed, nothing of an experiment
 CONDITIONS = api.TrialStatus.TrialConditionType
 
 
@@ -54,7 +55,7 @@ def experiment(
 
 def validate(message: api.Experiment) -> None:
     """Raises Invalid if a server would refuse the experiment."""
-    service = SuggestionService(algorithms())
+    service = SuggestionService(REGISTRY)
     request = api.ValidateAlgorithmSettingsRequest(experiment=message)
     service.validate_algorithm_settings(request, Call(NEVER))
 
@@ -69,7 +70,7 @@ def ask(
         current_request_number=count,
         total_request_number=total,
     )
-    reply = SuggestionService(algorithms()).get_suggestions(request, Call(NEVER))
+    reply = SuggestionService(REGISTRY).get_suggestions(request, Call(NEVER))
     return list(reply.parameter_assignments)
 
 
@@ -88,12 +89,18 @@ class Trial:
     labels: dict[str, str]
     outcome: float | None
     done: bool = False
-    message: api.Trial = field(default_factory=api.Trial)
+    _message: api.Trial | None = None
+    _written: bool = False
 
     def number(self, name: str) -> float:
         return float(self.texts[name])
 
     def as_message(self) -> api.Trial:
+        if self._message is None or self.done != self._written:
+            self._message, self._written = self._write(), self.done
+        return self._message
+
+    def _write(self) -> api.Trial:
         condition = CONDITIONS.RUNNING
         if self.done:
             condition = CONDITIONS.FAILED if self.outcome is None else CONDITIONS.SUCCEEDED
