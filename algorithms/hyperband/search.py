@@ -86,10 +86,12 @@ class Search:
         proposed for ever. While there are vanished trials that no configuration that was passed
         over accounts for, a coin is tossed for each promotion, at each suggestion anew.
         """
-        if not self._unexplained:
-            return False
+        return self._unexplained and self.toss(configuration) < 1 / 2
+
+    def toss(self, configuration: Configuration) -> float:
+        """A random number in [0, 1), another one for each configuration and suggestion."""
         text = f"{self.study.seed} {self.study.first_index} {configuration.key!r}"
-        return bool(sampling.seed_of(text) & 1)
+        return sampling.seed_of(text) / 2**64
 
     @cached_property
     def _unexplained(self) -> bool:

@@ -1,0 +1,55 @@
+"""Names of trials, which are all that a member of a population brings back with its result."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final
+
+LONGEST: Final = 63  # characters of a DNS-1123 label
+
+_SUFFIX: Final = re.compile(r"-g(\d{3,9})-m(\d{2,9})-(\d{4,18})", re.ASCII)
+_HASH: Final = 8
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a trial stands in its population.
+
+    Attributes:
+        generation: From 0.
+        member: The line of descent, below ``n_population``. A member that fails, or is late, has
+            several trials in one generation.
+        index: Of its suggestion among all of the experiment, so that no two trials share a name.
+    """
+
+    generation: int
+    member: int
+    index: int
+
+
+def name(experiment: str, place: Place) -> str:
+    """``<experiment>-g003-m07-0042``: a DNS-1123 label, which names one trial.
+
+    An experiment whose name is too long, or is no label, is cut and given a hash of its name.
+    """
+    suffix = f"-g{place.generation:03d}-m{place.member:02d}-{place.index:04d}"
+    room = LONGEST - len(suffix)
+    label = re.sub(r"[^a-z0-9]+", "-", experiment.lower()).strip("-")
+    plain = re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", experiment)
+    if plain and len(experiment) <= room:
+        return experiment + suffix
+    digest = hashlib.blake2b(experiment.encode(), digest_size=_HASH // 2).hexdigest()
+    cut = label[: room - _HASH - 1].rstrip("-")
+    return f"{cut}-{digest}{suffix}" if cut else f"{digest}{suffix}"
+
+
+def place(experiment: str, trial: str) -> Place | None:
+    """The inverse of `name`; None for a trial that `name` has not named."""
+    found = _SUFFIX.search(trial)
+    if found is None or found.end() != len(trial):
+        return None
+    generation, member, index = map(int, found.groups())
+    read = Place(generation, member, index)
+    return read if name(experiment, read) == trial else None
