@@ -95,7 +95,7 @@ def _promotions(search: Search) -> Iterator[Promotion]:
                 starts[start].sizes,
                 closed=search.used_up,
                 vanished=search.vanished,
-                skip=search.skip,
+                skip=search.perhaps_lost,
             )
 
 

@@ -80,11 +80,12 @@ class Asha:
         return search.answer(count, self._promotions(search), self._openings(search), sample)
 
     def _promotions(self, search: Search) -> Iterator[Promotion]:
-        toss = search.toss if search.vanished else None
         due: list[Promotion] = []
         for bracket in search.plan.brackets[: self.brackets]:
             members = search.pools.get((bracket.start, 0), ())
-            due += halve_asynchronously(members, bracket.start, search.plan.top, self.eta, toss)
+            due += halve_asynchronously(
+                members, bracket.start, search.plan.top, self.eta, search.perhaps_lost
+            )
         return iter(sorted(due, key=lambda promotion: -promotion.level))
 
     def _openings(self, search: Search) -> Iterator[Pool]:

@@ -195,25 +195,21 @@ def halve_asynchronously(
     start: int,
     top: int,
     eta: float,
-    toss: Callable[[Configuration], float] | None,
+    skip: Callable[[Configuration], bool],
 ) -> Iterator[Promotion]:
     """Promotions that are due at any time, highest rung first; [Li2020]_, algorithm 2, get_job.
 
     A configuration is promoted when it is among the best 1/eta of its rung, so far.
 
     Args:
-        toss: A random number in [0, 1) for a configuration, if trials have vanished from the
-            request; then a promotion that has been due for k results of its rung is offered with
-            probability 1 / (1 + k), as it may have been offered, and lost, before.
+        skip: Whether a configuration is left out this time.
     """
     for level in range(top - 1, start - 1, -1):
         entered = [c for c in members if level in c.levels]
         finished = sum(1 for c in entered if level not in c.pending)
         observed = sorted((c for c in entered if level in c.losses), key=lambda c: c.rank(level))
-        for rank, configuration in enumerate(observed[: int(finished / eta)], start=1):
-            overdue = finished - math.ceil(rank * eta)
-            offered = toss is None or toss(configuration) * (1 + overdue) < 1
-            if configuration.level == level and offered:
+        for configuration in observed[: int(finished / eta)]:
+            if configuration.level == level and not skip(configuration):
                 yield Promotion(configuration, level + 1)
 
 

@@ -79,19 +79,17 @@ class Search:
         """How many suggestions are not, and will never be, among the trials."""
         return invisible(self.study) - self.in_flight
 
-    def skip(self, configuration: Configuration) -> bool:
+    def perhaps_lost(self, configuration: Configuration) -> bool:
         """Whether not to promote `configuration` this time.
 
         A promoted trial that has vanished looks like one that was never promoted, and would be
         proposed for ever. While there are vanished trials that no configuration that was passed
         over accounts for, a coin is tossed for each promotion, at each suggestion anew.
         """
-        return self._unexplained and self.toss(configuration) < 1 / 2
-
-    def toss(self, configuration: Configuration) -> float:
-        """A random number in [0, 1), another one for each configuration and suggestion."""
+        if not self._unexplained:
+            return False
         text = f"{self.study.seed} {self.study.first_index} {configuration.key!r}"
-        return sampling.seed_of(text) / 2**64
+        return bool(sampling.seed_of(text) & 1)
 
     @cached_property
     def _unexplained(self) -> bool:

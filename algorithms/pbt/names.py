@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 LONGEST: Final = 63  # characters of a DNS-1123 label
 
 _SUFFIX: Final = re.compile(r"-g(\d{3,9})-m(\d{2,9})-(\d{4,18})", re.ASCII)
-_HASH: Final = 8
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_HASH: Final = 8  # hexadecimal digits
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,14 +37,17 @@ def name(experiment: str, place: Place) -> str:
     An experiment whose name is too long, or is no label, is cut and given a hash of its name.
     """
     suffix = f"-g{place.generation:03d}-m{place.member:02d}-{place.index:04d}"
-    room = LONGEST - len(suffix)
-    label = re.sub(r"[^a-z0-9]+", "-", experiment.lower()).strip("-")
-    plain = re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", experiment)
-    if plain and len(experiment) <= room:
-        return experiment + suffix
+    return _stem(experiment, LONGEST - len(suffix)) + suffix
+
+
+@lru_cache(maxsize=256)
+def _stem(experiment: str, room: int) -> str:
+    """`experiment` as a label of at most `room` characters."""
+    if _LABEL.fullmatch(experiment) and len(experiment) <= room:
+        return experiment
     digest = hashlib.blake2b(experiment.encode(), digest_size=_HASH // 2).hexdigest()
-    cut = label[: room - _HASH - 1].rstrip("-")
-    return f"{cut}-{digest}{suffix}" if cut else f"{digest}{suffix}"
+    label = re.sub(r"[^a-z0-9]+", "-", experiment.lower())[: room - _HASH - 1].strip("-")
+    return f"{label}-{digest}" if label else digest
 
 
 def place(experiment: str, trial: str) -> Place | None:

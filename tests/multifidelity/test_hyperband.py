@@ -338,12 +338,18 @@ def test_suggestions_that_become_trials_late_are_not_given_again() -> None:
     assert len({tuple(sorted(t.texts.items())) for t in given}) == len(given)
 
 
-@pytest.mark.parametrize(("algorithm", "least"), [("hyperband", 10), ("asha", 4)])
+@pytest.mark.parametrize(
+    ("algorithm", "least", "share"), [("hyperband", 10, 0.1), ("asha", 3, 0.25)]
+)
 @pytest.mark.parametrize("parallel", [1, 4])
 def test_trials_without_metrics_do_not_stop_promotions(
-    algorithm: str, least: int, parallel: int
+    algorithm: str, least: int, share: float, parallel: int
 ) -> None:
-    """At the top are 8 of the 69 trials of a round, or 1 of 27 new ones; some of them are lost."""
+    """One in seven (configuration, resource) never reports, and so is missing from requests.
+
+    At the top are 8 of the 69 trials of a round, or 1 of 27 new ones. What vanishes is tried again
+    now and then: it cannot be told from what was never tried.
+    """
     message = experiment(algorithm, SMALL, SETTINGS, parallel=parallel)
 
     def hide(trial: Trial) -> bool:
@@ -354,7 +360,7 @@ def test_trials_without_metrics_do_not_stop_promotions(
     assert len({t.texts["lr"] for t in at(controller, 27) if not hide(t)}) >= least
     evaluated = Counter(evaluation(t) for t in controller.trials)
     repeated = sum(count - 1 for count in evaluated.values())
-    assert repeated <= 0.1 * len(controller.trials)
+    assert repeated <= share * len(controller.trials)
 
 
 def test_a_promotion_that_always_vanishes_takes_a_small_share() -> None:

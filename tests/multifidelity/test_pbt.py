@@ -31,6 +31,7 @@ SPACE = (
     {"name": "optimizer", "type": "categorical", "list": ["sgd", "adam", "ftrl"]},
 )
 LABEL = "pbt.suggestion.katib.kubeflow.org/"
+GENERATION = LABEL + "generation"
 NAME = re.compile(r"digits-g(\d{3})-m(\d{2})-(\d{4})")
 
 
@@ -89,7 +90,8 @@ def test_ten_generations(parallel: int, tmp_path: Path) -> None:
     program = Program(tmp_path)
     controller = Controller(message, program, parallel=parallel, seed=parallel)
     controller.run(
-        lambda: any(t.labels[LABEL + "generation"] == "10" for t in controller.trials), limit=1500
+        lambda: controller.trials[-1:] and controller.trials[-1].labels[GENERATION] == "10",
+        limit=1500,
     )
     found = generations(controller)
     assert sorted(found) == list(range(11))
