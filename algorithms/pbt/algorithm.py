@@ -43,10 +43,10 @@ class Pbt:
     best each (exploit), the others go on from their own checkpoint with perturbed or resampled
     parameters (explore).
 
-    Generation and member are part of a trial's name, which comes back with its result. A failed
-    member is asked again, with the same parent. While a generation is incomplete, further
-    suggestions are for members of it that have no result yet; the first to be asked decides, if
-    it does not fail.
+    Generation, member and parent are part of a trial's name, which comes back with its result. A
+    failed member is asked again, with the same parent. While a generation is incomplete, further
+    suggestions are for members of it that have no result yet, with the same parents: the first
+    result completes a member, and the best one counts.
 
     Unlike the paper, where the best members keep their parameters and the copies are perturbed,
     the copies keep them and the others are perturbed: the one goes on as well as the other.
@@ -90,8 +90,13 @@ class Pbt:
         suggestions = []
         for offset, member in enumerate(members):
             study.deadline.check()
-            place = Place(generation, member, study.first_index + offset)
             parent = parents.get(member)
+            place = Place(
+                generation,
+                member,
+                study.first_index + offset,
+                None if parent is None else parent.member.place.index,
+            )
             first = not population.of(generation, member) and member not in members[:offset]
             assignment = self._assignment(study, place, parent, first, own)
             own.add(assignment)

@@ -10,12 +10,12 @@ from typing import Final
 
 LONGEST: Final = 63  # characters of a DNS-1123 label
 
-_SUFFIX: Final = re.compile(r"-g(\d{3,9})-m(\d{2,9})-(\d{4,18})", re.ASCII)
+_SUFFIX: Final = re.compile(r"-g(\d{3,9})-m(\d{2,9})-(\d{4,12})(?:-p(\d{4,12}))?", re.ASCII)
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _HASH: Final = 8  # hexadecimal digits
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a trial stands in its population.
 
@@ -24,19 +24,24 @@ class Place:
         member: The line of descent, below ``n_population``. A member that fails, or is late, has
             several trials in one generation.
         index: Of its suggestion among all of the experiment, so that no two trials share a name.
+        parent: Index of the trial that it goes on from; None if it begins anew.
     """
 
     generation: int
     member: int
     index: int
+    parent: int | None = None
 
 
 def name(experiment: str, place: Place) -> str:
-    """``<experiment>-g003-m07-0042``: a DNS-1123 label, which names one trial.
+    """``<experiment>-g003-m07-0042-p0031``: a DNS-1123 label, which names one trial.
 
-    An experiment whose name is too long, or is no label, is cut and given a hash of its name.
+    It is trial 42 of the experiment, member 7 in generation 3, and goes on from trial 31. An
+    experiment whose name is too long, or is no label, is cut and given a hash of its name.
     """
     suffix = f"-g{place.generation:03d}-m{place.member:02d}-{place.index:04d}"
+    if place.parent is not None:
+        suffix += f"-p{place.parent:04d}"
     return _stem(experiment, LONGEST - len(suffix)) + suffix
 
 
@@ -55,6 +60,6 @@ def place(experiment: str, trial: str) -> Place | None:
     found = _SUFFIX.search(trial)
     if found is None or found.end() != len(trial):
         return None
-    generation, member, index = map(int, found.groups())
-    read = Place(generation, member, index)
+    generation, member, index, parent = found.groups()
+    read = Place(int(generation), int(member), int(index), None if parent is None else int(parent))
     return read if name(experiment, read) == trial else None

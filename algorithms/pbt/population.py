@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import cycle
 
 from algorithms.pbt import names
@@ -26,6 +27,11 @@ class Member:
     assignment: Assignment
     loss: float | None
     pending: bool
+
+    def rank(self) -> tuple[float, int]:
+        """Sorts observed trials, best first, without ties."""
+        assert self.loss is not None
+        return self.loss, self.place.index
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +96,9 @@ class Population:
         return self.trials.get((generation, member), ())
 
     def result(self, generation: int, member: int) -> Member | None:
-        """The first of its trials that has not failed, if that one was observed.
-
-        Later ones stand by. So a result never changes once it is there, and with it neither does
-        who is whose parent.
-        """
-        alive = next(
-            (m for m in self.of(generation, member) if m.pending or m.loss is not None), None
-        )
-        return None if alive is None or alive.pending else alive
+        """The best of its trials that were observed, if any was."""
+        observed = [m for m in self.of(generation, member) if m.loss is not None]
+        return min(observed, key=Member.rank) if observed else None
 
     @property
     def generation(self) -> int:
@@ -124,16 +124,17 @@ class Population:
     def parents(self, generation: int, threshold: float, seed: int) -> Mapping[int, Parent]:
         """Whom each member of `generation` goes on from; empty if there is nobody.
 
+        A member that was asked before in this generation keeps its parent, which its name tells.
+
         Args:
             threshold: The share of the worst that go on from one of the best.
         """
         before = [self.result(generation - 1, member) for member in range(self.size)]
-        ranked = [member for member in before if member is not None]
-        ranked.sort(key=lambda member: (member.loss, member.place.member))
+        ranked = sorted((member for member in before if member is not None), key=Member.rank)
         if not ranked:
             return {}
         share = min(threshold, 0.5) * self.size
-        count = min(max(1, int(share)) if share else 0, len(ranked) // 2)
+        count = min(max(1, int(share + 1e-9)) if share else 0, len(ranked) // 2)
         # Whoever has no result, because the space or the size was edited, is among the worst.
         absent = [member for member, result in enumerate(before) if result is None]
         worst = absent + [m.place.member for m in ranked[len(ranked) - count :]]
@@ -143,4 +144,15 @@ class Population:
         for turn, member in enumerate(worst):
             # Each of the best is copied as often as any other.
             parents[member] = Parent(best[int(order[turn % len(best)])], exploit=True)
+        for member in range(self.size):
+            for asked in self.of(generation, member)[:1]:
+                parent = self.by_index.get(asked.place.parent)
+                if parent is not None:
+                    parents[member] = Parent(parent, exploit=parent.place.member != member)
         return parents
+
+    @cached_property
+    def by_index(self) -> Mapping[int | None, Member]:
+        """Observed trials by the index of their suggestion."""
+        everybody = (member for members in self.trials.values() for member in members)
+        return {m.place.index: m for m in everybody if m.loss is not None}
