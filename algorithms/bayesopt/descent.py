@@ -80,10 +80,12 @@ def minimise(
     return x, value
 
 
-def _two_loops(g: Array, free: Array, steps: list[Array], changes: list[Array]) -> Array:
+def _two_loops(
+    g: Array, free: NDArray[np.bool_], steps: list[Array], changes: list[Array]
+) -> Array:
     """The inverse Hessian times `g` within the free coordinates, shape (b, p)."""
     q = g.copy()
-    kept = []
+    kept: list[tuple[Array, Array, Array, Array]] = []
     scale = np.ones((len(g), 1))
     for s, c in zip(reversed(steps), reversed(changes), strict=True):
         s, c = s * free, c * free  # noqa: PLW2901

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.bayesopt.acquisition import Acquisition
 from algorithms.bayesopt.descent import minimise
 from algorithms.bayesopt.kernel import inverse_triangle, matern, squared_distances
 from suggestion.space import Array
@@ -43,7 +44,7 @@ class Hyperparameters:
 def negative_log_posterior(
     theta: Array, features: Array, groups: NDArray[np.intp], y: Array
 ) -> tuple[Array, Array]:
-    """Minus the log of likelihood times prior, eq. (2.30) of [RW2006]_, and its gradient, eq. (5.9).
+    """Minus the log of likelihood times prior, eq. (2.30) and (5.9) of [RW2006]_, and its slopes.
 
     The priors are those that Optuna's GPSampler uses: they keep inverse squared length scales near
     1 without forbidding others, and the noise low.
@@ -110,7 +111,7 @@ def _cholesky(matrices: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Factors, and which of the matrices, shape (b, n, n), are positive definite."""
     definite = np.ones(len(matrices), dtype=bool)
     try:
-        return np.linalg.cholesky(matrices), definite
+        return np.asarray(np.linalg.cholesky(matrices), dtype=np.float64), definite
     except np.linalg.LinAlgError:
         factors = np.empty_like(matrices)
         for k, matrix in enumerate(matrices):
@@ -138,11 +139,13 @@ def fit(
         go_on: Asked between steps; False ends with the best so far.
     """
     d = int(groups.max()) + 1 if len(groups) else 0
-    starts = np.array([
-        [0.0] * d + [0.0, math.log(0.01)],
-        [-2.0] * d + [0.5, math.log(0.1)],
-        [2.0] * d + [0.0, math.log(1e-3)],
-    ])
+    starts = np.array(
+        [
+            [0.0] * d + [0.0, math.log(0.01)],
+            [-2.0] * d + [0.5, math.log(0.1)],
+            [2.0] * d + [0.0, math.log(1e-3)],
+        ]
+    )
     lower, upper = np.array([_LOG_WEIGHT] * d + [_LOG_SIGNAL, _LOG_NOISE]).T
 
     def objective(theta: Array, _: NDArray[np.intp]) -> tuple[Array, Array]:
@@ -177,12 +180,9 @@ class Posterior:
 
     Args:
         hyperparameters: As fitted.
-        features, groups: As for `fit`.
+        features: Shape (n, p).
+        groups: Parameter of each feature, shape (p,).
         y: Outputs, shape (n,).
-
-    Attributes:
-        inverse: L^-1, shape (n, n).
-        beta: Shape (n, fantasies).
     """
 
     def __init__(
@@ -191,83 +191,89 @@ class Posterior:
         self.hyperparameters = hyperparameters
         self._scale = np.sqrt(hyperparameters.weights)[groups]
         self._points = features * self._scale
-        covariance = self.covariance(features)
+        covariance = self._covariance(self._points)
+        diagonal = np.diag_indices(len(y))
         noise = hyperparameters.noise
         while True:
-            covariance[np.diag_indices(len(y))] = hyperparameters.signal + noise
-            try:
-                self.inverse = inverse_triangle(np.linalg.cholesky(covariance))
+            covariance[diagonal] = hyperparameters.signal + noise
+            lower, definite = _cholesky(covariance[None])
+            if definite[0]:
                 break
-            except np.linalg.LinAlgError:  # pragma: no cover - the noise has always sufficed
-                noise *= 10
-        self.beta = (self.inverse @ y)[:, None]
+            noise *= 10
+        del covariance
+        self._inverse = inverse_triangle(lower[0])  # L^-1, shape (n, n)
+        self._beta = (self._inverse @ y)[:, None]  # shape (n, fantasies)
         self._alpha: Array | None = None
+        self._tracked = np.empty((0, len(groups)))
+        self._tracked_white = np.empty((0, len(y)))
 
-    def covariance(self, features: Array) -> Array:
-        """Between the function at `features`, shape (m, p), and at the data: (m, n)."""
-        squared = squared_distances(features * self._scale, self._points)
-        return self.hyperparameters.signal * matern(squared)[0]
+    def _covariance(self, scaled: Array) -> Array:
+        """Between the function at scaled features (m, p) and at the data: (m, n)."""
+        correlation, _ = matern(squared_distances(scaled, self._points))
+        correlation *= self.hyperparameters.signal
+        return correlation
 
-    def whiten(self, features: Array) -> Array:
-        """v(x), shape (m, n)."""
-        return self.covariance(features) @ self.inverse.T
+    def _deviation(self, white: Array) -> Array:
+        variance = self.hyperparameters.signal - np.einsum("ij,ij->i", white, white)
+        return np.asarray(np.sqrt(np.maximum(variance, 1e-12)))
 
-    def deviation(self, white: Array) -> Array:
-        """Standard deviations of the function from v(x), shape (m,)."""
-        variance = self.hyperparameters.signal - np.sum(white * white, axis=1)
-        return np.sqrt(np.maximum(variance, 1e-12))
+    def predict(self, features: Array) -> tuple[Array, Array]:
+        """Means, shape (m, fantasies), and standard deviations (m,) at `features` (m, p)."""
+        white = self._covariance(features * self._scale) @ self._inverse.T
+        return white @ self._beta, self._deviation(white)
 
-    def append(self, features: Array, normals: Array) -> tuple[Array, Array]:
+    def track(self, features: Array) -> None:
+        """Names the points that `tracked` predicts; points appended later cost little there."""
+        self._tracked = features * self._scale
+        self._tracked_white = self._covariance(self._tracked) @ self._inverse.T
+
+    def tracked(self) -> tuple[Array, Array]:
+        """What `predict` gives at the points named to `track`."""
+        return self._tracked_white @ self._beta, self._deviation(self._tracked_white)
+
+    def append(self, features: Array, normals: Array) -> Array:
         """Adds one point whose outcomes lie `normals` deviations from their predictions.
 
         Args:
             features: Shape (p,).
-            normals: Shape (fantasies,); with a single fantasy so far, that one is repeated.
+            normals: Shape (fantasies,); the same number for every point.
 
         Returns:
-            The fantasised outcomes, shape (fantasies,), and the coefficients by which v(x) of
-            other points gets its new entry (see `extend`), shape (n + 1,).
+            The fantasised outcomes, shape (fantasies,).
         """
-        n = len(self.inverse)
-        white = self.whiten(features[None])[0]
-        noise = min(self.hyperparameters.noise, 1e-4)
-        spread = math.sqrt(max(self.hyperparameters.signal - white @ white, 1e-12) + noise)
+        n, signal = len(self._inverse), self.hyperparameters.signal
+        point = (features * self._scale)[None]
+        white = (self._covariance(point) @ self._inverse.T)[0]
+        # A fantasy is of the function, not of a noisy value; the jitter keeps L^-1 bounded.
+        spread = math.sqrt(max(signal - white @ white, 0.0) + LEAST_NOISE)
+        outcomes = white @ self._beta + spread * normals
         inverse = np.zeros((n + 1, n + 1))
-        inverse[:n, :n] = self.inverse
-        inverse[n, :n] = -(white @ self.inverse) / spread
+        inverse[:n, :n] = self._inverse
+        inverse[n, :n] = white @ self._inverse / -spread
         inverse[n, n] = 1 / spread
-        outcomes = white @ self.beta + spread * normals
-        beta = np.broadcast_to(self.beta, (n, len(normals)))
-        self.beta = np.vstack([beta, normals])
-        self.inverse = inverse
-        self._points = np.vstack([self._points, features * self._scale])
+        added = self._tracked_white @ white
+        added -= signal * matern(squared_distances(self._tracked, point))[0][:, 0]
+        self._tracked_white = np.column_stack([self._tracked_white, added / -spread])
+        self._inverse = inverse
+        self._points = np.vstack([self._points, point])
+        self._beta = np.vstack([np.broadcast_to(self._beta, (n, len(normals))), normals])
         self._alpha = None
-        return outcomes, np.append(-white / spread, 1 / spread)
+        return np.asarray(outcomes)
 
-    def gradients(
-        self, features: Array, combine: Callable[[Array, Array], tuple[Array, Array, Array]]
-    ) -> tuple[Array, Array]:
-        """A function of means and deviations, and its slope in the features.
-
-        Args:
-            features: Shape (m, p).
-            combine: Takes means, shape (m, fantasies), and deviations, shape (m,); returns its
-                values (m,) and its derivatives by both.
-
-        Returns:
-            Values (m,) and slopes (m, p).
-        """
+    def gradients(self, features: Array, acquisition: Acquisition) -> tuple[Array, Array]:
+        """An acquisition function and its slopes: (m,) and (m, p) at `features` (m, p)."""
         if self._alpha is None:
-            self._alpha = self.inverse.T @ self.beta
+            self._alpha = self._inverse.T @ self._beta
         scaled = features * self._scale
         signal = self.hyperparameters.signal
         correlation, slope = matern(squared_distances(scaled, self._points))
-        white = (signal * correlation) @ self.inverse.T
-        deviation = self.deviation(white)
-        values, by_mean, by_deviation = combine(white @ self.beta, deviation)
-        # d deviation / dk = -K^-1 k / deviation
+        correlation *= signal
+        white = correlation @ self._inverse.T
+        deviation = self._deviation(white)
+        values, by_mean, by_deviation = acquisition(white @ self._beta, deviation)
+        # d mean / dk = alpha, and d deviation / dk = -K^-1 k / deviation
         by_covariance = by_mean @ self._alpha.T
-        by_covariance -= (by_deviation / deviation)[:, None] * (white @ self.inverse)
-        by_covariance *= 2 * signal * slope  # chain rule through the squared distance
+        by_covariance -= (by_deviation / deviation)[:, None] * (white @ self._inverse)
+        by_covariance *= 2 * signal * slope  # the chain rule through the squared distance
         gradient = scaled * np.sum(by_covariance, axis=1)[:, None] - by_covariance @ self._points
         return values, gradient * self._scale

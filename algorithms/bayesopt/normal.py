@@ -30,10 +30,12 @@ def _coefficients(degree: int) -> Array:
     nodes = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
     x = 4 * (1 + nodes) / (1 - nodes)
     values = np.array([(1 + 2 * v) * _scaled_erfc(v) for v in x.tolist()])
-    chebyshev = np.array([
-        (2 - (k == 0)) / (degree + 1) * np.sum(values * np.cos(k * np.arccos(nodes)))
-        for k in range(degree + 1)
-    ])
+    chebyshev = np.array(
+        [
+            (2 - (k == 0)) / (degree + 1) * np.sum(values * np.cos(k * np.arccos(nodes)))
+            for k in range(degree + 1)
+        ]
+    )
     # From Chebyshev polynomials to powers: T(k+1) = 2 t T(k) - T(k-1).
     before, current = np.zeros(degree + 1), np.zeros(degree + 1)
     before[0], current[1] = 1.0, 1.0
@@ -41,7 +43,7 @@ def _coefficients(degree: int) -> Array:
     for k in range(2, degree + 1):
         before, current = current, 2 * np.roll(current, 1) - before
         powers += chebyshev[k] * current
-    return powers[::-1]
+    return np.asarray(powers[::-1])
 
 
 _POWERS: Final = _coefficients(26)
@@ -78,7 +80,7 @@ class LogH(NamedTuple):
 
 
 def log_h(u: Array) -> LogH:
-    """The logarithm of h(u) = phi(u) + u Phi(u), eq. (9) of [Ament2023]_, with what its slope needs.
+    """The logarithm of h(u) = phi(u) + u Phi(u), eq. (9) of [Ament2023]_, and its slope's parts.
 
     .. [Ament2023] S. Ament et al. Unexpected improvements to expected improvement for Bayesian
        optimization. NeurIPS 2023.

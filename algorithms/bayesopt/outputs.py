@@ -1,4 +1,4 @@
-"""Losses as outputs for a Gaussian process: of mean 0 and variance 1, without heavy tails."""
+"""Losses as outputs of a surrogate: of mean 0 and variance 1, whatever their units and tails."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from suggestion.space import Array
 
 _DIGITS: Final = 9  # kept of an output, so that units of the objective leave no trace
+_DUST: Final = 1e-14  # relative differences below it are rounding errors
+
+#: How far below the lowest loss the logarithm has its pole, in spreads of the good half.
+LOG_SHIFTS: Final = (0.3, 0.03)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,60 +24,65 @@ class Outputs:
     Attributes:
         name: Of the transform.
         values: Mean 0 and variance 1, or all 0; shape (n,).
-        log_jacobian: Sum of the logarithms of the transform's derivatives, by which likelihoods
-            under different transforms are comparable.
+        log_slopes: Logarithms of the transform's derivatives, shape (n,), by which likelihoods
+            under different transforms are comparable: the likelihood of a warped Gaussian process
+            [Snelson2004]_.
+
+    .. [Snelson2004] E. Snelson, C. E. Rasmussen, Z. Ghahramani. Warped Gaussian processes. NeurIPS
+       2003.
     """
 
     name: str
     values: Array
-    log_jacobian: float
+    log_slopes: Array
+
+    def padded(self, count: int) -> Outputs:
+        """With `count` failed trials at the end, which are as bad as the worst."""
+        values = np.append(self.values, np.full(count, self.values.max()))
+        return Outputs(self.name, values, np.append(self.log_slopes, np.zeros(count)))
+
+    def take(self, rows: NDArray[np.intp]) -> Outputs:
+        return Outputs(self.name, self.values[rows], self.log_slopes[rows])
 
 
-def candidates(losses: Array) -> list[Outputs]:
-    """Transforms to choose from, by how well the surrogate explains what they make of `losses`.
+def transforms(losses: Array) -> list[Outputs]:
+    """`losses` under each transform that a surrogate may be fitted to.
+
+    Plain; with the logarithm above the median, for tails and divergence; and as the logarithm of
+    the distance from a point below the lowest, for losses that span orders of magnitude.
 
     Args:
         losses: Finite, shape (n,), n >= 1.
     """
-    scaled = _robust(losses)
+    scaled = _scaled(losses)
     if scaled is None:
-        return [Outputs("plain", np.zeros(len(losses)), 0.0)]
-    made = [_standardised("plain", scaled, np.zeros(len(losses)))]
-    above = np.maximum(scaled, 0.0)
-    # Above the median the logarithm, below it the identity.
-    made.append(_standardised(
-        "compressed",
-        np.where(scaled > 0, np.log1p(above), scaled),
-        -np.log1p(above),
-    ))
-    lowest = scaled - scaled.min()
-    for share in (0.3, 0.03):
-        made.append(_standardised(
-            f"log {share}", np.log(lowest + share), -np.log(lowest + share)
-        ))
-    return [outputs for outputs in made if outputs is not None]
+        return [Outputs("plain", np.zeros(len(losses)), np.zeros(len(losses)))]
+    above = np.log1p(np.maximum(scaled, 0.0))
+    made = [
+        _standardised("plain", scaled, np.zeros(len(losses))),
+        _standardised("compressed", np.where(scaled > 0, above, scaled), -above),
+    ]
+    for shift in LOG_SHIFTS:
+        logs = np.log(scaled - scaled.min() + shift)
+        made.append(_standardised(f"log {shift}", logs, -logs))
+    return made
 
 
-def _robust(losses: Array) -> Array | None:
-    """`losses` with median 0 and the good half's spread 1; None if they are all equal."""
-    top = float(np.abs(losses).max())
-    if top == 0:
+def _scaled(losses: Array) -> Array | None:
+    """`losses` with median 0 and a spread of 1 below it; None if they are all equal."""
+    values = losses / 2 - np.median(losses / 2)  # halves, because differences can overflow
+    largest = float(np.abs(values).max())
+    if largest <= _DUST * float(np.abs(losses).max()):
         return None
-    values = losses / top  # differences of huge values would overflow
-    values = values - np.median(values)
-    good = -values[values < 0]
+    values /= largest
+    good = values[values < 0]
     spread = float(np.sqrt(np.mean(good**2))) if len(good) else 0.0
-    if spread <= 1e-12:
-        spread = float(np.std(values))
-    if spread <= 1e-12:
-        return None
+    if spread <= _DUST:  # more than half are equal, or one is out of all proportion
+        spread = float(np.sqrt(np.mean(values**2)))
     return np.asarray(values / spread)
 
 
-def _standardised(name: str, values: Array, log_slopes: Array) -> Outputs | None:
+def _standardised(name: str, values: Array, log_slopes: Array) -> Outputs:
     deviation = float(np.std(values))
-    if not deviation > 1e-9:
-        return None
     outputs = np.round((values - np.mean(values)) / deviation, _DIGITS)
-    slope = float(np.sum(log_slopes)) - len(values) * float(np.log(deviation))
-    return Outputs(name, outputs, slope)
+    return Outputs(name, outputs, log_slopes - np.log(deviation))

@@ -31,9 +31,7 @@ class Criterion(Protocol):
         ...
 
 
-def around(
-    features: Features, centres: Array, count: int, rng: np.random.Generator
-) -> Array:
+def around(features: Features, centres: Array, count: int, rng: np.random.Generator) -> Array:
     """`count` points near `centres`, shape (c, dimension), at all distances; snapped."""
     d = features.dimension
     points = centres[rng.integers(len(centres), size=count)]
