@@ -128,6 +128,7 @@ def fit(
     groups: NDArray[np.intp],
     y: Array,
     *,
+    warm: Hyperparameters | None = None,
     go_on: Callable[[], bool] = lambda: True,
 ) -> Hyperparameters:
     """The most probable hyperparameters, by L-BFGS from several starts.
@@ -136,6 +137,7 @@ def fit(
         features: Shape (n, p).
         groups: Parameter of each feature, shape (p,), numbered from 0 without gaps.
         y: Outputs, shape (n,), of about mean 0 and variance 1.
+        warm: Those of similar outputs, to start from instead.
         go_on: Asked between steps; False ends with the best so far.
     """
     d = int(groups.max()) + 1 if len(groups) else 0
@@ -146,21 +148,30 @@ def fit(
             [2.0] * d + [0.0, math.log(1e-3)],
         ]
     )
+    if warm is not None:
+        noise = max(warm.noise - LEAST_NOISE, 1e-6)
+        start = np.log([*warm.weights, warm.signal, noise])
+        starts = np.vstack([start, starts[0]])
     lower, upper = np.array([_LOG_WEIGHT] * d + [_LOG_SIGNAL, _LOG_NOISE]).T
 
     def objective(theta: Array, _: NDArray[np.intp]) -> tuple[Array, Array]:
         return negative_log_posterior(theta, features, groups, y)
 
-    theta, values = minimise(
-        objective,
-        starts,
-        lower,
-        upper,
-        iterations=60,
-        gradient_tolerance=1e-2,
-        value_tolerance=1e-3,
-        go_on=go_on,
-    )
+    def climb(starts: Array, iterations: int) -> tuple[Array, Array]:
+        return minimise(
+            objective,
+            starts,
+            lower,
+            upper,
+            iterations=iterations,
+            gradient_tolerance=1e-2,
+            value_tolerance=1e-2,
+            go_on=go_on,
+        )
+
+    # A few steps tell which start is worth more of them.
+    theta, values = climb(starts, 8)
+    theta, values = climb(theta[[int(np.argmin(values))]], 40)
     best = theta[int(np.argmin(values))]
     return Hyperparameters(
         np.exp(best[:d]),

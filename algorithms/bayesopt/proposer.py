@@ -24,6 +24,10 @@ _LOGGER: Final = logging.getLogger(__name__)
 #: Most trials that hyperparameters are fitted to, and that a posterior is conditioned on.
 MOST_FITTED: Final = 256
 MOST_KEPT: Final = 512
+#: Most surrogates that are averaged; how much of their evidence counts; who is left out.
+MOST_MEMBERS: Final = 3
+TEMPERING: Final = 0.3
+LEAST_LOG_WEIGHT: Final = -4.0
 #: Fantasies of each pending outcome.
 FANTASIES: Final = 16
 #: Finite spaces up to this size are searched exhaustively.
@@ -101,26 +105,39 @@ class Proposer:
         """Surrogates of the outputs, and the points that they think best, shape (m, dimension)."""
         usable = self._trials.complete & ~self._trials.failed
         rows = np.flatnonzero(usable if usable.any() else ~self._trials.failed)
-        surrogate = self._surrogate()
-        means = surrogate.predict(self._inputs[rows])[0][:, 0]
-        best = self._trials.points[rows[np.argsort(means, kind="stable")[:_INCUMBENTS]]]
-        member = Member(surrogate, 0.0, np.array([means.min()]))
-        return [member], np.where(np.isnan(best), 0.5, best)
+        members, best = [], []
+        for surrogate, log_weight in self._surrogates():
+            means = surrogate.predict(self._inputs[rows])[0][:, 0]
+            members.append(Member(surrogate, log_weight, np.array([means.min()])))
+            best.append(rows[np.argsort(means, kind="stable")[:_INCUMBENTS]])
+        points = self._trials.points[best[0]]
+        return members, np.where(np.isnan(points), 0.5, points)
 
-    def _surrogate(self) -> Surrogate:
-        """Of the outputs under the transform that makes the losses most probable."""
+    def _surrogates(self) -> list[tuple[Surrogate, float]]:
+        """With the logarithms of their weights, the most probable one first.
+
+        A surrogate for each transform of the losses that explains them about as well as the best.
+        Differences of log likelihoods count for `TEMPERING` of what they are: few trials do not
+        tell transforms apart as surely as a likelihood that takes the kernel for true.
+        """
         if self._estimator != "GP":
-            return self._forest(self._inputs, self._outputs[0].values, "forest")
+            return [(self._forest(self._inputs, self._outputs[0].values, "forest"), 0.0)]
         rows = data.select(self._inputs, MOST_FITTED)
-        groups = self._features.groups
+        inputs, groups = self._inputs[rows], self._features.groups
         found: list[tuple[float, Outputs, gp.Hyperparameters]] = []
         for outputs in self._outputs:
             if found and not self._go_on():
                 break
-            fitted = gp.fit(self._inputs[rows], groups, outputs.values[rows], go_on=self._go_on)
+            warm = found[0][2] if found else None
+            fitted = gp.fit(inputs, groups, outputs.values[rows], warm=warm, go_on=self._go_on)
             found.append((float(np.sum(outputs.log_slopes[rows])) - fitted.loss, outputs, fitted))
-        _, outputs, fitted = max(found, key=lambda f: f[0])
-        return gp.Posterior(fitted, self._inputs, groups, outputs.values)
+        found.sort(key=lambda f: -f[0])
+        weighted = [(TEMPERING * (score - found[0][0]), o, fitted) for score, o, fitted in found]
+        return [
+            (gp.Posterior(fitted, self._inputs, groups, outputs.values), log_weight)
+            for log_weight, outputs, fitted in weighted[:MOST_MEMBERS]
+            if log_weight > LEAST_LOG_WEIGHT
+        ]
 
     def _forest(self, inputs: Array, y: Array, purpose: str) -> Forest:
         seed = int(sampling.generator(self._study.seed, purpose).integers(2**31))
