@@ -44,6 +44,7 @@ class Features:
         self._levels = [p.levels or 0 for p in space.parameters]
         self._ordered = [p.ordered for p in space.parameters]
         self._edges: dict[int, tuple[Array, Array]] = {}
+        self._single = [k for k, p in enumerate(space.parameters) if p.levels == 1]
         continuous = []
         for column in self.columns.tolist():
             parameter = space.parameters[column]
@@ -53,7 +54,9 @@ class Features:
                 low, high = parameter.cells(np.arange(parameter.levels, dtype=np.int64))
                 self._edges[column] = high[:-1], (low + high) / 2
         self.continuous = np.array(continuous, dtype=np.intp)
-        self.finite = np.setdiff1d(self.columns, self.continuous)
+        self.finite = np.array(
+            [k for k in self.columns.tolist() if k not in continuous], dtype=np.intp
+        )
         absent = np.zeros(space.dimension, dtype=bool) if missing is None else missing
         groups: list[int] = []
         self._first: dict[int, int] = {}  # feature of an ordered column, or its first category's
@@ -95,6 +98,7 @@ class Features:
     def snap(self, points: Array) -> Array:
         """`points`, shape (n, dimension), moved to the middles of their cells and into the cube."""
         snapped = np.clip(points, 0.0, 1.0)
+        snapped[:, self._single] = 0.5
         for column in self.finite.tolist():
             snapped[:, column] = self.middle(self.level(snapped[:, column], column), column)
         return snapped

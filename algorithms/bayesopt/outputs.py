@@ -85,4 +85,4 @@ def _scaled(losses: Array) -> Array | None:
 def _standardised(name: str, values: Array, log_slopes: Array) -> Outputs:
     deviation = float(np.std(values))
     outputs = np.round((values - np.mean(values)) / deviation, _DIGITS)
-    return Outputs(name, outputs, log_slopes - np.log(deviation))
+    return Outputs(name, outputs, np.round(log_slopes - np.log(deviation), _DIGITS))

@@ -27,7 +27,7 @@ MOST_KEPT: Final = 512
 #: Most surrogates that are averaged; how much of their evidence counts; who is left out.
 MOST_MEMBERS: Final = 3
 TEMPERING: Final = 0.3
-LEAST_LOG_WEIGHT: Final = -4.0
+LEAST_LOG_WEIGHT: Final = -2.5
 #: Fantasies of each pending outcome.
 FANTASIES: Final = 16
 #: Finite spaces up to this size are searched exhaustively.
@@ -35,7 +35,12 @@ MOST_ENUMERATED: Final = 1024
 #: Seconds before the deadline at which a reply is made of what is known so far.
 RESERVE: Final = 3.0
 
+#: What gp_hedge chooses from, and how sharply: the paper's eta.
+PORTFOLIO: Final[tuple[Kind, ...]] = ("EI", "LCB", "PI")
+HEDGE_RATE: Final = 1.0
+
 _INCUMBENTS: Final = 5
+_GOLDEN: Final = 0.6180339887498949  # multiples of it fill the unit interval evenly
 _SHORTEST: Final = 0.5  # seconds: times have a resolution of one
 
 
@@ -171,7 +176,7 @@ class Proposer:
             visited: Points that are not proposed.
         """
         rng = self._study.rng(index, "search")
-        criterion = Criterion(self._mixture, self._kind())
+        criterion = self._criterion(index)
         points, values = self._search(criterion, rng)
         assignment = self._first_new(points, values, visited)
         if assignment is None:
@@ -179,10 +184,29 @@ class Proposer:
         self._append(self._study.space.encode([assignment])[0])
         return assignment
 
-    def _kind(self) -> Kind:
-        if self._function == "LCB":
-            return "LCB"
-        return "PI" if self._function in ("PI", "PIps") else "EI"
+    def _criterion(self, index: int) -> Criterion:
+        if self._function == "gp_hedge":
+            return self._hedge(index)
+        kind: Kind = "LCB" if self._function == "LCB" else "PI"
+        return Criterion(self._mixture, "EI" if self._function in ("EI", "EIps") else kind)
+
+    def _hedge(self, index: int) -> Criterion:
+        """The acquisition function whose turn it is in the portfolio GP-Hedge [Hoffman2011]_.
+
+        Each nominates a point and is taken with a probability that grows with what the surrogate
+        now thinks of its nominee. Unlike the paper, gains of earlier nominees are not added up,
+        for a reply is a function of the request and requests do not tell nominees; and turns are
+        taken in even proportion instead of drawn.
+
+        .. [Hoffman2011] M. Hoffman, E. Brochu, N. de Freitas. Portfolio allocation for Bayesian
+           optimization. UAI 2011.
+        """
+        criteria = [Criterion(self._mixture, kind) for kind in PORTFOLIO]
+        means = np.mean(self._mixture.members[0].surrogate.tracked()[0], axis=1)
+        gains = np.array([-means[int(np.argmax(c.tracked))] for c in criteria])
+        shares = np.cumsum(np.exp(HEDGE_RATE * (gains - gains.max())))
+        turn = (index * _GOLDEN + 0.5) % 1.0
+        return criteria[int(np.searchsorted(shares / shares[-1], turn, side="right"))]
 
     def _candidates(self, incumbents: Array) -> Array:
         """Points of the cube among which and from which the maximum is sought, shape (m, d)."""

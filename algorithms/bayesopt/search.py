@@ -66,12 +66,12 @@ def refine(
     Returns:
         Points, shape (b, dimension), and their values, shape (b,).
     """
-    points, values = ascend(features, criterion, starts, go_on, iterations=40)
+    points, values = ascend(features, criterion, starts, go_on, iterations=25)
     if len(features.finite):
         best = np.argsort(-values, kind="stable")[:keep]
         points, values = step(features, criterion, points[best], values[best], rng, go_on)
         if len(features.continuous):
-            points, values = ascend(features, criterion, points, go_on, iterations=20)
+            points, values = ascend(features, criterion, points, go_on, iterations=12)
             points, values = step(features, criterion, points, values, rng, go_on)
     return points, values
 
@@ -100,8 +100,8 @@ def ascend(
         np.zeros(len(columns)),
         np.ones(len(columns)),
         iterations=iterations,
-        gradient_tolerance=1e-4,
-        value_tolerance=1e-5,
+        gradient_tolerance=1e-3,
+        value_tolerance=1e-3,
         go_on=go_on,
     )
     points = starts.copy()
@@ -151,7 +151,7 @@ def _neighbours(features: Features, point: Array, rng: np.random.Generator) -> A
         else:
             jumps = rng.integers(count, size=4)
             near = np.clip(level + _STRIDES, 0, count - 1) if features.ordered(column) else jumps
-            levels = np.union1d(near, jumps)
+            levels = np.array(sorted({*near.tolist(), *jumps.tolist()}))
         levels = levels[levels != level]
         moved = np.repeat(point[None], len(levels), axis=0)
         moved[:, column] = features.middle(levels, column)
