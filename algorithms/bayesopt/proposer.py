@@ -22,7 +22,7 @@ from suggestion.study import Study
 _LOGGER: Final = logging.getLogger(__name__)
 
 #: Most trials that hyperparameters are fitted to, and that a posterior is conditioned on.
-MOST_FITTED: Final = 256
+MOST_FITTED: Final = 200
 MOST_KEPT: Final = 512
 #: Most surrogates that are averaged; how much of their evidence counts; who is left out.
 MOST_MEMBERS: Final = 3
