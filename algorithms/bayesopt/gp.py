@@ -148,6 +148,10 @@ class _Fits:
         with self._lock:
             return self._fits.get(key)
 
+    def clear(self) -> None:
+        with self._lock:
+            self._fits.clear()
+
     def put(self, key: bytes, fitted: Hyperparameters) -> None:
         with self._lock:
             self._fits[key] = fitted
@@ -156,6 +160,11 @@ class _Fits:
 
 
 _FITS: Final = _Fits()
+
+
+def forget() -> None:
+    """Empties the cache of fits, for measuring."""
+    _FITS.clear()
 
 
 def fit(

@@ -29,7 +29,7 @@ MOST_MEMBERS: Final = 3
 TEMPERING: Final = 0.3
 LEAST_LOG_WEIGHT: Final = -2.5
 #: Fantasies of each pending outcome.
-FANTASIES: Final = 16
+FANTASIES: Final = 8
 #: Finite spaces up to this size are searched exhaustively.
 MOST_ENUMERATED: Final = 1024
 #: Seconds before the deadline at which a reply is made of what is known so far.
@@ -84,6 +84,7 @@ class Proposer:
         self._study = study
         self._estimator, self._function = estimator, function
         self._climb = estimator == "GP" and optimizer != "sampling"
+        self._proposed = 0
         self._go_on = Patience(study.deadline, study.name)
         self._rng = study.rng(study.first_index, "bayesianoptimization")
         trials = data.read(study)
@@ -182,6 +183,7 @@ class Proposer:
         if assignment is None:
             assignment = visited.unvisited(self._study.seed, index)
         self._append(self._study.space.encode([assignment])[0])
+        self._proposed += 1
         return assignment
 
     def _criterion(self, index: int) -> Criterion:
@@ -224,7 +226,8 @@ class Proposer:
         if self._enumerated:
             return points, values
         if self._climb:
-            starts = points[search.choose(values, search.STARTS, rng)]
+            number = search.FEWER_STARTS if self._proposed else search.STARTS
+            starts = points[search.choose(values, number, rng)]
             found, risen = search.refine(self._features, criterion, starts, rng, self._go_on)
             return np.vstack([found, points]), np.append(risen, values)
         for _ in range(2):

@@ -15,6 +15,7 @@ from suggestion.space import Array
 SOBOL_CANDIDATES: Final = 512
 LOCAL_CANDIDATES: Final = 192
 STARTS: Final = 6
+FEWER_STARTS: Final = 3  # for the later points of a batch
 _ALL_LEVELS: Final = 12  # a parameter with more values than that is searched by neighbours
 _STRIDES: Final = np.array([-8, -4, -2, -1, 1, 2, 4, 8])
 
