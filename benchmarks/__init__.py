@@ -1,1 +1,1 @@
-"""Measurements of quality, speed and memory; none of them is part of the tests."""
+"""Measurements: speed, memory and result quality. None of them is a test."""

@@ -44,6 +44,11 @@ class Server:
         atexit.register(self._process.terminate)
 
     @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
     def cpu(self) -> float:
         """CPU seconds that it has used."""
         times = self._observed.cpu_times()
