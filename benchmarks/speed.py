@@ -63,7 +63,7 @@ def _history(algorithm: str, server: Server, trials: int) -> api.GetSuggestionsR
 
 
 def _cost(server: Server, request: api.GetSuggestionsRequest, count: int, repeats: int) -> float:
-    """Median CPU seconds of the server for one request."""
+    """Mean CPU seconds of the server for one request, after a first one."""
     costs = []
     for number in range(repeats):
         request.current_request_number = count
