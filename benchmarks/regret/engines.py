@@ -74,7 +74,7 @@ class Local:
 
     def tell(self, points: Sequence[Assignment], losses: Sequence[float]) -> None:
         for point, loss in zip(points, losses, strict=True):
-            self.told.append(Observation(f"trial-{len(self.told)}", point, loss))
+            self.told.append(Observation(f"trial-{len(self.told):05}", point, loss))
 
 
 def local(name: str, settings: Mapping[str, str]) -> Factory:

@@ -98,10 +98,15 @@ class Remote:
     """One experiment; the state is all here, none in the server."""
 
     def __init__(
-        self, space: SearchSpace, seed: int, algorithm: str, settings: Mapping[str, str]
+        self,
+        space: SearchSpace,
+        seed: int,
+        algorithm: str,
+        settings: Mapping[str, str],
+        server: Server | None = None,
     ) -> None:
         self._space = space
-        self._server = server_for(algorithm)
+        self._server = server or server_for(algorithm)
         given = {**settings, "random_state": str(seed)}
         self._request = api.GetSuggestionsRequest(experiment=experiment_of(space, algorithm, given))
         self._cpu = self._server.cpu
@@ -123,7 +128,7 @@ class Remote:
 
     def tell(self, points: Sequence[Assignment], losses: Sequence[float]) -> None:
         for texts, loss in zip(self._waiting, losses, strict=True):
-            trial = self._request.trials.add(name=f"trial-{len(self._request.trials)}")
+            trial = self._request.trials.add(name=f"trial-{len(self._request.trials):05}")
             for name, value in texts.items():
                 trial.spec.parameter_assignments.assignments.add(name=name, value=value)
             trial.status.condition = api.TrialStatus.SUCCEEDED
