@@ -1,0 +1,1 @@
+"""The core that every suggestion server is made of."""

@@ -183,7 +183,5 @@ def check(algorithm: object, study: Study) -> None:
 def defaults(cls: type) -> dict[str, Any]:
     """Values of the settings that need not be given."""
     return {
-        f.name: f.default
-        for f in dataclasses.fields(cls)
-        if f.default is not dataclasses.MISSING
+        f.name: f.default for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING
     }

@@ -48,7 +48,8 @@ def uniforms(seed: int, start: int, count: int, width: int, *stream: int | str) 
     blocks = -(-width // 4)  # Philox yields four words for each increment of its counter
     bits = np.random.Philox(key=_key(seed, *stream), counter=start * blocks)
     words = np.asarray(bits.random_raw(count * blocks * 4), dtype=np.uint64)
-    return (words.reshape(count, blocks * 4)[:, :width] >> np.uint64(11)) * 2.0**-53
+    kept = words.reshape(count, blocks * 4)[:, :width] >> np.uint64(11)
+    return kept.astype(np.float64) * 2.0**-53
 
 
 # ------------------------------------------------------------------- permutations
@@ -148,7 +149,8 @@ def sobol(seed: int, start: int, count: int, dimension: int) -> Array:
 
     .. [JoeKuo2008] S. Joe, F. Y. Kuo. Constructing Sobol sequences with better two-dimensional
        projections. SIAM J. Sci. Comput. 30(5), 2008.
-    .. [Owen1998] A. B. Owen. Scrambling Sobol' and Niederreiter-Xing points. J. Complexity 14, 1998.
+    .. [Owen1998] A. B. Owen. Scrambling Sobol' and Niederreiter-Xing points. J. Complexity
+       14, 1998.
     """
     if dimension > SOBOL_DIMENSIONS:
         raise ValueError(f"sobol has at most {SOBOL_DIMENSIONS} dimensions, got {dimension}")
@@ -169,8 +171,10 @@ def sobol(seed: int, start: int, count: int, dimension: int) -> Array:
 def _scramble(digits: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
     """Owen's scrambling of 32-bit fractions, continued to 53 bits, as integers below 2**53."""
     with np.errstate(over="ignore"):
-        salts = _mix(np.arange(1, _SOBOL_BITS + 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-                     + np.uint64(key & (2**64 - 1)))
+        salts = _mix(
+            np.arange(1, _SOBOL_BITS + 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+            + np.uint64(key & (2**64 - 1))
+        )
         flips = np.zeros_like(digits)
         for k in range(_SOBOL_BITS):
             shift = np.uint64(_SOBOL_BITS - k)  # the k digits above digit k stay
@@ -189,7 +193,8 @@ def independent(space: SearchSpace, seed: int, start: int, count: int) -> list[A
     """Suggestions `start` .. of the stream of independent draws from the prior.
 
     On a finite space every point comes once before any comes again, in the order in which draws
-    without replacement, each in proportion to the prior, would give them.
+    without replacement, each in proportion to the prior, would give them; then the same order
+    begins anew, so that a repetition is always as far away as it can be.
     """
     size = space.size
     if size is None:
@@ -207,13 +212,8 @@ def independent(space: SearchSpace, seed: int, start: int, count: int) -> list[A
 
 def _permuted(space: SearchSpace, seed: int, start: int, count: int) -> list[Assignment]:
     assert space.size is not None
-    points: list[Assignment] = []
-    while len(points) < count:
-        turn, offset = divmod(start + len(points), space.size)
-        order = Permutation(space.size, seed, "independent", turn)
-        wanted = min(count - len(points), space.size - offset)
-        points += [space.point(order(offset + k)) for k in range(wanted)]
-    return points
+    order = Permutation(space.size, seed, "independent")
+    return [space.point(order((start + k) % space.size)) for k in range(count)]
 
 
 def _weighted(space: SearchSpace, seed: int, start: int, count: int) -> list[Assignment]:
@@ -228,13 +228,9 @@ def _weighted(space: SearchSpace, seed: int, start: int, count: int) -> list[Ass
         assert parameter.levels is not None
         low, high = parameter.cells(np.arange(parameter.levels, dtype=np.int64))
         weights = np.outer(weights, high - low).ravel()
-    points: list[Assignment] = []
-    while len(points) < count:
-        turn, offset = divmod(start + len(points), space.size)
-        clocks = -np.log1p(-uniforms(seed, 0, space.size, 1, "clocks", turn)[:, 0])
-        order = np.argsort(clocks / np.maximum(weights, 1e-300), kind="stable")
-        points += [space.point(int(k)) for k in order[offset : offset + count - len(points)]]
-    return points
+    clocks = -np.log1p(-uniforms(seed, 0, space.size, 1, "clocks")[:, 0])
+    order = np.argsort(clocks / np.maximum(weights, 1e-300), kind="stable").tolist()
+    return [space.point(order[(start + k) % space.size]) for k in range(count)]
 
 
 def distinct(
@@ -251,31 +247,26 @@ def distinct(
     size = space.size
     if size is None:
         return space.decode(draw(start, count))
-    turn, offset = divmod(start, size)
-    wanted = min(offset + count, size)
-    points: dict[bytes, Assignment | Array] = {}
+    start %= size
+    wanted = min(start + count, size)
+    points: dict[bytes, Array] = {}  # by the cell that they lie in
     drawn = 0
     # The chunks are the same whatever is asked for, so where the stream is given up is too.
     while len(points) < wanted and drawn <= 4 * len(points) + 4096:
         chunk = draw(drawn, max(drawn, 64))
-        for point, cell in zip(chunk, space.snap(chunk), strict=True):
-            points.setdefault(cell.tobytes(), point)
+        for cell in space.snap(chunk):
+            points.setdefault(cell.tobytes(), cell)
         drawn += len(chunk)
-    chosen = list(points.values())[offset:wanted]
-    found = space.decode(np.array(chosen)) if chosen else []
     if len(points) < wanted:
         order = Permutation(size, seed, "rest")
         for index in range(size):
-            assignment = space.point(order(index))
-            cell = space.encode([assignment])[0].tobytes()
-            if cell not in points:
-                points[cell] = assignment
-                if len(points) > offset:
-                    found.append(assignment)
-                if len(points) >= wanted:
-                    break
+            (cell,) = space.encode([space.point(order(index))])
+            points.setdefault(cell.tobytes(), cell)
+            if len(points) >= wanted:
+                break
+    found = space.decode(np.array(list(points.values())[start:wanted]))
     if len(found) < count:
-        found += distinct(space, draw, seed, (turn + 1) * size, count - len(found))
+        found += distinct(space, draw, seed, 0, count - len(found))
     return found
 
 
@@ -301,12 +292,16 @@ class Visited:
         return self._space.size is not None and len(self._keys) >= self._space.size
 
     def unvisited(self, seed: int, *stream: int | str) -> Assignment:
-        """A random point that is not among these; any random point if there is none.
+        """A random point that is not among these.
+
+        If every point of a finite space is, they are forgotten first: the space begins anew.
 
         Args:
             seed, stream: As for `generator`; the same ones give the same point.
         """
         space = self._space
+        if self.used_up:
+            self._keys.clear()
         for row in uniforms(seed, 0, 64, space.dimension, "unvisited", *stream):
             (assignment,) = space.decode(row[None])
             if assignment not in self:

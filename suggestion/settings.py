@@ -165,7 +165,7 @@ def setting(
             "below": below,
         }
     }
-    return typing.cast(T, dataclasses.field(default=default, metadata=metadata))
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 SEED: Final = Setting(
@@ -244,9 +244,7 @@ def configure(
             continue
         known_setting = by_spelling.get(item.name)
         if known_setting is None:
-            found.append(
-                Violation(f"{path}.name", _unknown(owner, item.name, tuple(by_spelling)))
-            )
+            found.append(Violation(f"{path}.name", _unknown(owner, item.name, tuple(by_spelling))))
             continue
         name = known_setting.name
         if name in first:

@@ -134,7 +134,8 @@ class _Numeric(Parameter):
     step: Any = None
     distribution: Distribution = Distribution.UNIFORM
     levels: int | None = field(init=False, repr=False, compare=False, default=None)
-    # Lattice point k is (_first + k * _stride) / _scale: integers, so that the division rounds once.
+    # Lattice point k is (_first + k * _stride) / _scale: of integers, so that only the division
+    # rounds.
     _first: int = field(init=False, repr=False, compare=False, default=0)
     _stride: int = field(init=False, repr=False, compare=False, default=1)
     _scale: int = field(init=False, repr=False, compare=False, default=1)
@@ -181,7 +182,8 @@ class _Numeric(Parameter):
             )
         if found:
             raise Invalid(found)
-        assert low is not None and high is not None
+        assert low is not None
+        assert high is not None
         self._settle(low, high, step)
 
     def _violation(self, key: str, text: str) -> Violation:
@@ -251,8 +253,8 @@ class _Numeric(Parameter):
         assert self.levels is not None
         last = self.levels - 1
         if max(abs(self._first), self._stride, self._scale, last) < _EXACT:
-            levels = np.rint((numbers * self._scale - self._first) / self._stride)
-            return np.clip(levels, 0, last).astype(np.int64).tolist()
+            nearest = np.rint((numbers * self._scale - self._first) / self._stride)
+            return [int(level) for level in np.clip(nearest, 0, last).tolist()]
         exact = [Fraction(number) for number in numbers.tolist()]
         levels = [round((x * self._scale - self._first) / self._stride) for x in exact]
         return [min(max(level, 0), last) for level in levels]
@@ -285,7 +287,8 @@ class _Numeric(Parameter):
             return self._nearest(self._quantile(units))
         last = self.levels - 1
         if last < _EXACT:
-            return np.minimum(units * self.levels, last).astype(np.int64).tolist()
+            cells = np.minimum(units * self.levels, last).astype(np.int64)
+            return [*cells.tolist()]
         return [min(int(cell), last) for cell in (units * self.levels).tolist()]
 
 
@@ -333,12 +336,15 @@ class Double(_Numeric):
 
     def decode(self, units: Array) -> list[Value]:
         if self.levels is None:
-            return self._quantile(np.clip(units, 0.0, 1.0)).tolist()
+            return [*self._quantile(np.clip(units, 0.0, 1.0)).tolist()]
         return [self._number(k) for k in self._decode_levels(units)]
 
     def parse(self, text: str) -> float | None:
-        number = parse_number(text)
-        return number if number is not None and self.min <= number <= self.max else None
+        try:
+            number = float(text)
+        except ValueError:
+            return None
+        return number if self.min <= number <= self.max else None
 
     def format(self, value: Value) -> str:
         return repr(float(value))
@@ -384,10 +390,15 @@ class Int(_Numeric):
         return [self.value(k) for k in self._decode_levels(units)]
 
     def parse(self, text: str) -> int | None:
-        number = parse_number(text)
-        if number is None or not number.is_integer():
+        if len(text) > LONGEST_NUMBER:
             return None
-        whole = int(number) if abs(number) < _EXACT else int(Decimal(text.strip()))
+        try:
+            whole = int(text)
+        except ValueError:  # 3.0, 1e3
+            number = parse_number(text)
+            if number is None or not number.is_integer():
+                return None
+            whole = int(Decimal(text.strip()))
         return whole if self.min <= whole <= self.max else None
 
     def format(self, value: Value) -> str:
@@ -492,7 +503,10 @@ class Discrete(_Listed):
         return self._levels[value]  # type: ignore[index]
 
     def parse(self, text: str) -> float | None:
-        number = parse_number(text)
+        try:
+            number = float(text)
+        except ValueError:
+            return None
         return number if number in self._levels else None
 
     def format(self, value: Value) -> str:
@@ -647,7 +661,7 @@ class SearchSpace:
         return tuple(assignment[parameter.name] for parameter in self.parameters)
 
     def __contains__(self, assignment: object) -> bool:
-        """Whether every parameter has one allowed value in `assignment`, and there are no others."""
+        """Whether `assignment` has an allowed value for every parameter, and nothing else."""
         return (
             isinstance(assignment, Mapping)
             and len(assignment) == self.dimension

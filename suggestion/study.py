@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
 
 import numpy as np
 
 from suggestion import sampling
-from suggestion.errors import Cancelled
+from suggestion.deadline import NEVER, Deadline
+from suggestion.settings import Given
 from suggestion.space import Assignment, SearchSpace
 
 
@@ -67,37 +66,6 @@ class History:
     foreign: tuple[Observation | Pending | Failed, ...] = ()
 
 
-class Deadline:
-    """When the caller stops waiting.
-
-    Args:
-        at: In seconds of `time.monotonic`; infinite if it waits for ever.
-        cancelled: Tells whether the caller has gone already.
-    """
-
-    def __init__(
-        self, at: float = float("inf"), cancelled: Callable[[], bool] = lambda: False
-    ) -> None:
-        self._at = at
-        self._cancelled = cancelled
-
-    def remaining(self) -> float:
-        """Seconds left; infinite without a deadline."""
-        return self._at - time.monotonic()
-
-    def check(self) -> None:
-        """Call between steps of a long computation.
-
-        Raises:
-            Cancelled: If nobody waits for the result any more.
-        """
-        if self._cancelled() or self.remaining() <= 0:
-            raise Cancelled
-
-
-NEVER: Final = Deadline()
-
-
 @dataclass(frozen=True, slots=True)
 class Suggestion:
     """A point to try, where the trial gets a name or labels of the algorithm's choice.
@@ -111,6 +79,27 @@ class Suggestion:
     assignment: Assignment
     trial: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What a request declares, apart from trials.
+
+    Attributes:
+        metric: Name of the objective metric.
+        maximize: Whether larger values of it are better.
+        algorithm: Name of the algorithm; `settings` are its settings as they were written.
+        parallel_trial_count, max_trial_count: 0 if not declared.
+    """
+
+    name: str
+    space: SearchSpace
+    metric: str
+    maximize: bool
+    algorithm: str
+    settings: tuple[Given, ...] = ()
+    parallel_trial_count: int = 0
+    max_trial_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -169,5 +158,6 @@ class Study:
 
     def visited(self) -> sampling.Visited:
         """The points of all trials so far, in any condition: not to be proposed again."""
-        everything = (*self.observations, *self.pending, *self.failed)
-        return sampling.Visited(self.space, (trial.assignment for trial in everything))
+        tried: list[Observation | Pending | Failed]
+        tried = [*self.observations, *self.pending, *self.failed]
+        return sampling.Visited(self.space, (trial.assignment for trial in tried))

@@ -23,7 +23,11 @@ class Grid:
 
     def violations(self, study: Study) -> Iterator[Violation]:
         for index, parameter in enumerate(study.space.parameters):
-            if isinstance(parameter, Double) and parameter.step is None and parameter.min != parameter.max:
+            if (
+                isinstance(parameter, Double)
+                and parameter.step is None
+                and parameter.min != parameter.max
+            ):
                 yield Violation(
                     f"spec.parameter_specs.parameters[{index}].feasible_space.step",
                     f"parameter {quote(parameter.name)}: algorithm 'grid' needs a step for a "

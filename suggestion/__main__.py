@@ -1,0 +1,6 @@
+"""``python -m suggestion`` is ``suggest``."""
+
+from suggestion.cli import main
+
+if __name__ == "__main__":
+    main()

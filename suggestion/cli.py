@@ -1,0 +1,294 @@
+"""The command ``suggest``.
+
+Imports stay inside the commands: a server loads what it serves with, a client what it asks with.
+Other packages add commands through the entry points ``suggestion.commands``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from suggestion.server import TLS
+
+COMMANDS: Final = "suggestion.commands"
+DEFAULT_ADDRESS: Final = "127.0.0.1:6789"
+
+_PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class _Commands(click.Group):
+    """A group whose commands from other packages are imported when they are used."""
+
+    @staticmethod
+    def _installed() -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=COMMANDS)}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._installed()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        own = super().get_command(ctx, cmd_name)
+        if own is not None or cmd_name not in self._installed():
+            return own
+        try:
+            loaded: click.Command = self._installed()[cmd_name].load()
+        except ModuleNotFoundError as error:
+            missing = str(error.name)
+
+            # Other commands, and the list of them, work all the same.
+            @click.command(cmd_name, help=f"(needs the package {missing!r}, not installed)")
+            def unavailable() -> None:
+                raise _missing(missing)
+
+            return unavailable
+        return loaded
+
+
+def _missing(package: str) -> click.ClickException:
+    return click.ClickException(
+        f"this command needs the package {package!r}, which is not installed; "
+        f"pip install 'suggestion-servers[client]'"
+    )
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="suggestion-servers", prog_name="suggest")
+def main() -> None:
+    """Hyperparameter-suggestion algorithms behind gRPC."""
+
+
+# ----------------------------------------------------------------------- serve
+
+
+@main.command()
+@click.argument("names", nargs=-1, metavar="[ALGORITHM]...")
+@click.option(
+    "--address",
+    default=DEFAULT_ADDRESS,
+    show_default=True,
+    envvar="SUGGEST_ADDRESS",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="Where to listen; port 0 picks a free one and prints it.",
+)
+@click.option(
+    "--workers",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1, 256),
+    envvar="SUGGEST_WORKERS",
+    show_envvar=True,
+    help="Calls computed at a time; further ones wait.",
+)
+@click.option(
+    "--max-message-mib",
+    default=64,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    envvar="SUGGEST_MAX_MESSAGE_MIB",
+    show_envvar=True,
+    help="Largest request, in MiB.",
+)
+@click.option(
+    "--grace",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(0, 3600),
+    envvar="SUGGEST_GRACE",
+    show_envvar=True,
+    help="Seconds that calls in flight are given on SIGTERM.",
+)
+@click.option(
+    "--tls-cert",
+    type=_PATH,
+    envvar="SUGGEST_TLS_CERT",
+    show_envvar=True,
+    help="Certificate chain (PEM); without it the server speaks plaintext.",
+)
+@click.option(
+    "--tls-key", type=_PATH, envvar="SUGGEST_TLS_KEY", show_envvar=True, help="Its key (PEM)."
+)
+@click.option(
+    "--tls-client-ca",
+    type=_PATH,
+    envvar="SUGGEST_TLS_CLIENT_CA",
+    show_envvar=True,
+    help="Accept only clients with a certificate signed by this CA (PEM).",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    envvar="SUGGEST_LOG_FORMAT",
+    show_envvar=True,
+    help="One line a call, on standard error.",
+)
+def serve(
+    names: Sequence[str],
+    address: str,
+    workers: int,
+    max_message_mib: int,
+    grace: float,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_client_ca: Path | None,
+    log_format: str,
+) -> None:
+    """Serve ALGORITHMs, or all that are installed.
+
+    One server serves any number of experiments at once and keeps nothing between calls. It stops
+    on SIGTERM or SIGINT, after the calls in flight.
+    """
+    from suggestion import server  # noqa: PLC0415
+    from suggestion.algorithm import Unavailable, algorithms  # noqa: PLC0415
+    from suggestion.servicer import SuggestionService  # noqa: PLC0415
+
+    options = server.Options(
+        workers=workers,
+        max_message_bytes=max_message_mib * 2**20,
+        grace=grace,
+        tls=_tls(tls_cert, tls_key, tls_client_ca),
+    )
+    try:
+        registry = algorithms(names or None)
+        for name in names:  # what is named is loaded now: better a failed start than a failed call
+            registry.load(name)
+    except Unavailable as error:
+        raise click.UsageError(str(error)) from error
+    server.log_to_stderr(log_format)
+    endpoint = server.Endpoint(address, (SuggestionService(registry),))
+
+    def ready(addresses: Sequence[str]) -> None:
+        click.echo(f"serving {', '.join(registry)} on {addresses[0]}")
+        sys.stdout.flush()
+
+    try:
+        server.run([endpoint], options, ready)
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TLS | None:
+    from suggestion.server import TLS  # noqa: PLC0415
+
+    if cert is None and key is None and client_ca is None:
+        return None
+    if cert is None or key is None:
+        raise click.UsageError("TLS needs both --tls-cert and --tls-key")
+    return TLS(
+        certificate=cert.read_bytes(),
+        key=key.read_bytes(),
+        client_ca=client_ca.read_bytes() if client_ca else None,
+    )
+
+
+# ------------------------------------------------------------------ algorithms
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--markdown", is_flag=True, help="Write the settings section of a README.")
+def algorithms(name: str | None, markdown: bool) -> None:
+    """List the installed algorithms, or describe one: its settings, their ranges and defaults."""
+    from suggestion import reference  # noqa: PLC0415
+    from suggestion.algorithm import Unavailable  # noqa: PLC0415
+
+    try:
+        if markdown:
+            click.echo(reference.markdown(name), nl=False)
+        else:
+            click.echo(reference.text(name), nl=False)
+    except Unavailable as error:
+        raise click.UsageError(str(error)) from error
+
+
+# ---------------------------------------------------------------------- health
+
+
+@main.command()
+@click.argument("address", default=DEFAULT_ADDRESS, envvar="SUGGEST_ADDRESS")
+@click.option("--service", default="", help="Name to ask the health service for.")
+@click.option("--timeout", default=5.0, show_default=True, help="Seconds to wait.")
+def health(address: str, service: str, timeout: float) -> None:
+    """Ask the server at ADDRESS whether it serves; exit status 0 if it does.
+
+    An address of 0.0.0.0 is taken as this machine.
+    """
+    import grpc  # noqa: PLC0415
+    from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
+
+    target = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
+    with grpc.insecure_channel(target) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            reply = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=timeout)
+        except grpc.RpcError as error:
+            raise click.ClickException(f"{target}: {error.details()}") from error
+    status = health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
+    click.echo(status)
+    if status != "SERVING":
+        sys.exit(1)
+
+
+# ------------------------------------------------------------------------- ask
+
+
+@main.command()
+@click.argument("experiment", type=_PATH)
+@click.option(
+    "--count",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="How many suggestions.",
+)
+@click.option("--trials", type=_PATH, help="The trials so far: a YAML list, see docs/ask.md.")
+@click.option(
+    "--target",
+    metavar="HOST:PORT",
+    help="The server to ask; without it one is started for this call.",
+)
+@click.option("--tls-ca", type=_PATH, help="CA that signed the server's certificate (PEM).")
+@click.option("--tls-cert", type=_PATH, help="The client's certificate (PEM).")
+@click.option("--tls-key", type=_PATH, help="Its key (PEM).")
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+)
+@click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for the reply.")
+def ask(
+    experiment: Path,
+    count: int,
+    trials: Path | None,
+    target: str | None,
+    tls_ca: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    output: str,
+    timeout: float,
+) -> None:
+    """Ask a server for the next points of EXPERIMENT, a Katib Experiment file.
+
+    The file is validated by the server first, as a controller does it. A file that ends in .json
+    may instead hold a whole GetSuggestionsRequest in protobuf's JSON form, and is sent as it is.
+    """
+    try:
+        from suggestion import asking  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise _missing(str(error.name)) from error
+    try:
+        tls = asking.ClientTLS.read(tls_ca, tls_cert, tls_key)
+        reply: Any = asking.ask(experiment, count, trials, target, tls, timeout)
+    except asking.Failure as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(asking.as_json(reply) if output == "json" else asking.as_table(reply), nl=False)
