@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
@@ -18,43 +18,28 @@ from suggestion.space import LONGEST_NAME
 LONGEST_VALUE: Final = 4096
 
 
-class Name(sa.types.TypeDecorator[str]):
-    """A name, equal to another only if every character is.
+class _Bytes(sa.types.TypeDecorator[str]):
+    """A name on MySQL, which would compare text without regard to case or spaces at its end."""
 
-    MySQL compares text without regard to case and to spaces at its end; there it is bytes.
-    """
-
-    impl = sa.String
+    impl = mysql.VARBINARY
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        if dialect.name in _MYSQL:
-            return dialect.type_descriptor(mysql.VARBINARY(4 * LONGEST_NAME))
-        return dialect.type_descriptor(sa.String(LONGEST_NAME))
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> bytes | None:
+        return None if value is None else value.encode()
 
-    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> Any:
-        return value.encode() if value is not None and dialect.name in _MYSQL else value
-
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> str | None:
-        return value.decode() if isinstance(value, bytes) else value
-
-
-class Time(sa.types.TypeDecorator[str]):
-    """A canonical time; ordered byte by byte, whatever the collation of the database."""
-
-    impl = sa.String
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        if dialect.name in _MYSQL:
-            return dialect.type_descriptor(
-                mysql.VARCHAR(LONGEST_TIME, charset="ascii", collation="ascii_bin")
-            )
-        collation = "C" if dialect.name == "postgresql" else None
-        return dialect.type_descriptor(sa.String(LONGEST_TIME, collation=collation))
+    def process_result_value(self, value: bytes | None, dialect: sa.Dialect) -> str | None:
+        return None if value is None else value.decode()
 
 
 _MYSQL: Final = ("mysql", "mariadb")
+#: Equal to another only if every character is.
+_NAME: Final = sa.String(LONGEST_NAME).with_variant(_Bytes(4 * LONGEST_NAME), *_MYSQL)
+#: Ordered byte by byte, whatever the collation of the database.
+_TIME: Final = (
+    sa.String(LONGEST_TIME)
+    .with_variant(sa.String(LONGEST_TIME, collation="C"), "postgresql")
+    .with_variant(mysql.VARCHAR(LONGEST_TIME, charset="ascii", collation="ascii_bin"), *_MYSQL)
+)
 _ID: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # an alias of SQLite's row id
 _OPTIONS: Final[dict[str, str]] = {
     f"{dialect}_{option}": value
@@ -73,9 +58,9 @@ POINTS: Final = sa.Table(
     "observation_points",
     _METADATA,
     sa.Column("id", _ID, primary_key=True),
-    sa.Column("trial", Name, nullable=False),
-    sa.Column("metric", Name, nullable=False),
-    sa.Column("time", Time, nullable=False),
+    sa.Column("trial", _NAME, nullable=False),
+    sa.Column("metric", _NAME, nullable=False),
+    sa.Column("time", _TIME, nullable=False),
     sa.Column("value", sa.Text, nullable=False),
     sa.Index("observation_points_in_order", "trial", "metric", "time", "id"),
     **_OPTIONS,
@@ -84,16 +69,16 @@ POINTS: Final = sa.Table(
 REPORTS: Final = sa.Table(
     "observation_reports",
     _METADATA,
-    sa.Column("trial", Name, primary_key=True),
+    sa.Column("trial", _NAME, primary_key=True),
     sa.Column("digest", sa.String(64), primary_key=True),
     **_OPTIONS,
 )
 STATUSES: Final = sa.Table(
     "trial_statuses",
     _METADATA,
-    sa.Column("trial", Name, primary_key=True),
+    sa.Column("trial", _NAME, primary_key=True),
     sa.Column("status", sa.String(32), nullable=False),
-    sa.Column("time", Time, nullable=False),
+    sa.Column("time", _TIME, nullable=False),
     **_OPTIONS,
 )
 
