@@ -141,7 +141,7 @@ def _failure(error: Any, address: str, trial: str, wait: float) -> None:
     raise Unreachable(f"DB manager {address} is unreachable: {reason}") from error
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Lent:
     channel: grpc.Channel
     users: int = 0
@@ -177,10 +177,12 @@ class _Channels:
                 lent.users -= 1
                 if failed and self._open.get(address) is lent:
                     del self._open[address]
-                idle = [a for a, other in self._open.items() if not other.users]
-                closing = [self._open.pop(a) for a in idle[: len(self._open) - self._most]]
-                if not lent.users and self._open.get(address) is not lent and lent not in closing:
+                closing = []
+                if not lent.users and self._open.get(address) is not lent:
                     closing.append(lent)
+                idle = [a for a, other in self._open.items() if not other.users]
+                surplus = max(len(self._open) - self._most, 0)
+                closing += [self._open.pop(a) for a in idle[:surplus]]
             for other in closing:
                 other.channel.close()
 
