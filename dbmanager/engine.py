@@ -87,7 +87,7 @@ class Database:
     def writing(self) -> Iterator[sa.Connection]:
         """A transaction, committed at the end; raises as `reading` does."""
         with self._translated(), self._turn, self._engine.connect() as connection:
-            connection = connection.execution_options(**{_WRITE: True})
+            connection.execution_options(**{_WRITE: True})
             with connection.begin():
                 yield connection
 
@@ -145,6 +145,6 @@ def _prepare(connection: Any, _: object) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    """A writer takes SQLite's lock at once: one that took it after reading could not wait for it."""
+    """A writer takes SQLite's lock at once: had it read before, it could not wait for it."""
     write = connection.get_execution_options().get(_WRITE)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

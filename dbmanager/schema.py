@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
@@ -41,7 +41,7 @@ _TIME: Final = (
     .with_variant(mysql.VARCHAR(LONGEST_TIME, charset="ascii", collation="ascii_bin"), *_MYSQL)
 )
 _ID: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # an alias of SQLite's row id
-_OPTIONS: Final[dict[str, str]] = {
+_OPTIONS: Final[dict[str, Any]] = {
     f"{dialect}_{option}": value
     for dialect in _MYSQL
     for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"))

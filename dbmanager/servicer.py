@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Final
 
 from dbmanager import wire
@@ -65,17 +66,19 @@ class DBManagerService:
         call.describe(trial=query.trial, metric=query.metric)
         parts: list[bytes] = []
         size = points = 0
-        for chunk in self._storage.read(query.trial, query.metric, query.start, query.end):
-            call.deadline.check()
-            parts.append(wire.write_log(chunk))
-            size += len(parts[-1])
-            points += len(chunk)
-            if size > self._max_reply_bytes:
-                raise TooLarge(
-                    f"the log of trial {quote(query.trial)} has more than {points} points that "
-                    f"were asked for, and a reply at most {self._max_reply_bytes} bytes; ask for "
-                    f"one metric, or for less time with start_time and end_time"
-                )
+        chunks = self._storage.read(query.trial, query.metric, query.start, query.end)
+        with closing(chunks):
+            for chunk in chunks:
+                call.deadline.check()
+                parts.append(wire.write_log(chunk))
+                size += len(parts[-1])
+                if size > self._max_reply_bytes:
+                    raise TooLarge(
+                        f"the log of trial {quote(query.trial)} is longer than a reply, of at most "
+                        f"{self._max_reply_bytes} bytes: it ends after {points} points; ask for "
+                        f"one metric, or for less time with start_time and end_time"
+                    )
+                points += len(chunk)
         call.describe(points=points)
         return b"".join(parts)
 

@@ -7,10 +7,10 @@ order on every database; ids ascend in order of arrival.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import sqlalchemy as sa
 
@@ -76,7 +76,7 @@ class Storage:
 
     def read(
         self, trial: str, metric: str = "", start: str = "", end: str = ""
-    ) -> Iterator[Sequence[Point]]:
+    ) -> Generator[Sequence[Point]]:
         """The log of `trial` in chunks, by time and then by arrival.
 
         Args:
@@ -97,10 +97,10 @@ class Storage:
             query = query.where(columns.time >= start)
         if end:
             query = query.where(columns.time <= end)
+        options = {"stream_results": True, "max_row_buffer": _CHUNK}
         with self._database.reading() as connection:
-            result = connection.execution_options(stream_results=True, max_row_buffer=_CHUNK)
-            for chunk in result.execute(query).partitions(_CHUNK):
-                yield chunk  # type: ignore[misc]  # rows are tuples
+            rows = connection.execute(query, execution_options=options)
+            yield from rows.partitions(_CHUNK)
 
     def delete(self, trial: str) -> None:
         """Forgets all that is known of `trial`, if anything is."""
@@ -127,8 +127,7 @@ class Storage:
         """The status that was set, if any."""
         query = sa.select(STATUSES.c.status).where(STATUSES.c.trial == trial)
         with self._database.reading() as connection:
-            found: Any = connection.execute(query).scalar()
-        return found
+            return cast(str | None, connection.execute(query).scalar())
 
 
 def _digest(points: Sequence[Point]) -> str:

@@ -103,9 +103,7 @@ def read_query(message: api.GetObservationLogRequest) -> Query:
             found.append(Violation(field, f"{field} {error}, got {quote(written)}"))
     if found:
         raise Invalid(found)
-    return Query(
-        message.trial_name, message.metric_name, limits["start_time"], limits["end_time"]
-    )
+    return Query(message.trial_name, message.metric_name, limits["start_time"], limits["end_time"])
 
 
 def _name_rule(name: str) -> str:

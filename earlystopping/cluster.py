@@ -85,14 +85,15 @@ def _load(namespace: str | None) -> tuple[Any, str]:
             f"marking trials in a cluster needs the package {error.name!r}: "
             f"pip install 'suggestion-servers[kubernetes]', or choose another --trial-status"
         ) from error
+    loader: Any = config  # without types
     configuration = client.Configuration()
     try:
         if statuses.in_cluster():
-            config.load_incluster_config(client_configuration=configuration)
+            loader.load_incluster_config(client_configuration=configuration)
             own = (statuses.SERVICE_ACCOUNT / "namespace").read_text().strip()
         else:
-            config.load_kube_config(client_configuration=configuration)
-            _, active = config.list_kube_config_contexts()
+            loader.load_kube_config(client_configuration=configuration)
+            _, active = loader.list_kube_config_contexts()
             own = active["context"].get("namespace", "default")
     except (config.ConfigException, OSError) as error:
         raise Unready(

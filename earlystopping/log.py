@@ -6,6 +6,7 @@ How each kind of malformed log is handled is written in docs/early-stopping.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from math import nan
 from typing import Final
 
@@ -56,9 +57,7 @@ def _by_time(times: Sequence[str]) -> list[int]:
     keys = []
     latest = _EARLIEST
     for text in times:
-        try:
+        with suppress(ValueError):
             latest = canonical(text)
-        except ValueError:
-            pass
         keys.append(latest)
     return sorted(range(len(times)), key=keys.__getitem__)

@@ -80,7 +80,14 @@ class CurveReader:
         losses: dict[str, Sequence[float]] = {}
         missing: list[tuple[wire.Completed, Hashable]] = []
         for trial in trials:
-            key = (address, trial.trial, trial.metric, trial.fingerprint, maximize, horizon)
+            key: Hashable = (
+                address,
+                trial.trial,
+                trial.metric,
+                trial.fingerprint,
+                maximize,
+                horizon,
+            )
             kept = self._kept.get(key)
             if kept is None:
                 missing.append((trial, key))
@@ -93,10 +100,10 @@ class CurveReader:
                     if log is None:
                         continue
                     times, values = log
-                    found = read_losses(times, values, maximize=maximize, horizon=horizon)
-                    losses[trial.trial] = found
+                    curve = read_losses(times, values, maximize=maximize, horizon=horizon)
+                    losses[trial.trial] = curve
                     if times:
-                        self._kept.put(key, found)
+                        self._kept.put(key, curve)
         return [Curve(t.trial, found) for t in trials if (found := losses.get(t.trial))]
 
 
@@ -106,7 +113,7 @@ def _fetch(
     """Times and values of each log, in the order of `trials`; None for one that is too long."""
     wait = min(_LONGEST_WAIT, _SHARE * deadline.remaining())
     until = Deadline.after(wait)
-    get: Any = channel.unary_unary(wire.GET_OBSERVATION_LOG)
+    get: Any = channel.unary_unary(wire.GET_OBSERVATION_LOG, None, None)  # bytes to bytes
     waiting: deque[Any] = deque()
     ahead = iter(trials)
     try:
@@ -120,19 +127,18 @@ def _fetch(
             except DecodeError as error:
                 raise Unreachable(f"DB manager {address} answers with something else") from error
             except grpc.RpcError as error:
-                yield _failure(error, address, trial.trial, wait)
+                _raise_unless_too_long(error, address, trial.trial, wait)
+                yield None
     finally:
         for call in waiting:
             call.cancel()
 
 
-def _failure(error: Any, address: str, trial: str, wait: float) -> None:
+def _raise_unless_too_long(error: Any, address: str, trial: str, wait: float) -> None:
     """Raises what `error` means for the caller, unless it is about this one log only."""
     code, reason = error.code(), " ".join((error.details() or "").split())
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        logger.warning(
-            "the log of trial %s at %s is left out: %s", quote(trial), address, reason
-        )
+        logger.warning("the log of trial %s at %s is left out: %s", quote(trial), address, reason)
         return
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         raise TimedOut(f"DB manager {address} did not answer within {wait:.3g} s") from error

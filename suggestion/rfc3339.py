@@ -20,7 +20,7 @@ _TIME: Final = re.compile(
 
 
 def canonical(text: str) -> str:
-    """The instant that `text` names: in UTC, without the ``Z``, the fraction without zeros at its end.
+    """The instant that `text` names: in UTC, without ``Z`` and without zeros that end a fraction.
 
     Of two instants the earlier one's text sorts first. Fractions are cut after nine digits. The
     years 0001 to 9999; a leap second, ``23:59:60``, is the first second of the next minute.
