@@ -74,7 +74,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A transaction that only reads.
+        """For one statement that reads.
 
         Raises:
             Unreachable: If the database does not answer.
@@ -145,6 +145,9 @@ def _prepare(connection: Any, _: object) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    """A writer takes SQLite's lock at once: had it read before, it could not wait for it."""
-    write = connection.get_execution_options().get(_WRITE)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    """A writer takes SQLite's lock at once: had it read before, it could not wait for it.
+
+    Readers run one statement each, which is a transaction of its own.
+    """
+    if connection.get_execution_options().get(_WRITE):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -97,7 +97,9 @@ class Storage:
             query = query.where(columns.time >= start)
         if end:
             query = query.where(columns.time <= end)
-        options = {"stream_results": True, "max_row_buffer": _CHUNK}
+        # SQLite streams by itself, and faster.
+        stream = self._database.kind != "sqlite"
+        options = {"stream_results": stream, "max_row_buffer": _CHUNK}
         with self._database.reading() as connection:
             rows = connection.execute(query, execution_options=options)
             yield from rows.partitions(_CHUNK)

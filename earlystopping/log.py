@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from math import nan
 from typing import Final
 
@@ -14,6 +15,25 @@ from suggestion.rfc3339 import canonical
 from suggestion.space import parse_number
 
 _EARLIEST: Final = ""
+#: Part of a trial's duration that holds all reports that a rule looks at, usually.
+_OPENING: Final = 1 / 16
+_SHORT: Final = 60  # seconds
+
+
+def opening(start: str, completion: str) -> str:
+    """The end of the first sixteenth of a trial, RFC 3339; empty if its times do not tell.
+
+    Rules look at the first reports only, and logs can be long. Of a trial of less than a minute
+    the whole log is as good.
+    """
+    try:
+        first, last = (datetime.fromisoformat(canonical(text)) for text in (start, completion))
+    except ValueError:
+        return ""
+    duration = last - first
+    if duration.total_seconds() < _SHORT:
+        return ""
+    return f"{(first + duration * _OPENING).isoformat()}Z"
 
 
 def read_losses(

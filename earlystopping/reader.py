@@ -7,16 +7,17 @@ import sys
 import threading
 from array import array
 from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from earlystopping import wire
-from earlystopping.log import read_losses
+from earlystopping.log import opening, read_losses
 from earlystopping.rule import Curve
 from suggestion.deadline import Deadline
 from suggestion.errors import TimedOut, Unreachable, quote
@@ -38,6 +39,9 @@ _OPTIONS: Final = (
     # A channel that failed must not hold back the one that is opened after it.
     ("grpc.use_local_subchannel_pool", 1),
 )
+
+#: Times and values.
+_Log: TypeAlias = tuple[Sequence[str], Sequence[str]]
 
 
 class CurveReader:
@@ -78,7 +82,7 @@ class CurveReader:
             Cancelled: If the caller has gone.
         """
         losses: dict[str, Sequence[float]] = {}
-        missing: list[tuple[wire.Completed, Hashable]] = []
+        missing: dict[str, tuple[wire.Completed, Hashable]] = {}
         for trial in trials:
             key: Hashable = (
                 address,
@@ -90,36 +94,73 @@ class CurveReader:
             )
             kept = self._kept.get(key)
             if kept is None:
-                missing.append((trial, key))
+                missing[trial.trial] = trial, key
             else:
                 losses[trial.trial] = kept
         if missing:
+            wanted = [trial for trial, _ in missing.values()]
             with self._channels.lend(address) as channel:
-                logs = _fetch(channel, address, [trial for trial, _ in missing], deadline)
-                for (trial, key), log in zip(missing, logs, strict=True):
-                    if log is None:
-                        continue
+                for name, log in _fetch_first(channel, address, wanted, horizon, deadline):
                     times, values = log
                     curve = read_losses(times, values, maximize=maximize, horizon=horizon)
-                    losses[trial.trial] = curve
+                    losses[name] = curve
                     if times:
-                        self._kept.put(key, curve)
+                        self._kept.put(missing[name][1], curve)
         return [Curve(t.trial, found) for t in trials if (found := losses.get(t.trial))]
 
 
-def _fetch(
-    channel: grpc.Channel, address: str, trials: Sequence[wire.Completed], deadline: Deadline
-) -> Iterator[tuple[Sequence[str], Sequence[str]] | None]:
-    """Times and values of each log, in the order of `trials`; None for one that is too long."""
+def _fetch_first(
+    channel: grpc.Channel,
+    address: str,
+    trials: Iterable[wire.Completed],
+    horizon: int,
+    deadline: Deadline,
+) -> Iterator[tuple[str, _Log]]:
+    """Each trial's log, up to its `horizon`-th report at least; none for one that is too long.
+
+    A log is asked for up to an early time; and where that has too few reports, as a whole.
+    """
     wait = min(_LONGEST_WAIT, _SHARE * deadline.remaining())
     until = Deadline.after(wait)
-    get: Any = channel.unary_unary(wire.GET_OBSERVATION_LOG, None, None)  # bytes to bytes
+    wanted = [(trial, opening(trial.start, trial.completion)) for trial in trials]
+    whole = [trial for trial, end in wanted if not end]
+    parts = [(trial, end) for trial, end in wanted if end]
+    fetch = partial(_fetch, channel, address, until=until, wait=wait, deadline=deadline)
+    for (trial, _), log in zip(parts, fetch(parts), strict=True):
+        if log is not None and len(log[0]) >= horizon:
+            yield trial.trial, log
+        else:
+            whole.append(trial)
+    for trial, log in zip(whole, fetch([(trial, "") for trial in whole]), strict=True):
+        if log is not None:
+            yield trial.trial, log
+
+
+def _fetch(
+    channel: grpc.Channel,
+    address: str,
+    wanted: Sequence[tuple[wire.Completed, str]],
+    *,
+    until: Deadline,
+    wait: float,
+    deadline: Deadline,
+) -> Iterator[_Log | None]:
+    """The log of each trial up to a time, in the order of `wanted`; None for one that is too long.
+
+    Args:
+        channel: To the DB manager at `address`.
+        wanted: Trials, and the time for each, or nothing.
+        until: When to give up, `wait` seconds after the start.
+        deadline: Of the caller.
+    """
+    # Bytes to bytes: what they say is read in this thread.
+    get: Any = channel.unary_unary(wire.GET_OBSERVATION_LOG, None, None)
     waiting: deque[Any] = deque()
-    ahead = iter(trials)
+    ahead = iter(wanted)
     try:
-        for trial in trials:
+        for trial, _ in wanted:
             while len(waiting) < _PARALLEL and (after := next(ahead, None)) is not None:
-                request = wire.write_log_request(after.trial, after.metric)
+                request = wire.write_log_request(after[0].trial, after[0].metric, after[1])
                 waiting.append(get.future(request, timeout=max(until.remaining(), 0)))
             deadline.check()
             try:

@@ -27,11 +27,14 @@ class Completed:
 
     Attributes:
         metric: Name of its objective metric.
+        start, completion: As reported; may be empty.
         fingerprint: Of its status. That of a trial made anew under an old name is another.
     """
 
     trial: str
     metric: str
+    start: str
+    completion: str
     fingerprint: bytes
 
 
@@ -89,12 +92,14 @@ def _is_address(text: str) -> bool:
 
 
 def _completed(trials: Iterable[api.Trial], metric: str) -> tuple[Completed, ...]:
-    found: dict[str, tuple[str, bytes]] = {}
+    found: dict[str, tuple[str, str, str, bytes]] = {}
     for trial in trials:
-        if trial.status.condition != api.TrialStatus.SUCCEEDED or not trial.name:
+        status = trial.status
+        if status.condition != api.TrialStatus.SUCCEEDED or not trial.name:
             continue
         own = trial.spec.objective.objective_metric_name or metric
-        entry = (own, trial.status.SerializeToString(deterministic=True))
+        fingerprint = status.SerializeToString(deterministic=True)
+        entry = (own, status.start_time, status.completion_time, fingerprint)
         # Of two trials of one name the same is taken whichever comes first.
         found[trial.name] = min(entry, found.get(trial.name, entry))
     return tuple(Completed(name, *found[name]) for name in sorted(found))
@@ -138,9 +143,10 @@ def write_reply(
 # ------------------------------------------------- observation logs, as a client
 
 
-def write_log_request(trial: str, metric: str) -> bytes:
-    """Asks for all reports of `metric` by `trial`."""
-    return api.GetObservationLogRequest(trial_name=trial, metric_name=metric).SerializeToString()
+def write_log_request(trial: str, metric: str, end: str) -> bytes:
+    """Asks for the reports of `metric` by `trial` up to the time `end`, or all if it is empty."""
+    request = api.GetObservationLogRequest(trial_name=trial, metric_name=metric, end_time=end)
+    return request.SerializeToString()
 
 
 def read_log(raw: bytes, metric: str) -> tuple[Sequence[str], Sequence[str]]:
