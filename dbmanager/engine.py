@@ -140,7 +140,7 @@ def _prepare(connection: Any, _: object) -> None:
     the machine's end too.
     """
     connection.isolation_level = None  # BEGIN is ours, see _begin
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -8192"):
+    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
