@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 from math import floor, fsum, isnan
+from typing import Final
 
 from earlystopping.rule import Curve, Threshold
+
+_SCALE: Final = 2.0**-64  # keeps a sum of the largest floats within their range
 
 
 def threshold(
@@ -40,7 +43,7 @@ def running_average(losses: Sequence[float], step: int) -> float | None:
     try:
         mean = fsum(finite) / len(finite)
     except OverflowError:
-        mean = fsum(loss / len(finite) for loss in finite)
+        mean = fsum(loss * _SCALE for loss in finite) / len(finite) / _SCALE
     return min(max(mean, min(finite)), max(finite))
 
 
