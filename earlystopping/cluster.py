@@ -18,7 +18,8 @@ from suggestion.errors import Denied, Missing, Unreachable, Unready, quote
 
 _TRIALS: Final = {"group": "kubeflow.org", "version": "v1beta1", "plural": "trials"}
 _ATTEMPTS: Final = 8
-_PAUSE: Final = 0.05  # seconds after the first conflict; twice as long after each further one
+_PAUSE: Final = 0.02  # seconds after the first conflict; twice as long after each further one
+_LONGEST_PAUSE: Final = 0.25
 _LONGEST_WAIT: Final = 10.0  # seconds for one answer of the API server
 
 
@@ -61,13 +62,20 @@ class ClusterStatuses:
                     )
             except _ConflictError:
                 time.sleep(pause * random.uniform(0.5, 1.5))
-                pause *= 2
+                pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 return
         raise Unreachable(
             f"trial {quote(trial)} in namespace {quote(namespace)} was changed by others "
             f"{_ATTEMPTS} times while it was being marked; try again"
         )
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connected is not None:
+                api, _ = self._connected
+                api.api_client.rest_client.pool_manager.clear()
+                self._connected = None
 
     def _connect(self) -> tuple[Any, str]:
         """The API of the cluster, and the namespace; imports the client when first called."""
