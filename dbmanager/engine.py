@@ -34,6 +34,10 @@ _DRIVERS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
         {"connect_timeout": _SECONDS_TO_CONNECT, "charset": "utf8mb4"},
     ),
 }
+#: Errors of SQLite about its file or disk, which somebody must mend.
+_FILE_TROUBLE: Final = frozenset(
+    f"SQLITE_{name}" for name in ("CANTOPEN", "CORRUPT", "FULL", "NOTADB", "PERM", "READONLY")
+)
 _WRITE: Final = "suggestion_write"
 
 
@@ -98,13 +102,16 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
-            reason = " ".join(str(error.orig).split())
-            text = f"database {quote(self.name)}: {reason}"
-            busy = getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY")
-            if self.kind == "sqlite" and not busy:
+        except sa.exc.DatabaseError as error:
+            text = f"database {quote(self.name)}: {' '.join(str(error.orig).split())}"
+            cause = getattr(error.orig, "sqlite_errorname", "")
+            if cause in _FILE_TROUBLE:
                 raise Unready(text) from error
-            raise Unreachable(text) from error
+            if cause.startswith("SQLITE_BUSY") or isinstance(error, sa.exc.OperationalError):
+                raise Unreachable(text) from error
+            raise
+        except sa.exc.InterfaceError as error:
+            raise Unreachable(f"database {quote(self.name)}: {error.orig}") from error
         except sa.exc.TimeoutError as error:
             raise Unreachable(f"database {quote(self.name)}: no connection is free") from error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import Final, TypeAlias, cast
 
@@ -100,8 +100,10 @@ class Storage:
         # SQLite streams by itself, and faster.
         stream = self._database.kind != "sqlite"
         options = {"stream_results": stream, "max_row_buffer": _CHUNK}
-        with self._database.reading() as connection:
-            rows = connection.execute(query, execution_options=options)
+        with (
+            self._database.reading() as connection,
+            closing(connection.execute(query, execution_options=options)) as rows,
+        ):
             yield from rows.partitions(_CHUNK)
 
     def delete(self, trial: str) -> None:

@@ -152,7 +152,7 @@ def test_after_a_conflict_the_trial_is_read_again(
 
 
 def test_endless_conflicts_are_unavailable(
-    stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster
 ) -> None:
     cluster.add("trial-1")
     cluster.intruders = [condition(f"C{k}") for k in range(100)]
@@ -228,7 +228,7 @@ def test_an_api_server_that_is_down(kubeconfig: Path) -> None:
     with running(Cluster()) as port:
         pass
     write_kubeconfig(kubeconfig.parent, port)
-    with pytest.raises(Unreachable, match="the Kubernetes API does not answer: .*refused"):
+    with pytest.raises(Unreachable, match=r"the Kubernetes API does not answer: .*refused"):
         ClusterStatuses().mark_stopped("trial-1", NEVER)
 
 
