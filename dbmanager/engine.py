@@ -35,8 +35,9 @@ _DRIVERS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
     ),
 }
 #: Errors of SQLite about its file or disk, which somebody must mend.
-_FILE_TROUBLE: Final = frozenset(
-    f"SQLITE_{name}" for name in ("CANTOPEN", "CORRUPT", "FULL", "NOTADB", "PERM", "READONLY")
+_FILE_TROUBLE: Final = tuple(
+    f"SQLITE_{name}"
+    for name in ("CANTOPEN", "CORRUPT", "FULL", "IOERR", "NOTADB", "PERM", "READONLY")
 )
 _WRITE: Final = "suggestion_write"
 
@@ -105,7 +106,7 @@ class Database:
         except sa.exc.DatabaseError as error:
             text = f"database {quote(self.name)}: {' '.join(str(error.orig).split())}"
             cause = getattr(error.orig, "sqlite_errorname", "")
-            if cause in _FILE_TROUBLE:
+            if cause.startswith(_FILE_TROUBLE):
                 raise Unready(text) from error
             if cause.startswith("SQLITE_BUSY") or isinstance(error, sa.exc.OperationalError):
                 raise Unreachable(text) from error

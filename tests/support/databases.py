@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -74,41 +73,41 @@ def _run(*command: str, folder: Path) -> None:
 
 
 class DatabaseServer:
-    """Makes empty databases.
+    """Empties its only database for every test: to create one takes these servers long.
 
     Args:
-        url: Of a database that exists already.
+        url: Of the database.
     """
 
     def __init__(self, url: str) -> None:
         self._url = sa.make_url(url)
-        self._count = count()
 
     def database(self) -> str:
-        """URL of a new database, as a user would write it."""
-        name = f"test{next(self._count)}"
-        engine = sa.create_engine(self._url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        """URL of the empty database, as a user would write it."""
+        engine = sa.create_engine(self._url)
+        tables = sa.MetaData()
+        tables.reflect(engine)
+        tables.drop_all(engine)
         engine.dispose()
         kind = self._url.get_backend_name()
-        return self._url.set(drivername=kind, database=name).render_as_string(hide_password=False)
+        return self._url.set(drivername=kind).render_as_string(hide_password=False)
 
 
 @contextmanager
 def _running(
-    command: Sequence[str], folder: Path, url: str, end: signal.Signals
+    command: Sequence[str], folder: Path, url: str, *, first: str, end: signal.Signals
 ) -> Iterator[DatabaseServer]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command, **_identity(), cwd=folder, stdout=log, stderr=subprocess.STDOUT
         )
     try:
-        engine = sa.create_engine(url)
+        engine = sa.create_engine(sa.make_url(url).set(database=first))
         until = time.monotonic() + _SECONDS
         while True:
             try:
-                engine.connect().close()
+                with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    connection.exec_driver_sql("CREATE DATABASE test")
                 break
             except sa.exc.OperationalError:
                 said = (folder / "log").read_text(errors="replace")
@@ -142,8 +141,8 @@ def postgresql() -> Iterator[DatabaseServer]:
         command = [server, "-D", data, "-p", str(port)]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
-        url = f"postgresql+psycopg://tester@127.0.0.1:{port}/postgres"
-        with _running(command, folder, url, signal.SIGQUIT) as running:
+        url = f"postgresql+psycopg://tester@127.0.0.1:{port}/test"
+        with _running(command, folder, url, first="postgres", end=signal.SIGQUIT) as running:
             yield running
 
 
@@ -167,8 +166,8 @@ def mariadb() -> Iterator[DatabaseServer]:
             *(f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"),
             "--innodb-flush-log-at-trx-commit=0",
         ]
-        url = f"mariadb+pymysql://root@127.0.0.1:{port}/mysql"
-        with _running(command, folder, url, signal.SIGKILL) as running:
+        url = f"mariadb+pymysql://root@127.0.0.1:{port}/test"
+        with _running(command, folder, url, first="mysql", end=signal.SIGKILL) as running:
             yield running
 
 
