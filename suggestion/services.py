@@ -93,6 +93,8 @@ def plan(names: Sequence[str], algorithms: Sequence[str]) -> Plan:
     Raises:
         Unavailable: If a name is neither an algorithm nor offered.
     """
+    if names and set(names) <= set(algorithms):
+        return Plan(tuple(dict.fromkeys(names)), ())
     found = offers()
     if not names:
         unasked = tuple((offer, tuple(offer.names)) for offer in found if offer.unasked)
