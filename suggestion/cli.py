@@ -126,7 +126,7 @@ def main() -> None:
     type=click.IntRange(1, 1000),
     envvar="SUGGEST_MAX_MESSAGE_MIB",
     show_envvar=True,
-    help="Largest request, in MiB.",
+    help="Largest request, and longest observation log, in MiB.",
 )
 @click.option(
     "--grace",
@@ -265,7 +265,10 @@ def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TLS | N
 @click.argument("name", required=False)
 @click.option("--markdown", is_flag=True, help="Write the settings section of a README.")
 def algorithms(name: str | None, markdown: bool) -> None:
-    """List the installed algorithms, or describe one: its settings, their ranges and defaults."""
+    """List what is installed, or describe one: its settings, their ranges and defaults.
+
+    That is algorithms, and early-stopping rules after them.
+    """
     from suggestion import reference  # noqa: PLC0415
     from suggestion.algorithm import Unavailable  # noqa: PLC0415
 

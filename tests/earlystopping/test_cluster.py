@@ -6,12 +6,12 @@ import json
 import os
 import re
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
+import trustme
 
 from earlystopping import statuses
 from earlystopping.cluster import ClusterStatuses
@@ -268,14 +268,10 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What Kubernetes mounts into a pod, with a certificate for this machine."""
     from kubernetes.config import incluster_config  # noqa: PLC0415
 
-    subprocess.run(
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=kubernetes "
-        "-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out ca.crt",
-        shell=True,
-        check=True,
-        capture_output=True,
-        cwd=tmp_path,
-    )
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
     (tmp_path / "token").write_text("of-the-pod")
     (tmp_path / "namespace").write_text("team\n")
     monkeypatch.setattr(statuses, "SERVICE_ACCOUNT", tmp_path)
@@ -290,7 +286,7 @@ def test_in_a_pod_it_is_the_service_account(
     cluster.reset()
     cluster.add("trial-1", condition("Running"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(account / "ca.crt", account / "key.pem")
+    context.load_cert_chain(account / "server.pem")
     with running(cluster, context) as port:
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(port))

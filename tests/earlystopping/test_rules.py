@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +17,10 @@ from earlystopping.medianstop import MedianStop
 from earlystopping.percentilestop import PercentileStop
 from earlystopping.quantiles import interpolated, running_average
 from earlystopping.rule import MAX_STEP, Curve, Rule, Threshold, rules
-from suggestion.settings import describe
+from suggestion import reference
+from suggestion.settings import Given, configure, describe
 
+ROOT = Path(__file__).resolve().parents[2]
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 LOSSES = st.lists(st.one_of(FINITE, st.just(math.nan)), min_size=1, max_size=8).filter(
     lambda losses: not all(map(math.isnan, losses))
@@ -76,6 +80,31 @@ def test_steps_beyond_what_a_reply_holds_are_refused(name: str) -> None:
     assert step.parse(str(MAX_STEP)) == MAX_STEP
     with pytest.raises(ValueError, match="at most 2147483647"):
         step.parse(str(MAX_STEP + 1))
+
+
+@EVERY_RULE
+def test_the_readme_of_a_rule_has_its_settings(name: str) -> None:
+    readme = ROOT / rules().package(name).replace(".", "/") / "README.md"
+    section = reference.markdown(name)
+    assert section in readme.read_text(), f"paste: suggest algorithms {name} --markdown"
+    assert name in reference.text(None)
+
+
+def test_the_rule_in_the_documentation_is_one() -> None:
+    page = (ROOT / "docs" / "early-stopping.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    imports = (
+        "from collections.abc import Sequence\n"
+        "from dataclasses import dataclass\n"
+        "from earlystopping.rule import Curve, Threshold\n"
+        "from suggestion.algorithm import register\n"
+        "from suggestion.settings import setting\n"
+    )
+    names: dict[str, Any] = {}
+    exec(imports + code, names)
+    rule, _ = configure(names["BestStop"], "rule", [Given("start_step", "2")])
+    several = curves([5, 4], [math.nan, 3], [7, 8])
+    assert rule.threshold(several) == Threshold(loss=3, step=2)
 
 
 # ----------------------------------------------------------------- median stop
