@@ -15,7 +15,7 @@ from earlystopping.rule import rules
 from suggestion.algorithm import Unavailable, algorithms
 from suggestion.cli import _port_below, main
 from suggestion.services import offers, plan
-from tests.support.servers import ServerProcess
+from tests.support.servers import serving
 
 ALGORITHMS = algorithms().names
 
@@ -120,7 +120,8 @@ def test_without_a_cluster_rules_need_no_database_to_start(tmp_path: Path) -> No
 
 
 def test_an_algorithm_alone_loads_nothing_else() -> None:
-    server = ServerProcess("random", PYTHONPROFILEIMPORTTIME="1")
-    _, log = server.stop()
+    with serving("random", PYTHONPROFILEIMPORTTIME="1") as server:
+        _, log = server.stop()
+    assert "| algorithms.random" in log.replace("  ", "")
     for name in ("earlystopping", "dbmanager", "sqlalchemy", "kubernetes"):
         assert f"| {name}" not in log.replace("  ", "")
