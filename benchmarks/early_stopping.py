@@ -1,6 +1,6 @@
 """How fast reports are kept, and how fast rules are made of many long logs.
 
-    python benchmarks/early_stopping.py
+    python -m benchmarks.early_stopping
 
 Starts `suggest serve dbmanager` on a new SQLite file and `suggest serve medianstop`, each in a
 process of its own, and measures as a client of both.
@@ -98,7 +98,8 @@ def main() -> None:
         manager, manager_process = stack.enter_context(serving("dbmanager", "--database", database))
         stopper, stopper_process = stack.enter_context(serving("medianstop"))
         processes = {"dbmanager": manager_process, "medianstop": stopper_process}
-        channels = [grpc.insecure_channel(address) for address in (manager, stopper)]
+        unlimited = [("grpc.max_receive_message_length", -1)]
+        channels = [grpc.insecure_channel(address, unlimited) for address in (manager, stopper)]
         logs = services.DBManagerStub(stack.enter_context(channels[0]))  # type: ignore[no-untyped-call]
         rules = services.EarlyStoppingStub(stack.enter_context(channels[1]))  # type: ignore[no-untyped-call]
 
@@ -132,8 +133,29 @@ def main() -> None:
             clock = Clock(**processes)
             reply = rules.GetEarlyStoppingRules(request, timeout=60)
             show(label, **clock.read(), value=reply.early_stopping_rules[0].value)
+        million(logs, manager_process)
         for name, process in processes.items():
             show(f"resident, {name}", mib=round(process.memory_info().rss / 2**20, 1))
+
+
+def million(stub: Any, process: psutil.Process) -> None:
+    """One trial with a million points: all of them, and the client's default limit."""
+    before = process.memory_info().rss
+    for part in range(100):
+        request = api.ReportObservationLogRequest(trial_name="long")
+        add = request.observation_log.metric_logs.add
+        for step in range(part * 10_000, part * 10_000 + 10_000):
+            add(time_stamp=at(step, ".5"), metric={"name": "loss", "value": repr(1 / (1 + step))})
+        stub.ReportObservationLog(request, timeout=60)
+    request = api.GetObservationLogRequest(trial_name="long", metric_name="loss")
+    clock = Clock(dbmanager=process)
+    try:
+        reply = stub.GetObservationLog(request, timeout=120)
+        answer = f"{reply.ByteSize()} bytes, {len(reply.observation_log.metric_logs)} points"
+    except grpc.RpcError as error:
+        answer = f"{error.code().name}: {error.details()}"
+    grown = (process.memory_info().rss - before) / 2**20
+    show("a million points", answer=answer, grown_mib=round(grown, 1), **clock.read())
 
 
 def show(what: str, **figures: Any) -> None:
