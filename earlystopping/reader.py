@@ -25,15 +25,15 @@ from suggestion.errors import TimedOut, Unreachable, quote
 logger: Final = logging.getLogger("suggestion")
 
 #: Calls to a DB manager under way at a time.
-_PARALLEL: Final = 32
+_PARALLEL: Final = 8
 #: Longest wait for all logs of a request, in seconds; and the share of the caller's own deadline
 #: that is used, so that it learns which DB manager is slow.
 _LONGEST_WAIT: Final = 20.0
 _SHARE: Final = 0.8
-#: A log of a million reports has about 60 MB.
-_LARGEST_LOG: Final = 64 * 2**20
+#: About 250,000 reports. Logs on their way must not exhaust a container of 100 MiB.
+_LARGEST_LOG: Final = 16 * 2**20
 _CHANNELS: Final = 16
-_CACHE_BYTES: Final = 16 * 2**20
+_CACHE_BYTES: Final = 8 * 2**20
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", _LARGEST_LOG),
     # A channel that failed must not hold back the one that is opened after it.

@@ -348,7 +348,7 @@ def test_a_server_that_is_no_db_manager(service: Service) -> None:
 def test_a_log_that_is_too_long_is_left_out(
     service: Service, logs: LogServer, address: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    logs.put("trial-4", ["0" * 1_000_000] * 70)
+    logs.put("trial-4", ["0" * 1_000_000] * 20)
     assert service.rules(asking(address, names(5))) == rule("2.5")
     assert f"the log of trial 'trial-4' at {address} is left out" in caplog.text
 
