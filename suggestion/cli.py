@@ -220,12 +220,12 @@ def algorithms(name: str | None, markdown: bool) -> None:
 def health(address: str, service: str, timeout: float) -> None:
     """Ask the server at ADDRESS whether it serves; exit status 0 if it does.
 
-    An address of 0.0.0.0 is taken as this machine.
+    An address of 0.0.0.0 or [::], where servers listen, is taken as this machine.
     """
     import grpc  # noqa: PLC0415
     from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
 
-    target = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
+    target = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "localhost:")
     with grpc.insecure_channel(target) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
