@@ -104,7 +104,13 @@ IMAGES: Final = (
         writes="/data",
         environment=_DATABASE,
     ),
-    Image("suggestion-all", (), ("all",), memory=512, registered=False),
+    Image(
+        "suggestion-all",
+        (),
+        ("anneal", "bayesianoptimization", "cmaes", "kubernetes"),
+        memory=512,
+        registered=False,
+    ),
 )
 
 
