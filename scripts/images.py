@@ -8,10 +8,11 @@ audit              known vulnerabilities of the locked packages, as a report
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from deploy.images import IMAGES, Image, named
@@ -37,37 +38,66 @@ def build(images: Sequence[Image]) -> None:
         subprocess.run(command, cwd=ROOT, check=True)
 
 
+def pins(files: Iterable[str]) -> str:
+    """The lock files as one, each package once."""
+    unique: dict[str, None] = {}
+    for file in files:
+        text = (ROOT / "requirements" / file).read_text().strip()
+        unique.update(dict.fromkeys(re.split(r"\n(?=\S)", text)))
+    return "\n".join(unique) + "\n"
+
+
 def sbom(folder: Path) -> None:
     """Writes ``<image>.cdx.json`` for each image."""
     folder.mkdir(parents=True, exist_ok=True)
     for image in IMAGES:
-        texts = [(ROOT / "requirements" / file).read_text() for file in image.requirements]
         output = folder / f"{image.name}.cdx.json"
         command = ["cyclonedx_py", "requirements", "--pyproject", "pyproject.toml"]
-        command += ["--mc-type", "container", "--output-reproducible", "--of", "JSON"]
+        command += ["--output-reproducible", "--of", "JSON"]
         command += ["--output-file", str(output), "-"]
+        # A list of pins does not say what the root depends on: below, on all of them.
+        quiet = ["-W", "ignore::UserWarning"]
         subprocess.run(
-            [sys.executable, "-m", *command],
+            [sys.executable, *quiet, "-m", *command],
             cwd=ROOT,
             check=True,
-            input="\n".join(texts),
+            input=pins(image.requirements),
             text=True,
         )
         bill = json.loads(output.read_text())
-        bill["metadata"]["component"].update(name=image.name, description=image.title)
+        described = {"type": "container", "name": image.name, "description": image.title}
+        bill["metadata"]["component"].update(described)
+        for component in bill["components"]:
+            del component["description"]  # the line of the lock file once more
+        root = bill["metadata"]["component"]["bom-ref"]
+        for edge in bill["dependencies"]:
+            if edge["ref"] == root:
+                edge["dependsOn"] = [component["bom-ref"] for component in bill["components"]]
         output.write_text(json.dumps(bill, indent=2) + "\n")
         print(f"{output}: {len(bill['components'])} packages")
 
 
 def audit() -> int:
-    """What pip-audit says of all locked packages; 1 if it found something."""
+    """Prints what pip-audit says of all locked packages; 1 if it found something."""
     files = sorted({file for image in IMAGES for file in image.requirements})
-    pins = "\n".join((ROOT / "requirements" / file).read_text() for file in files)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as everything:
-        everything.write(pins)
+        everything.write(pins(files))
         everything.flush()
-        command = ["pip_audit", "--require-hashes", "--disable-pip", "-r", everything.name]
-        return subprocess.run([sys.executable, "-m", *command], check=False).returncode
+        command = ["pip_audit", "--require-hashes", "--disable-pip", "--progress-spinner", "off"]
+        command += ["--format", "json", "--requirement", everything.name]
+        done = subprocess.run(
+            [sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True, check=False
+        )
+    packages = json.loads(done.stdout)["dependencies"]
+    skipped = [package["name"] for package in packages if "skip_reason" in package]
+    print(f"{len(packages) - len(skipped)} of {len(packages)} packages were audited")
+    if skipped:
+        print(f"no advisories could be read for {', '.join(skipped)}")
+    found = [(package, v) for package in packages for v in package.get("vulns", ())]
+    for package, v in found:
+        fixed = ", ".join(v["fix_versions"]) or "no version"
+        print(f"{package['name']} {package['version']}: {v['id']}, fixed in {fixed}")
+    return 1 if found else 0
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Sequence
@@ -126,8 +127,13 @@ class Container:
                 return int(text) / 2**20
         raise RuntimeError("the control group has no peak of memory")
 
+    def cpu_seconds(self) -> float:
+        """Processor time of the server since its start."""
+        fields = docker("exec", self.id, "cat", "/proc/1/stat").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def resident(self) -> float:
-        """Resident memory of the server, in MiB, now and at most."""
+        """Resident memory of the server at most, in MiB."""
         status = docker("exec", self.id, "cat", "/proc/1/status")
         line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1024

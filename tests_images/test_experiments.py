@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from deploy.images import Image, named
@@ -19,7 +21,7 @@ AT_ONCE = 10
     ids=[f"{image.name}-{name}" for image, name in SERVED],
 )
 def test_a_thousand_trials_within_the_memory_of_the_table(
-    image: Image, algorithm: str, record_property: pytest.RecordProperty
+    image: Image, algorithm: str, measure: Callable[[str, float], None]
 ) -> None:
     message = controller.experiment(algorithm, TRIALS)
     with Container(image) as running:
@@ -29,8 +31,9 @@ def test_a_thousand_trials_within_the_memory_of_the_table(
             return running.suggestion.GetSuggestions(request, timeout=600)
 
         points = controller.run(ask, message, TRIALS, AT_ONCE)  # type: ignore[arg-type]
-        record_property("resident_mib", round(running.resident(), 1))
-        record_property("peak_mib", round(running.peak_memory(), 1))
+        measure("MiB resident at most", running.resident())
+        measure("MiB of the control group at most", running.peak_memory())
+        measure("CPU s", running.cpu_seconds())
         state = running.state
     assert len(points) == TRIALS
     assert state["Running"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -19,6 +20,7 @@ from tests_images.served import AVAILABLE, algorithms_of
 
 BASE = "python:3.13-slim"
 MEGABYTE = 1e6
+Measure = Callable[[str, float], None]
 STARTED = "suggestion-tpe" if named("suggestion-tpe") in AVAILABLE else "suggestion-random"
 
 
@@ -42,9 +44,9 @@ def inside(image: Image, program: str) -> str:
 # ---------------------------------------------------------------------- content
 
 
-def test_size(image: Image, record_property: pytest.RecordProperty) -> None:
+def test_size(image: Image, measure: Measure) -> None:
     added = (size(reference(image)) - size(BASE)) / MEGABYTE
-    record_property("megabytes_added", round(added, 1))
+    measure("MB added to the base", added)
     forests = "bayesianoptimization" in image.extras
     limit = 90 if image.name == "suggestion-random" else 600 if forests else 350
     assert added < limit
@@ -109,21 +111,14 @@ def test_there_is_no_compiler_no_installer_and_no_cache(image: Image) -> None:
 # ------------------------------------------------------------------ start and stop
 
 
-def test_it_serves_in_time(image: Image, record_property: pytest.RecordProperty) -> None:
+def test_it_serves_in_time(image: Image, measure: Measure) -> None:
     """In under 3 s: with half a CPU, those are 1.5 s of computing, on a busy machine, too."""
     with Container(image) as running:
         seconds = running.wait()
-        usage = docker("exec", running.id, "python3", "-c", _CPU_TIME, check=False)
-        record_property("seconds_to_serving", round(seconds, 2))
-        record_property("cpu_seconds_to_serving", usage)
-        assert float(usage) < 3 * CPUS
-
-
-#: CPU time of the server so far, from start to now: user and system of process 1, in seconds.
-_CPU_TIME = (
-    "import os; f = open('/proc/1/stat').read().rpartition(')')[2].split();"
-    "print((int(f[11]) + int(f[12])) / os.sysconf('SC_CLK_TCK'))"
-)
+        usage = running.cpu_seconds()
+        measure("s to SERVING", seconds)
+        measure("CPU s to SERVING", usage)
+        assert usage < 3 * CPUS
 
 
 def test_the_images_own_health_check_passes(container: Container) -> None:
