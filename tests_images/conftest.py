@@ -1,17 +1,14 @@
-"""Fixtures: every image of the table whose parts are installed, built if it is not there yet."""
+"""Fixtures: every image of the table whose algorithms are installed."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from deploy.images import IMAGES, Image
-from tests_images.containers import ROOT, Container, docker, reference
+from deploy.images import Image
+from tests_images.containers import Container
 from tests_images.served import AVAILABLE
-
 
 MEASURED: list[tuple[str, str, float]] = []
 
@@ -34,17 +31,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(f"{test}: {what} {value:.2f}")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def built() -> None:
-    """The images as the sources are now; layers that have not changed are not built again."""
-    names = [image.name for image in IMAGES if image in AVAILABLE]
-    subprocess.run([sys.executable, "-m", "scripts.images", "build", *names], cwd=ROOT, check=True)
-
-
 @pytest.fixture(params=AVAILABLE, ids=lambda image: image.name)
-def image(request: pytest.FixtureRequest, built: None) -> Image:
+def image(request: pytest.FixtureRequest) -> Image:
     chosen: Image = request.param
-    docker("image", "inspect", reference(chosen))
     return chosen
 
 

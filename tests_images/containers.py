@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,8 +39,11 @@ def docker(*arguments: object, check: bool = True, timeout: float = 1800) -> str
     return done.stdout.strip()
 
 
+@cache
 def reference(image: Image) -> str:
-    """What ``make images`` calls it."""
+    """Its reference, once it has been built as the sources are now."""
+    command = [sys.executable, "-m", "scripts.images", "build", image.name]
+    subprocess.run(command, cwd=ROOT, check=True)
     return f"{image.name}:latest"
 
 
