@@ -1,4 +1,4 @@
-"""Writes dockerfiles/*/Dockerfile and the files of deploy/katib that list the images."""
+"""Writes what lists the images: dockerfiles/*/Dockerfile, deploy/katib, docs/deployment.md."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from deploy.registration import Format, register, registration
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILES = ROOT / "dockerfiles"
+MANUAL = ROOT / "docs" / "deployment.md"
 KATIB = ROOT / "deploy" / "katib"
 
 
@@ -49,10 +50,25 @@ def katib_config() -> str:
     return register(made, Format.KATIB_CONFIG, installed)
 
 
+def manual() -> str:
+    """The page on deployment, with the table of images in it."""
+    rows = []
+    for image in IMAGES:
+        what = ", ".join(f"`{name}`" for name in image.serves) or "everything but `dbmanager`"
+        extras = ", ".join(f"`{extra}`" for extra in image.extras) or "-"
+        ports = str(image.kind.port) if image.serves else "6789, 6788"
+        rows.append(f"| `{image.name}` | {what} | {extras} | {image.memory} MiB | {ports} |")
+    begin, end = "| --- | --- | --- | --- | --- |\n", "\n<!-- images:end -->"
+    text = MANUAL.read_text()
+    head, _, rest = text.partition(begin)
+    return head + begin + "\n".join(rows) + "\n" + end + rest.partition(end)[2]
+
+
 def files() -> dict[Path, str]:
     """All that is generated, by path."""
     texts = {DOCKERFILES / image.name / "Dockerfile": dockerfile(image) for image in IMAGES}
     texts[KATIB / "katib-config.yaml"] = katib_config()
+    texts[MANUAL] = manual()
     return texts
 
 
