@@ -364,3 +364,40 @@ class Visited:
                 if assignment not in self:
                     return assignment
         return assignment
+
+
+class Untried:
+    """Picks points that were neither tried nor picked before, as long as there are any.
+
+    Once every point of a finite space has been tried, it begins again, and keeps apart only what
+    it has picked itself: the points of one reply.
+
+    Args:
+        space: Of the points.
+        visited: The points tried before; changed by every pick.
+    """
+
+    def __init__(self, space: SearchSpace, visited: Visited) -> None:
+        self._space = space
+        self._visited = visited
+        self._picked = Visited(space)
+
+    def pick(self, proposals: Iterable[Assignment], seed: int, *stream: int | str) -> Assignment:
+        """The first of `proposals` that is untried, else a random untried point.
+
+        Args:
+            proposals: Looked at only as far as needed.
+            seed, stream: As for `generator`; they decide about the random point.
+        """
+        if self._visited.used_up:
+            self._visited = self._picked
+        if self._visited.used_up:
+            self._visited = self._picked = Visited(self._space)
+        for point in proposals:
+            if point not in self._visited:
+                break
+        else:
+            point = self._visited.unvisited(seed, *stream)
+        self._visited.add(point)
+        self._picked.add(point)
+        return point
