@@ -391,7 +391,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
     for name in ("server", "client"):
-        issued = authority.issue_cert("127.0.0.1", common_name=name)
+        issued = authority.issue_cert("127.0.0.1", "suggest.example.com", common_name=name)
         issued.private_key_pem.write_to_path(folder / f"{name}.key")
         issued.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
     return folder
@@ -448,7 +448,7 @@ def test_the_command_health_speaks_tls(certificates: Path) -> None:
         own = [f"--tls-key={certificates / 'client.key'}"]
         own.append(f"--tls-cert={certificates / 'client.pem'}")
         assert health(ca, *own) == 0
-        assert health(ca, *own, "--tls-name", "localhost") == 0
+        assert health(ca, *own, "--tls-name", "suggest.example.com") == 0
         assert health(ca, *own, "--tls-name", "elsewhere") == 1
         assert health(ca) == 1
         assert health(*own) == 2
