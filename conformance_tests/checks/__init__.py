@@ -1,0 +1,27 @@
+"""The checks, by what they are about. Each module adds its own when it is imported."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+_MODULES: Final = (
+    "health",
+    "replies",
+    "validation",
+    "trials",
+    "load",
+    "repetition",
+    "fidelity",
+    "distinctness",
+    "priors",
+    "learning",
+    "earlystopping",
+    "dbmanager",
+)
+
+
+def load() -> None:
+    """Imports every module of checks; the order is that of the reports."""
+    for module in _MODULES:
+        importlib.import_module(f"{__name__}.{module}")
