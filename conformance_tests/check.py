@@ -162,7 +162,7 @@ def all_checks() -> tuple[Check, ...]:
     """Every check there is, by service and level, in the order of the reports."""
     from conformance_tests import checks  # noqa: PLC0415 - its modules import this one
 
-    checks.load()
+    checks.import_all()
     services, levels = list(Service), list(Level)
     return tuple(
         sorted(

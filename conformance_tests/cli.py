@@ -131,7 +131,7 @@ def make_profile(
 
 class _ReportPath(click.Path):
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        path = super().convert(value, param, ctx)
+        path = Path(str(super().convert(value, param, ctx)))
         if path.suffix not in report.FORMATS:
             self.fail(f"must end in {', '.join(report.FORMATS)}, got {str(path)!r}", param, ctx)
         return path

@@ -40,7 +40,7 @@ def _experiment(document: dict[str, Any]) -> pb.Experiment:
                 parameters=[_parameter(entry) for entry in spec["parameters"]]
             ),
             objective=pb.ObjectiveSpec(
-                type=pb.ObjectiveType.Value(objective.get("type", "minimize").upper()),
+                type=objective.get("type", "minimize").upper(),
                 objective_metric_name=objective.get("objectiveMetricName", ""),
             ),
             algorithm=pb.AlgorithmSpec(
@@ -58,7 +58,7 @@ def _parameter(entry: dict[str, Any]) -> pb.ParameterSpec:
     space = entry["feasibleSpace"]
     return pb.ParameterSpec(
         name=entry["name"],
-        parameter_type=pb.ParameterType.Value(entry["parameterType"].upper()),
+        parameter_type=entry["parameterType"].upper(),
         feasible_space=pb.FeasibleSpace(
             min=space.get("min", ""),
             max=space.get("max", ""),

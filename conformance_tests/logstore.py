@@ -48,20 +48,18 @@ class LogStore(api_pb2_grpc.DBManagerServicer):
                     )
                 )
 
-    def ReportObservationLog(  # noqa: N802, D102 - the contract's name
+    def ReportObservationLog(  # noqa: N802 - the contract's name
         self, request: pb.ReportObservationLogRequest, context: Any
     ) -> pb.ReportObservationLogReply:
         with self._lock:
             log = self.logs.setdefault(request.trial_name, [])
             known = {m.SerializeToString() for m in log}
             log += [
-                m
-                for m in request.observation_log.metric_logs
-                if m.SerializeToString() not in known
+                m for m in request.observation_log.metric_logs if m.SerializeToString() not in known
             ]
         return pb.ReportObservationLogReply()
 
-    def GetObservationLog(  # noqa: N802, D102
+    def GetObservationLog(  # noqa: N802
         self, request: pb.GetObservationLogRequest, context: Any
     ) -> pb.GetObservationLogReply:
         with self._lock:
@@ -77,7 +75,7 @@ class LogStore(api_pb2_grpc.DBManagerServicer):
         found.sort(key=lambda m: parse_time(m.time_stamp))
         return pb.GetObservationLogReply(observation_log=pb.ObservationLog(metric_logs=found))
 
-    def DeleteObservationLog(  # noqa: N802, D102
+    def DeleteObservationLog(  # noqa: N802
         self, request: pb.DeleteObservationLogRequest, context: Any
     ) -> pb.DeleteObservationLogReply:
         with self._lock:

@@ -41,9 +41,7 @@ def integer(
 def _numeric(
     kind: pb.ParameterType, name: str, low: str, high: str, step: str, distribution: str
 ) -> pb.ParameterSpec:
-    space = pb.FeasibleSpace(
-        min=low, max=high, step=step, distribution=DISTRIBUTIONS[distribution]
-    )
+    space = pb.FeasibleSpace(min=low, max=high, step=step, distribution=DISTRIBUTIONS[distribution])
     return pb.ParameterSpec(name=name, parameter_type=kind, feasible_space=space)
 
 
@@ -93,10 +91,13 @@ def trial(
     value: str | None = None,
     condition: pb.TrialStatus.TrialConditionType | None = None,
     *,
-    metric: str = METRIC,
     objective: pb.ObjectiveSpec | None = None,
 ) -> pb.Trial:
-    """A trial: SUCCEEDED if it has a `value` and no other condition is given, else RUNNING."""
+    """A trial: SUCCEEDED if it has a `value` and no other condition is given, else RUNNING.
+
+    Args:
+        objective: Of the experiment, which the controller copies into its trials.
+    """
     if condition is None:
         condition = Status.RUNNING if value is None else Status.SUCCEEDED
     made = pb.Trial(
@@ -104,15 +105,14 @@ def trial(
         spec=pb.TrialSpec(
             objective=objective,
             parameter_assignments=pb.TrialSpec.ParameterAssignments(
-                assignments=[
-                    pb.ParameterAssignment(name=k, value=v) for k, v in assignment.items()
-                ]
+                assignments=[pb.ParameterAssignment(name=k, value=v) for k, v in assignment.items()]
             ),
         ),
         status=pb.TrialStatus(condition=condition, start_time=STARTED),
     )
     if value is not None:
-        made.status.observation.metrics.add(name=metric, value=value)
+        name = METRIC if objective is None else objective.objective_metric_name
+        made.status.observation.metrics.add(name=name, value=value)
     if condition not in (Status.CREATED, Status.RUNNING, Status.UNKNOWN):
         made.status.completion_time = COMPLETED
     return made
@@ -160,13 +160,16 @@ def with_parameters(
 
 
 def invented(
-    space: Space, count: int, seed: str, *, prefix: str = "invented", metric: str = METRIC
+    experiment: pb.Experiment, count: int, seed: str, *, prefix: str = "invented"
 ) -> list[pb.Trial]:
-    """`count` finished trials at random points; the loss is the distance from one of them."""
+    """`count` finished trials at random points; the objective is the distance from one of them."""
     draw = random.Random(seed)
+    space = Space(experiment.spec.parameter_specs.parameters)
+    objective = experiment.spec.objective
     made = []
     for index in range(count):
         shares = [draw.random() for _ in space.parameters]
-        loss = sum((s - 0.3) ** 2 for s in shares)
-        made.append(trial(f"{prefix}-{index:05d}", space.point(shares), repr(loss), metric=metric))
+        value = repr(sum((s - 0.3) ** 2 for s in shares))
+        name = f"{prefix}-{index:05d}"
+        made.append(trial(name, space.point(shares), value, objective=objective))
     return made

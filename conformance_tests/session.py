@@ -97,8 +97,7 @@ class Session:
 
     def history(self, experiment: pb.Experiment, count: int, seed: str = "") -> list[pb.Trial]:
         """`count` finished trials of `experiment`, at points of the suite's own choice."""
-        space = Space(experiment.spec.parameter_specs.parameters)
-        return messages.invented(space, count, f"{experiment.name} {seed}")
+        return messages.invented(experiment, count, f"{experiment.name} {seed}")
 
     # -------------------------------------------------------------------- calls
 
@@ -141,7 +140,9 @@ class Session:
         """
         call = self.send(request)
         if not isinstance(call.reply, pb.GetSuggestionsReply):
-            raise NotRun(f"a request sent again was not answered; see request-sent-again: {call.status}")
+            raise NotRun(
+                f"a request sent again was not answered; see request-sent-again: {call.status}"
+            )
         return call.reply
 
     def steady(self, request: pb.GetSuggestionsRequest, what: str) -> pb.GetSuggestionsReply:
@@ -205,7 +206,9 @@ class Play:
             self._order.shuffle(trials)
         return messages.request(self.experiment, trials, count, self.asked + count)
 
-    def ask(self, count: int, what: str = "a request in the course of an experiment") -> list[pb.Trial]:
+    def ask(
+        self, count: int, what: str = "a request in the course of an experiment"
+    ) -> list[pb.Trial]:
         """The next `count` trials, running from now on.
 
         Raises:
@@ -217,7 +220,9 @@ class Play:
         new = []
         for offset, item in enumerate(reply.parameter_assignments):
             name = item.trial_name or f"{self.experiment.name}-{self.asked + offset:04d}"
-            new.append(messages.trial(name, messages.assignment_of(item)))
+            assignment = messages.assignment_of(item)
+            objective = self.experiment.spec.objective
+            new.append(messages.trial(name, assignment, objective=objective))
         self.asked += count
         self.trials += new
         self._lay_over(reply.algorithm.algorithm_settings)

@@ -62,9 +62,7 @@ class Parameter:
         number = decimal(text)
         if self.is_list or number is None or self.low <= number <= self.high:
             return None
-        return (
-            f"parameter {self.name!r}: value must lie in [{self.low}, {self.high}], got {text!r}"
-        )
+        return f"parameter {self.name!r}: value must lie in [{self.low}, {self.high}], got {text!r}"
 
     def unlisted(self, text: str) -> str | None:
         """Whether `text` is not one of the list, letter by letter."""
@@ -83,9 +81,7 @@ class Parameter:
         # As floats, since a step such as 0.1 need not be a binary fraction: dust still shows.
         if float(nearest) == float(number):
             return None
-        return (
-            f"parameter {self.name!r}: value must be {self.low} + k * {self.step}, got {text!r}"
-        )
+        return f"parameter {self.name!r}: value must be {self.low} + k * {self.step}, got {text!r}"
 
     def key(self, text: str) -> object:
         """Equal for texts that mean the same value."""

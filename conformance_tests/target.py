@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -68,9 +69,7 @@ class Client:
         stub = self._channel.unary_unary(
             f"/{pb.DESCRIPTOR.package}.{method}",
             request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=message_factory.GetMessageClass(
-                described.output_type
-            ).FromString,
+            response_deserializer=message_factory.GetMessageClass(described.output_type).FromString,
         )
         self._methods[method] = stub
         return stub
@@ -190,10 +189,8 @@ class ProcessInstance:
             return
         if self._stop:
             subprocess.run(shlex.split(self._stop), check=False, capture_output=True, timeout=60)
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
         self._process = None
 

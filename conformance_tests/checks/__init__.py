@@ -21,7 +21,7 @@ _MODULES: Final = (
 )
 
 
-def load() -> None:
+def import_all() -> None:
     """Imports every module of checks; the order is that of the reports."""
     for module in _MODULES:
         importlib.import_module(f"{__name__}.{module}")

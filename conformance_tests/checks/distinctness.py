@@ -117,7 +117,11 @@ def exhausted_space(session: Session) -> None:
     for index, point in enumerate(itertools.product(*levels)):
         shares = [(k + 0.5) / len(level) for k, level in zip(point, levels, strict=True)]
         shares += [0.5] * (len(space.parameters) - len(own))
-        trials.append(messages.trial(f"all-{index:02d}", space.point(shares), str(index)))
+        objective = experiment.spec.objective
+        made = messages.trial(
+            f"all-{index:02d}", space.point(shares), str(index), objective=objective
+        )
+        trials.append(made)
     for count in (1, 3):
         call = session.send(messages.request(experiment, trials, count))
         if call.code is grpc.StatusCode.OUT_OF_RANGE:

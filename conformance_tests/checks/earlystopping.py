@@ -97,9 +97,7 @@ class EarlySession:
         given = {"min_trials_required": "3", "start_step": str(_STEP), **(settings or {})}
         return pb.EarlyStoppingSpec(
             algorithm_name=self.algorithm,
-            algorithm_settings=[
-                pb.EarlyStoppingSetting(name=k, value=v) for k, v in given.items()
-            ],
+            algorithm_settings=[pb.EarlyStoppingSetting(name=k, value=v) for k, v in given.items()],
         )
 
     def rules(
@@ -121,7 +119,10 @@ class EarlySession:
         return rules[0]
 
     def expect(
-        self, request: pb.GetEarlyStoppingRulesRequest, value: float, what: str,
+        self,
+        request: pb.GetEarlyStoppingRulesRequest,
+        value: float,
+        what: str,
         client: Client | None = None,
     ) -> None:
         """Raises `Failed` unless the threshold is `value`, but for rounding."""
@@ -305,7 +306,9 @@ def new_trials(session: EarlySession) -> None:
     trials = session.trials("new-trials", _level(1, 2, 3, -1, -2))
     for available, wanted in ((3, 2.0), (5, 1.0)):
         session.expect(
-            session.request("new-trials", trials[:available]), wanted, f"{available} finished trials"
+            session.request("new-trials", trials[:available]),
+            wanted,
+            f"{available} finished trials",
         )
 
 

@@ -18,10 +18,13 @@ def _large_request(session: Session) -> pb.GetSuggestionsRequest:
     def make() -> pb.GetSuggestionsRequest:
         experiment = session.experiment("10000-trials")
         trials = session.history(experiment, 10_000)
-        for trial in trials:
-            trial.spec.labels["katib.kubeflow.org/experiment"] = experiment.name
-            trial.spec.labels["training.kubeflow.org/owner"] = "conformance-suite"
-        return messages.request(experiment, trials, 1)
+        request = messages.request(experiment, trials, 1)
+        # With few parameters the trials are small; labels, which are allowed, make up for it.
+        lacking = 4.5 * _MIB - request.ByteSize()
+        if lacking > 0:
+            for trial in request.trials:
+                trial.spec.labels["padding"] = "p" * (int(lacking) // len(trials))
+        return request
 
     return session.once("10000-trials", make)
 
@@ -32,8 +35,6 @@ def ten_thousand_trials(session: Session) -> None:
     experiment stops for good at the default message limit or at the controller's deadline.
     """
     request = _large_request(session)
-    if request.ByteSize() <= 4 * _MIB:
-        raise NotRun(f"the parameters are too few: the request has {request.ByteSize()} bytes")
     session.suggest(request, f"a request of {request.ByteSize() / _MIB:.1f} MiB", timeout=DEADLINE)
 
 
@@ -127,5 +128,7 @@ def bad_requests(session: Session) -> None:
     ):
         call = session.client.call("Suggestion/GetSuggestions", request)
         if call.code.name in ("INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED"):
-            raise Failed(f"{what}: must get a status that tells what to do, got {call.status}", call)
+            raise Failed(
+                f"{what}: must get a status that tells what to do, got {call.status}", call
+            )
     session.suggest(Play(session, good).request(1), "a good request after bad ones")
