@@ -23,6 +23,7 @@ SOBOL_DIMENSIONS: Final = 1024
 _SOBOL_BITS: Final = 32
 _OUTPUT_BITS: Final = 53
 _FEW_POINTS: Final = 2**16
+_CHUNK: Final = 1024  # points computed between two looks at the deadline
 
 
 def seed_of(text: str) -> int:
@@ -164,20 +165,32 @@ def sobol(seed: int, start: int, count: int, dimension: int) -> Array:
     .. [Owen1998] A. B. Owen. Scrambling Sobol' and Niederreiter-Xing points. J. Complexity
        14, 1998.
     """
+    digits = sobol_digits(start, count, dimension)
+    points = np.empty((count, dimension))
+    for column in range(dimension):
+        scrambled = _scramble(digits[:, column], _key(seed, "sobol", column))
+        points[:, column] = scrambled * 2.0**-_OUTPUT_BITS
+    return points
+
+
+def sobol_digits(start: int, count: int, dimension: int) -> NDArray[np.uint64]:
+    """The Sobol sequence before scrambling, as 32-bit fractions, shape (count, dimension).
+
+    Raises:
+        ValueError: If `dimension` exceeds `SOBOL_DIMENSIONS`.
+    """
     if dimension > SOBOL_DIMENSIONS:
         raise ValueError(f"sobol has at most {SOBOL_DIMENSIONS} dimensions, got {dimension}")
     index = np.arange(start, start + count, dtype=np.uint64) & np.uint64(2**_SOBOL_BITS - 1)
     gray = index ^ (index >> np.uint64(1))
     used = max(int(gray.max()).bit_length(), 1) if count else 1
     selected = [(gray >> np.uint64(k)) & np.uint64(1) for k in range(used)]
-    points = np.empty((count, dimension))
+    digits = np.zeros((count, dimension), dtype=np.uint64)
     for column in range(dimension):
         directions = _directions(column)
-        digits = np.zeros(count, dtype=np.uint64)
         for k in range(used):
-            digits ^= selected[k] * directions[k]
-        points[:, column] = _scramble(digits, _key(seed, "sobol", column)) * 2.0**-_OUTPUT_BITS
-    return points
+            digits[:, column] ^= selected[k] * directions[k]
+    return digits
 
 
 def _scramble(digits: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
@@ -200,25 +213,38 @@ def _scramble(digits: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
 # ----------------------------------------------------- streams that do not repeat
 
 
-def independent(space: SearchSpace, seed: int, start: int, count: int) -> list[Assignment]:
+def _no_check() -> None:
+    """For callers without a deadline."""
+
+
+def independent(
+    space: SearchSpace,
+    seed: int,
+    start: int,
+    count: int,
+    check: Callable[[], None] = _no_check,
+) -> list[Assignment]:
     """Suggestions `start` .. of the stream of independent draws from the prior.
 
     On a finite space every point comes once before any comes again, in the order in which draws
     without replacement, each in proportion to the prior, would give them; then the same order
     begins anew, so that a repetition is always as far away as it can be.
+
+    Args:
+        check: Called between steps; may raise, see `Deadline.check`.
     """
     size = space.size
     if size is None:
-        return space.decode(uniforms(seed, start, count, space.dimension, "independent"))
-    if all(parameter.even for parameter in space.parameters):
+        pass
+    elif all(parameter.even for parameter in space.parameters):
         return _permuted(space, seed, start, count)
-    if size <= _FEW_POINTS:
+    elif size <= _FEW_POINTS:
         return _weighted(space, seed, start, count)
 
     def draw(first: int, number: int) -> Array:
         return uniforms(seed, first, number, space.dimension, "independent")
 
-    return distinct(space, draw, seed, start, count)
+    return distinct(space, draw, seed, start, count, check)
 
 
 def _permuted(space: SearchSpace, seed: int, start: int, count: int) -> list[Assignment]:
@@ -245,7 +271,12 @@ def _weighted(space: SearchSpace, seed: int, start: int, count: int) -> list[Ass
 
 
 def distinct(
-    space: SearchSpace, draw: Callable[[int, int], Array], seed: int, start: int, count: int
+    space: SearchSpace,
+    draw: Callable[[int, int], Array],
+    seed: int,
+    start: int,
+    count: int,
+    check: Callable[[], None] = _no_check,
 ) -> list[Assignment]:
     """Elements `start` .. of a stream of points with its repetitions left out.
 
@@ -254,30 +285,38 @@ def distinct(
 
     Args:
         draw: Points ``first`` .. of the stream, ``draw(first, n)`` of shape (n, dimension).
+        check: Called between steps; may raise, see `Deadline.check`.
     """
     size = space.size
     if size is None:
-        return space.decode(draw(start, count))
+        found = []
+        for first in range(start, start + count, _CHUNK):
+            check()
+            found += space.decode(draw(first, min(_CHUNK, start + count - first)))
+        return found
     start %= size
     wanted = min(start + count, size)
     points: dict[bytes, Array] = {}  # by the cell that they lie in
     drawn = 0
     # The chunks are the same whatever is asked for, so where the stream is given up is too.
     while len(points) < wanted and drawn <= 4 * len(points) + 4096:
-        chunk = draw(drawn, max(drawn, 64))
+        check()
+        chunk = draw(drawn, min(max(drawn, 64), _CHUNK))
         for cell in space.snap(chunk):
             points.setdefault(cell.tobytes(), cell)
         drawn += len(chunk)
     if len(points) < wanted:
         order = Permutation(size, seed, "rest")
         for index in range(size):
+            if index % _CHUNK == 0:
+                check()
             (cell,) = space.encode([space.point(order(index))])
             points.setdefault(cell.tobytes(), cell)
             if len(points) >= wanted:
                 break
     found = space.decode(np.array(list(points.values())[start:wanted]))
     if len(found) < count:
-        found += distinct(space, draw, seed, 0, count - len(found))
+        found += distinct(space, draw, seed, 0, count - len(found), check)
     return found
 
 
