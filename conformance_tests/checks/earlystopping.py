@@ -303,7 +303,7 @@ def new_trials(session: EarlySession) -> None:
     """The threshold follows trials that finish later; one that is fixed by the first trials lets
     all later ones pass.
     """
-    trials = session.trials("new-trials", _level(1, 2, 3, -1, -2))
+    trials = session.trials("new-trials", _level(1, 2, 3, 0, -1))
     for available, wanted in ((3, 2.0), (5, 1.0)):
         session.expect(
             session.request("new-trials", trials[:available]),
@@ -408,8 +408,8 @@ def exact_value(session: EarlySession) -> None:
     """The threshold is written with all its digits; rounded, it stops the very trial that it was
     taken from.
     """
-    middle = 0.12345678901234566
-    trials = session.trials("exact", [["0.1"], [repr(middle)], ["0.2"]])
+    middle = 0.5 + 2**-40  # 0.5000000000009095
+    trials = session.trials("exact", [[repr(middle)]] * 3)
     rule = session.rule(session.request("exact", trials, {"start_step": "1"}), "three trials")
     try:
         exact = float(rule.value) == middle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import statistics
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ _TRIALS: Final = 40
 _SEEDS: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """A function whose optimum is known, over a small search space.
 
@@ -70,6 +71,7 @@ HILL: Final = Problem(
 )
 
 
+@functools.lru_cache
 def random_search(problem: Problem, trials: int) -> float:
     """The median, over the luck of the draw, of the best value of `trials` random points."""
     space = Space(problem.parameters)

@@ -568,7 +568,8 @@ class WaitsForTheFailed(reference.Suggestion):
 @caught_by("promotes-the-best", RUNGS)
 class PromotesTheWorst(reference.Suggestion):
     def due(self, results: Any, above: Any) -> Assignment | None:
-        turned = {key: (-loss, rest) for key, (loss, rest) in results.items()}
+        finite = {key: entry for key, entry in results.items() if entry[0] < float("inf")}
+        turned = {key: (-loss, rest) for key, (loss, rest) in finite.items()}
         return super().due(turned, above)
 
 

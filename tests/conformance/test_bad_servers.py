@@ -26,11 +26,18 @@ def outcomes(results: list[Result], outcome: Outcome) -> dict[str, str]:
     return {r.check.id: r.reason for r in results if r.outcome is outcome}
 
 
+#: What a server may change without changing a single suggestion.
+VALIDATION = {"violations", "text", "__module__", "__qualname__", "__name__", "__doc__"}
+
+
 def check_suggestion(make: Any, profile: Profile) -> list[Result]:
+    checks = select([Service.SUGGESTION], Level.STRICT)
+    if make is not reference.Suggestion and set(vars(make)) <= VALIDATION:
+        # Its suggestions are those of the correct server, line by line, which passes.
+        checks = tuple(c for c in checks if c.run.__module__.endswith(".validation"))
     with reference.serving(make) as server:
         session = Session(profile, server.address, reference.Locals(make))
         try:
-            checks = select([Service.SUGGESTION], Level.STRICT)
             return run(checks, {Service.SUGGESTION: session}, profile)
         finally:
             session.close()
