@@ -50,6 +50,7 @@ _FROM_PLAN: Final = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the options of `suggest check`."""
     group = parser.getgroup("conformance")
     for name, default, text in _OPTIONS:
         group.addoption(name, default=default, help=text)
@@ -96,6 +97,7 @@ def _subjects(config: pytest.Config) -> list[Subject]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Makes a test of every check of every server."""
     if {"subject", "check"} <= set(metafunc.fixturenames):
         cases = [(s, check) for s in _subjects(metafunc.config) for check in s.checks]
         names = [f"{subject.name}-{check.id}" for subject, check in cases]

@@ -12,6 +12,7 @@ from conformance_tests.runner import run_one
 
 
 def test_server(subject: Any, check: Check, reached: Any) -> None:
+    """What the check demands is met; what cannot be said is skipped, never passed."""
     try:
         session = reached.sessions(subject)[check.service]
     except NotRun as error:

@@ -25,3 +25,8 @@ def import_all() -> None:
     """Imports every module of checks; the order is that of the reports."""
     for module in _MODULES:
         importlib.import_module(f"{__name__}.{module}")
+
+
+def order(module: str) -> int:
+    """The place of a module's checks in the reports."""
+    return _MODULES.index(module)

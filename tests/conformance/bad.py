@@ -611,9 +611,7 @@ for _identity in (
 
 @caught_by("es-median")
 class MeanForMedian(reference.EarlyStopping):
-    def threshold(
-        self, request: pb.GetEarlyStoppingRulesRequest, averages: list[float]
-    ) -> float:
+    def threshold(self, request: pb.GetEarlyStoppingRulesRequest, averages: list[float]) -> float:
         return statistics.fmean(averages)
 
 
@@ -644,7 +642,7 @@ class AveragesTheWholeLog(reference.EarlyStopping):
 @caught_by("es-first-reports")
 class TakesTheReportAtTheStep(reference.EarlyStopping):
     def average(self, log: list[str], step: int) -> float | None:
-        return super().average(log[: step][-1:], 1)
+        return super().average(log[:step][-1:], 1)
 
 
 @caught_by("es-other-metrics")
@@ -664,12 +662,8 @@ class FirstThresholdForEver(reference.EarlyStopping):
     def __init__(self) -> None:
         self.rules: dict[str, float] = {}
 
-    def threshold(
-        self, request: pb.GetEarlyStoppingRulesRequest, averages: list[float]
-    ) -> float:
-        return self.rules.setdefault(
-            request.experiment.name, super().threshold(request, averages)
-        )
+    def threshold(self, request: pb.GetEarlyStoppingRulesRequest, averages: list[float]) -> float:
+        return self.rules.setdefault(request.experiment.name, super().threshold(request, averages))
 
 
 @caught_by("es-only-succeeded")
@@ -702,9 +696,7 @@ class LetsNanThrough(reference.EarlyStopping):
     def average(self, log: list[str], step: int) -> float | None:
         return float("nan") if "nan" in log else super().average(log, step)
 
-    def threshold(
-        self, request: pb.GetEarlyStoppingRulesRequest, averages: list[float]
-    ) -> float:
+    def threshold(self, request: pb.GetEarlyStoppingRulesRequest, averages: list[float]) -> float:
         if any(average != average for average in averages):  # noqa: PLR0124 - nan
             return float("nan")
         return super().threshold(request, averages)

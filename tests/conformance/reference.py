@@ -21,8 +21,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from conformance_tests.logstore import LogStore
-from conformance_tests.profiles import Profile, Unfit
 from conformance_tests.messages import integer
+from conformance_tests.profiles import Profile, Unfit
 from conformance_tests.space import Space, decimal
 from suggestion.api import api_pb2 as pb
 from suggestion.api import api_pb2_grpc
@@ -439,9 +439,7 @@ class EarlyStopping(Server, api_pb2_grpc.EarlyStoppingServicer):
     def required(self, settings: dict[str, int]) -> int:
         return settings["min_trials_required"]
 
-    def threshold(
-        self, request: pb.GetEarlyStoppingRulesRequest, averages: list[float]
-    ) -> float:
+    def threshold(self, request: pb.GetEarlyStoppingRulesRequest, averages: list[float]) -> float:
         return statistics.median(averages)
 
     def metric(self, objective: pb.ObjectiveSpec) -> str:

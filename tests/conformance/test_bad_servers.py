@@ -109,7 +109,8 @@ def test_a_bad_dbmanager_is_caught_by_one_check(identity: str, make: Any) -> Non
 
 @pytest.fixture
 def hoarder() -> Iterator[ProcessLauncher]:
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.conformance import bad; bad.main()"
+    path = f"import sys; sys.path.insert(0, {str(ROOT)!r})"
+    code = f"{path}; from tests.conformance import bad; bad.main()"
     launcher = ProcessLauncher(f'{sys.executable} -c "{code}" Hoarder {{port}}')
     yield launcher
     launcher.close()
