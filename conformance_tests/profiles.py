@@ -111,7 +111,7 @@ class Profile:
     ends: bool = False
     resource: str = ""
     maximum: int = 0
-    latency: float = 1000.0
+    latency: float = 2000.0
     memory: int = 100
 
 
@@ -176,7 +176,7 @@ _RUNGS_UNFIT: Final = (
 PROFILES: Final[Mapping[str, Profile]] = {
     profile.algorithm: profile
     for profile in (
-        Profile("random", learns=False, latency=30.0, bad=(("random_state", "-1"),)),
+        Profile("random", learns=False, latency=100.0, bad=(("random_state", "-1"),)),
         Profile(
             "grid",
             standard=LATTICE,
@@ -184,17 +184,18 @@ PROFILES: Final[Mapping[str, Profile]] = {
             prior=False,
             learns=False,
             ends=True,
-            latency=30.0,
+            latency=100.0,
             unfit=(
                 Unfit("a double has no step", _stepless, ("stepless",)),
                 Unfit("13 trials of 12 points", _too_many_trials, ("max_trial_count", "trial")),
             ),
         ),
-        Profile("sobol", learns=False, latency=30.0, bad=(("random_state", "x"),)),
+        Profile("sobol", learns=False, latency=100.0, bad=(("random_state", "x"),)),
         Profile("tpe", good=_TPE_GOOD, bad=_TPE_BAD),
         Profile("multivariate-tpe", good=_TPE_GOOD, bad=_TPE_BAD),
         Profile(
             "bayesianoptimization",
+            latency=5000.0,
             good=(
                 {"base_estimator": "GP", "n_initial_points": "5", "acq_func": "EI"},
                 {"acq_func": "LCB", "acq_optimizer": "sampling", "random_state": "10"},

@@ -7,18 +7,20 @@ shows after 500 trials is found too; what a rule finds is held against its own c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from conformance_tests.space import Parameter, Space
 from suggestion.api import api_pb2 as pb
 
-Rule: TypeAlias = Callable[[pb.GetSuggestionsRequest, pb.GetSuggestionsReply], str | None]
+Rule: TypeAlias = Callable[[pb.GetSuggestionsRequest, pb.GetSuggestionsReply, Space], str | None]
 
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 
 
-def count(request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply) -> str | None:
+def count(
+    request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply, space: Space
+) -> str | None:
     """Exactly as many as asked for."""
     asked, got = request.current_request_number, len(reply.parameter_assignments)
     if asked == got:
@@ -26,7 +28,9 @@ def count(request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply) -> s
     return f"current_request_number {asked}: a reply must hold {asked} suggestions, got {got}"
 
 
-def complete(request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply) -> str | None:
+def complete(
+    request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply, space: Space
+) -> str | None:
     """Every declared parameter once, and none else."""
     declared = [p.name for p in request.experiment.spec.parameter_specs.parameters]
     wanted = sorted(declared)
@@ -40,28 +44,23 @@ def complete(request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply) -
     return None
 
 
-def _values(
-    request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply
-) -> Iterator[tuple[int, Parameter, str]]:
-    space = Space(request.experiment.spec.parameter_specs.parameters)
-    for index, item in enumerate(reply.parameter_assignments):
-        for assignment in item.assignments:
-            parameter = space.by_name.get(assignment.name)
-            if parameter is not None:
-                yield index, parameter, assignment.value
-
-
 def _of_values(broken: Callable[[Parameter, str], str | None]) -> Rule:
-    def rule(request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply) -> str | None:
-        for index, parameter, text in _values(request, reply):
-            if text_ := broken(parameter, text):
-                return f"suggestion {index}, {text_}"
+    def rule(
+        request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply, space: Space
+    ) -> str | None:
+        for index, item in enumerate(reply.parameter_assignments):
+            for assignment in item.assignments:
+                parameter = space.by_name.get(assignment.name)
+                if parameter is not None and (text := broken(parameter, assignment.value)):
+                    return f"suggestion {index}, {text}"
         return None
 
     return rule
 
 
-def names(request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply) -> str | None:
+def names(
+    request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply, space: Space
+) -> str | None:
     """Names of trials are DNS-1123 labels, and new."""
     taken = {trial.name for trial in request.trials}
     for index, item in enumerate(reply.parameter_assignments):

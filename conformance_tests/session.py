@@ -111,8 +111,9 @@ class Session:
         """Asks for suggestions, and applies the rules for all replies to the answer."""
         call = (client or self.client).call("Suggestion/GetSuggestions", request, timeout)
         if isinstance(call.reply, pb.GetSuggestionsReply):
+            space = Space(request.experiment.spec.parameter_specs.parameters)
             for identity, rule in RULES.items():
-                if identity not in self.offences and (broken := rule(request, call.reply)):
+                if identity not in self.offences and (broken := rule(request, call.reply, space)):
                     self.offences[identity] = (broken, call)
         return call
 

@@ -94,25 +94,28 @@ def latency(session: Session) -> None:
     """
     experiment = session.experiment("latency")
     trials = session.history(experiment, 1000)
-    # Each request differs: a cache of replies must not be what is measured.
-    requests = [messages.request(experiment, trials[: 1000 - k], 1) for k in range(3)]
-    data = requests[0].SerializeToString()
+    data = messages.request(experiment, trials, 1).SerializeToString()
     parsing = []
-    for _ in range(5):
+    for _ in range(10):
         begin = time.perf_counter()
         pb.GetSuggestionsRequest.FromString(data)
         parsing.append(time.perf_counter() - begin)
-    calls = [session.send(request) for request in requests]
-    for call in calls:
-        answered(call, "a request with 1,000 trials")
+    bound = session.profile.latency * min(parsing)
+    best = None
     # The best of several on both sides: what else the machine does is not the server's fault.
-    best = min(calls, key=lambda call: call.seconds)
-    if best.seconds > session.profile.latency * min(parsing):
-        raise Failed(
-            f"answer at 1,000 trials: must take at most {session.profile.latency:.0f} times the "
-            f"{min(parsing) * 1e3:.2f} ms of parsing, got {best.seconds * 1e3:.0f} ms",
-            best,
-        )
+    for left_out in range(6):
+        # Each request differs: a cache of replies must not be what is measured.
+        call = session.send(messages.request(experiment, trials[: 1000 - left_out], 1))
+        answered(call, "a request with 1,000 trials")
+        best = call if best is None or call.seconds < best.seconds else best
+        if best.seconds <= bound:
+            return
+    assert best is not None
+    raise Failed(
+        f"answer at 1,000 trials: must take at most {session.profile.latency:.0f} times the "
+        f"{min(parsing) * 1e3:.2f} ms of parsing, got {best.seconds * 1e3:.0f} ms",
+        best,
+    )
 
 
 @check("bad-requests", Service.SUGGESTION, Level.STRICT)

@@ -384,7 +384,7 @@ class NotForSeveralClients(reference.Suggestion):
 class Slow(reference.Suggestion):
     def look_at(self, request: pb.GetSuggestionsRequest) -> None:
         if 900 < len(request.trials) < 2000:
-            time.sleep(1.0)
+            time.sleep(1.5)
 
 
 @caught_by("bad-requests")

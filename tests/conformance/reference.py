@@ -40,7 +40,7 @@ PROFILE = Profile(
     good=({"warmup": "5"}, {"random_state": "7"}),
     bad=(("warmup", "-1"), ("warmup", "few")),
     unfit=(Unfit("1001 trials in parallel", _crowded, ("parallel_trial_count",)),),
-    latency=150.0,
+    latency=600.0,
 )
 RUNGS = Profile(
     "reference-rungs",
