@@ -132,22 +132,23 @@ def _joe_kuo() -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint3
         return data["degree"], data["coefficients"], data["initial"]
 
 
-@lru_cache(maxsize=64)
-def _directions(column: int) -> NDArray[np.uint64]:
-    """Direction numbers of one dimension, shape (32,), eq. (2) and (3) of [JoeKuo2008]_."""
+@lru_cache(maxsize=8)
+def _directions(dimension: int) -> NDArray[np.uint64]:
+    """Direction numbers, shape (32, dimension), by eq. (2) and (3) of [JoeKuo2008]_."""
     bits = _SOBOL_BITS
-    if column == 0:
-        return np.array([1 << (bits - 1 - k) for k in range(bits)], dtype=np.uint64)
+    columns = [[1 << (bits - 1 - k) for k in range(bits)]]
     degrees, coefficients, initial = _joe_kuo()
-    degree, a = int(degrees[column]), int(coefficients[column])
-    m = [int(x) for x in initial[column, :degree]]
-    for k in range(degree, bits):
-        new = m[k - degree] ^ (m[k - degree] << degree)
-        for i in range(1, degree):
-            if a >> (degree - 1 - i) & 1:
-                new ^= m[k - i] << i
-        m.append(new)
-    return np.array([m[k] << (bits - 1 - k) for k in range(bits)], dtype=np.uint64)
+    for column in range(1, dimension):
+        degree, a = int(degrees[column]), int(coefficients[column])
+        m = [int(x) for x in initial[column, :degree]]
+        for k in range(degree, bits):
+            new = m[k - degree] ^ (m[k - degree] << degree)
+            for i in range(1, degree):
+                if a >> (degree - 1 - i) & 1:
+                    new ^= m[k - i] << i
+            m.append(new)
+        columns.append([m[k] << (bits - 1 - k) for k in range(bits)])
+    return np.array(columns, dtype=np.uint64).T
 
 
 def sobol(seed: int, start: int, count: int, dimension: int) -> Array:
@@ -165,12 +166,9 @@ def sobol(seed: int, start: int, count: int, dimension: int) -> Array:
     .. [Owen1998] A. B. Owen. Scrambling Sobol' and Niederreiter-Xing points. J. Complexity
        14, 1998.
     """
-    digits = sobol_digits(start, count, dimension)
-    points = np.empty((count, dimension))
-    for column in range(dimension):
-        scrambled = _scramble(digits[:, column], _key(seed, "sobol", column))
-        points[:, column] = scrambled * 2.0**-_OUTPUT_BITS
-    return points
+    keys = [_key(seed, "sobol", column) & _WORD for column in range(dimension)]
+    scrambled = _scramble(sobol_digits(start, count, dimension), np.array(keys, dtype=np.uint64))
+    return scrambled.astype(np.float64) * 2.0**-_OUTPUT_BITS
 
 
 def sobol_digits(start: int, count: int, dimension: int) -> NDArray[np.uint64]:
@@ -184,30 +182,32 @@ def sobol_digits(start: int, count: int, dimension: int) -> NDArray[np.uint64]:
     index = np.arange(start, start + count, dtype=np.uint64) & np.uint64(2**_SOBOL_BITS - 1)
     gray = index ^ (index >> np.uint64(1))
     used = max(int(gray.max()).bit_length(), 1) if count else 1
-    selected = [(gray >> np.uint64(k)) & np.uint64(1) for k in range(used)]
+    directions = _directions(dimension)
     digits = np.zeros((count, dimension), dtype=np.uint64)
-    for column in range(dimension):
-        directions = _directions(column)
-        for k in range(used):
-            digits[:, column] ^= selected[k] * directions[k]
+    for k in range(used):
+        digits ^= ((gray >> np.uint64(k)) & np.uint64(1))[:, None] * directions[k]
     return digits
 
 
-def _scramble(digits: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
-    """Owen's scrambling of 32-bit fractions, continued to 53 bits, as integers below 2**53."""
+def _scramble(digits: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Owen's scrambling of 32-bit fractions, continued to 53 bits, as integers below 2**53.
+
+    Args:
+        digits: Shape (n, d).
+        keys: One for each column, shape (d,).
+    """
     with np.errstate(over="ignore"):
-        salts = _mix(
-            np.arange(1, _SOBOL_BITS + 2, dtype=np.uint64) * _GOLDEN + np.uint64(key & _WORD)
-        )
+        counters = np.arange(1, _SOBOL_BITS + 2, dtype=np.uint64) * _GOLDEN
+        salts = _mix(counters[:, None] + keys)
         flips = np.zeros_like(digits)
         for k in range(_SOBOL_BITS):
             shift = np.uint64(_SOBOL_BITS - k)  # the k digits above digit k stay
             flip = _mix((digits >> shift) ^ salts[k]) >> np.uint64(63)
             flips |= flip << (shift - np.uint64(1))
         # Below the last digit of the sequence everything is random.
-        extra = np.uint64(_OUTPUT_BITS - _SOBOL_BITS)
-        tail = _mix(digits ^ salts[_SOBOL_BITS]) >> np.uint64(64 - int(extra))
-        return ((digits ^ flips) << extra) | tail
+        extra = _OUTPUT_BITS - _SOBOL_BITS
+        tail = _mix(digits ^ salts[_SOBOL_BITS]) >> np.uint64(64 - extra)
+        return ((digits ^ flips) << np.uint64(extra)) | tail
 
 
 # ----------------------------------------------------- streams that do not repeat
@@ -364,3 +364,40 @@ class Visited:
                 if assignment not in self:
                     return assignment
         return assignment
+
+
+class Untried:
+    """Picks points that were neither tried nor picked before, as long as there are any.
+
+    Once every point of a finite space has been tried, it begins again, and keeps apart only what
+    it has picked itself: the points of one reply.
+
+    Args:
+        space: Of the points.
+        visited: The points tried before; changed by every pick.
+    """
+
+    def __init__(self, space: SearchSpace, visited: Visited) -> None:
+        self._space = space
+        self._visited = visited
+        self._picked = Visited(space)
+
+    def pick(self, proposals: Iterable[Assignment], seed: int, *stream: int | str) -> Assignment:
+        """The first of `proposals` that is untried, else a random untried point.
+
+        Args:
+            proposals: Looked at only as far as needed.
+            seed, stream: As for `generator`; they decide about the random point.
+        """
+        if self._visited.used_up:
+            self._visited = self._picked
+        if self._visited.used_up:
+            self._visited = self._picked = Visited(self._space)
+        for point in proposals:
+            if point not in self._visited:
+                break
+        else:
+            point = self._visited.unvisited(seed, *stream)
+        self._visited.add(point)
+        self._picked.add(point)
+        return point
