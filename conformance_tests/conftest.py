@@ -1,13 +1,15 @@
 """``pytest conformance_tests --target HOST:PORT``: every check is a test.
 
-Without a target each algorithm that is registered on this machine is started and checked, at the
-strict level unless told otherwise.
+Without a target each algorithm and early-stopping rule that is registered on this machine, and the
+DBManager, is started and checked, at the strict level unless told otherwise.
 """
 
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -57,6 +59,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--setting", action="append", default=[], help="NAME=VALUE that it needs")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the mark known where pytest-xdist, whose it is, is not installed."""
+    config.addinivalue_line("markers", "xdist_group(name): tests that one worker must run")
+
+
 @dataclass(frozen=True, eq=False)
 class Subject:
     """A server to check, and the level."""
@@ -72,18 +79,37 @@ class Subject:
         return tuple(sorted(chosen, key=lambda check: check.last))
 
 
-def _own(level: Level) -> Iterator[Subject]:
-    """Every algorithm that is registered here, as a server of its own."""
-    serve = f"{sys.executable} -m suggestion serve"
-    for point in sorted(entry_points(group="suggestion.algorithms"), key=lambda p: p.name):
-        plan = Plan(start=f"{serve} {point.name} --address 127.0.0.1:{{port}}")
-        yield Subject(point.name, plan, make_profile(point.name, None, None, ()), level)
+def _registered(group: str) -> list[str]:
+    return sorted(point.name for point in entry_points(group=group))
+
+
+def _own(level: Level, folder: str) -> Iterator[Subject]:
+    """Everything that is registered here, each as a server of its own."""
+
+    def serve(name: str, *options: str) -> str:
+        command = [sys.executable, "-m", "suggestion", "serve", name, *options]
+        return f"{shlex.join(command)} --address 127.0.0.1:{{port}}"
+
+    # One for all: what was reported must be there after a restart.
+    database = ("--database", f"sqlite:///{folder}/log.db")
+    for name in _registered("suggestion.algorithms"):
+        yield Subject(name, Plan(start=serve(name)), make_profile(name, None, None, ()), level)
+    idle = make_profile("random", None, None, ())
+    for name in _registered("suggestion.early_stopping"):
+        command = serve(name, *database)
+        plan = Plan(start_early_stopping=command, early_stopping_algorithm=name)
+        yield Subject(name, plan, idle, level)
+    if "dbmanager" in _registered("suggestion.services"):
+        plan = Plan(start_dbmanager=serve("dbmanager", *database))
+        yield Subject("dbmanager", plan, idle, level)
 
 
 def _subjects(config: pytest.Config) -> list[Subject]:
     plan = Plan(**{key: config.getoption(key) for key in _FROM_PLAN})
     if not plan.services:
-        return list(_own(Level(config.getoption("level") or "strict")))
+        folder = tempfile.TemporaryDirectory(prefix="conformance-")
+        config.add_cleanup(folder.cleanup)
+        return list(_own(Level(config.getoption("level") or "strict"), folder.name))
     suggesting = Service.SUGGESTION in plan.services
     experiment = config.getoption("experiment")
     profile = make_profile(
@@ -99,9 +125,18 @@ def _subjects(config: pytest.Config) -> list[Subject]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Makes a test of every check of every server."""
     if {"subject", "check"} <= set(metafunc.fixturenames):
-        cases = [(s, check) for s in _subjects(metafunc.config) for check in s.checks]
-        names = [f"{subject.name}-{check.id}" for subject, check in cases]
-        metafunc.parametrize(("subject", "check"), cases, ids=names)
+        cases = [
+            # With pytest-xdist and --dist loadgroup: one worker for each server.
+            pytest.param(
+                subject,
+                check,
+                id=f"{subject.name}-{check.id}",
+                marks=pytest.mark.xdist_group(subject.name),
+            )
+            for subject in _subjects(metafunc.config)
+            for check in subject.checks
+        ]
+        metafunc.parametrize(("subject", "check"), cases)
 
 
 class Reached:

@@ -21,6 +21,7 @@ from conformance_tests.checks.learning import BOWL, HILL, random_search
 from conformance_tests.cli import check
 from conformance_tests.space import Parameter, Space
 from suggestion.api import api_pb2 as pb
+from suggestion.cli import main as suggest
 
 from . import bad, reference
 
@@ -88,6 +89,18 @@ def test_a_server_of_ours_is_started_and_killed() -> None:
     assert (result.exit_code, "3 passed" in result.output) == (0, True), result.output
 
 
+def test_a_server_behind_another_program_is_stopped_by_a_command(tmp_path: Path) -> None:
+    # As a container is: killing the client that has started it leaves it running.
+    note = f"{tmp_path}/{{port}}"
+    start = f"sh -c 'setsid {SERVE} & echo $! > {note}; wait'"
+    stop = f"sh -c 'kill -9 $(cat {note})'"
+    only = ("--only", "restart", "--only", "memory")
+    result = suggest_check("--start", start, "--stop", stop, "--algorithm", "random", *only)
+    # It was killed and served again; its memory is not that of the command.
+    assert "1 passed, 1 not run" in result.output
+    assert result.exit_code == 3
+
+
 def test_a_command_that_does_not_serve_is_shown() -> None:
     result = suggest_check("--start", "sh -c 'echo no license; exit 7'", "--algorithm", "random")
     assert result.exit_code == 1
@@ -151,6 +164,15 @@ def test_evidence_can_be_sent_again(wrong: str, tmp_path: Path) -> None:
     )
     reply = json.loads((folder / "reply.txt").read_text("utf-8"))
     assert len(reply["parameterAssignments"]) == request.current_request_number - 1
+
+
+def test_suggest_ask_takes_the_evidence(wrong: str, tmp_path: Path) -> None:
+    suggest_check(wrong, "--algorithm", "reference", *QUICK, "--evidence", str(tmp_path))
+    evidence = str(tmp_path / "exact-count" / "request.json")
+    arguments = ("ask", evidence, "--target", wrong, "--output", "json")
+    asked = CliRunner().invoke(suggest, arguments)
+    assert asked.exit_code == 0, asked.output
+    assert len(json.loads(asked.output)) == 1  # of two
 
 
 def test_evidence_of_a_validation_is_a_request_that_validates(tmp_path: Path) -> None:
