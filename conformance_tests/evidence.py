@@ -35,27 +35,36 @@ def _plain(message: Message) -> dict[str, Any]:
     return plain
 
 
-def answer(call: Call) -> str:
+def answer(call: Call, indent: int | None = 1) -> str:
     """The reply as JSON, or the status."""
     if call.reply is None:
         return call.status
-    return json.dumps(_plain(call.reply), indent=1, ensure_ascii=False)
+    return json.dumps(_plain(call.reply), indent=indent, ensure_ascii=False)
 
 
-def brief(call: Call, longest: int = 4000) -> str:
-    """Request and reply for a person: long lists of trials and long texts are cut."""
+def brief(call: Call, longest: int = 8000) -> str:
+    """Request and reply for a person, each in one line.
+
+    Args:
+        longest: Characters of the request; a request with more trials than a few, and texts that
+            are too long, are cut.
+    """
     request = replayable(call)
     trials = request.get("trials", [])
-    lines = [f"request of {call.method}:"]
-    if len(trials) > _SHOWN:
+    text = json.dumps(request, ensure_ascii=False)
+    cut = ""
+    if len(text) > longest and len(trials) > _SHOWN:
         request["trials"] = trials[:_SHOWN]
-        lines[0] = (
-            f"request of {call.method} (the first {_SHOWN} of {len(trials)} trials; --evidence "
-            f"DIR writes all):"
+        text = json.dumps(request, ensure_ascii=False)
+        cut = f" (the first {_SHOWN} of {len(trials)} trials; --evidence DIR writes all)"
+    return "\n".join(
+        (
+            f"request of {call.method}{cut}:",
+            _cut(text, longest),
+            f"reply, after {call.seconds * 1e3:.0f} ms:",
+            _cut(answer(call, indent=None), longest // 4),
         )
-    lines.append(_cut(json.dumps(request, ensure_ascii=False), longest))
-    lines += [f"reply, after {call.seconds * 1e3:.0f} ms:", _cut(answer(call), longest)]
-    return "\n".join(lines)
+    )
 
 
 def _cut(text: str, longest: int) -> str:

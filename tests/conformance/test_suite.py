@@ -166,6 +166,13 @@ def test_evidence_can_be_sent_again(wrong: str, tmp_path: Path) -> None:
     assert len(reply["parameterAssignments"]) == request.current_request_number - 1
 
 
+def test_what_is_printed_can_be_sent_again(wrong: str) -> None:
+    output = suggest_check(wrong, "--algorithm", "reference", "--only", "exact-count").output
+    line = output[output.index("request of Suggestion/GetSuggestions:") :].splitlines()[1]
+    request = json_format.Parse(line, pb.GetSuggestionsRequest())
+    assert request.current_request_number == 3
+
+
 def test_suggest_ask_takes_the_evidence(wrong: str, tmp_path: Path) -> None:
     suggest_check(wrong, "--algorithm", "reference", *QUICK, "--evidence", str(tmp_path))
     evidence = str(tmp_path / "exact-count" / "request.json")
