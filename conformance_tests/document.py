@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from conformance_tests.messages import DISTRIBUTIONS
+from conformance_tests.space import Space
 from suggestion.api import api_pb2 as pb
+
+
+_WRONG_TYPES: Final = (ValueError, TypeError, AttributeError)
 
 
 class Unreadable(ValueError):
@@ -24,8 +28,10 @@ def read(path: Path) -> pb.Experiment:
     try:
         # Scalars stay texts: 1e-3 must reach the server as it was written.
         document = yaml.load(path.read_text("utf-8"), Loader=yaml.BaseLoader)
-        return _experiment(document)
-    except (OSError, yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
+        experiment = _experiment(document)
+        Space(experiment.spec.parameter_specs.parameters)  # every check reckons with its numbers
+        return experiment
+    except (OSError, yaml.YAMLError, ArithmeticError, LookupError, *_WRONG_TYPES) as error:
         raise Unreadable(f"{path}: must be an Experiment file, got {error!r}") from error
 
 

@@ -278,20 +278,30 @@ def profile_of(
 
     Args:
         like: Name of the algorithm whose row of the table to take; its own if None. Without a row
-            it is the generic one: a learning algorithm that needs no settings.
+            it is the generic one: a learning algorithm that has no settings.
         settings: Laid over those of the profile.
-        parameters: Replace the standard ones, if given.
+        parameters: Replace the standard ones, if given. Where the algorithm sets a resource, its
+            settings `resource_name` and `r_l` tell which of them it is, and the most of it.
 
     Raises:
         LookupError: If `like` has no row.
     """
     if like is not None and like not in PROFILES:
         raise LookupError(f"there is no profile {like!r}; there is {', '.join(PROFILES)}")
-    profile = PROFILES.get(like or algorithm, Profile(algorithm))
+    profile = PROFILES.get(like or algorithm, Profile(algorithm, seed=""))
     if algorithm != profile.algorithm:
         profile = dataclasses.replace(profile, algorithm=algorithm)
     if settings:
         profile = dataclasses.replace(profile, settings={**profile.settings, **settings})
-    if parameters:
+    if parameters and profile.resource:
+        resource = profile.settings.get("resource_name", profile.resource)
+        profile = dataclasses.replace(
+            profile,
+            resource=resource,
+            maximum=int(float(profile.settings.get("r_l", profile.maximum))),
+            standard=tuple(p for p in parameters if p.name != resource),
+            extra=tuple(p for p in parameters if p.name == resource),
+        )
+    elif parameters:
         profile = dataclasses.replace(profile, standard=parameters, extra=())
     return profile

@@ -93,8 +93,19 @@ def listed_values_verbatim(session: Session) -> None:
 @check("trial-names", Service.SUGGESTION, Level.CONTRACT, last=True)
 def trial_names(session: Session) -> None:
     """Where the reply names trials, the names are DNS-1123 labels of at most 63 characters and not
-    used twice; the cluster refuses any other and the trial is never created.
+    used twice, nor by two experiments; the cluster refuses any other, and there is no trial.
     """
+    taken: set[str] = set()
+    for name in ("names-a", "names-b"):
+        request = messages.request(session.experiment(name), (), 3)
+        reply = session.suggest(request, "a first request for 3")
+        names = {item.trial_name for item in reply.parameter_assignments} - {""}
+        if names & taken:
+            raise Failed(
+                f"two experiments: trial_name must differ, got {min(names & taken)!r} for both",
+                session.calls[-1],
+            )
+        taken |= names
     for name in ("n" * 63, "odd.name_with-everything"):
         experiment = session.experiment("names")
         experiment.name = name

@@ -192,6 +192,13 @@ class NamesFromEachRequestAnew(reference.Suggestion):
             item.trial_name = f"trial-{index}"
 
 
+@caught_by("trial-names")
+class NamesWithoutTheExperiment(reference.Suggestion):
+    def finish(self, request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply) -> None:
+        for index, item in enumerate(reply.parameter_assignments, len(request.trials)):
+            item.trial_name = f"trial-{index}"
+
+
 # ------------------------------------------------------------------ validation
 
 

@@ -222,6 +222,37 @@ def test_an_experiment_file_says_what_to_ask(good: str, tmp_path: Path) -> None:
     assert (result.exit_code, "(reference)" in result.output) == (0, True)
 
 
+def test_an_experiment_file_may_name_another_resource(good: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        """
+        metadata: {name: mine}
+        spec:
+          algorithm:
+            algorithmName: reference-rungs
+            algorithmSettings:
+              - {name: r_l, value: "27"}
+              - {name: resource_name, value: steps}
+          parameters:
+            - {name: x, parameterType: double, feasibleSpace: {min: 0, max: 1}}
+            - {name: steps, parameterType: int, feasibleSpace: {min: 1, max: 27}}
+        """,
+        "utf-8",
+    )
+    only = ("--only", "rung-progress", "--only", "resource-values", "--only", "exact-count")
+    result = suggest_check(good, "--experiment", str(path), "--profile", "hyperband", *only)
+    assert (result.exit_code, "3 passed" in result.output) == (0, True), result.output
+
+
+@pytest.mark.parametrize("space", ["{min: 0}", "{min: few, max: 1}", "{list: 3}"])
+def test_an_experiment_that_cannot_be_reckoned_with_is_refused(space: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    parameter = f"{{name: x, parameterType: double, feasibleSpace: {space}}}"
+    path.write_text(f"metadata: {{name: mine}}\nspec: {{parameters: [{parameter}]}}", "utf-8")
+    with pytest.raises(document.Unreadable, match="must be an Experiment file"):
+        document.read(path)
+
+
 def test_strict_includes_contract() -> None:
     contract, strict = (set(select(list(Service), level)) for level in Level)
     assert contract < strict
