@@ -11,7 +11,6 @@ from conformance_tests.messages import DISTRIBUTIONS
 from conformance_tests.space import Space
 from suggestion.api import api_pb2 as pb
 
-
 _WRONG_TYPES: Final = (ValueError, TypeError, AttributeError)
 
 
