@@ -93,11 +93,14 @@ class Client:
         return made
 
     def wait(self, timeout: float) -> bool:
-        """Whether the server accepts connections within `timeout` seconds."""
+        """Whether the server answers calls, be it with an error, within `timeout` seconds."""
+        # Not grpc.channel_ready_future: its thread outlives the channel, and complains of that.
+        stub = health_pb2_grpc.HealthStub(self._channel)
         try:
-            grpc.channel_ready_future(self._channel).result(timeout=timeout)
-        except grpc.FutureTimeoutError:
-            return False
+            stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout, wait_for_ready=True)
+        except grpc.RpcError as error:
+            silent = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
+            return error.code() not in silent
         return True
 
     def close(self) -> None:
@@ -124,7 +127,7 @@ class Launcher(Protocol):
     """Starts servers of the kind under test."""
 
     def launch(self) -> Instance:
-        """A fresh server that accepts connections."""
+        """A fresh server that answers."""
 
 
 def free_port() -> int:
@@ -150,7 +153,7 @@ class ProcessInstance:
         self._output = Path(tempfile.mkstemp(prefix="conformance-", suffix=".log")[1])
 
     def start(self) -> None:
-        """Runs the command and waits until the server accepts connections.
+        """Runs the command and waits until the server answers.
 
         Raises:
             NotRun: If it ends instead, or takes more than a minute.
@@ -169,7 +172,7 @@ class ProcessInstance:
         client = Client(self.address)
         try:
             until = time.monotonic() + START_TIME
-            while not client.wait(0.25):
+            while not client.wait(0.5):
                 if self._process.poll() is not None:
                     raise NotRun(
                         f"the command {self._command!r} ended with status "
