@@ -68,7 +68,7 @@ class NamedForOneProbeOnly(reference.Suggestion):
 class HealthWaitsForCalls(reference.Suggestion):
     def look_at(self, request: pb.GetSuggestionsRequest) -> None:
         if len(request.trials) == 100:
-            time.sleep(5)
+            time.sleep(8)
 
     def before_health(self) -> None:
         while self.in_flight:
@@ -383,7 +383,7 @@ class DefaultMessageLimit(reference.Suggestion):
 class NotForSeveralClients(reference.Suggestion):
     def look_at(self, request: pb.GetSuggestionsRequest) -> None:
         if request.current_request_number == 2 and len(request.trials) in (0, 5):
-            time.sleep(0.05)
+            time.sleep(0.15)
         broken(self.in_flight > 4, RuntimeError("dictionary changed size during iteration"))
 
 
@@ -391,7 +391,7 @@ class NotForSeveralClients(reference.Suggestion):
 class Slow(reference.Suggestion):
     def look_at(self, request: pb.GetSuggestionsRequest) -> None:
         if 900 < len(request.trials) < 2000:
-            time.sleep(1.5)
+            time.sleep(1.2)
 
 
 @caught_by("bad-requests")
@@ -436,14 +436,15 @@ class ForgetsOnRestart(reference.Suggestion):
 
 @caught_by("restart-changes-nothing")
 class SaltOfTheProcess(reference.Suggestion):
-    """As `hash()` of a text has."""
+    """Takes `hash()` of the experiment's name where no seed is given."""
 
     def __init__(self) -> None:
         super().__init__()
         self.salt = uuid.uuid4().hex
 
     def seed(self, request: pb.GetSuggestionsRequest) -> str:
-        return super().seed(request) + self.salt
+        given = self.settings(request).get("random_state")
+        return given or request.experiment.name + self.salt
 
 
 @caught_by("same-call-twice")
