@@ -44,12 +44,31 @@ def uniforms(seed: int, start: int, count: int, width: int, *stream: int | str) 
     """Independent uniform numbers in [0, 1), shape (count, width).
 
     Row r depends on `seed`, `stream`, `width` and ``start + r`` alone.
+
+    .. [Steele2014] G. L. Steele, D. Lea, C. H. Flood. Fast splittable pseudorandom number
+       generators. OOPSLA 2014.
     """
-    blocks = -(-width // 4)  # Philox yields four words for each increment of its counter
-    bits = np.random.Philox(key=_key(seed, *stream), counter=start * blocks)
-    words = np.asarray(bits.random_raw(count * blocks * 4), dtype=np.uint64)
-    kept = words.reshape(count, blocks * 4)[:, :width] >> np.uint64(11)
+    key = _key(seed, *stream)
+    first, second = np.uint64(key & _WORD), np.uint64(key >> 64)
+    with np.errstate(over="ignore"):
+        # SplitMix64 as a counter-based generator [Steele2014]_, finalised twice under two keys. Not
+        # numpy.random, whose import costs more memory than all of our own code.
+        counters = np.arange(count * width, dtype=np.uint64)
+        counters += np.uint64(start * width & _WORD)
+        words = _mix(_mix(counters * _GOLDEN + first) ^ second)
+    kept = (words >> np.uint64(11)).reshape(count, width)
     return kept.astype(np.float64) * 2.0**-53
+
+
+_WORD: Final = 2**64 - 1
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of SplitMix64: a random-looking bijection of 64-bit words."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
 
 
 # ------------------------------------------------------------------- permutations
@@ -71,8 +90,8 @@ class Permutation:
         self._key = _key(seed, "permutation", *stream).to_bytes(16, "little")
         self._table: list[int] | None = None
         if size <= _FEW_POINTS:
-            order = generator(seed, "permutation", *stream).permutation(size)
-            self._table = order.tolist()
+            shuffled = np.argsort(uniforms(seed, 0, size, 1, "permutation", *stream)[:, 0])
+            self._table = [*shuffled.tolist()]
         else:
             self._a = math.isqrt(size - 1) + 1
             self._b = -(-size // self._a)
@@ -130,13 +149,6 @@ def _directions(column: int) -> NDArray[np.uint64]:
     return np.array([m[k] << (bits - 1 - k) for k in range(bits)], dtype=np.uint64)
 
 
-def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finaliser of SplitMix64: a random-looking bijection of 64-bit words."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
 def sobol(seed: int, start: int, count: int, dimension: int) -> Array:
     """Points of the Sobol sequence with Owen's nested uniform scrambling, shape (count, dimension).
 
@@ -172,8 +184,7 @@ def _scramble(digits: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
     """Owen's scrambling of 32-bit fractions, continued to 53 bits, as integers below 2**53."""
     with np.errstate(over="ignore"):
         salts = _mix(
-            np.arange(1, _SOBOL_BITS + 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-            + np.uint64(key & (2**64 - 1))
+            np.arange(1, _SOBOL_BITS + 2, dtype=np.uint64) * _GOLDEN + np.uint64(key & _WORD)
         )
         flips = np.zeros_like(digits)
         for k in range(_SOBOL_BITS):
