@@ -64,7 +64,8 @@ class Process:
 
     def go(self) -> None:
         """Lets the command run. Call once the process has been noted."""
-        assert self._popen is not None and self._popen.stdin is not None
+        assert self._popen is not None
+        assert self._popen.stdin is not None
         with suppress(BrokenPipeError):  # it was killed while it waited; `ended` will tell
             self._popen.stdin.write(b"go\n")
             self._popen.stdin.close()
@@ -99,6 +100,12 @@ class Process:
         code_left = read_status(self._status)
         return shell if code_left is None else code_left
 
+    def leave(self) -> None:
+        """Lets it run on, for another runner to find."""
+        os.close(self._pidfd)
+        if self._popen is not None:
+            _LEFT.append(self._popen)
+
     def signal(self, number: signal.Signals) -> None:
         """Sends `number` to all of the session."""
         if number == signal.SIGKILL:
@@ -111,6 +118,10 @@ class Process:
         for pid in _members(self.identity.pid, self.identity.started):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+# Processes that are not ours any more; else their objects would complain that nobody waited.
+_LEFT: Final[list[subprocess.Popen[bytes]]] = []
 
 
 def start(
@@ -147,7 +158,8 @@ def start(
         if cpus:
             os.sched_setaffinity(popen.pid, cpus)
         identity = identify(popen.pid)
-        assert identity is not None  # unreaped, so it is there
+        if identity is None:
+            raise OSError("the process was killed as soon as it had been started")
         return Process(identity, status, popen)
     except BaseException:
         popen.kill()
