@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -104,9 +105,10 @@ def run(
     The same command goes on where it was interrupted or killed. Ctrl-C lets the running trials
     finish, a second one stops them.
     """
+    from rich.console import Console  # noqa: PLC0415
+
     from experiments import runner, view  # noqa: PLC0415
     from experiments.controller import Options  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
 
     request = runner.Request(
         experiment,
@@ -138,3 +140,107 @@ def run(
         sys.exit(3)
     if controller.experiment.condition()["type"] == "Failed":
         sys.exit(1)
+
+
+def _loaded(directory: Path) -> tuple[Any, Any]:
+    import sqlite3  # noqa: PLC0415
+
+    from experiments import status as shown  # noqa: PLC0415
+
+    try:
+        return shown.load(directory)
+    except (FileNotFoundError, ValueError, sqlite3.Error) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.command()
+@click.argument("directory", type=_FOLDER)
+@click.option(
+    "--output",
+    type=click.Choice(["text", "yaml", "json"]),
+    default="text",
+    show_default=True,
+    help="YAML and JSON have the shape of the object on a cluster.",
+)
+def status(directory: Path, output: str) -> None:
+    """Show the experiment in DIRECTORY: conditions, best trial, counts and lists of trials."""
+    from experiments import status as shown  # noqa: PLC0415
+
+    experiment, trials = _loaded(directory)
+    if output == "text":
+        click.echo(shown.text(experiment, trials), nl=False)
+    elif output == "json":
+        click.echo(json.dumps(shown.crd(experiment, trials), indent=2))
+    else:
+        import yaml  # noqa: PLC0415
+
+        click.echo(yaml.safe_dump(shown.crd(experiment, trials), sort_keys=False), nl=False)
+
+
+@click.command()
+@click.argument("directory", type=_FOLDER)
+@click.argument("trial")
+@click.option("--attempt", type=click.IntRange(1), help="Of a trial that was run again.")
+def logs(directory: Path, trial: str, attempt: int | None) -> None:
+    """Print what TRIAL (its name, the end of its name, or its number) has printed."""
+    from experiments import status as shown  # noqa: PLC0415
+
+    _, trials = _loaded(directory)
+    out = click.get_binary_stream("stdout")
+    try:
+        for piece in shown.output_of(directory, shown.find(trials, trial), attempt):
+            out.write(piece)
+    except LookupError as error:
+        raise click.ClickException(str(error)) from error
+    except FileNotFoundError as error:
+        raise click.ClickException(f"{trial}: has printed nothing yet") from error
+
+
+@click.command()
+@click.argument("directory", type=_FOLDER)
+@click.option("--csv", "as_csv", is_flag=True, help="For spreadsheets and pandas.")
+def trials(directory: Path, as_csv: bool) -> None:
+    """List the trials of the experiment in DIRECTORY."""
+    from experiments import status as shown  # noqa: PLC0415
+
+    experiment, listed = _loaded(directory)
+    if as_csv:
+        shown.write_csv(experiment, listed, sys.stdout)
+    else:
+        click.echo(shown.table(experiment, listed), nl=False)
+
+
+@click.command()
+@click.argument("directory", type=_FOLDER)
+@click.option("--optuna", "url", required=True, metavar="URL", help="sqlite:///study.db")
+def export(directory: Path, url: str) -> None:
+    """Hand the experiment in DIRECTORY to Optuna's storage; again: the trials since."""
+    from experiments import export as exporting  # noqa: PLC0415
+
+    _loaded(directory)
+    try:
+        name, count = exporting.to_optuna(directory, url)
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"this needs the package {error.name!r}; pip install 'suggestion-servers[optuna]'"
+        ) from error
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"added {count} trials to the study {name}; optuna-dashboard {url}")
+
+
+@click.command()
+@click.argument("directory", type=_FOLDER)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="[default: DIRECTORY/plot.html]",
+)
+def plot(directory: Path, output: Path | None) -> None:
+    """Write an HTML page about the experiment in DIRECTORY; one file that needs no network."""
+    from experiments import plot as plotting  # noqa: PLC0415
+
+    _loaded(directory)
+    path = output or directory / "plot.html"
+    path.write_text(plotting.page(directory), encoding="utf-8")
+    click.echo(str(path))
