@@ -164,20 +164,32 @@ def sobol(seed: int, start: int, count: int, dimension: int) -> Array:
     .. [Owen1998] A. B. Owen. Scrambling Sobol' and Niederreiter-Xing points. J. Complexity
        14, 1998.
     """
+    digits = sobol_digits(start, count, dimension)
+    points = np.empty((count, dimension))
+    for column in range(dimension):
+        scrambled = _scramble(digits[:, column], _key(seed, "sobol", column))
+        points[:, column] = scrambled * 2.0**-_OUTPUT_BITS
+    return points
+
+
+def sobol_digits(start: int, count: int, dimension: int) -> NDArray[np.uint64]:
+    """The Sobol sequence before scrambling, as 32-bit fractions, shape (count, dimension).
+
+    Raises:
+        ValueError: If `dimension` exceeds `SOBOL_DIMENSIONS`.
+    """
     if dimension > SOBOL_DIMENSIONS:
         raise ValueError(f"sobol has at most {SOBOL_DIMENSIONS} dimensions, got {dimension}")
     index = np.arange(start, start + count, dtype=np.uint64) & np.uint64(2**_SOBOL_BITS - 1)
     gray = index ^ (index >> np.uint64(1))
     used = max(int(gray.max()).bit_length(), 1) if count else 1
     selected = [(gray >> np.uint64(k)) & np.uint64(1) for k in range(used)]
-    points = np.empty((count, dimension))
+    digits = np.zeros((count, dimension), dtype=np.uint64)
     for column in range(dimension):
         directions = _directions(column)
-        digits = np.zeros(count, dtype=np.uint64)
         for k in range(used):
-            digits ^= selected[k] * directions[k]
-        points[:, column] = _scramble(digits, _key(seed, "sobol", column)) * 2.0**-_OUTPUT_BITS
-    return points
+            digits[:, column] ^= selected[k] * directions[k]
+    return digits
 
 
 def _scramble(digits: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:

@@ -248,8 +248,8 @@ def configure(
             continue
         name = known_setting.name
         if name in first:
-            other = "" if first[name] == item.name else f", as {quote(first[name])} and as"
-            text = f"setting{other} {quote(item.name)} is given twice; keep one"
+            other = "" if first[name] == item.name else f", as {quote(first[name])} before"
+            text = f"setting {quote(item.name)} is given twice{other}; keep one"
             found.append(Violation(f"{path}.name", text))
             continue
         first[name] = item.name

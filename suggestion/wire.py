@@ -162,6 +162,7 @@ def _read_parameter(message: api.ParameterSpec) -> Parameter:
         )
         raise Invalid(found)
     noun = api.ParameterType.Name(kind).lower()
+    noun = f"an {noun}" if kind == api.INT else f"a {noun}"
     distribution = _DISTRIBUTIONS.get(feasible.distribution)
     if distribution is None:
         found.append(
@@ -175,7 +176,7 @@ def _read_parameter(message: api.ParameterSpec) -> Parameter:
     if listed:
         foreign = [(key, getattr(feasible, key)) for key in ("min", "max", "step")]
         found += [
-            Violation(f"feasible_space.{key}", f"{subject}: a {noun} has no {key}, got {quote(it)}")
+            Violation(f"feasible_space.{key}", f"{subject}: {noun} has no {key}, got {quote(it)}")
             for key, it in foreign
             if it
         ]
@@ -184,14 +185,14 @@ def _read_parameter(message: api.ParameterSpec) -> Parameter:
                 Violation(
                     "feasible_space.distribution",
                     f"{subject}: distribution {distribution.value} is for double and int, "
-                    f"got it for a {noun}",
+                    f"got it for {noun}",
                 )
             )
     elif feasible.list:
         found.append(
             Violation(
                 "feasible_space.list",
-                f"{subject}: a list is for discrete and categorical, got one for a {noun}",
+                f"{subject}: a list is for discrete and categorical, got one for {noun}",
             )
         )
     try:

@@ -1,0 +1,41 @@
+"""Pins every dependency with its hashes: requirements/<extra>.txt for all supported Pythons.
+
+``base`` is what every server needs, each extra adds its own, ``dev`` is everything together with
+the tools. The files name no package index.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def compile_lock(name: str, extras: list[str], inputs: list[str]) -> None:
+    """Writes ``requirements/<name>.txt``."""
+    command = ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
+    command += ["--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate"]
+    command += [word for extra in extras for word in ("--extra", extra)]
+    # Only one version of each package may be installed with any combination of extras.
+    if name != "dev":
+        command += ["--constraint", "requirements/dev.txt"]
+    output = f"requirements/{name}.txt"
+    command += ["--output-file", output, "pyproject.toml", *inputs]
+    subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True)
+
+
+def main() -> None:
+    """Writes all of them; ``--upgrade`` is what deleting dev.txt first does."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = list(declared["project"]["optional-dependencies"])
+    compile_lock("dev", extras, ["requirements/dev.in"])
+    compile_lock("base", [], [])
+    for extra in extras:
+        compile_lock(extra, [extra], [])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What several tests need: requests, servers, cases from the registry."""

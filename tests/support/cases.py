@@ -1,0 +1,70 @@
+"""For every registered algorithm, what it needs to be called; read from examples/<name>.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from suggestion import manifest, wire
+from suggestion.algorithm import algorithms, build, check
+from suggestion.api import api_pb2 as api
+from suggestion.deadline import NEVER
+from suggestion.errors import Invalid
+from suggestion.server import Call
+from suggestion.servicer import SuggestionService
+from suggestion.study import Study
+from tests.support.requests import experiment
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+NAMES = tuple(algorithms())
+
+
+@dataclass(frozen=True)
+class Case:
+    """An algorithm with the settings of its example, and the parameters that those name."""
+
+    name: str
+    settings: tuple[tuple[str, str], ...]
+    needed: tuple[api.ParameterSpec, ...]
+
+    def experiment(
+        self, parameters: Sequence[api.ParameterSpec], **more: object
+    ) -> api.Experiment | None:
+        """An experiment on `parameters` and those needed; None if the algorithm refuses it."""
+        needed = {spec.name for spec in self.needed}
+        specs = [*self.needed, *(spec for spec in parameters if spec.name not in needed)]
+        message = experiment(self.name, specs, settings=self.settings, **more)  # type: ignore[arg-type]
+        try:
+            read = wire.read_experiment(message)
+            configured = build(algorithms().load(self.name), read.settings)
+            check(configured.algorithm, Study(read.name, read.space))
+        except Invalid:
+            return None
+        return message
+
+
+@cache
+def case_of(name: str) -> Case:
+    path = EXAMPLES / f"{name}.yaml"
+    document = manifest.load(path, manifest.EXPERIMENT_SCHEMA, kind="Experiment").document
+    message = wire.write_experiment(document)
+    settings = tuple((item.name, item.value) for item in message.spec.algorithm.algorithm_settings)
+    named = {value for _, value in settings}
+    needed = tuple(p for p in message.spec.parameter_specs.parameters if p.name in named)
+    return Case(name, settings, needed)
+
+
+_SERVICE = SuggestionService(algorithms())
+
+
+def suggest(request: api.GetSuggestionsRequest) -> api.GetSuggestionsReply:
+    """The reply of this process; exceptions of `suggestion.errors` come through."""
+    return _SERVICE.get_suggestions(request, Call(NEVER))
+
+
+def validate(message: api.Experiment) -> None:
+    _SERVICE.validate_algorithm_settings(
+        api.ValidateAlgorithmSettingsRequest(experiment=message), Call(NEVER)
+    )

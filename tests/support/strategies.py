@@ -1,0 +1,54 @@
+"""Hypothesis strategies: search spaces, and requests of every kind."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from suggestion.api import api_pb2 as api
+from tests.support.requests import categorical, discrete, double, integer
+
+PRIORS = st.sampled_from([0, api.UNIFORM, api.LOG_UNIFORM, api.NORMAL, api.LOG_NORMAL])
+
+
+def _number(value: float) -> str:
+    return repr(value)
+
+
+@st.composite
+def doubles(draw: st.DrawFn, name: str) -> api.ParameterSpec:
+    prior = draw(PRIORS)
+    positive = prior in (api.LOG_UNIFORM, api.LOG_NORMAL)
+    low = draw(st.floats(1e-9, 1e6) if positive else st.floats(-1e6, 1e6))
+    width = draw(st.one_of(st.just(0.0), st.floats(1e-6, 1e6)))
+    high = low + width
+    step = ""
+    if draw(st.booleans()) and high > low:
+        step = _number((high - low) / draw(st.floats(1.01, 200)))
+    return double(name, _number(low), _number(high), step, prior)
+
+
+@st.composite
+def integers(draw: st.DrawFn, name: str) -> api.ParameterSpec:
+    prior = draw(PRIORS)
+    positive = prior in (api.LOG_UNIFORM, api.LOG_NORMAL)
+    low = draw(st.integers(1 if positive else -1000, 1000))
+    high = low + draw(st.sampled_from([0, 1, 2, 7, 100, 10**6]))
+    step = "" if high == low else str(draw(st.integers(1, min(high - low, 50))))
+    return integer(name, str(low), str(high), step, prior)
+
+
+def parameters(name: str) -> st.SearchStrategy[api.ParameterSpec]:
+    numbers = st.lists(st.integers(-50, 50), min_size=1, max_size=6, unique=True)
+    words = st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=5, unique=True)
+    return st.one_of(
+        doubles(name),
+        integers(name),
+        numbers.map(lambda values: discrete(name, *map(str, values))),
+        words.map(lambda values: categorical(name, *values)),
+    )
+
+
+@st.composite
+def spaces(draw: st.DrawFn, most: int = 5) -> list[api.ParameterSpec]:
+    count = draw(st.integers(1, most))
+    return [draw(parameters(f"p{index}")) for index in range(count)]
