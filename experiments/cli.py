@@ -185,10 +185,10 @@ def logs(directory: Path, trial: str, attempt: int | None) -> None:
     """Print what TRIAL (its name, the end of its name, or its number) has printed."""
     from experiments import status as shown  # noqa: PLC0415
 
-    _, trials = _loaded(directory)
+    _, listed = _loaded(directory)
     out = click.get_binary_stream("stdout")
     try:
-        for piece in shown.output_of(directory, shown.find(trials, trial), attempt):
+        for piece in shown.output_of(directory, shown.find(listed, trial), attempt):
             out.write(piece)
     except LookupError as error:
         raise click.ClickException(str(error)) from error

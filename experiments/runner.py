@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sqlite3
 import sys
@@ -252,7 +251,10 @@ def _prepare(
     if request.runtime == "docker":
         from experiments import docker  # noqa: PLC0415
 
-        options = docker.options(options, loaded.collector)
+        try:
+            options = docker.options(options, loaded.collector)
+        except docker.NoEngine as error:
+            raise Refused(str(error)) from error
     return Prepared(loaded, directory, store, clients, slots, options, stopped)
 
 
@@ -381,11 +383,6 @@ def _validate(clients: Clients, given: Mapping[str, Any]) -> None:
             found.append(str(error))
     if found:
         raise Refused("\n".join(found))
-
-
-def free_space(directory: Path) -> int:
-    """Bytes left on the disk of `directory`."""
-    return shutil.disk_usage(directory).free
 
 
 __all__ = ["Busy", "Fatal", "ManifestError", "Refused", "Request", "run"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from suggestion.errors import quote
@@ -40,12 +40,14 @@ class Invocation:
         env: Variables that the template sets, on top of those of the runner.
         cwd: Working directory as written; None if none is.
         image: To run it in; empty without one.
+        commanded: Whether `argv` begins with a command; else it is arguments for the image's own.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
     cwd: str | None
     image: str
+    commanded: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,9 @@ class Template:
                     env[entry["name"]] = known[path]
         words = [*(container.get("command") or ()), *(container.get("args") or ())]
         argv = tuple(_expand(word, env) for word in words)
-        return Invocation(argv, env, container.get("workingDir"), container.get("image") or "")
+        image = container.get("image") or ""
+        commanded = bool(container.get("command"))
+        return Invocation(argv, env, container.get("workingDir"), image, commanded)
 
     def _spec(self, trial: str, field: str) -> str:
         metadata = self.meta.get("metadata") or {}
@@ -381,9 +385,8 @@ def moved(invocation: Invocation, paths: Sequence[tuple[str, str]]) -> Invocatio
             )
         return text
 
-    return Invocation(
-        tuple(change(word) for word in invocation.argv),
-        {name: change(value) for name, value in invocation.env.items()},
-        invocation.cwd,
-        invocation.image,
+    return replace(
+        invocation,
+        argv=tuple(change(word) for word in invocation.argv),
+        env={name: change(value) for name, value in invocation.env.items()},
     )
