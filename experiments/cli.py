@@ -186,7 +186,7 @@ def logs(directory: Path, trial: str, attempt: int | None) -> None:
     from experiments import status as shown  # noqa: PLC0415
 
     _, listed = _loaded(directory)
-    out = click.get_binary_stream("stdout")
+    out = sys.stdout.buffer
     try:
         for piece in shown.output_of(directory, shown.find(listed, trial), attempt):
             out.write(piece)

@@ -161,14 +161,20 @@ class Loaded:
     """An Experiment file that can be run.
 
     Attributes:
-        document: The Experiment, with changes from the command line; scalars are texts.
+        manifest: The file, with the changes.
         folder: That the file lies in.
     """
 
-    document: dict[str, Any]
+    manifest: Manifest
     template: Template
     collector: Collector
     folder: Path
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The Experiment, with changes from the command line; scalars are texts."""
+        made: dict[str, Any] = self.manifest.document
+        return made
 
 
 def load(
@@ -185,47 +191,55 @@ def load(
         ManifestError: With every problem.
     """
     read = manifest.load(path, {}, kind="Experiment")
-    problems = [problem for change in changes for problem in _apply(read.document, change)]
-    problems += manifest.check(read, SCHEMA)
-    if problems:
-        raise ManifestError("\n".join(problems))
-    document: dict[str, Any] = read.document
+    changing = [problem for change in changes for problem in _apply(read.document, change)]
     if command is not None:
         try:
             template.split(command)
         except ValueError as error:
-            raise ManifestError(f"--command: {error}, got {quote(command)}") from error
-    collector, found = _collector(document)
-    found += [*_containers(document), *_objective(document)]
-    if found:
-        raise ManifestError(_lines(read, found))
-    made, found = template.read(document, command)
-    if not found and not made.container.get("command"):
-        if runtime == "process" and not made.container.get("args"):
-            found.append(
-                (
-                    ("spec", "trialTemplate"),
-                    "the container has no command: what its image would run cannot be known here; "
-                    "give --command, or --runtime docker",
-                )
-            )
-        elif runtime == "process":
-            found.append(
-                (
-                    ("spec", "trialTemplate"),
-                    "the container has args but no command: its image's entry point cannot be "
-                    "known here; give --command, or --runtime docker",
-                )
-            )
-    if runtime == "docker" and not made.container.get("image"):
-        found.append((("spec", "trialTemplate"), "--runtime docker needs an image, got none"))
-    if found:
-        raise ManifestError(_lines(read, found))
-    return Loaded(document, made, collector, path.resolve().parent)
+            changing.append(f"--command: {error}, got {quote(command)}")
+    document: dict[str, Any] = read.document
+    found: list[Problem] = list(manifest.violations(document, SCHEMA))
+    broken = {where[:2] for where, _ in found}
+    spec = document.get("spec") if isinstance(document, dict) else None
+
+    def sound(*sections: str) -> bool:
+        """Whether `sections` of the spec are there as the schema wants them."""
+        return isinstance(spec, dict) and not any(("spec", part) in broken for part in sections)
+
+    if sound("objective") and "objective" in (spec or ()):
+        found += _objective(document)
+    collector = None
+    if sound("metricsCollectorSpec"):
+        collector, wrong = _collector(document)
+        found += wrong
+    made = None
+    if sound("trialTemplate", "parameters") and "parameters" in (spec or ()):
+        wrong = list(_containers(document))
+        if not wrong:
+            made, wrong = template.read(document, command)
+            wrong = wrong or list(_runnable(made, runtime))
+        found += wrong
+    if found or changing or made is None or collector is None:
+        raise ManifestError("\n".join([*changing, *_lines(read, found)]))
+    return Loaded(read, made, collector, path.resolve().parent)
 
 
-def _lines(read: Manifest, found: Sequence[Problem]) -> str:
-    return "\n".join(dict.fromkeys(read.problem(where, rule) for where, rule in found))
+def _runnable(made: Template, runtime: str) -> Iterator[Problem]:
+    """Whether there is something to run."""
+    path: FieldPath = ("spec", "trialTemplate")
+    if runtime == "docker":
+        if not made.container.get("image"):
+            yield path, "--runtime docker needs an image, got none"
+    elif not made.container.get("command"):
+        yield (
+            path,
+            "the primary container has no command, and what its image would run cannot be known "
+            "here; give --command, or --runtime docker",
+        )
+
+
+def _lines(read: Manifest, found: Sequence[Problem]) -> list[str]:
+    return list(dict.fromkeys(read.problem(where, rule) for where, rule in found))
 
 
 def _apply(document: Any, change: str) -> Iterator[str]:

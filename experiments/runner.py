@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import sys
@@ -15,6 +16,8 @@ from types import FrameType
 from typing import Any, Final
 
 import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 from experiments import document, messages
 from experiments.collect import rfc3339
@@ -25,7 +28,7 @@ from experiments.slots import Slot, divide
 from experiments.state import Busy, Experiment, Lock, Store
 from suggestion.api import api_pb2 as api
 from suggestion.errors import quote
-from suggestion.manifest import ManifestError, dotted
+from suggestion.manifest import Manifest, ManifestError, dotted
 
 # As a controller does while servers are unreachable.
 _VALIDATION_ATTEMPTS: Final = 10
@@ -190,7 +193,8 @@ class _signals:  # noqa: N801  (used like a function)
 
 def _warn(loaded: Loaded, request: Request, view: Events) -> None:
     """One warning for all that has no meaning on one machine."""
-    ignored = [dotted(path).removeprefix("spec.trialTemplate.") for path in loaded.template.ignored]
+    prefix = re.compile(r"spec\.trialTemplate\.(trialSpec\.(spec\.)?)?")
+    ignored = [prefix.sub("", dotted(path), count=1) for path in loaded.template.ignored]
     if ignored:
         view.note(f"without meaning on one machine, and ignored: {', '.join(ignored)}")
     container = loaded.template.container
@@ -242,7 +246,7 @@ def _prepare(
     if len(slots) < int(spec.get("parallelTrialCount") or 3):
         view.note(f"there is room for {len(slots)} trials at a time")
     if known is None:
-        _validate(clients, loaded.document)
+        _validate(clients, loaded)
         now = rfc3339(clock.now())
         fresh = Experiment(loaded.document["metadata"]["name"], loaded.document, started=now)
         text = "the experiment is created"
@@ -349,13 +353,14 @@ def _server_env(directory: Path) -> dict[str, str]:
     return {"SUGGEST_DATA": str(directory.resolve()), "OMP_NUM_THREADS": "1"}
 
 
-def _validate(clients: Clients, given: Mapping[str, Any]) -> None:
+def _validate(clients: Clients, loaded: Loaded) -> None:
     """Once, before anything else, as a controller does it.
 
     Raises:
-        Refused: If a server refuses; with its words.
+        Refused: If a server refuses; with its words, and the lines of the file that they are about.
     """
-    experiment = messages.experiment(Experiment(given["metadata"]["name"], given))
+    document = loaded.document
+    experiment = messages.experiment(Experiment(document["metadata"]["name"], document))
     calls: list[tuple[Client, str, Any]] = [
         (
             clients.suggestion,
@@ -376,13 +381,44 @@ def _validate(clients: Clients, given: Mapping[str, Any]) -> None:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                 continue  # nothing to validate
             if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
-                found.append(str(error.details()))
+                found += _explain(error, loaded.manifest)
             else:
                 found.append(f"{method}: {describe(error)}")
         except (ServerError, Stopped) as error:
             found.append(str(error))
     if found:
         raise Refused("\n".join(found))
+
+
+_STEP: Final = re.compile(r"([a-z_]+)|\[(\d+)\]")
+
+
+def _explain(error: grpc.RpcError, manifest: Manifest) -> list[str]:
+    """What a server has refused: a line for each violation, with its line in the file."""
+    status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
+    for detail in () if status is None else status.details:
+        request = error_details_pb2.BadRequest()
+        if detail.Unpack(request):
+            return [
+                f"{manifest.source}:{manifest.line(_in_file(violation.field))}: "
+                f"{violation.description}"
+                for violation in request.field_violations
+            ]
+    return [f"{manifest.source}: {error.details()}"]
+
+
+def _in_file(field: str) -> tuple[str | int, ...]:
+    """``experiment.spec.parameter_specs.parameters[0].name`` as it stands in a file."""
+    path: list[str | int] = []
+    for name, index in _STEP.findall(field):
+        if index:
+            path.append(int(index))
+        elif name not in {"experiment", "parameter_specs"}:
+            head, *rest = name.split("_")
+            path.append(head + "".join(part.capitalize() for part in rest))
+    if path[:1] != ["spec"] and path[:1] != ["name"]:
+        path.insert(0, "spec")
+    return tuple(path)
 
 
 __all__ = ["Busy", "Fatal", "ManifestError", "Refused", "Request", "run"]

@@ -162,7 +162,7 @@ class Local:
                 break
             time.sleep(0.02)
         last = said.strip().splitlines()[-1:] or ["it said nothing"]
-        raise ServerError(f"suggest serve {' '.join(self._arguments)}: {last[0]}")
+        raise ServerError(f"suggest serve {self._arguments[0]}: {last[0].removeprefix('Error: ')}")
 
     def stop(self) -> None:
         with self._guard:

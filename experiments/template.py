@@ -131,6 +131,8 @@ def read(document: Mapping[str, Any], command: str | None = None) -> tuple[Templ
     template: Mapping[str, Any] = document["spec"].get("trialTemplate") or {}
     namespace = (document.get("metadata") or {}).get("namespace") or "default"
     ignored: list[FieldPath] = [(*_PATH, key) for key in _NO_CONDITIONS if key in template]
+    if "namespace" in (document.get("metadata") or {}):
+        ignored.insert(0, ("metadata", "namespace"))
     meta: Mapping[str, Any] = {}
     container: dict[str, Any] = {}
     path = _PATH
