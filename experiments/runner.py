@@ -337,7 +337,7 @@ def _clients(
     stopping = None
     if spec.get("earlyStopping"):
         rule = spec["earlyStopping"]["algorithmName"]
-        stopping = client("EarlyStopping", request.early_stopping, rule, *_STATUS)
+        stopping = client("EarlyStopping", request.early_stopping, rule, "--trial-status", "database", "--database", url)
     return Clients(
         client("Suggestion", request.target, algorithm),
         client("DBManager", request.database, "dbmanager", "--database", url),
@@ -345,8 +345,8 @@ def _clients(
     )
 
 
-# This runner keeps the status of its trials itself.
-_STATUS: Final = ("--trial-status", "none")
+
+
 
 
 def _server_env(directory: Path) -> dict[str, str]:
@@ -396,7 +396,8 @@ _STEP: Final = re.compile(r"([a-z_]+)|\[(\d+)\]")
 def _explain(error: grpc.RpcError, manifest: Manifest) -> list[str]:
     """What a server has refused: a line for each violation, with its line in the file."""
     status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
-    for detail in () if status is None else status.details:
+    details: Sequence[Any] = () if status is None else status.details
+    for detail in details:
         request = error_details_pb2.BadRequest()
         if detail.Unpack(request):
             return [
