@@ -11,6 +11,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _SHELL: Final = (
     '"$@" </dev/null; code=$?; exec >/dev/null 2>&1; echo "$code" >"$0"; exit "$code"'
 )
 _KILLED_BASE: Final = 128
+_SHORT_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Process:
         self._status = status
         self._popen = popen
         self._pidfd = os.pidfd_open(identity.pid)
+        self._begun = time.monotonic()
+        self._signalled = False
 
     def fileno(self) -> int:
         """Becomes readable when the shell has ended."""
@@ -88,6 +92,10 @@ class Process:
             # The shell is still unreaped, so its number can only be its own group's.
             with suppress(ProcessLookupError):
                 os.killpg(self.identity.pid, signal.SIGKILL)
+            # Other groups of the session are looked for in /proc, which takes some milliseconds:
+            # not after each of many short trials.
+            if self._signalled or time.monotonic() - self._begun > _SHORT_SECONDS:
+                self._kill_members()
             code = self._popen.wait()
             if self._popen.stdin is not None:
                 with suppress(BrokenPipeError):
@@ -107,7 +115,8 @@ class Process:
             _LEFT.append(self._popen)
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends `number` to all of the session."""
+        """Sends `number` to the command: SIGKILL to all of the session, else to its group."""
+        self._signalled = True
         if number == signal.SIGKILL:
             self._kill_members()
         elif not self.ended:

@@ -334,19 +334,16 @@ def _clients(
 
     algorithm = spec["algorithm"]["algorithmName"]
     url = f"sqlite:///{(directory / 'observations.db').resolve()}"
+    kept = ("--trial-status", "database", "--database", url)
     stopping = None
     if spec.get("earlyStopping"):
         rule = spec["earlyStopping"]["algorithmName"]
-        stopping = client("EarlyStopping", request.early_stopping, rule, "--trial-status", "database", "--database", url)
+        stopping = client("EarlyStopping", request.early_stopping, rule, *kept)
     return Clients(
         client("Suggestion", request.target, algorithm),
         client("DBManager", request.database, "dbmanager", "--database", url),
         stopping,
     )
-
-
-
-
 
 
 def _server_env(directory: Path) -> dict[str, str]:

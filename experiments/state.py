@@ -265,20 +265,32 @@ class Store:
             raise FileNotFoundError(f"{folder}: holds no experiment (no {FILE})")
         self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
         self._db.row_factory = sqlite3.Row
-        # WAL and NORMAL: a transaction survives the death of the process at once, and that of the
-        # machine from the next checkpoint on; the file is sound either way.
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            with self.transaction():
-                for statement in _SCHEMA.split(";\n"):
-                    if statement.strip():
-                        self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version = {_VERSION}")
-        elif version != _VERSION:
+        try:
+            self._open(create)
+        except BaseException:
             self._db.close()
-            raise ValueError(f"{path}: made by another version of this program ({version})")
+            raise
+
+    def _open(self, create: bool) -> None:
+        if create:
+            # WAL and NORMAL: a transaction survives the death of the process at once, and that of
+            # the machine from the next checkpoint on; the file is sound either way.
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            with self.transaction():
+                if self._version() == 0:
+                    for statement in _SCHEMA.split(";\n"):
+                        self._db.execute(statement)
+                    self._db.execute(f"PRAGMA user_version = {_VERSION}")
+        version = self._version()
+        if version == 0:
+            raise FileNotFoundError(f"{self.folder}: the experiment has not been validated yet")
+        if version != _VERSION:
+            raise ValueError(f"{self.folder}: made by another version of this program ({version})")
+
+    def _version(self) -> int:
+        version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
+        return version
 
     def close(self) -> None:
         """Of the connection."""
