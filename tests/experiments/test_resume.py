@@ -10,14 +10,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from experiments import process, runner
-from experiments.state import Busy, Condition, Lock, Trial
+from experiments.state import Busy, Condition, Lock, Store, Trial
 from tests.experiments.support import Machine, alive, document, environment, stored, write
 
 OK = "echo loss=${trialParameters.x}"
@@ -117,6 +117,63 @@ def test_killed_again_and_again(
     # Trials outlive the runner: none was begun twice, none ended twice.
     assert Counter(begun.read_text().split()) == {t.name: 1 for t in trials}
     assert Counter(ended.read_text().split()) == {t.name: 1 for t in trials}
+
+
+class Crash(BaseException):
+    """Stands for the end of the process: nothing catches it."""
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_crashes_at_any_transaction(
+    machine: Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
+    written: bool,
+) -> None:
+    """Whichever step it is that does not get written, or after which nothing more is done."""
+    whole = Store.transaction
+    chance = random.Random(seed)
+    crashes = 0
+
+    @contextmanager
+    def crashing(self: Store) -> Iterator[None]:
+        nonlocal crashes
+        if self._db.in_transaction:
+            yield
+            return
+        now = chance.random() < 0.3
+        crashes += now
+        with whole(self):
+            yield
+            if now and not written:
+                raise Crash
+        if now:
+            raise Crash
+
+    ended = tmp_path / "ended"
+    command = f"{OK}; echo loss=2; echo $SUGGEST_TRIAL_NAME >>{ended}"
+    made = document(command, maxTrialCount="6", resumePolicy="LongRunning")
+    monkeypatch.setattr(Store, "transaction", crashing)
+    for _ in range(300):
+        try:
+            controller = machine.run(tmp_path, made)
+        except Crash:
+            continue
+        if controller.experiment.done:
+            break
+    monkeypatch.undo()
+    trials = stored(tmp_path)
+    assert [t.number for t in trials] == list(range(6))
+    assert {t.condition for t in trials} == {Condition.SUCCEEDED}
+    assert all(t.series["loss"].min == t.assignment["x"] for t in trials)
+    assert all(t.series["loss"].count == 2 for t in trials)
+    assert Counter(ended.read_text().split()) == {t.name: 1 for t in trials}
+    assert crashes >= 5
+    store = Store(tmp_path / "state")
+    assert store.undelivered() == []
+    store.close()
 
 
 def test_a_running_trial_is_adopted(tmp_path: Path, runners: Callable[..., Runner]) -> None:
