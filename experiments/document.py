@@ -197,6 +197,7 @@ def load(
             template.split(command)
         except ValueError as error:
             changing.append(f"--command: {error}, got {quote(command)}")
+            command = None
     document: dict[str, Any] = read.document
     found: list[Problem] = list(manifest.violations(document, SCHEMA))
     broken = {where[:2] for where, _ in found}

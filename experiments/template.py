@@ -146,7 +146,7 @@ def read(document: Mapping[str, Any], command: str | None = None) -> tuple[Templ
             found.append((path, rule))
     else:
         container = _short(template, found)
-        if not container.get("command") and command is None:
+        if not container["command"] and not container["image"] and command is None:
             found.append((_PATH, "needs a trialSpec or a command, got neither"))
     if command is not None:
         container = {**container, "command": split(command), "args": []}
