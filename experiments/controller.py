@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import grpc
 
@@ -72,6 +72,12 @@ class Clock:
         return time.monotonic()
 
 
+#: Makes a command of an invocation, the trial's name, pairs of paths (inside, here), variables.
+Wrap: TypeAlias = Callable[
+    [template.Invocation, str, Sequence[tuple[str, str]], Mapping[str, str]], Sequence[str]
+]
+
+
 class Fatal(Exception):
     """The runner cannot go on; the state is sound, and the same command goes on from it."""
 
@@ -104,6 +110,9 @@ class Options:
         output_bytes: Of a trial's latest output that are kept, besides its first megabyte.
         cwd: Working directory of trials that name none.
         path: Folder in front of ``PATH``; empty leaves it alone.
+        data: A folder of the container that each trial has to itself, and the folder here below
+            which those of all trials are, ``<experiment>/<trial>``: checkpoints that an algorithm
+            hands on from trial to trial.
         wrap: Makes the command that runs a trial elsewhere, of its invocation, name, folder and
             variables; None: it runs as it is.
         unwrap: Ends what `wrap` began, where killing its command does not.
@@ -116,7 +125,8 @@ class Options:
     output_bytes: int = 16 * 1024 * 1024
     cwd: Path = Path()
     path: str = ""
-    wrap: Callable[[template.Invocation, str, Path, Mapping[str, str]], Sequence[str]] | None = None
+    data: tuple[str, Path] | None = None
+    wrap: Wrap | None = None
     unwrap: Callable[[str], None] | None = None
 
 
@@ -413,47 +423,9 @@ class Controller:
             self._start(trial, slot)
 
     def _start(self, trial: Trial, slot: Slot) -> None:
-        folder = self.folder(trial)
-        folder.mkdir(parents=True, exist_ok=True)
-        moved = self._moved(trial)
-        paths: list[tuple[str, str]] = []
-        if self._collector.path:
-            if self._collector.kind == "TensorFlowEvent":
-                shutil.rmtree(moved, ignore_errors=True)
-                moved.mkdir(parents=True)
-            else:
-                moved.unlink(missing_ok=True)
-                moved.parent.mkdir(parents=True, exist_ok=True)
-            paths.append((self._collector.path, str(moved)))
-        invocation = self.invocation(trial)
-        own = {
-            "SUGGEST_TRIAL_NAME": trial.name,
-            "SUGGEST_TRIAL_DIR": str(folder.resolve()),
-            "SUGGEST_EXPERIMENT_NAME": self.experiment.name,
-            "KATIB_TRIAL_NAME": trial.name,
-            **slot.env(),
-        }
-        if self._collector.path:
-            own["SUGGEST_METRICS_PATH"] = str(moved.resolve())
-        if self._collector.kind == "Push":
-            own["SUGGEST_DB_MANAGER"] = self._clients.database.server.address()
-        argv: Sequence[str]
-        if self.options.wrap is not None:
-            env = dict(os.environ)
-            argv = self.options.wrap(invocation, trial.name, folder.resolve(), own)
-            cwd = self.options.cwd
-        else:
-            invocation = template.moved(
-                invocation, [(old, str(Path(new).resolve())) for old, new in paths]
-            )
-            env = {"PYTHONUNBUFFERED": "1", **os.environ, **own, **invocation.env}
-            if self.options.path:
-                env["PATH"] = f"{self.options.path}:{env.get('PATH', os.defpath)}"
-            argv = invocation.argv
-            cwd = self.options.cwd
-            if invocation.cwd:
-                named = self.options.cwd / invocation.cwd
-                cwd = named if named.is_dir() else cwd
+        """Starts a trial; it begins to run once its process has been written down."""
+        self._clear(trial)
+        argv, env, cwd = self._process(trial, slot)
         try:
             running = process.start(
                 argv, env, cwd, self._file(trial, "output"), self._file(trial, "status"), slot.cpus
@@ -476,6 +448,68 @@ class Controller:
         running.go()
         self._watch(trial, running)
         self._view.changed(trial)
+
+    def _clear(self, trial: Trial) -> None:
+        """Makes its folders, and removes what an earlier attempt has left for the collector."""
+        self.folder(trial).mkdir(parents=True, exist_ok=True)
+        moved = self._moved(trial)
+        if self._collector.kind == "TensorFlowEvent":
+            shutil.rmtree(moved, ignore_errors=True)
+            moved.mkdir(parents=True)
+        elif self._collector.path:
+            moved.unlink(missing_ok=True)
+            moved.parent.mkdir(parents=True, exist_ok=True)
+        for _, here in self._paths(trial)[1 if self._collector.path else 0 :]:
+            Path(here).mkdir(parents=True, exist_ok=True)
+
+    def _paths(self, trial: Trial) -> list[tuple[str, str]]:
+        """Paths of the container, and what takes their place here: each trial has its own."""
+        paths = []
+        if self._collector.path:
+            paths.append((self._collector.path, str(self._moved(trial).resolve())))
+        if self.options.data is not None:
+            inside, root = self.options.data
+            paths.append((inside, str((root / self.experiment.name / trial.name).resolve())))
+        return paths
+
+    def local(self, trial: Trial) -> template.Invocation:
+        """The process of `trial` with the paths of this machine."""
+        if self.options.wrap is not None:
+            return self.invocation(trial)
+        return template.moved(self.invocation(trial), self._paths(trial))
+
+    def _process(self, trial: Trial, slot: Slot) -> tuple[Sequence[str], dict[str, str], Path]:
+        """Command, environment and working directory."""
+        own = {
+            "SUGGEST_TRIAL_NAME": trial.name,
+            "SUGGEST_TRIAL_DIR": str(self.folder(trial).resolve()),
+            "SUGGEST_EXPERIMENT_NAME": self.experiment.name,
+            "KATIB_TRIAL_NAME": trial.name,
+            **slot.env(),
+        }
+        if self._collector.path:
+            own["SUGGEST_METRICS_PATH"] = str(self._moved(trial).resolve())
+        if self._collector.kind == "Push":
+            own["SUGGEST_DB_MANAGER"] = self._clients.database.server.address()
+        invocation = self.local(trial)
+        cwd = self.options.cwd
+        if self.options.wrap is not None:
+            argv = self.options.wrap(invocation, trial.name, self._paths(trial), own)
+            return argv, dict(os.environ), cwd
+        # Output that a program holds back would reach the rules too late; and trials side by side
+        # are not to fight for the cores. Both are only defaults.
+        env = {
+            "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": str(slot.threads),
+            **os.environ,
+            **own,
+            **invocation.env,
+        }
+        if self.options.path:
+            env["PATH"] = f"{self.options.path}:{env.get('PATH', os.defpath)}"
+        if invocation.cwd and (cwd / invocation.cwd).is_dir():
+            cwd = cwd / invocation.cwd
+        return invocation.argv, env, cwd
 
     def _attend(self, entry: _Running) -> None:
         """Reads what a trial has written, and sees whether it is over."""
@@ -861,7 +895,7 @@ _JUDGED: Final = frozenset({Condition.SUCCEEDED, Condition.EARLY_STOPPED})
 def trial_name(experiment: str, number: int) -> str:
     """Of a trial that its algorithm did not name: a DNS label, the same whenever it is asked."""
     digest = hashlib.sha256(f"{experiment}/{number}".encode()).hexdigest()[:8]
-    return f"{experiment[:54].rstrip('-')}-{digest}"
+    return f"{experiment[:54].replace('.', '-').rstrip('-')}-{digest}"
 
 
 def _count(spec: Mapping[str, Any], name: str) -> int | None:

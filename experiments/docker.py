@@ -8,14 +8,14 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from experiments.controller import Options
 from experiments.document import Collector
 from experiments.template import Invocation
 
 _SECONDS: Final = 60
+Paths: TypeAlias = Sequence[tuple[str, str]]
 
 
 class NoEngine(Exception):
@@ -38,10 +38,10 @@ def options(base: Options, collector: Collector) -> Options:
         raise NoEngine(f"--runtime docker needs an engine: {asked.stderr.strip()}")
 
     def wrap(
-        invocation: Invocation, trial: str, folder: Path, own: Mapping[str, str]
+        invocation: Invocation, trial: str, paths: Paths, own: Mapping[str, str]
     ) -> Sequence[str]:
         _docker("rm", "--force", trial)  # of an earlier attempt
-        return command(invocation, trial, folder, own, collector)
+        return command(invocation, trial, paths, own, collector)
 
     def unwrap(trial: str) -> None:
         _docker("kill", trial)
@@ -52,21 +52,23 @@ def options(base: Options, collector: Collector) -> Options:
 def command(
     invocation: Invocation,
     trial: str,
-    folder: Path,
+    paths: Paths,
     own: Mapping[str, str],
     collector: Collector,
 ) -> list[str]:
     """The command that runs a trial in a container of its image.
 
     Args:
-        folder: Of the trial; what lies at the collector's path is below it.
+        paths: Of the container, and those of this machine that take their place.
         own: Variables that tell the trial about itself.
     """
     argv = ["docker", "run", "--rm", "--init", "--name", trial]
-    if collector.path:
-        whole = collector.kind == "TensorFlowEvent"
-        inside = collector.path if whole else posixpath.dirname(collector.path)
-        argv += ["--volume", f"{folder / 'files' / inside.lstrip('/')}:{inside}"]
+    for inside, here in paths:
+        if inside == collector.path and collector.kind == "File":
+            # A file that is not there yet cannot be mounted; its folder can.
+            argv += ["--volume", f"{posixpath.dirname(here)}:{posixpath.dirname(inside)}"]
+        else:
+            argv += ["--volume", f"{here}:{inside}"]
     told = {**own, "SUGGEST_METRICS_PATH": collector.path} if collector.path else dict(own)
     told.pop("SUGGEST_TRIAL_DIR", None)  # of this machine, not of the container
     gpus = told.pop("CUDA_VISIBLE_DEVICES", "")  # a container numbers those it is given from 0

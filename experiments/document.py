@@ -131,6 +131,12 @@ def _schema() -> dict[str, Any]:
         "nasConfig": {"type": "object"},
     }
     spec["additionalProperties"] = False
+    # It becomes a part of paths and of the trials' names.
+    schema["properties"]["metadata"]["properties"]["name"] = {
+        "type": "string",
+        "pattern": r"\A[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z",
+        "description": "lower-case letters, digits, - and .",
+    }
     return schema
 
 

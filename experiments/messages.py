@@ -5,6 +5,7 @@ With `experiments.servers`, this is the client's side of the contract: black box
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from experiments.rules import EQUAL, GREATER, LESS, Rule
 from experiments.state import Condition, Experiment, Trial
 from suggestion import wire
 from suggestion.api import api_pb2 as api
+from suggestion.errors import quote
 
 _CONDITIONS: Final = {
     Condition.CREATED: api.TrialStatus.CREATED,
@@ -25,6 +27,9 @@ _CONDITIONS: Final = {
     Condition.EARLY_STOPPED: api.TrialStatus.EARLYSTOPPED,
 }
 _COMPARISONS: Final = {api.EQUAL: EQUAL, api.LESS: LESS, api.GREATER: GREATER}
+
+
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class BadReply(Exception):
@@ -42,6 +47,12 @@ def experiment(state: Experiment) -> api.Experiment:
         else:
             known.value = value
     return message
+
+
+def settings(document: Mapping[str, Any]) -> dict[str, str]:
+    """The algorithm's, as the file has them."""
+    given = document["spec"]["algorithm"].get("algorithmSettings") or ()
+    return {setting["name"]: setting["value"] for setting in given}
 
 
 def trial(state: Trial, objective: Objective) -> api.Trial:
@@ -112,7 +123,8 @@ def read_suggestions(
     """Assignment, name and labels of each suggestion.
 
     Raises:
-        BadReply: If there is another number than asked for, or a parameter lacks.
+        BadReply: If there is another number than asked for, a parameter lacks, or a name is not
+            one that a trial can have.
     """
     entries = reply.parameter_assignments
     if len(entries) != count:
@@ -123,6 +135,8 @@ def read_suggestions(
         if sorted(assignment) != sorted(parameters) or len(entry.assignments) != len(assignment):
             got = ", ".join(a.name for a in entry.assignments) or "none"
             raise BadReply(f"a suggestion must have {', '.join(parameters)}, each once; got {got}")
+        if entry.trial_name and not _LABEL.fullmatch(entry.trial_name):
+            raise BadReply(f"a trial name must be a DNS label, got {quote(entry.trial_name)}")
         read.append((assignment, entry.trial_name, dict(entry.labels)))
     return read
 

@@ -251,7 +251,12 @@ def _prepare(
         fresh = Experiment(loaded.document["metadata"]["name"], loaded.document, started=now)
         text = "the experiment is created"
         store.save_experiment(fresh.mark("Created", "ExperimentCreated", text, now))
-    options = replace(request.options, cwd=loaded.folder, path=_path())
+    settings = messages.settings(loaded.document)
+    data = None
+    if "suggestion_trial_dir" in settings:
+        inside = settings["suggestion_trial_dir"]
+        data = (inside, Path(inside) if request.target else directory / "checkpoints")
+    options = replace(request.options, cwd=loaded.folder, path=_path(), data=data)
     if request.runtime == "docker":
         from experiments import docker  # noqa: PLC0415
 
@@ -347,7 +352,9 @@ def _clients(
 
 
 def _server_env(directory: Path) -> dict[str, str]:
-    return {"SUGGEST_DATA": str(directory.resolve()), "OMP_NUM_THREADS": "1"}
+    """Where a server that hands on checkpoints finds them; and no threads beside the trials'."""
+    data = str((directory / "checkpoints").resolve())
+    return {"SUGGEST_DATA_DIR": data, "OMP_NUM_THREADS": "1"}
 
 
 def _validate(clients: Clients, loaded: Loaded) -> None:

@@ -15,11 +15,13 @@ class Slot:
         number: From 0.
         gpus: Their names for ``CUDA_VISIBLE_DEVICES``; None leaves the variable alone.
         cpus: To which the trial is bound; none: all.
+        threads: That a numerical library should use.
     """
 
     number: int
     gpus: tuple[str, ...] | None = None
     cpus: tuple[int, ...] = ()
+    threads: int = 1
 
     def env(self) -> dict[str, str]:
         """The variables that tell the trial."""
@@ -27,8 +29,6 @@ class Slot:
         if self.gpus is not None:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(self.gpus)
             env["NVIDIA_VISIBLE_DEVICES"] = ",".join(self.gpus)
-        if self.cpus:
-            env["OMP_NUM_THREADS"] = str(len(self.cpus))
         return env
 
 
@@ -61,6 +61,7 @@ def divide(
             number,
             None if gpus is None else tuple(gpus[number * gpus_each : (number + 1) * gpus_each]),
             tuple(cpus[number * cpus_each : (number + 1) * cpus_each]),
+            cpus_each or max(len(cpus) // count, 1),
         )
         for number in range(count)
     )
