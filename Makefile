@@ -11,7 +11,7 @@ JOBS ?= 2
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: run test lint bench lock stubs clean help
+.PHONY: run test test-clients fuzz lint bench lock stubs clean help
 .DEFAULT_GOAL := help
 
 $(READY): requirements/dev.txt pyproject.toml
@@ -26,6 +26,12 @@ run: $(READY) ## a server, a real Experiment file, and the suggestions for it
 
 test: $(READY) lint ## lint, types and tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+test-clients: $(READY) ## the example clients in other languages (needs npm)
+	$(BIN)/python scripts/check_clients.py
+
+fuzz: $(READY) ## searches for new failures of whole requests, for some minutes
+	$(BIN)/python -m pytest tests/test_fuzz.py --hypothesis-profile=search
 
 lint: $(READY) ## ruff and mypy --strict
 	$(BIN)/ruff check .

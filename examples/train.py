@@ -12,10 +12,10 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 Array = np.ndarray
 
@@ -43,9 +43,14 @@ def arguments() -> argparse.Namespace:
 
 def digits() -> tuple[Array, Array, Array, Array]:
     """Images and labels to train on, then those to judge by; always the same."""
-    data = load_digits()
-    order = np.random.default_rng(0).permutation(len(data.target))
-    images, labels = data.data[order] / 16.0, data.target[order]
+    # What sklearn.datasets.load_digits() reads; importing that takes longer than the training.
+    package = find_spec("sklearn")
+    if package is None or not package.submodule_search_locations:
+        raise SystemExit("this needs scikit-learn: pip install scikit-learn")
+    file = Path(package.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    data = np.loadtxt(file, delimiter=",")
+    data = data[np.random.default_rng(0).permutation(len(data))]
+    images, labels = data[:, :64] / 16.0, data[:, 64].astype(int)
     return images[:1300], labels[:1300], images[1300:], labels[1300:]
 
 

@@ -31,6 +31,7 @@ _BOOT: Final = (
 )
 _ADDRESS: Final = re.compile(r"\bon (\S+:\d+)\s*$", re.MULTILINE)
 _START_SECONDS: Final = 60.0
+_STARTS: Final = 4
 _OPTIONS: Final = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -142,24 +143,34 @@ class Local:
 
     def address(self) -> str:
         with self._guard:
-            if self._stopped:
-                raise ServerError("the runner is ending")
-            if self._process is None or self._process.poll() is not None:
-                self._launch()
-            if not self._address:
-                self._address = self._wait()
-            return self._address
+            for attempt in range(_STARTS):
+                if self._stopped:
+                    raise ServerError("the runner is ending")
+                if self._process is None or self._process.poll() is not None:
+                    self._launch()
+                try:
+                    self._address = self._address or self._wait()
+                    return self._address
+                except ServerError:
+                    assert self._process is not None
+                    # One that was killed may be luckier the next time; one that gave up is not.
+                    killed = (self._process.poll() or 0) < 0
+                    if not killed or attempt == _STARTS - 1:
+                        raise
+            raise AssertionError("unreachable")
 
     def _wait(self) -> str:
         assert self._process is not None
         deadline = time.monotonic() + _START_SECONDS
+        said = ""
         while time.monotonic() < deadline:
+            ended = self._process.poll() is not None
             said = self._log.read_text(encoding="utf-8", errors="replace")
             match = _ADDRESS.search(said)
+            if ended:
+                break
             if match:
                 return match[1]
-            if self._process.poll() is not None:
-                break
             time.sleep(0.02)
         last = said.strip().splitlines()[-1:] or ["it said nothing"]
         raise ServerError(f"suggest serve {self._arguments[0]}: {last[0].removeprefix('Error: ')}")

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, runtime_che
 
 from suggestion.errors import Invalid, Violation, quote
 from suggestion.settings import SEED, Given, Setting, configure, describe
-from suggestion.space import Assignment
+from suggestion.space import Assignment, SearchSpace
 from suggestion.study import Study, Suggestion
 
 T = TypeVar("T")
@@ -54,6 +54,19 @@ class Validates(Protocol):
         Also checked before each `suggest`, which may rely on it. A path starts at the experiment:
         ``spec.algorithm.algorithm_settings`` or ``spec.parameter_specs.parameters[2]``.
         """
+        ...
+
+
+@runtime_checkable
+class Reinterprets(Protocol):
+    """An algorithm that reads the declared space in its own way.
+
+    Trials, `violations` and `suggest` then see the space that it returns. Hyperband does so where
+    the resource is declared with min = max: what it holds is not a range then.
+    """
+
+    def search_space(self, declared: SearchSpace) -> SearchSpace:
+        """What `declared` means; itself where it breaks a rule that `violations` will name."""
         ...
 
 

@@ -23,6 +23,7 @@ SOBOL_DIMENSIONS: Final = 1024
 _SOBOL_BITS: Final = 32
 _OUTPUT_BITS: Final = 53
 _FEW_POINTS: Final = 2**16
+_CHUNK: Final = 1024  # points computed between two looks at the deadline
 
 
 def seed_of(text: str) -> int:
@@ -131,22 +132,23 @@ def _joe_kuo() -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint3
         return data["degree"], data["coefficients"], data["initial"]
 
 
-@lru_cache(maxsize=64)
-def _directions(column: int) -> NDArray[np.uint64]:
-    """Direction numbers of one dimension, shape (32,), eq. (2) and (3) of [JoeKuo2008]_."""
+@lru_cache(maxsize=8)
+def _directions(dimension: int) -> NDArray[np.uint64]:
+    """Direction numbers, shape (32, dimension), by eq. (2) and (3) of [JoeKuo2008]_."""
     bits = _SOBOL_BITS
-    if column == 0:
-        return np.array([1 << (bits - 1 - k) for k in range(bits)], dtype=np.uint64)
+    columns = [[1 << (bits - 1 - k) for k in range(bits)]]
     degrees, coefficients, initial = _joe_kuo()
-    degree, a = int(degrees[column]), int(coefficients[column])
-    m = [int(x) for x in initial[column, :degree]]
-    for k in range(degree, bits):
-        new = m[k - degree] ^ (m[k - degree] << degree)
-        for i in range(1, degree):
-            if a >> (degree - 1 - i) & 1:
-                new ^= m[k - i] << i
-        m.append(new)
-    return np.array([m[k] << (bits - 1 - k) for k in range(bits)], dtype=np.uint64)
+    for column in range(1, dimension):
+        degree, a = int(degrees[column]), int(coefficients[column])
+        m = [int(x) for x in initial[column, :degree]]
+        for k in range(degree, bits):
+            new = m[k - degree] ^ (m[k - degree] << degree)
+            for i in range(1, degree):
+                if a >> (degree - 1 - i) & 1:
+                    new ^= m[k - i] << i
+            m.append(new)
+        columns.append([m[k] << (bits - 1 - k) for k in range(bits)])
+    return np.array(columns, dtype=np.uint64).T
 
 
 def sobol(seed: int, start: int, count: int, dimension: int) -> Array:
@@ -164,12 +166,9 @@ def sobol(seed: int, start: int, count: int, dimension: int) -> Array:
     .. [Owen1998] A. B. Owen. Scrambling Sobol' and Niederreiter-Xing points. J. Complexity
        14, 1998.
     """
-    digits = sobol_digits(start, count, dimension)
-    points = np.empty((count, dimension))
-    for column in range(dimension):
-        scrambled = _scramble(digits[:, column], _key(seed, "sobol", column))
-        points[:, column] = scrambled * 2.0**-_OUTPUT_BITS
-    return points
+    keys = [_key(seed, "sobol", column) & _WORD for column in range(dimension)]
+    scrambled = _scramble(sobol_digits(start, count, dimension), np.array(keys, dtype=np.uint64))
+    return scrambled.astype(np.float64) * 2.0**-_OUTPUT_BITS
 
 
 def sobol_digits(start: int, count: int, dimension: int) -> NDArray[np.uint64]:
@@ -183,54 +182,69 @@ def sobol_digits(start: int, count: int, dimension: int) -> NDArray[np.uint64]:
     index = np.arange(start, start + count, dtype=np.uint64) & np.uint64(2**_SOBOL_BITS - 1)
     gray = index ^ (index >> np.uint64(1))
     used = max(int(gray.max()).bit_length(), 1) if count else 1
-    selected = [(gray >> np.uint64(k)) & np.uint64(1) for k in range(used)]
+    directions = _directions(dimension)
     digits = np.zeros((count, dimension), dtype=np.uint64)
-    for column in range(dimension):
-        directions = _directions(column)
-        for k in range(used):
-            digits[:, column] ^= selected[k] * directions[k]
+    for k in range(used):
+        digits ^= ((gray >> np.uint64(k)) & np.uint64(1))[:, None] * directions[k]
     return digits
 
 
-def _scramble(digits: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
-    """Owen's scrambling of 32-bit fractions, continued to 53 bits, as integers below 2**53."""
+def _scramble(digits: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Owen's scrambling of 32-bit fractions, continued to 53 bits, as integers below 2**53.
+
+    Args:
+        digits: Shape (n, d).
+        keys: One for each column, shape (d,).
+    """
     with np.errstate(over="ignore"):
-        salts = _mix(
-            np.arange(1, _SOBOL_BITS + 2, dtype=np.uint64) * _GOLDEN + np.uint64(key & _WORD)
-        )
+        counters = np.arange(1, _SOBOL_BITS + 2, dtype=np.uint64) * _GOLDEN
+        salts = _mix(counters[:, None] + keys)
         flips = np.zeros_like(digits)
         for k in range(_SOBOL_BITS):
             shift = np.uint64(_SOBOL_BITS - k)  # the k digits above digit k stay
             flip = _mix((digits >> shift) ^ salts[k]) >> np.uint64(63)
             flips |= flip << (shift - np.uint64(1))
         # Below the last digit of the sequence everything is random.
-        extra = np.uint64(_OUTPUT_BITS - _SOBOL_BITS)
-        tail = _mix(digits ^ salts[_SOBOL_BITS]) >> np.uint64(64 - int(extra))
-        return ((digits ^ flips) << extra) | tail
+        extra = _OUTPUT_BITS - _SOBOL_BITS
+        tail = _mix(digits ^ salts[_SOBOL_BITS]) >> np.uint64(64 - extra)
+        return ((digits ^ flips) << np.uint64(extra)) | tail
 
 
 # ----------------------------------------------------- streams that do not repeat
 
 
-def independent(space: SearchSpace, seed: int, start: int, count: int) -> list[Assignment]:
+def _no_check() -> None:
+    """For callers without a deadline."""
+
+
+def independent(
+    space: SearchSpace,
+    seed: int,
+    start: int,
+    count: int,
+    check: Callable[[], None] = _no_check,
+) -> list[Assignment]:
     """Suggestions `start` .. of the stream of independent draws from the prior.
 
     On a finite space every point comes once before any comes again, in the order in which draws
     without replacement, each in proportion to the prior, would give them; then the same order
     begins anew, so that a repetition is always as far away as it can be.
+
+    Args:
+        check: Called between steps; may raise, see `Deadline.check`.
     """
     size = space.size
     if size is None:
-        return space.decode(uniforms(seed, start, count, space.dimension, "independent"))
-    if all(parameter.even for parameter in space.parameters):
+        pass
+    elif all(parameter.even for parameter in space.parameters):
         return _permuted(space, seed, start, count)
-    if size <= _FEW_POINTS:
+    elif size <= _FEW_POINTS:
         return _weighted(space, seed, start, count)
 
     def draw(first: int, number: int) -> Array:
         return uniforms(seed, first, number, space.dimension, "independent")
 
-    return distinct(space, draw, seed, start, count)
+    return distinct(space, draw, seed, start, count, check)
 
 
 def _permuted(space: SearchSpace, seed: int, start: int, count: int) -> list[Assignment]:
@@ -257,7 +271,12 @@ def _weighted(space: SearchSpace, seed: int, start: int, count: int) -> list[Ass
 
 
 def distinct(
-    space: SearchSpace, draw: Callable[[int, int], Array], seed: int, start: int, count: int
+    space: SearchSpace,
+    draw: Callable[[int, int], Array],
+    seed: int,
+    start: int,
+    count: int,
+    check: Callable[[], None] = _no_check,
 ) -> list[Assignment]:
     """Elements `start` .. of a stream of points with its repetitions left out.
 
@@ -266,30 +285,38 @@ def distinct(
 
     Args:
         draw: Points ``first`` .. of the stream, ``draw(first, n)`` of shape (n, dimension).
+        check: Called between steps; may raise, see `Deadline.check`.
     """
     size = space.size
     if size is None:
-        return space.decode(draw(start, count))
+        found = []
+        for first in range(start, start + count, _CHUNK):
+            check()
+            found += space.decode(draw(first, min(_CHUNK, start + count - first)))
+        return found
     start %= size
     wanted = min(start + count, size)
     points: dict[bytes, Array] = {}  # by the cell that they lie in
     drawn = 0
     # The chunks are the same whatever is asked for, so where the stream is given up is too.
     while len(points) < wanted and drawn <= 4 * len(points) + 4096:
-        chunk = draw(drawn, max(drawn, 64))
+        check()
+        chunk = draw(drawn, min(max(drawn, 64), _CHUNK))
         for cell in space.snap(chunk):
             points.setdefault(cell.tobytes(), cell)
         drawn += len(chunk)
     if len(points) < wanted:
         order = Permutation(size, seed, "rest")
         for index in range(size):
+            if index % _CHUNK == 0:
+                check()
             (cell,) = space.encode([space.point(order(index))])
             points.setdefault(cell.tobytes(), cell)
             if len(points) >= wanted:
                 break
     found = space.decode(np.array(list(points.values())[start:wanted]))
     if len(found) < count:
-        found += distinct(space, draw, seed, 0, count - len(found))
+        found += distinct(space, draw, seed, 0, count - len(found), check)
     return found
 
 
@@ -337,3 +364,40 @@ class Visited:
                 if assignment not in self:
                     return assignment
         return assignment
+
+
+class Untried:
+    """Picks points that were neither tried nor picked before, as long as there are any.
+
+    Once every point of a finite space has been tried, it begins again, and keeps apart only what
+    it has picked itself: the points of one reply.
+
+    Args:
+        space: Of the points.
+        visited: The points tried before; changed by every pick.
+    """
+
+    def __init__(self, space: SearchSpace, visited: Visited) -> None:
+        self._space = space
+        self._visited = visited
+        self._picked = Visited(space)
+
+    def pick(self, proposals: Iterable[Assignment], seed: int, *stream: int | str) -> Assignment:
+        """The first of `proposals` that is untried, else a random untried point.
+
+        Args:
+            proposals: Looked at only as far as needed.
+            seed, stream: As for `generator`; they decide about the random point.
+        """
+        if self._visited.used_up:
+            self._visited = self._picked
+        if self._visited.used_up:
+            self._visited = self._picked = Visited(self._space)
+        for point in proposals:
+            if point not in self._visited:
+                break
+        else:
+            point = self._visited.unvisited(seed, *stream)
+        self._visited.add(point)
+        self._picked.add(point)
+        return point

@@ -191,12 +191,17 @@ def _work(rpc: Rpc, method: str, raw: bytes, call: Call, limit: int) -> _Outcome
         )
 
 
+def _encoded(character: str) -> int:
+    """Bytes that `character` takes in a message: gRPC percent-encodes what is not plain ASCII."""
+    plain = " " <= character <= "~" and character != "%"
+    return 1 if plain else 3 * len(character.encode("utf-8", "replace"))
+
+
 def _cut(text: str, limit: int = _MESSAGE_BYTES) -> str:
-    """`text` within `limit` bytes as gRPC encodes messages: three for each byte beyond ASCII."""
+    """`text`, or as much of it as takes `limit` bytes in a message."""
     size = 0
     for index, character in enumerate(text):
-        plain = " " <= character <= "~" and character != "%"
-        size += 1 if plain else 3 * len(character.encode("utf-8", "replace"))
+        size += _encoded(character)
         if size > limit:
             return f"{text[: max(index - 3, 0)]}..."
     return text
@@ -212,7 +217,7 @@ def _invalid(violations: Sequence[Violation]) -> _Outcome:
     size = 0
     for violation in violations:
         text = _cut(violation.description, 600)
-        size += len(_cut(text)) + 2
+        size += sum(map(_encoded, text)) + 2
         if texts and size > _MESSAGE_BYTES - 100:
             texts.append(f"and {len(violations) - len(texts)} more")
             break

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from suggestion import algorithm as algorithms_module
 from suggestion import wire
-from suggestion.algorithm import Algorithm, Registry, Unavailable
+from suggestion.algorithm import Algorithm, Registry, Reinterprets, Unavailable
 from suggestion.api import api_pb2 as api
 from suggestion.deadline import NEVER, Deadline
 from suggestion.errors import Invalid, Violation, quote
@@ -120,6 +121,9 @@ class SuggestionService:
             names = ", ".join(self._registry) or "no algorithm"
             found[:] = [_with_names(v, names) for v in found]
         if experiment is not None and configured is not None:
+            if isinstance(configured.algorithm, Reinterprets):
+                space = configured.algorithm.search_space(experiment.space)
+                experiment = replace(experiment, space=space)
             try:
                 study = _study(experiment, configured.random_state)
                 algorithms_module.check(configured.algorithm, study)

@@ -25,6 +25,7 @@ class Observation:
         loss: The objective, turned round when it is maximised: lower is better. Finite.
         duration: Seconds from start to completion; None where either time is unknown.
         stopped_early: Whether early stopping ended it.
+        ended: When it completed, in seconds since 1970, whole ones as a rule; None if unknown.
     """
 
     trial: str
@@ -32,6 +33,7 @@ class Observation:
     loss: float
     duration: float | None = None
     stopped_early: bool = False
+    ended: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Failed:
 
     trial: str
     assignment: Assignment
+    ended: float | None = None  # as of an observation
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Reading collects every broken rule before it raises; paths of violations start a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isfinite
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
@@ -280,23 +280,25 @@ def _read_trial(message: api.Trial, experiment: Experiment) -> tuple[tuple[objec
     assignment = experiment.space.parse(texts)
     name, condition = message.name, status.condition
     order = (status.start_time, name, () if name else tuple(sorted(texts.items())))
-    if condition in _FAILED:
-        return order, Failed(name, assignment)
-    if condition not in _FINISHED:
+    if condition not in _FAILED and condition not in _FINISHED:
         return order, Pending(name, assignment)
+    ended = _instant(status.completion_time)
+    if condition in _FAILED:
+        return order, Failed(name, assignment, ended)
     metric = spec.objective.objective_metric_name or experiment.metric
     value = None
     for item in status.observation.metrics:
         if item.name == metric:
             value = _finite(item.value)
     if value is None:
-        return order, Failed(name, assignment)
+        return order, Failed(name, assignment, ended)
     observation = Observation(
         trial=name,
         assignment=assignment,
         loss=-value if experiment.maximize else value,
         duration=_seconds(status.start_time, status.completion_time),
         stopped_early=condition == api.TrialStatus.EARLYSTOPPED,
+        ended=ended,
     )
     return order if name else (*order, observation.loss), observation
 
@@ -307,6 +309,15 @@ def _finite(text: str) -> float | None:
     except ValueError:
         return None
     return value if isfinite(value) else None
+
+
+def _instant(text: str) -> float | None:
+    """Seconds since 1970 of an RFC 3339 text, UTC unless it says otherwise; None if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _seconds(start: str, completion: str) -> float | None:

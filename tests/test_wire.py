@@ -273,6 +273,25 @@ def test_durations(start: str, completion: str, seconds: float | None) -> None:
     assert wire.read_trials([message], EXPERIMENT).observations[0].duration == seconds
 
 
+@pytest.mark.parametrize(
+    ("completion", "ended"),
+    [
+        ("1970-01-01T00:01:40Z", 100.0),
+        ("1970-01-01T01:01:40+01:00", 100.0),
+        ("1970-01-01T00:01:40", 100.0),
+        ("0001-01-01T00:00:00Z", -62135596800.0),
+        ("", None),
+        ("yesterday", None),
+    ],
+)
+def test_when_a_trial_ended(completion: str, ended: float | None) -> None:
+    done = trial("a", POINT, "1", completion_time=completion)
+    failed = trial("b", POINT, "nan", completion_time=completion)
+    history = wire.read_trials([done, failed], EXPERIMENT)
+    assert [t.ended for t in (*history.observations, *history.failed)] == [ended, ended]
+
+
+
 def test_foreign_trials_keep_what_fits() -> None:
     trials = [
         trial("more", {**POINT, "gone": "1"}, "1"),

@@ -24,4 +24,5 @@ class Random:
     """
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
-        return sampling.independent(study.space, study.seed, study.first_index, count)
+        check = study.deadline.check
+        return sampling.independent(study.space, study.seed, study.first_index, count, check)

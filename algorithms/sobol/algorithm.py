@@ -36,4 +36,5 @@ class Sobol:
         def draw(first: int, number: int) -> Array:
             return sampling.sobol(study.seed, first, number, study.space.dimension)
 
-        return sampling.distinct(study.space, draw, study.seed, study.first_index, count)
+        check = study.deadline.check
+        return sampling.distinct(study.space, draw, study.seed, study.first_index, count, check)

@@ -7,12 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 
 from suggestion.api import api_pb2_grpc
+
+PLUGIN = Path(__file__).resolve().parents[1] / "plugin"
 
 
 class ServerProcess:
@@ -20,17 +24,22 @@ class ServerProcess:
 
     def __init__(self, *arguments: str, address: str = "127.0.0.1:0", **environment: str) -> None:
         command = [sys.executable, "-m", "suggestion", "serve", *arguments, "--address", address]
+        # A file, not a pipe: a server whose log nobody reads would stop at 64 KiB.
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._log,
             text=True,
-            env={**os.environ, **environment},
+            env={**os.environ, "PYTHONPATH": str(PLUGIN), **environment},
         )
         assert self.process.stdout is not None
         self.banner = self.process.stdout.readline().strip()
         if not self.banner.startswith("serving "):
-            raise RuntimeError(self.process.communicate()[1])
+            self.process.wait(timeout=30)
+            said = self.log()
+            self._close_files()
+            raise RuntimeError(said)
         self.address = self.banner.rpartition(" ")[2]
         options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
         self.channel = grpc.insecure_channel(self.address, options=options)
@@ -45,15 +54,26 @@ class ServerProcess:
     def stop(self, number: int = signal.SIGTERM, timeout: float = 30) -> tuple[int, str]:
         """Exit status and what was logged."""
         self.process.send_signal(number)
-        log = self.process.communicate(timeout=timeout)[1]
+        status = self.process.wait(timeout=timeout)
         self.channel.close()
-        return self.process.returncode, log
+        return status, self.log()
+
+    def log(self) -> str:
+        """What it has written to standard error so far."""
+        self._log.seek(0)
+        return self._log.read()
 
     def close(self) -> None:
         self.channel.close()
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.communicate(timeout=30)
+        self.process.wait(timeout=30)
+        self._close_files()
+
+    def _close_files(self) -> None:
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._log.close()
 
 
 @contextlib.contextmanager

@@ -1,0 +1,5 @@
+"""Simulated annealing, as hyperopt does it."""
+
+from algorithms.anneal.algorithm import Anneal
+
+__all__ = ["Anneal"]

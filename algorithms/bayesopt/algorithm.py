@@ -1,0 +1,110 @@
+"""Bayesian optimisation: settings, and how a suggestion comes about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Final, Literal
+
+from algorithms.bayesopt.proposer import Proposer
+from suggestion import sampling
+from suggestion.algorithm import register
+from suggestion.errors import Violation
+from suggestion.settings import setting
+from suggestion.space import Array, Assignment
+from suggestion.study import Study
+
+_SETTINGS: Final = "spec.algorithm.algorithm_settings"
+
+
+@register("bayesianoptimization")
+@dataclass(frozen=True, kw_only=True)
+class BayesianOptimization:
+    """Fit a surrogate of the objective and try where an acquisition function is largest.
+
+    Efficient global optimisation [Jones1998]_ for expensive trials, with what has been learnt
+    since: length scales by maximum a posteriori, expected improvement in log space [Ament2023]_,
+    fantasies of pending trials [Snoek2012]_, outputs warped as the data ask for.
+
+    .. [Snoek2012] J. Snoek, H. Larochelle, R. P. Adams. Practical Bayesian optimization of machine
+       learning algorithms. NeurIPS 2012.
+    """
+
+    base_estimator: Literal["GP", "RF", "ET", "GBRT"] = setting(
+        "GP",
+        help="The surrogate: a Gaussian process, or a random forest, extremely randomised or "
+        "boosted trees of scikit-optimize.",
+    )
+    n_initial_points: int = setting(
+        10,
+        at_least=0,
+        help="Trials, in any condition, of a Sobol sequence before the surrogate is asked.",
+    )
+    acq_func: Literal["gp_hedge", "LCB", "EI", "PI", "EIps", "PIps"] = setting(
+        "gp_hedge",
+        help="Lower confidence bound, expected or probability of improvement, the latter two also "
+        "per second of a trial's duration, or a portfolio of the first three.",
+    )
+    acq_optimizer: Literal["auto", "sampling", "lbfgs"] = setting(
+        "auto",
+        help="Maximise the acquisition function by gradients (lbfgs), among samples, or as the "
+        "surrogate allows.",
+    )
+
+    def violations(self, study: Study) -> Iterator[Violation]:
+        """Settings that do not go together, spaces beyond the sequence, and missing packages."""
+        if self.base_estimator != "GP":
+            if self.acq_optimizer == "lbfgs":
+                yield Violation(
+                    _SETTINGS,
+                    "setting 'acq_optimizer': lbfgs needs the gradients of base_estimator GP, got "
+                    f"base_estimator {self.base_estimator}",
+                )
+            if find_spec("skopt") is None:
+                yield Violation(
+                    _SETTINGS,
+                    "setting 'base_estimator': needs the package scikit-optimize, which is not "
+                    f"installed on this server, got {self.base_estimator}",
+                )
+        if study.space.dimension > sampling.SOBOL_DIMENSIONS:
+            yield Violation(
+                "spec.parameter_specs.parameters",
+                f"algorithm 'bayesianoptimization' takes at most {sampling.SOBOL_DIMENSIONS} "
+                f"parameters, got {study.space.dimension}; use 'random'",
+            )
+
+    def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
+        known = len(study.observations) + len(study.pending) + len(study.failed)
+        visited = study.visited()
+        chosen: list[Assignment] = []
+        proposer: Proposer | None = None
+        for index in range(study.first_index, study.first_index + count):
+            study.deadline.check()
+            if visited.used_up:  # the space begins anew
+                visited = sampling.Visited(study.space, chosen[-(study.space.size or 1) + 1 :])
+            if not study.observations or known + len(chosen) < self.n_initial_points:
+                point = _initial(study, index, visited)
+            else:
+                if proposer is None:
+                    proposer = Proposer(
+                        study,
+                        chosen,
+                        estimator=self.base_estimator,
+                        function=self.acq_func,
+                        optimizer=self.acq_optimizer,
+                    )
+                point = proposer.propose(index, visited)
+            visited.add(point)
+            chosen.append(point)
+        return chosen
+
+
+def _initial(study: Study, index: int, visited: sampling.Visited) -> Assignment:
+    """Point `index` of the Sobol sequence, or another one if it has been tried."""
+
+    def draw(first: int, number: int) -> Array:
+        return sampling.sobol(study.seed, first, number, study.space.dimension)
+
+    (point,) = sampling.distinct(study.space, draw, study.seed, index, 1)
+    return visited.unvisited(study.seed, index) if point in visited else point

@@ -1,0 +1,80 @@
+"""The trials of a study as arrays, in an order of their own, and a bounded choice of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suggestion.space import Array
+from suggestion.study import Observation, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Trials that are over.
+
+    Attributes:
+        points: In the unit cube, shape (n, dimension); NaN where a foreign trial has no value.
+        losses: Shape (n,); inf for failed trials.
+        durations: Seconds, shape (n,); NaN where unknown.
+    """
+
+    points: Array
+    losses: Array
+    durations: Array
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """Which trials failed, shape (n,)."""
+        return np.isinf(self.losses)
+
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """Which trials have a value for every parameter, shape (n,)."""
+        return np.asarray(~np.isnan(self.points).any(axis=1))
+
+    def take(self, rows: NDArray[np.intp]) -> Data:
+        return Data(self.points[rows], self.losses[rows], self.durations[rows])
+
+
+def read(study: Study) -> Data:
+    """Observations, failed trials and foreign observations, sorted by what they hold."""
+    foreign = [trial for trial in study.foreign if isinstance(trial, Observation)]
+    observed = [*study.observations, *foreign]
+    assignments = [trial.assignment for trial in observed]
+    assignments += [trial.assignment for trial in study.failed]
+    points = study.space.encode(assignments)
+    losses = np.full(len(points), np.inf)
+    losses[: len(observed)] = [trial.loss for trial in observed]
+    durations = np.full(len(points), np.nan)
+    durations[: len(observed)] = [
+        np.nan if trial.duration is None else trial.duration for trial in observed
+    ]
+    order = np.lexsort((durations, *points.T, losses))
+    return Data(points[order], losses[order], durations[order])
+
+
+def select(features: Array, size: int) -> NDArray[np.intp]:
+    """Rows for a model of at most `size` trials: local where it matters, coarse elsewhere.
+
+    A quarter are the best; up to three quarters are the nearest to the very best one; the rest are
+    spread evenly over the ranks of what is left.
+
+    Args:
+        features: In the order of their losses, the best first; shape (n, p).
+        size: At least 4.
+    """
+    n = len(features)
+    if n <= size:
+        return np.arange(n)
+    chosen = np.zeros(n, dtype=bool)
+    chosen[: size // 4] = True
+    distance = np.sum(np.square(features - features[0]), axis=1)
+    distance[chosen] = np.inf
+    chosen[np.argsort(distance, kind="stable")[: size // 2]] = True
+    left = np.flatnonzero(~chosen)
+    wanted = size - int(chosen.sum())
+    chosen[left[np.linspace(0, len(left) - 1, wanted).round().astype(np.intp)]] = True
+    return np.flatnonzero(chosen)

@@ -1,0 +1,150 @@
+"""Minimisation within bounds of many smooth functions at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suggestion.space import Array
+
+#: Values (b,) and gradients (b, p) at points (b, p) of the problems numbered by the second
+#: argument, shape (b,).
+Objective: TypeAlias = Callable[[Array, NDArray[np.intp]], tuple[Array, Array]]
+
+_MEMORY: Final = 8
+_SUFFICIENT: Final = 1e-4  # Armijo's constant
+_TRIES: Final = 12
+
+
+def minimise(
+    function: Objective,
+    start: Array,
+    lower: Array,
+    upper: Array,
+    *,
+    iterations: int,
+    gradient_tolerance: float,
+    value_tolerance: float,
+    go_on: Callable[[], bool] = lambda: True,
+) -> tuple[Array, Array]:
+    """Projected L-BFGS [Bertsekas1982]_ [Nocedal1980]_ from every row of `start`, in step.
+
+    All problems share their calls of `function`, which makes numpy's cost per call small; one that
+    has converged is not evaluated any more.
+
+    Args:
+        function: Smooth within the bounds; may return inf (then the step is shortened).
+        start: Shape (b, p).
+        lower, upper: Bounds, shape (p,).
+        iterations: At most.
+        gradient_tolerance: Stops a problem whose projected gradient is nowhere larger.
+        value_tolerance: Stops a problem whose step gains less, absolutely.
+        go_on: Asked before each iteration; False ends with the best so far.
+
+    Returns:
+        Points, shape (b, p), and their values, shape (b,): never worse than at `start`.
+
+    .. [Bertsekas1982] D. P. Bertsekas. Projected Newton methods for optimization problems with
+       simple constraints. SIAM J. Control and Optimization 20(2), 1982.
+    .. [Nocedal1980] J. Nocedal. Updating quasi-Newton matrices with limited storage. Mathematics of
+       Computation 35, 1980.
+    """
+    x = np.clip(start, lower, upper)
+    active = np.arange(len(x))
+    value, gradient = function(x, active)
+    steps: list[Array] = []
+    changes: list[Array] = []
+    for _ in range(iterations):
+        g, point = gradient[active], x[active]
+        blocked = ((point <= lower) & (g > 0)) | ((point >= upper) & (g < 0))
+        free = ~blocked
+        g = np.where(free, g, 0.0)
+        going = np.isfinite(value[active]) & (np.abs(g).max(axis=1) > gradient_tolerance)
+        if not going.all():
+            active, g, free = active[going], g[going], free[going]
+        if not len(active) or not go_on():
+            break
+        direction = -_two_loops(g, free, [s[active] for s in steps], [c[active] for c in changes])
+        uphill = np.sum(direction * g, axis=1) > -1e-10 * np.sum(g * g, axis=1)
+        direction[uphill] = -g[uphill]
+        if not steps:
+            direction /= np.maximum(1.0, np.abs(direction).max(axis=1, keepdims=True))
+        moved, step, change = _search(
+            function, x, value, gradient, active, direction, lower, upper, value_tolerance
+        )
+        active = active[moved]
+        steps, changes = [*steps[1 - _MEMORY :], step], [*changes[1 - _MEMORY :], change]
+    return x, value
+
+
+def _two_loops(
+    g: Array, free: NDArray[np.bool_], steps: list[Array], changes: list[Array]
+) -> Array:
+    """The inverse Hessian times `g` within the free coordinates, shape (b, p)."""
+    q = g.copy()
+    kept: list[tuple[Array, Array, Array, Array]] = []
+    scale = np.ones((len(g), 1))
+    for s, c in zip(reversed(steps), reversed(changes), strict=True):
+        s, c = s * free, c * free  # noqa: PLW2901
+        curvature = np.sum(s * c, axis=1, keepdims=True)
+        size = np.sum(c * c, axis=1, keepdims=True)
+        usable = curvature > 1e-10 * size
+        if not kept:
+            scale = np.where(usable, curvature / np.where(usable, size, 1.0), 1.0)
+        rho = np.where(usable, 1 / np.where(usable, curvature, 1.0), 0.0)
+        a = rho * np.sum(s * q, axis=1, keepdims=True)
+        q -= a * c
+        kept.append((s, c, rho, a))
+    q *= scale
+    for s, c, rho, a in reversed(kept):
+        q += (a - rho * np.sum(c * q, axis=1, keepdims=True)) * s
+    return q * free
+
+
+def _search(
+    function: Objective,
+    x: Array,
+    value: Array,
+    gradient: Array,
+    active: NDArray[np.intp],
+    direction: Array,
+    lower: Array,
+    upper: Array,
+    value_tolerance: float,
+) -> tuple[NDArray[np.bool_], Array, Array]:
+    """Backtracks along the projected path; updates x, value and gradient where it succeeds.
+
+    Returns:
+        Which of `active` gained more than `value_tolerance`, and for all problems the steps and
+        the changes of the gradient, zero where there was none.
+    """
+    step, change = np.zeros_like(x), np.zeros_like(x)
+    gained = np.zeros(len(active), dtype=bool)
+    length = np.ones(len(active))
+    waiting = np.arange(len(active))
+    for _ in range(_TRIES):
+        rows = active[waiting]
+        new = np.clip(x[rows] + length[waiting, None] * direction[waiting], lower, upper)
+        delta = new - x[rows]
+        slope = np.sum(gradient[rows] * delta, axis=1)
+        new_value, new_gradient = function(new, rows)
+        with np.errstate(invalid="ignore"):
+            rise = new_value - value[rows]
+            good = rise <= _SUFFICIENT * slope
+        accepted = rows[good]
+        gained[waiting[good]] = -rise[good] > value_tolerance
+        step[accepted] = delta[good]
+        change[accepted] = new_gradient[good] - gradient[accepted]
+        x[accepted], value[accepted] = new[good], new_value[good]
+        gradient[accepted] = new_gradient[good]
+        # The minimum of the parabola through both values and the slope, kept within reason.
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            factor = np.nan_to_num(-slope / (2 * (rise - slope)), nan=0.1)
+        length[waiting] *= np.clip(factor, 0.1, 0.5)
+        waiting = waiting[~good]
+        if not len(waiting):
+            break
+    return gained, step, change

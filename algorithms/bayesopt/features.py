@@ -1,0 +1,128 @@
+"""Points of the unit cube as vectors whose squared distances the kernel weighs."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suggestion.space import Array, SearchSpace
+
+_MOST_CELLS: Final = 4096  # a lattice that is finer counts as a continuum until it is decoded
+
+
+class Features:
+    """The map from the unit cube to the vectors that kernels work on.
+
+    An ordered parameter is its coordinate, in the middle of its lattice cell. A category is a unit
+    vector divided by sqrt(2), so that two different ones are at squared distance 1: the kernel of
+    the Hamming distance [Hutter2011]_. A missing value is where it is at its expected squared
+    distance from all others: the mean of the prior, in a direction of its own. A parameter with
+    one value has no feature.
+
+    Args:
+        space: The search space.
+        missing: Which of its columns have missing values, shape (dimension,).
+
+    Attributes:
+        groups: Of each feature, the index among `columns` of its parameter, shape (features,).
+        columns: Columns of the cube that have features.
+        continuous: Columns without cells, in which an objective can be differentiated.
+        finite: The other ones of `columns`.
+
+    .. [Hutter2011] F. Hutter, H. H. Hoos, K. Leyton-Brown. Sequential model-based optimization for
+       general algorithm configuration. LION 5, 2011.
+    """
+
+    def __init__(self, space: SearchSpace, missing: NDArray[np.bool_] | None = None) -> None:
+        self._space = space
+        self.columns = np.array(
+            [k for k, p in enumerate(space.parameters) if p.levels != 1], dtype=np.intp
+        )
+        self._levels = [p.levels or 0 for p in space.parameters]
+        self._ordered = [p.ordered for p in space.parameters]
+        self._edges: dict[int, tuple[Array, Array]] = {}
+        self._single = [k for k, p in enumerate(space.parameters) if p.levels == 1]
+        continuous = []
+        for column in self.columns.tolist():
+            parameter = space.parameters[column]
+            if parameter.levels is None or (parameter.ordered and parameter.levels > _MOST_CELLS):
+                continuous.append(column)
+            elif not parameter.even:
+                low, high = parameter.cells(np.arange(parameter.levels, dtype=np.int64))
+                self._edges[column] = high[:-1], (low + high) / 2
+        self.continuous = np.array(continuous, dtype=np.intp)
+        self.finite = np.array(
+            [k for k in self.columns.tolist() if k not in continuous], dtype=np.intp
+        )
+        absent = np.zeros(space.dimension, dtype=bool) if missing is None else missing
+        groups: list[int] = []
+        self._first: dict[int, int] = {}  # feature of an ordered column, or its first category's
+        self._absent: dict[int, int] = {}  # feature of a column's missing values
+        for index, column in enumerate(self.columns.tolist()):
+            self._first[column] = len(groups)
+            groups += [index] * (1 if self._ordered[column] else self._levels[column])
+            if absent[column]:
+                self._absent[column] = len(groups)
+                groups.append(index)
+        self.groups = np.array(groups, dtype=np.intp)
+
+    @property
+    def dimension(self) -> int:
+        """Number of parameters that have features."""
+        return len(self.columns)
+
+    def levels(self, column: int) -> int:
+        """Number of values of a finite column."""
+        return self._levels[column]
+
+    def ordered(self, column: int) -> bool:
+        """Whether neighbouring values of a column are similar."""
+        return self._ordered[column]
+
+    def level(self, units: Array, column: int) -> NDArray[np.int64]:
+        """The cells that coordinates of a finite `column` lie in, shape (n,)."""
+        if column in self._edges:
+            return np.searchsorted(self._edges[column][0], units, side="right").astype(np.int64)
+        count = self._levels[column]
+        return np.clip(np.floor(units * count), 0, count - 1).astype(np.int64)
+
+    def middle(self, levels: NDArray[np.int64], column: int) -> Array:
+        """The middles of cells of a finite `column`, shape (n,)."""
+        if column in self._edges:
+            return self._edges[column][1][levels]
+        return (levels + 0.5) / self._levels[column]
+
+    def snap(self, points: Array) -> Array:
+        """`points`, shape (n, dimension), moved to the middles of their cells and into the cube."""
+        snapped = np.clip(points, 0.0, 1.0)
+        snapped[:, self._single] = 0.5
+        for column in self.finite.tolist():
+            snapped[:, column] = self.middle(self.level(snapped[:, column], column), column)
+        return snapped
+
+    def __call__(self, points: Array) -> Array:
+        """Features of `points`, shape (n, dimension); result of shape (n, features)."""
+        rows = np.arange(len(points))
+        features = np.zeros((len(points), len(self.groups)))
+        for column, first in self._first.items():
+            units = points[:, column]
+            absent = np.isnan(units)
+            count = self._levels[column]
+            if self._ordered[column]:
+                features[:, first] = np.where(absent, 0.5, units)
+                expected = 1 / 12  # of (u - 0.5)^2 for uniform u
+            else:
+                levels = self.level(np.where(absent, 0.5, units), column)
+                features[rows, first + levels] = math.sqrt(0.5)
+                features[absent, first : first + count] = math.sqrt(0.5) / count
+                expected = (1 - 1 / count) / 2
+            if column in self._absent:
+                features[absent, self._absent[column]] = math.sqrt(expected)
+        return features
+
+    def pull_back(self, gradient: Array) -> Array:
+        """Slopes in the `continuous` columns from slopes in the features, shape (n, columns)."""
+        return gradient[:, [self._first[column] for column in self.continuous.tolist()]]

@@ -1,0 +1,352 @@
+"""A Gaussian process: its hyperparameters by maximum a posteriori, and its posterior."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.bayesopt.acquisition import Acquisition
+from algorithms.bayesopt.descent import minimise
+from algorithms.bayesopt.kernel import inverse_triangle, matern, squared_distances
+from suggestion.space import Array
+
+#: Least variance of the noise, of outputs whose variance is 1.
+LEAST_NOISE: Final = 1e-6
+
+_LOG_WEIGHT: Final = (-8.0, 8.0)
+_LOG_SIGNAL: Final = (-5.0, 5.0)
+_LOG_NOISE: Final = (-14.0, 1.0)
+_HALF_LOG_2PI: Final = 0.5 * math.log(2 * math.pi)
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """Of a Gaussian process on outputs of about mean 0 and variance 1.
+
+    Attributes:
+        weights: Inverse squared length scales in units of the cube, shape (parameters,).
+        signal: Variance of the function.
+        noise: Variance of the noise.
+        loss: Minus the logarithm of likelihood times prior.
+    """
+
+    weights: Array
+    signal: float
+    noise: float
+    loss: float = math.inf
+
+
+def negative_log_posterior(
+    theta: Array, features: Array, groups: NDArray[np.intp], y: Array
+) -> tuple[Array, Array]:
+    """Minus the log of likelihood times prior, eq. (2.30) and (5.9) of [RW2006]_, and its slopes.
+
+    The priors are those that Optuna's GPSampler uses: they keep inverse squared length scales near
+    1 without forbidding others, and the noise low.
+
+    Args:
+        theta: Logarithms of weights, signal and noise, shape (b, parameters + 2).
+        features: Shape (n, p).
+        groups: Parameter of each feature, shape (p,).
+        y: Outputs, shape (n,).
+
+    Returns:
+        Values (b,), inf where the matrix is not positive definite, and gradients like `theta`.
+    """
+    n, d = len(y), theta.shape[1] - 2
+    weights = np.exp(theta[:, :d])
+    signal, noise = np.exp(theta[:, d]), np.exp(theta[:, d + 1]) + LEAST_NOISE
+    scaled = features * np.sqrt(weights)[:, None, groups]
+    squared = squared_distances(scaled, scaled)
+    diagonal = np.arange(n)
+    squared[:, diagonal, diagonal] = 0.0
+    correlation, slope = matern(squared)
+    covariance = signal[:, None, None] * correlation
+    covariance[:, diagonal, diagonal] += noise[:, None]
+    lower, definite = _cholesky(covariance)
+    inverse = inverse_triangle(lower)
+    white = inverse @ y
+    alpha = np.matmul(white[:, None, :], inverse)[:, 0]
+    values = (
+        0.5 * np.sum(white**2, axis=1)
+        + np.sum(np.log(lower[:, diagonal, diagonal]), axis=1)
+        + n * _HALF_LOG_2PI
+    )
+    # W = K^-1 - alpha alpha^T; the slope by a hyperparameter t is tr(W dK/dt) / 2.
+    w = np.matmul(np.swapaxes(inverse, 1, 2), inverse)
+    w -= alpha[:, :, None] * alpha[:, None, :]
+    gradient = np.empty_like(theta)
+    gradient[:, d] = 0.5 * signal * np.sum(w * correlation, axis=(1, 2))
+    gradient[:, d + 1] = 0.5 * (noise - LEAST_NOISE) * np.trace(w, axis1=1, axis2=2)
+    # sum_ij G_ij (z_i - z_j)^2 = 2 sum_i z_i^2 sum_j G_ij - 2 z^T G z
+    w *= slope
+    w *= signal[:, None, None]
+    by_feature = np.sum(scaled**2 * np.sum(w, axis=2)[:, :, None], axis=1)
+    by_feature -= np.sum(scaled * (w @ scaled), axis=1)
+    for group in range(d):
+        gradient[:, group] = np.sum(by_feature[:, groups == group], axis=1)
+    prior, prior_gradient = _prior(weights, signal, noise)
+    values += prior
+    gradient += prior_gradient
+    values[~definite] = np.inf
+    gradient[~definite] = 0.0
+    return values, gradient
+
+
+def _prior(weights: Array, signal: Array, noise: Array) -> tuple[Array, Array]:
+    """Minus the log of the prior, up to a constant, and its gradient by the logarithms."""
+    values = np.sum(0.1 / weights + 0.1 * weights, axis=1)
+    values += signal - np.log(signal)  # Gamma(2, 1)
+    values += 30 * noise - 0.1 * np.log(noise)  # Gamma(1.1, rate 30)
+    by_noise = (30 - 0.1 / noise) * (noise - LEAST_NOISE)
+    return values, np.column_stack([0.1 * weights - 0.1 / weights, signal - 1, by_noise])
+
+
+def _cholesky(matrices: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Factors, and which of the matrices, shape (b, n, n), are positive definite."""
+    definite = np.ones(len(matrices), dtype=bool)
+    try:
+        return np.asarray(np.linalg.cholesky(matrices), dtype=np.float64), definite
+    except np.linalg.LinAlgError:
+        factors = np.empty_like(matrices)
+        for k, matrix in enumerate(matrices):
+            try:
+                factors[k] = np.linalg.cholesky(matrix)
+            except np.linalg.LinAlgError:
+                factors[k] = np.eye(matrix.shape[-1])
+                definite[k] = False
+        return factors, definite
+
+
+class _Fits:
+    """The last fits by their inputs: a request that comes again, or with more pending trials, is
+    answered faster, and not otherwise."""
+
+    _MOST = 64
+
+    def __init__(self) -> None:
+        self._fits: OrderedDict[bytes, Hyperparameters] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def key(*arrays: Array | NDArray[np.intp]) -> bytes:
+        digest = hashlib.blake2b(digest_size=20)
+        for array in arrays:
+            digest.update(repr((array.shape, array.dtype.str)).encode())
+            digest.update(array.tobytes())
+        return digest.digest()
+
+    def get(self, key: bytes) -> Hyperparameters | None:
+        with self._lock:
+            return self._fits.get(key)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._fits.clear()
+
+    def put(self, key: bytes, fitted: Hyperparameters) -> None:
+        with self._lock:
+            self._fits[key] = fitted
+            while len(self._fits) > self._MOST:
+                self._fits.popitem(last=False)
+
+
+_FITS: Final = _Fits()
+
+
+def forget() -> None:
+    """Empties the cache of fits, for measuring."""
+    _FITS.clear()
+
+
+def fit(
+    features: Array,
+    groups: NDArray[np.intp],
+    y: Array,
+    *,
+    warm: Hyperparameters | None = None,
+    go_on: Callable[[], bool] = lambda: True,
+) -> Hyperparameters:
+    """The most probable hyperparameters, by L-BFGS from several starts.
+
+    Args:
+        features: Shape (n, p).
+        groups: Parameter of each feature, shape (p,), numbered from 0 without gaps.
+        y: Outputs, shape (n,), of about mean 0 and variance 1.
+        warm: Those of similar outputs, to start from instead.
+        go_on: Asked between steps; False ends with the best so far.
+    """
+    like = np.empty(0) if warm is None else np.array([*warm.weights, warm.signal, warm.noise])
+    key = _FITS.key(features, groups, y, like)
+    known = _FITS.get(key)
+    if known is not None:
+        return known
+    fitted = _fit(features, groups, y, warm, go_on)
+    if go_on():
+        _FITS.put(key, fitted)
+    return fitted
+
+
+def _fit(
+    features: Array,
+    groups: NDArray[np.intp],
+    y: Array,
+    warm: Hyperparameters | None,
+    go_on: Callable[[], bool],
+) -> Hyperparameters:
+    d = int(groups.max()) + 1 if len(groups) else 0
+    starts = np.array(
+        [
+            [0.0] * d + [0.0, math.log(0.01)],
+            [-2.0] * d + [0.5, math.log(0.1)],
+            [2.0] * d + [0.0, math.log(1e-3)],
+        ]
+    )
+    if warm is not None:
+        noise = max(warm.noise - LEAST_NOISE, 1e-6)
+        start = np.log([*warm.weights, warm.signal, noise])
+        starts = np.vstack([start, starts[0]])
+    lower, upper = np.array([_LOG_WEIGHT] * d + [_LOG_SIGNAL, _LOG_NOISE]).T
+
+    def objective(theta: Array, _: NDArray[np.intp]) -> tuple[Array, Array]:
+        return negative_log_posterior(theta, features, groups, y)
+
+    def climb(starts: Array, iterations: int) -> tuple[Array, Array]:
+        return minimise(
+            objective,
+            starts,
+            lower,
+            upper,
+            iterations=iterations,
+            gradient_tolerance=1e-2,
+            value_tolerance=1e-2,
+            go_on=go_on,
+        )
+
+    # A few steps tell which start is worth more of them.
+    theta, values = climb(starts, 8)
+    theta, values = climb(theta[[int(np.argmin(values))]], 40)
+    best = theta[int(np.argmin(values))]
+    return Hyperparameters(
+        np.exp(best[:d]),
+        float(np.exp(best[d])),
+        float(np.exp(best[d + 1])) + LEAST_NOISE,
+        float(np.min(values)),
+    )
+
+
+class Posterior:
+    """A Gaussian process given data, in whitened coordinates.
+
+    With K = L L^T, v(x) = L^-1 k(x) and beta = L^-1 y, the mean is v(x) beta and the variance
+    signal - v(x) v(x), eq. (2.25) and (2.26) of [RW2006]_. A further point appends one row to L^-1
+    and to beta; the latter is the point's deviation from its own prediction in standard
+    deviations. So several fantasies of its outcome are a row of normal numbers.
+
+    Args:
+        hyperparameters: As fitted.
+        features: Shape (n, p).
+        groups: Parameter of each feature, shape (p,).
+        y: Outputs, shape (n,).
+    """
+
+    def __init__(
+        self, hyperparameters: Hyperparameters, features: Array, groups: NDArray[np.intp], y: Array
+    ) -> None:
+        self.hyperparameters = hyperparameters
+        self._scale = np.sqrt(hyperparameters.weights)[groups]
+        self._points = features * self._scale
+        covariance = self._covariance(self._points)
+        diagonal = np.diag_indices(len(y))
+        noise = hyperparameters.noise
+        while True:
+            covariance[diagonal] = hyperparameters.signal + noise
+            lower, definite = _cholesky(covariance[None])
+            if definite[0]:
+                break
+            noise *= 10
+        del covariance
+        self._inverse = inverse_triangle(lower[0])  # L^-1, shape (n, n)
+        self._beta = (self._inverse @ y)[:, None]  # shape (n, fantasies)
+        self._alpha: Array | None = None
+        self._tracked = np.empty((0, len(groups)))
+        self._tracked_white = np.empty((0, len(y)))
+
+    def _covariance(self, scaled: Array) -> Array:
+        """Between the function at scaled features (m, p) and at the data: (m, n)."""
+        correlation, _ = matern(squared_distances(scaled, self._points))
+        correlation *= self.hyperparameters.signal
+        return correlation
+
+    def _deviation(self, white: Array) -> Array:
+        variance = self.hyperparameters.signal - np.einsum("ij,ij->i", white, white)
+        return np.asarray(np.sqrt(np.maximum(variance, 1e-12)))
+
+    def predict(self, features: Array) -> tuple[Array, Array]:
+        """Means, shape (m, fantasies), and standard deviations (m,) at `features` (m, p)."""
+        white = self._covariance(features * self._scale) @ self._inverse.T
+        return white @ self._beta, self._deviation(white)
+
+    def track(self, features: Array) -> None:
+        """Names the points that `tracked` predicts; points appended later cost little there."""
+        self._tracked = features * self._scale
+        self._tracked_white = self._covariance(self._tracked) @ self._inverse.T
+
+    def tracked(self) -> tuple[Array, Array]:
+        """What `predict` gives at the points named to `track`."""
+        return self._tracked_white @ self._beta, self._deviation(self._tracked_white)
+
+    def append(self, features: Array, normals: Array) -> Array:
+        """Adds one point whose outcomes lie `normals` deviations from their predictions.
+
+        Args:
+            features: Shape (p,).
+            normals: Shape (fantasies,); the same number for every point.
+
+        Returns:
+            The fantasised outcomes, shape (fantasies,).
+        """
+        n, signal = len(self._inverse), self.hyperparameters.signal
+        point = (features * self._scale)[None]
+        white = (self._covariance(point) @ self._inverse.T)[0]
+        # A fantasy is of the function, not of a noisy value; the jitter keeps L^-1 bounded.
+        spread = math.sqrt(max(signal - white @ white, 0.0) + LEAST_NOISE)
+        outcomes = white @ self._beta + spread * normals
+        inverse = np.zeros((n + 1, n + 1))
+        inverse[:n, :n] = self._inverse
+        inverse[n, :n] = white @ self._inverse / -spread
+        inverse[n, n] = 1 / spread
+        added = self._tracked_white @ white
+        added -= signal * matern(squared_distances(self._tracked, point))[0][:, 0]
+        self._tracked_white = np.column_stack([self._tracked_white, added / -spread])
+        self._inverse = inverse
+        self._points = np.vstack([self._points, point])
+        self._beta = np.vstack([np.broadcast_to(self._beta, (n, len(normals))), normals])
+        self._alpha = None
+        return np.asarray(outcomes)
+
+    def gradients(self, features: Array, acquisition: Acquisition) -> tuple[Array, Array]:
+        """An acquisition function and its slopes: (m,) and (m, p) at `features` (m, p)."""
+        if self._alpha is None:
+            self._alpha = self._inverse.T @ self._beta
+        scaled = features * self._scale
+        signal = self.hyperparameters.signal
+        correlation, slope = matern(squared_distances(scaled, self._points))
+        correlation *= signal
+        white = correlation @ self._inverse.T
+        deviation = self._deviation(white)
+        values, by_mean, by_deviation = acquisition(white @ self._beta, deviation)
+        # d mean / dk = alpha, and d deviation / dk = -K^-1 k / deviation
+        by_covariance = by_mean @ self._alpha.T
+        by_covariance -= (by_deviation / deviation)[:, None] * (white @ self._inverse)
+        by_covariance *= 2 * signal * slope  # the chain rule through the squared distance
+        gradient = scaled * np.sum(by_covariance, axis=1)[:, None] - by_covariance @ self._points
+        return values, gradient * self._scale

@@ -1,0 +1,88 @@
+"""Losses as outputs of a surrogate: of mean 0 and variance 1, whatever their units and tails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suggestion.space import Array
+
+_DIGITS: Final = 9  # kept of an output, so that units of the objective leave no trace
+_DUST: Final = 1e-14  # relative differences below it are rounding errors
+
+#: How far below the lowest loss the logarithm has its pole, in spreads of the good half.
+LOG_SHIFTS: Final = (0.3, 0.03)
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Losses after an increasing transform.
+
+    Attributes:
+        name: Of the transform.
+        values: Mean 0 and variance 1, or all 0; shape (n,).
+        log_slopes: Logarithms of the transform's derivatives, shape (n,), by which likelihoods
+            under different transforms are comparable: the likelihood of a warped Gaussian process
+            [Snelson2004]_.
+
+    .. [Snelson2004] E. Snelson, C. E. Rasmussen, Z. Ghahramani. Warped Gaussian processes. NeurIPS
+       2003.
+    """
+
+    name: str
+    values: Array
+    log_slopes: Array
+
+    def padded(self, count: int) -> Outputs:
+        """With `count` failed trials at the end, which are as bad as the worst."""
+        values = np.append(self.values, np.full(count, self.values.max()))
+        return Outputs(self.name, values, np.append(self.log_slopes, np.zeros(count)))
+
+    def take(self, rows: NDArray[np.intp]) -> Outputs:
+        return Outputs(self.name, self.values[rows], self.log_slopes[rows])
+
+
+def transforms(losses: Array) -> list[Outputs]:
+    """`losses` under each transform that a surrogate may be fitted to.
+
+    Plain; with the logarithm above the median, for tails and divergence; and as the logarithm of
+    the distance from a point below the lowest, for losses that span orders of magnitude.
+
+    Args:
+        losses: Finite, shape (n,), n >= 1.
+    """
+    scaled = _scaled(losses)
+    if scaled is None:
+        return [Outputs("plain", np.zeros(len(losses)), np.zeros(len(losses)))]
+    above = np.log1p(np.maximum(scaled, 0.0))
+    made = [
+        _standardised("plain", scaled, np.zeros(len(losses))),
+        _standardised("compressed", np.where(scaled > 0, above, scaled), -above),
+    ]
+    for shift in LOG_SHIFTS:
+        logs = np.log(scaled - scaled.min() + shift)
+        made.append(_standardised(f"log {shift}", logs, -logs))
+    return made
+
+
+def _scaled(losses: Array) -> Array | None:
+    """`losses` with median 0 and a spread of 1 below it; None if they are all equal."""
+    values = losses / 2 - np.median(losses / 2)  # halves, because differences can overflow
+    largest = float(np.abs(values).max())
+    if largest <= _DUST * float(np.abs(losses).max()):
+        return None
+    values /= largest
+    good = values[values < 0]
+    spread = float(np.sqrt(np.mean(good**2))) if len(good) else 0.0
+    if spread <= _DUST:  # more than half are equal, or one is out of all proportion
+        spread = float(np.sqrt(np.mean(values**2)))
+    return np.asarray(values / spread)
+
+
+def _standardised(name: str, values: Array, log_slopes: Array) -> Outputs:
+    deviation = float(np.std(values))
+    outputs = np.round((values - np.mean(values)) / deviation, _DIGITS)
+    return Outputs(name, outputs, np.round(log_slopes - np.log(deviation), _DIGITS))

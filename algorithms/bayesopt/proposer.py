@@ -1,0 +1,249 @@
+"""The surrogate of one request, and the points proposed from it one after the other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from algorithms.bayesopt import data, gp, search
+from algorithms.bayesopt.features import Features
+from algorithms.bayesopt.forests import Forest
+from algorithms.bayesopt.model import Cost, Criterion, Kind, Member, Mixture, Surrogate
+from algorithms.bayesopt.normal import quantile
+from algorithms.bayesopt.outputs import Outputs, transforms
+from suggestion import sampling
+from suggestion.deadline import Deadline
+from suggestion.space import Array, Assignment
+from suggestion.study import Study
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+#: Most trials that hyperparameters are fitted to, and that a posterior is conditioned on.
+MOST_FITTED: Final = 200
+MOST_KEPT: Final = 512
+#: Most surrogates that are averaged; how much of their evidence counts; who is left out.
+MOST_MEMBERS: Final = 3
+TEMPERING: Final = 0.3
+LEAST_LOG_WEIGHT: Final = -2.5
+#: Fantasies of each pending outcome.
+FANTASIES: Final = 8
+#: Finite spaces up to this size are searched exhaustively.
+MOST_ENUMERATED: Final = 1024
+#: Seconds before the deadline at which a reply is made of what is known so far.
+RESERVE: Final = 3.0
+
+#: What gp_hedge chooses from, and how sharply: the paper's eta.
+PORTFOLIO: Final[tuple[Kind, ...]] = ("EI", "LCB", "PI")
+HEDGE_RATE: Final = 1.0
+
+_INCUMBENTS: Final = 5
+_GOLDEN: Final = 0.6180339887498949  # multiples of it fill the unit interval evenly
+_SHORTEST: Final = 0.5  # seconds: times have a resolution of one
+
+
+class Patience:
+    """Whether there is time for another step; says so once in the log if there is not."""
+
+    def __init__(self, deadline: Deadline, name: str) -> None:
+        self._deadline, self._name = deadline, name
+        self._lost = False
+
+    def __call__(self) -> bool:
+        if not self._lost and self._deadline.remaining() < RESERVE:
+            self._lost = True
+            _LOGGER.warning(
+                "experiment %r: less than %g s are left; answering with the best found so far",
+                self._name,
+                RESERVE,
+            )
+        return not self._lost
+
+
+class Proposer:
+    """The surrogate of one request, and the points proposed from it one after the other.
+
+    Args:
+        study: With at least one observation.
+        chosen: Points already chosen for the same reply.
+        estimator, function, optimizer: The algorithm's settings ``base_estimator``, ``acq_func``
+            and ``acq_optimizer``.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        chosen: Sequence[Assignment],
+        *,
+        estimator: str,
+        function: str,
+        optimizer: str,
+    ) -> None:
+        self._study = study
+        self._estimator, self._function = estimator, function
+        self._climb = estimator == "GP" and optimizer != "sampling"
+        self._proposed = 0
+        self._go_on = Patience(study.deadline, study.name)
+        self._rng = study.rng(study.first_index, "bayesianoptimization")
+        trials = data.read(study)
+        self._features = Features(study.space, np.asarray(np.isnan(trials.points).any(axis=0)))
+        inputs = self._features(trials.points)
+        kept = data.select(inputs, MOST_KEPT)
+        self._trials, self._inputs = trials.take(kept), inputs[kept]
+        losses = trials.losses[~trials.failed]
+        failed = len(trials.losses) - len(losses)
+        self._outputs = [outputs.padded(failed).take(kept) for outputs in transforms(losses)]
+        members, best = self._members()
+        space = study.space
+        self._enumerated = space.size is not None and space.size <= MOST_ENUMERATED
+        self._points = self._candidates(best)
+        cost = self._cost() if function in ("EIps", "PIps") else None
+        self._mixture = Mixture(members, self._features(self._points), cost)
+        pending = [*(trial.assignment for trial in study.pending), *chosen]
+        for point in space.encode(pending):
+            self._append(point)
+
+    # -------------------------------------------------------------- surrogates
+
+    def _members(self) -> tuple[list[Member], Array]:
+        """Surrogates of the outputs, and the points that they think best, shape (m, dimension)."""
+        usable = self._trials.complete & ~self._trials.failed
+        rows = np.flatnonzero(usable if usable.any() else ~self._trials.failed)
+        members, best = [], []
+        for surrogate, log_weight in self._surrogates():
+            means = surrogate.predict(self._inputs[rows])[0][:, 0]
+            members.append(Member(surrogate, log_weight, np.array([means.min()])))
+            best.append(rows[np.argsort(means, kind="stable")[:_INCUMBENTS]])
+        points = self._trials.points[best[0]]
+        return members, np.where(np.isnan(points), 0.5, points)
+
+    def _surrogates(self) -> list[tuple[Surrogate, float]]:
+        """With the logarithms of their weights, the most probable one first.
+
+        A surrogate for each transform of the losses that explains them about as well as the best.
+        Differences of log likelihoods count for `TEMPERING` of what they are: few trials do not
+        tell transforms apart as surely as a likelihood that takes the kernel for true.
+        """
+        if self._estimator != "GP":
+            return [(self._forest(self._inputs, self._outputs[0].values, "forest"), 0.0)]
+        rows = data.select(self._inputs, MOST_FITTED)
+        inputs, groups = self._inputs[rows], self._features.groups
+        found: list[tuple[float, Outputs, gp.Hyperparameters]] = []
+        for outputs in self._outputs:
+            if found and not self._go_on():
+                break
+            warm = found[0][2] if found else None
+            fitted = gp.fit(inputs, groups, outputs.values[rows], warm=warm, go_on=self._go_on)
+            found.append((float(np.sum(outputs.log_slopes[rows])) - fitted.loss, outputs, fitted))
+        found.sort(key=lambda f: -f[0])
+        weighted = [(TEMPERING * (score - found[0][0]), o, fitted) for score, o, fitted in found]
+        return [
+            (gp.Posterior(fitted, self._inputs, groups, outputs.values), log_weight)
+            for log_weight, outputs, fitted in weighted[:MOST_MEMBERS]
+            if log_weight > LEAST_LOG_WEIGHT
+        ]
+
+    def _forest(self, inputs: Array, y: Array, purpose: str) -> Forest:
+        seed = int(sampling.generator(self._study.seed, purpose).integers(2**31))
+        return Forest(self._estimator, inputs, y, seed)
+
+    def _cost(self) -> Cost | None:
+        """Of the logarithm of a trial's seconds; None where hardly any trial tells them."""
+        rows = np.flatnonzero(self._trials.durations >= 0)
+        if len(rows) < 2:
+            return None
+        rows = rows[data.select(self._inputs[rows], MOST_FITTED)]
+        logs = np.log(np.maximum(self._trials.durations[rows], _SHORTEST))
+        inputs, y, groups = self._inputs[rows], transforms(logs)[0].values, self._features.groups
+        if self._estimator != "GP":
+            return Cost(self._forest(inputs, y, "duration"), float(np.std(logs)))
+        fitted = gp.fit(inputs, groups, y, go_on=self._go_on)
+        return Cost(gp.Posterior(fitted, inputs, groups, y), float(np.std(logs)))
+
+    def _append(self, point: Array) -> None:
+        """Fantasises the outcome of a pending point of the cube, shape (dimension,)."""
+        normals = quantile((np.arange(FANTASIES) + 0.5) / FANTASIES)
+        self._mixture.append(self._features(point[None])[0], self._rng.permutation(normals))
+
+    # ------------------------------------------------------------------ search
+
+    def propose(self, index: int, visited: sampling.Visited) -> Assignment:
+        """The point that the acquisition function wants next; it is pending for those after it.
+
+        Args:
+            index: Of the suggestion.
+            visited: Points that are not proposed.
+        """
+        rng = self._study.rng(index, "search")
+        criterion = self._criterion(index)
+        points, values = self._search(criterion, rng)
+        assignment = self._first_new(points, values, visited)
+        if assignment is None:
+            assignment = visited.unvisited(self._study.seed, index)
+        self._append(self._study.space.encode([assignment])[0])
+        self._proposed += 1
+        return assignment
+
+    def _criterion(self, index: int) -> Criterion:
+        if self._function == "gp_hedge":
+            return self._hedge(index)
+        kind: Kind = "LCB" if self._function == "LCB" else "PI"
+        return Criterion(self._mixture, "EI" if self._function in ("EI", "EIps") else kind)
+
+    def _hedge(self, index: int) -> Criterion:
+        """The acquisition function whose turn it is in the portfolio GP-Hedge [Hoffman2011]_.
+
+        Each nominates a point and is taken with a probability that grows with what the surrogate
+        now thinks of its nominee. Unlike the paper, gains of earlier nominees are not added up,
+        for a reply is a function of the request and requests do not tell nominees; and turns are
+        taken in even proportion instead of drawn.
+
+        .. [Hoffman2011] M. Hoffman, E. Brochu, N. de Freitas. Portfolio allocation for Bayesian
+           optimization. UAI 2011.
+        """
+        criteria = [Criterion(self._mixture, kind) for kind in PORTFOLIO]
+        means = np.mean(self._mixture.members[0].surrogate.tracked()[0], axis=1)
+        gains = np.array([-means[int(np.argmax(c.tracked))] for c in criteria])
+        shares = np.cumsum(np.exp(HEDGE_RATE * (gains - gains.max())))
+        turn = (index * _GOLDEN + 0.5) % 1.0
+        return criteria[int(np.searchsorted(shares / shares[-1], turn, side="right"))]
+
+    def _candidates(self, incumbents: Array) -> Array:
+        """Points of the cube among which and from which the maximum is sought, shape (m, d)."""
+        space = self._study.space
+        if self._enumerated:
+            return space.encode([space.point(k) for k in range(space.size or 0)])
+        near = search.around(self._features, incumbents, search.LOCAL_CANDIDATES, self._rng)
+        seed = int(self._rng.integers(2**62))
+        even = sampling.sobol(seed, 0, search.SOBOL_CANDIDATES, space.dimension)
+        return np.vstack([incumbents, near, self._features.snap(even)])
+
+    def _search(self, criterion: Criterion, rng: np.random.Generator) -> tuple[Array, Array]:
+        """The candidates and what they led to, shape (m, d), and their values, shape (m,)."""
+        points, values = self._points, criterion.tracked
+        if self._enumerated:
+            return points, values
+        if self._climb:
+            number = search.FEWER_STARTS if self._proposed else search.STARTS
+            starts = points[search.choose(values, number, rng)]
+            found, risen = search.refine(self._features, criterion, starts, rng, self._go_on)
+            return np.vstack([found, points]), np.append(risen, values)
+        for _ in range(2):
+            if not self._go_on():
+                break
+            best = points[np.argsort(-values, kind="stable")[:_INCUMBENTS]]
+            near = search.around(self._features, best, search.LOCAL_CANDIDATES, rng)
+            points = np.vstack([near, points])
+            values = np.append(criterion.values(self._features(near)), values)
+        return points, values
+
+    def _first_new(
+        self, points: Array, values: Array, visited: sampling.Visited
+    ) -> Assignment | None:
+        for row in np.argsort(-values, kind="stable").tolist():
+            (assignment,) = self._study.space.decode(points[row : row + 1])
+            if assignment not in visited:
+                return assignment
+        return None

@@ -1,0 +1,160 @@
+"""The maximum of an acquisition function over a mixed space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.bayesopt.descent import minimise
+from algorithms.bayesopt.features import Features
+from suggestion.space import Array
+
+SOBOL_CANDIDATES: Final = 512
+LOCAL_CANDIDATES: Final = 192
+STARTS: Final = 6
+FEWER_STARTS: Final = 3  # for the later points of a batch
+_ALL_LEVELS: Final = 12  # a parameter with more values than that is searched by neighbours
+_STRIDES: Final = np.array([-8, -4, -2, -1, 1, 2, 4, 8])
+
+
+class Criterion(Protocol):
+    """What is maximised."""
+
+    def values(self, features: Array) -> Array:
+        """At `features`, shape (m, p): shape (m,)."""
+        ...
+
+    def gradients(self, features: Array) -> tuple[Array, Array]:
+        """Values (m,) and slopes (m, p) at `features`."""
+        ...
+
+
+def around(features: Features, centres: Array, count: int, rng: np.random.Generator) -> Array:
+    """`count` points near `centres`, shape (c, dimension), at all distances; snapped."""
+    d = features.dimension
+    points = centres[rng.integers(len(centres), size=count)]
+    scale = 10 ** rng.uniform(-3.0, -0.5, (count, 1))
+    moved = rng.random(points.shape) < max(0.4, 1.5 / max(d, 1))
+    steps = scale * rng.standard_normal(points.shape)
+    fresh = rng.random(points.shape)
+    unordered = np.array([not features.ordered(k) for k in range(points.shape[1])])
+    target = np.where(unordered, fresh, np.clip(points + steps, 0.0, 1.0))
+    return features.snap(np.where(moved, target, points))
+
+
+def choose(values: Array, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """The best index and others in proportion to exp(values), shape (at most count,)."""
+    first = int(np.argmax(values))
+    keys = values + rng.gumbel(size=len(values))  # sampling without replacement
+    order = np.argsort(-keys, kind="stable")
+    chosen = [first, *[k for k in order[:count].tolist() if k != first]]
+    return np.array(chosen[:count], dtype=np.intp)
+
+
+def refine(
+    features: Features,
+    criterion: Criterion,
+    starts: Array,
+    rng: np.random.Generator,
+    go_on: Callable[[], bool],
+    keep: int = 3,
+) -> tuple[Array, Array]:
+    """Climbs from `starts`: gradients for continuous columns, single moves for the others.
+
+    Returns:
+        Points, shape (b, dimension), and their values, shape (b,).
+    """
+    points, values = ascend(features, criterion, starts, go_on, iterations=25)
+    if len(features.finite):
+        best = np.argsort(-values, kind="stable")[:keep]
+        points, values = step(features, criterion, points[best], values[best], rng, go_on)
+        if len(features.continuous):
+            points, values = ascend(features, criterion, points, go_on, iterations=12)
+            points, values = step(features, criterion, points, values, rng, go_on)
+    return points, values
+
+
+def ascend(
+    features: Features,
+    criterion: Criterion,
+    starts: Array,
+    go_on: Callable[[], bool],
+    iterations: int,
+) -> tuple[Array, Array]:
+    """Quasi-Newton steps in the continuous columns."""
+    columns = features.continuous
+    if not len(columns):
+        return starts, criterion.values(features(starts))
+
+    def objective(x: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:
+        points = starts[rows]
+        points[:, columns] = x
+        values, slopes = criterion.gradients(features(points))
+        return -values, -features.pull_back(slopes)
+
+    x, values = minimise(
+        objective,
+        starts[:, columns],
+        np.zeros(len(columns)),
+        np.ones(len(columns)),
+        iterations=iterations,
+        gradient_tolerance=1e-3,
+        value_tolerance=1e-3,
+        go_on=go_on,
+    )
+    points = starts.copy()
+    points[:, columns] = x
+    return points, -values
+
+
+def step(
+    features: Features,
+    criterion: Criterion,
+    points: Array,
+    values: Array,
+    rng: np.random.Generator,
+    go_on: Callable[[], bool],
+) -> tuple[Array, Array]:
+    """Steepest ascent by changes of one finite column at a time, until none helps."""
+    points, values = points.copy(), values.copy()
+    rising = np.arange(len(points))
+    for _ in range(2 * len(features.finite) + 2):
+        moves = [_neighbours(features, points[row], rng) for row in rising.tolist()]
+        sizes = np.array([len(m) for m in moves])
+        if not go_on():
+            break
+        found = criterion.values(features(np.concatenate(moves)))
+        ends = np.cumsum(sizes)
+        still = []
+        for row, move, end in zip(rising.tolist(), moves, ends.tolist(), strict=True):
+            part = found[end - len(move) : end]
+            best = int(np.argmax(part))
+            if part[best] > values[row] + 1e-9:
+                points[row], values[row] = move[best], part[best]
+                still.append(row)
+        rising = np.array(still, dtype=np.intp)
+        if not still:
+            break
+    return points, values
+
+
+def _neighbours(features: Features, point: Array, rng: np.random.Generator) -> Array:
+    """All points that differ from `point` in one finite column: few values, or nearby ones."""
+    rows = []
+    for column in features.finite.tolist():
+        count = features.levels(column)
+        level = int(features.level(point[column : column + 1], column)[0])
+        if count <= _ALL_LEVELS:
+            levels = np.arange(count)
+        else:
+            jumps = rng.integers(count, size=4)
+            near = np.clip(level + _STRIDES, 0, count - 1) if features.ordered(column) else jumps
+            levels = np.array(sorted({*near.tolist(), *jumps.tolist()}))
+        levels = levels[levels != level]
+        moved = np.repeat(point[None], len(levels), axis=0)
+        moved[:, column] = features.middle(levels, column)
+        rows.append(moved)
+    return np.concatenate(rows)

@@ -1,0 +1,74 @@
+"""CMA-ES with margin, for numbers and categories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from algorithms.cmaes.plan import Memory, Plan
+from suggestion.algorithm import register
+from suggestion.errors import Violation
+from suggestion.sampling import Untried
+from suggestion.settings import setting
+from suggestion.space import Assignment, Double, Int
+from suggestion.study import Study
+
+_FEWEST: Final = 2
+_MEMORY: Final = Memory(size=2)
+
+
+@register("cmaes")
+@dataclass(frozen=True, kw_only=True)
+class Cmaes:
+    """Learn the normal distribution from which good points come [Hansen2016]_.
+
+    The distribution lives in the unit cube. Lattices and numeric lists have a margin that keeps
+    every value within reach [Hamano2022]_, categories a distribution of their own beside it
+    [Hamano2024]_.
+
+    .. [Hansen2016] N. Hansen. The CMA evolution strategy: a tutorial. arXiv:1604.00772, 2016.
+    .. [Hamano2022] R. Hamano, S. Saito, M. Nomura, S. Shirakawa. CMA-ES with margin: lower-bounding
+       marginal probability for mixed-integer black-box optimization. GECCO 2022.
+    .. [Hamano2024] R. Hamano, S. Saito, M. Nomura, K. Uchida, S. Shirakawa. CatCMA: stochastic
+       optimization for mixed-category problems. GECCO 2024. With margin: arXiv:2504.07884.
+    .. [Auger2005] A. Auger, N. Hansen. A restart CMA evolution strategy with increasing population
+       size. CEC 2005.
+    .. [Hansen2009] N. Hansen. Benchmarking a BI-population CMA-ES on the BBOB-2009 function
+       testbed. GECCO workshop 2009.
+    """
+
+    sigma: float = setting(
+        1 / 6,
+        above=0,
+        help="Initial standard deviation as a share of each range; the default is (max-min)/6.",
+    )
+    restart_strategy: Literal["none", "None", "ipop", "bipop"] | None = setting(
+        None,
+        help="What follows when the distribution has converged: nothing, ever larger populations "
+        "(ipop), or large and small ones in turn (bipop).",
+    )
+
+    def violations(self, study: Study) -> Iterator[Violation]:
+        """See `suggestion.algorithm.Validates`."""
+        numeric = sum(isinstance(p, Double | Int) for p in study.space.parameters)
+        if numeric < _FEWEST:
+            yield Violation(
+                "spec.parameter_specs.parameters",
+                f"algorithm 'cmaes' needs {_FEWEST} or more int or double parameters, got "
+                f"{numeric}; use 'tpe'",
+            )
+
+    def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
+        """See `suggestion.algorithm.Algorithm`."""
+        plan = Plan(study, self.sigma, self.restart_strategy, _MEMORY)
+        untried = Untried(study.space, study.visited())
+        fresh = plan.fresh()
+        trials = sum(map(len, (study.observations, study.pending, study.failed, study.foreign)))
+        # What was handed out and is no trial (yet) is not handed out again.
+        for _ in range(study.first_index - trials):
+            next(fresh, None)
+        return [
+            untried.pick((sample.assignment for sample in fresh), study.seed, index)
+            for index in range(study.first_index, study.first_index + count)
+        ]

@@ -1,0 +1,386 @@
+"""The plan of a CMA-ES experiment: its generations, found again in the trials of a request.
+
+The plan is a function of the seed, the space, the settings and the outcomes of the trials. The
+samples of a generation come from a generator of random numbers of its own, in a fixed order and
+without end; a trial belongs to it if it has the assignment of one of them. As soon as enough have
+finished, their losses make the next generation's distribution. Those that finish later, or were
+more than enough, count for the next generation.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+
+from algorithms.cmaes.coding import Coding
+from suggestion import sampling
+from suggestion.space import Assignment, Value
+from suggestion.study import Study
+
+Key: TypeAlias = tuple[Value, ...]
+Restart: TypeAlias = Literal["none", "None", "ipop", "bipop"] | None
+
+#: Samples that come this far behind the last one that is a trial are not looked for.
+_AHEAD: Final = 16
+#: Generations in a row that may consist of points tried before.
+_MOST_FREE: Final = 20
+#: Points tried before that a generation may bring in a row.
+_MOST_REPEATS: Final = 200
+#: Choices of the first to finish that are tried where completion times do not tell.
+_MOST_CHOICES: Final = 32
+#: A population grows to at most this many times the first one.
+_MOST_GROWTH: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known of a point.
+
+    Attributes:
+        loss: Infinite if it failed; None while it is running.
+        ended: When it finished, in seconds; minus infinity if that is unknown.
+    """
+
+    loss: float | None
+    ended: float = math.inf
+
+
+def outcomes(study: Study) -> dict[Key, Outcome]:
+    """What is known of every point tried; of a point tried twice, what was known first."""
+    key = study.space.key
+    found = {key(trial.assignment): Outcome(None) for trial in study.pending}
+    finished = [(trial, trial.loss) for trial in study.observations]
+    finished += [(trial, math.inf) for trial in study.failed]  # type: ignore[misc]
+    ends = [-math.inf if trial.ended is None else trial.ended for trial, _ in finished]
+    for place in sorted(range(len(finished)), key=ends.__getitem__, reverse=True):
+        trial, loss = finished[place]
+        found[key(trial.assignment)] = Outcome(loss, ends[place])
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample and its point; `key` tells points apart."""
+
+    solution: Any
+    assignment: Assignment
+    key: Key
+
+
+class _Generation:
+    """The samples of one distribution: a fixed sequence without end."""
+
+    def __init__(self, optimizer: Any, coding: Coding, study: Study, number: int) -> None:
+        self.optimizer = optimizer
+        self.number = number
+        self._coding, self._study = coding, study
+        self._samples: list[Sample] = []
+        rng = sampling.generator(study.seed, "generation", number)
+        optimizer.reseed_rng(int(rng.integers(2**32)))
+
+    @property
+    def population(self) -> int:
+        return int(self.optimizer.population_size)
+
+    @property
+    def nominal(self) -> set[Key]:
+        """The points of as many samples as the population has."""
+        return {self[index].key for index in range(self.population)}
+
+    def __getitem__(self, index: int) -> Sample:
+        while len(self._samples) <= index:
+            solutions = [self.optimizer.ask() for _ in range(self.population)]
+            for solution, point in zip(solutions, self._coding.decode(solutions), strict=True):
+                self._samples.append(Sample(solution, point, self._study.space.key(point)))
+        return self._samples[index]
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far the replay has come.
+
+    Attributes:
+        told: Points whose losses were told.
+        left: Members of the last generation that it was not told of.
+        run: Number of the run.
+        large: The largest population so far.
+        regime: Of the run, if it is a restart: ``large`` or ``small``.
+        spent: Losses told in each regime.
+        free: Generations in a row that brought nothing new.
+        over: Whether it has converged for good.
+    """
+
+    large: int
+    told: set[Key] = field(default_factory=set)
+    left: list[Sample] = field(default_factory=list)
+    run: int = 0
+    regime: str = ""
+    spent: dict[str, int] = field(default_factory=lambda: {"": 0, "large": 0, "small": 0})
+    free: int = 0
+    over: bool = False
+
+    def copy(self) -> _Progress:
+        return replace(self, told=set(self.told), left=list(self.left), spent=dict(self.spent))
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """A replay up to a generation, and all that it depended on.
+
+    Attributes:
+        progress, optimizer, number: The replay, and the distribution and number of its generation.
+        members: Trials of the generations before, all of them finished.
+        absent: Hashes of the points that were looked for among the trials and not found.
+    """
+
+    progress: _Progress
+    optimizer: Any
+    number: int
+    members: dict[Key, Outcome]
+    absent: set[int]
+
+    def holds(self, known: Mapping[Key, Outcome]) -> bool:
+        """Whether a replay of `known` would come to the same."""
+        return all(known.get(key) == outcome for key, outcome in self.members.items()) and (
+            self.absent.isdisjoint(map(hash, known.keys() - self.members.keys()))
+        )
+
+
+class Memory:
+    """The latest snapshots of some experiments: they make a reply faster, never different."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._snapshots: OrderedDict[Hashable, _Snapshot] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def recall(self, identity: Hashable, known: Mapping[Key, Outcome]) -> _Snapshot | None:
+        with self._lock:
+            snapshot = self._snapshots.get(identity)
+        return snapshot if snapshot is not None and snapshot.holds(known) else None
+
+    def store(self, identity: Hashable, snapshot: _Snapshot) -> None:
+        with self._lock:
+            self._snapshots[identity] = snapshot
+            self._snapshots.move_to_end(identity)
+            while len(self._snapshots) > self._size:
+                self._snapshots.popitem(last=False)
+
+
+class Plan:
+    """The generations of an experiment, replayed as far as its trials go.
+
+    Args:
+        study: What the request says.
+        sigma: Initial standard deviation, in the unit cube.
+        restart: What follows when a run has converged: runs with populations that double
+            (IPOP [Auger2005]_), or large and small ones in turn (BIPOP [Hansen2009]_); or nothing.
+        memory: Of replays done before.
+    """
+
+    def __init__(self, study: Study, sigma: float, restart: Restart, memory: Memory) -> None:
+        self._study, self._sigma, self._restart = study, sigma, restart
+        self._coding = Coding(study.space)
+        self._known = outcomes(study)
+        # Table 1 of [Hansen2016]_.
+        self._first = 4 + math.floor(3 * math.log(max(self._coding.dimension, 1)))
+        self._now = _Progress(self._first, over=self._coding.dimension == 0)
+        if self._now.over:
+            return
+        self._members_so_far: dict[Key, Outcome] = {}
+        self._absent: set[int] = set()
+        identity = (study.seed, study.space, sigma, restart)
+        snapshot = memory.recall(identity, self._known)
+        if snapshot is None:
+            centre = np.full(self._coding.numeric, 0.5)
+            self._generation = self._begin(self._coding.optimizer(self._first, centre, sigma), 0)
+        else:
+            self._now = snapshot.progress.copy()
+            self._members_so_far = dict(snapshot.members)
+            self._absent = set(snapshot.absent)
+            self._generation = self._begin(copy.deepcopy(snapshot.optimizer), snapshot.number)
+        latest = self._replay()
+        if latest is not None:
+            memory.store(identity, latest)
+
+    def fresh(self) -> Iterator[Sample]:
+        """Samples of the current generation that are no trials yet; all different.
+
+        They end where the distribution hardly brings new points any more, and when it is over.
+        """
+        seen: set[Key] = set()
+        repeats = 0
+        for index in itertools.count():
+            if self._now.over or repeats > _MOST_REPEATS:
+                return
+            sample = self._generation[index]
+            if sample.key in self._known or sample.key in seen:
+                repeats += 1
+                continue
+            repeats = 0
+            seen.add(sample.key)
+            yield sample
+
+    def _begin(self, optimizer: Any, number: int) -> _Generation:
+        return _Generation(optimizer, self._coding, self._study, number)
+
+    def _replay(self) -> _Snapshot | None:
+        """Goes on as far as the trials go; returns the last snapshot worth remembering."""
+        now = self._now
+        snapshot = None
+        settled = True
+        taken = len(now.told)
+        finished_trials = sum(outcome.loss is not None for outcome in self._known.values())
+        while not now.over and now.free < _MOST_FREE:
+            self._study.deadline.check()
+            members = self._members()
+            finished = self._finished(members)
+            population = self._generation.population
+            if len(finished) < population:
+                break
+            told, following, certain = self._choose(members, finished)
+            settled = settled and certain and len(finished) == len(members)
+            self._members_so_far.update((s.key, self._known[s.key]) for s in members)
+            now.free = now.free + 1 if all(sample.key in now.told for sample in told) else 0
+            now.told.update(sample.key for sample in told)
+            # What was left over before is out of date by now.
+            old = set(map(id, now.left))
+            now.left = [s for s in members if s.key not in now.told and id(s) not in old]
+            now.spent[now.regime] += len(told)
+            self._generation = following
+            if self._coding.numeric and following.optimizer.should_stop():
+                self._next_run()
+            # Copies are made now and then, and near the end.
+            near = len(now.told) >= finished_trials - 3 * population
+            if settled and (near or len(now.told) >= taken + 25 * population):
+                taken = len(now.told)
+                snapshot = _Snapshot(
+                    now.copy(),
+                    copy.deepcopy(self._generation.optimizer),
+                    self._generation.number,
+                    dict(self._members_so_far),
+                    set(self._absent),
+                )
+        return snapshot
+
+    def _members(self) -> list[Sample]:
+        """Samples that are trials: what the last generation left over, then this one's."""
+        told = self._now.told
+        members = list(self._now.left)
+        keys = {sample.key for sample in members}
+        population = self._generation.population
+        index = last = 0
+        while index < max(population, last + _AHEAD):
+            sample = self._generation[index]
+            if sample.key in self._known:
+                before = sample.key in told or sample.key in keys
+                # The loss of a point that comes again is known without a trial. Behind the
+                # population only trials of its own count, or chance would decide who does.
+                if not before or index < population:
+                    members.append(sample)
+                if not before:
+                    keys.add(sample.key)
+                    last = index
+            else:
+                self._absent.add(hash(sample.key))
+            index += 1
+        return members
+
+    def _finished(self, members: Sequence[Sample]) -> list[Sample]:
+        """Those of `members` that have finished, the first one first."""
+
+        def ended(sample: Sample) -> float:
+            return -math.inf if sample.key in self._now.told else self._known[sample.key].ended
+
+        done = [sample for sample in members if self._known[sample.key].loss is not None]
+        return sorted(done, key=ended)  # equal ones in the order of the samples
+
+    def _choose(
+        self, members: Sequence[Sample], finished: Sequence[Sample]
+    ) -> tuple[Sequence[Sample], _Generation, bool]:
+        """The members that make the next generation, that generation, and whether that is certain.
+
+        They are the first to finish. Where completion times are missing or equal, the choice made
+        back then is the one whose generation is found among the trials.
+        """
+        population = self._generation.population
+        told = finished[:population]
+        surplus = len(finished) - population
+        # With so many left over that they make a generation, it need not be among the trials.
+        if not 0 < surplus < population:
+            return told, self._following(self._generation.optimizer, told), True
+        others = self._known.keys() - self._now.told - {sample.key for sample in members}
+        if not others:
+            return told, self._following(self._generation.optimizer, told), False
+        skips = itertools.chain.from_iterable(
+            itertools.combinations(range(population), number)
+            for number in range(min(surplus, 2) + 1)
+        )
+        first: _Generation | None = None
+        for skip in itertools.islice(skips, _MOST_CHOICES):
+            choice = [s for place, s in enumerate(finished) if place not in skip][:population]
+            following = self._following(copy.deepcopy(self._generation.optimizer), choice)
+            nominal = following.nominal
+            if not nominal.isdisjoint(others):
+                return choice, following, True
+            self._absent.update(map(hash, nominal))
+            first = first or following
+        assert first is not None
+        return told, first, False
+
+    def _following(self, optimizer: Any, told: Sequence[Sample]) -> _Generation:
+        losses = _finite([self._known[sample.key].loss for sample in told])
+        solutions = [sample.solution for sample in told]
+        with np.errstate(all="ignore"):
+            optimizer.tell(list(zip(solutions, losses, strict=True)))
+        return self._begin(optimizer, self._generation.number + 1)
+
+    def _next_run(self) -> None:
+        """The run that follows one that has converged."""
+        now = self._now
+        if self._restart not in ("ipop", "bipop"):
+            now.over = True
+            return
+        now.left = []
+        now.run += 1
+        rng = sampling.generator(self._study.seed, "run", now.run)
+        mean = rng.random(self._coding.numeric)
+        share, narrowing = rng.random(2).tolist()
+        if self._restart == "bipop" and now.spent["small"] < now.spent["large"]:
+            # Section 2 of [Hansen2009]_; share is its U.
+            now.regime = "small"
+            grown = max(now.large / self._first / 2, 1.0)
+            population = math.floor(self._first * grown ** (share * share))
+            sigma = self._sigma * 10 ** (-2 * narrowing)
+        else:
+            now.regime = "large"
+            now.large = min(2 * now.large, _MOST_GROWTH * self._first)
+            population, sigma = now.large, self._sigma
+        optimizer = self._coding.optimizer(population, mean, sigma)
+        self._generation = self._begin(optimizer, self._generation.number)
+
+
+def _finite(losses: Sequence[float | None]) -> list[float]:
+    """Losses that arithmetic can be done with, in the same order; failed ones are the worst."""
+    array = np.array(losses, dtype=np.float64)
+    finite = array[np.isfinite(array)]
+    if not len(finite):
+        array[:] = 0.0
+    elif finite.max() / 2 - finite.min() / 2 > 1e100:
+        # Only their order survives.
+        array = np.searchsorted(np.sort(finite), array).astype(np.float64)
+    else:
+        array[~np.isfinite(array)] = finite.max()
+    low, high = np.sort(array)[[len(array) // 4, 3 * len(array) // 4]]
+    if low == high:
+        # The package divides by this range.
+        array += np.arange(len(array)) * 4 * np.spacing(np.abs(array).max())
+    return [float(loss) for loss in array]

@@ -1,0 +1,109 @@
+"""Hyperband, and BOHB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count as count_from
+from typing import ClassVar, Literal
+
+from algorithms.hyperband import plan as planning
+from algorithms.hyperband.model import Model
+from algorithms.hyperband.rungs import Key, Promotion, halve
+from algorithms.hyperband.search import Pool, Search
+from suggestion.algorithm import register
+from suggestion.errors import Violation
+from suggestion.settings import REQUIRED, setting
+from suggestion.space import Assignment, Double, Int, SearchSpace
+from suggestion.study import Study
+
+
+@register("hyperband")
+@dataclass(frozen=True, kw_only=True)
+class Hyperband:
+    """Try many configurations with little resource, and promote the best to more [Li2018]_.
+
+    The resource is one of the parameters; its declared distribution is not used. A round is one
+    bracket of successive halving for each of r_l * eta^-s, s = s_max .. 0. A request is always
+    answered in full: promotions that are due, then new configurations of the open bracket, then
+    of the next; after the last bracket a new round begins. A rung's best are promoted when all of
+    it has finished; failed trials are its worst.
+
+    With the sampler ``tpe`` new configurations come from a model of the good ones, which is BOHB
+    [Falkner2018]_.
+
+    .. [Li2018] L. Li, K. Jamieson, G. DeSalvo, A. Rostamizadeh, A. Talwalkar. Hyperband: a novel
+       bandit-based approach to hyperparameter optimization. JMLR 18, 2018.
+    .. [Falkner2018] S. Falkner, A. Klein, F. Hutter. BOHB: robust and efficient hyperparameter
+       optimization at scale. ICML 2018.
+    """
+
+    #: What another server wrote into the experiment; here it is recomputed.
+    ignored: ClassVar[frozenset[str]] = frozenset(
+        {"s_max", "b_l", "r", "n", "current_s", "current_i", "evaluating_trials"}
+    )
+
+    r_l: float = setting(
+        REQUIRED, at_least=1, help="The most resource that one configuration gets."
+    )
+    resource_name: str = setting(
+        REQUIRED, help="The int or double parameter that holds the resource."
+    )
+    eta: float = setting(
+        3.0, above=1, help="One in eta configurations is promoted, to eta times the resource."
+    )
+    sampler: Literal["random", "tpe"] = setting(
+        "random", help="How new configurations are drawn: at random, or from a model (BOHB)."
+    )
+
+    def search_space(self, declared: SearchSpace) -> SearchSpace:
+        return planning.search_space(declared, self.resource_name, self.r_l)
+
+    def violations(self, study: Study) -> Iterator[Violation]:
+        return planning.violations(study.space, self.resource_name, self.r_l, 1, self.eta)
+
+    def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
+        resource = study.space[self.resource_name]
+        assert isinstance(resource, Int | Double), "checked by violations()"
+        plan = planning.plan(resource, self.r_l, 1, self.eta)
+        search = Search(study, self.resource_name, plan, marked=True)
+        model = None
+        # A draw from the prior can be recognised, which ends the doubt about what is in flight.
+        if self.sampler == "tpe" and not search.in_flight:
+            model = Model.fit(search.subspace.space, search.found.values(), plan.top)
+
+        def sample(index: int, mark: int, taken: set[Key]) -> Assignment | None:
+            study.deadline.check()
+            found = None
+            if model is not None and not search.used_up:
+                wanted = mark if search.marks > 1 else None
+                found = model.sample(study.rng(index), search.subspace, wanted, taken)
+            return search.draws.new(index, mark, taken) if found is None else found
+
+        return search.answer(count, _promotions(search), _openings(search), sample)
+
+
+def _promotions(search: Search) -> Iterator[Promotion]:
+    """All that are due, the oldest round first."""
+    starts = {bracket.start: bracket for bracket in search.plan.brackets}
+    # Brackets begin with the one of the least resource.
+    for mark, start in sorted((mark, start) for start, mark in search.pools):
+        if start in starts:
+            yield from halve(
+                search.pools[start, mark],
+                start,
+                starts[start].sizes,
+                closed=search.used_up,
+                vanished=search.vanished,
+                skip=search.perhaps_lost,
+            )
+
+
+def _openings(search: Search) -> Iterator[Pool]:
+    """A place for each configuration that the brackets lack, bracket by bracket, round by round."""
+    for turn in count_from():
+        for bracket in search.plan.brackets:
+            pool = (bracket.start, turn % search.marks)
+            wanted = bracket.sizes[0] * (turn // search.marks + 1)
+            for _ in range(len(search.pools.get(pool, ())), wanted):
+                yield pool

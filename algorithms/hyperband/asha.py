@@ -1,0 +1,98 @@
+"""Asynchronous successive halving."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from algorithms.hyperband import plan as planning
+from algorithms.hyperband.rungs import Key, Promotion, halve_asynchronously
+from algorithms.hyperband.search import Pool, Search
+from suggestion.algorithm import register
+from suggestion.errors import Violation
+from suggestion.settings import REQUIRED, setting
+from suggestion.space import Assignment, Double, Int, SearchSpace
+from suggestion.study import Study
+
+
+@register("asha")
+@dataclass(frozen=True, kw_only=True)
+class Asha:
+    """Promote whatever is among the best 1/eta of its rung, without waiting for the rung [Li2020]_.
+
+    The rungs are r_l, r_l / eta, r_l / eta^2, ... down to r_min. A request is answered by the
+    promotions that are due, from the highest rung down, and then by new configurations. With
+    several brackets, bracket s leaves out the s lowest rungs; new configurations are shared out
+    among them as in a round of Hyperband.
+
+    Unlike the paper, where rungs are r_min * eta^k, they are counted from r_l down, so that the
+    last one is r_l for any r_min.
+
+    .. [Li2020] L. Li, K. Jamieson, A. Rostamizadeh, E. Gonina, J. Ben-Tzur, M. Hardt, B. Recht,
+       A. Talwalkar. A system for massively parallel hyperparameter tuning. MLSys 2020.
+    """
+
+    r_l: float = setting(
+        REQUIRED, at_least=1, help="The most resource that one configuration gets."
+    )
+    resource_name: str = setting(
+        REQUIRED, help="The int or double parameter that holds the resource."
+    )
+    r_min: float = setting(1.0, at_least=1, help="The least resource of a configuration.")
+    eta: float = setting(
+        3.0, above=1, help="One in eta configurations is promoted, to eta times the resource."
+    )
+    brackets: int = setting(
+        1, at_least=1, help="Brackets; each one leaves out one more of the lowest rungs."
+    )
+
+    def search_space(self, declared: SearchSpace) -> SearchSpace:
+        return planning.search_space(declared, self.resource_name, self.r_l)
+
+    def violations(self, study: Study) -> Iterator[Violation]:
+        found = list(
+            planning.violations(study.space, self.resource_name, self.r_l, self.r_min, self.eta)
+        )
+        yield from found
+        if not found:
+            rungs = len(self._plan(study).brackets)
+            if self.brackets > rungs:
+                yield Violation(
+                    "spec.algorithm.algorithm_settings",
+                    f"setting 'brackets' must be at most {rungs}, the number of rungs from r_min "
+                    f"to r_l, got {self.brackets}",
+                )
+
+    def _plan(self, study: Study) -> planning.Plan:
+        resource = study.space[self.resource_name]
+        assert isinstance(resource, Int | Double), "checked by violations()"
+        return planning.plan(resource, self.r_l, self.r_min, self.eta)
+
+    def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
+        plan = self._plan(study)
+        search = Search(study, self.resource_name, plan, marked=False)
+
+        def sample(index: int, mark: int, taken: set[Key]) -> Assignment | None:
+            study.deadline.check()
+            return search.draws.new(index, mark, taken)
+
+        return search.answer(count, self._promotions(search), self._openings(search), sample)
+
+    def _promotions(self, search: Search) -> Iterator[Promotion]:
+        due: list[Promotion] = []
+        for bracket in search.plan.brackets[: self.brackets]:
+            members = search.pools.get((bracket.start, 0), ())
+            due += halve_asynchronously(
+                members, bracket.start, search.plan.top, self.eta, search.perhaps_lost
+            )
+        return iter(sorted(due, key=lambda promotion: -promotion.level))
+
+    def _openings(self, search: Search) -> Iterator[Pool]:
+        """For ever the bracket that has least of its share of the configurations."""
+        brackets = search.plan.brackets[: self.brackets]
+        filled = Counter({b.start: len(search.pools.get((b.start, 0), ())) for b in brackets})
+        while True:
+            bracket = min(brackets, key=lambda b: (filled[b.start] + 1) / b.sizes[0])
+            filled[bracket.start] += 1
+            yield bracket.start, 0

@@ -1,0 +1,198 @@
+"""One request: what is known, what is due, and a reply of exactly the size asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from itertools import islice
+from typing import TypeAlias
+
+from algorithms.hyperband.draws import Draws, invisible
+from algorithms.hyperband.plan import Plan
+from algorithms.hyperband.rungs import (
+    MARKS,
+    Configuration,
+    Key,
+    Promotion,
+    Subspace,
+    extensions,
+    passed_over,
+    read,
+)
+from suggestion import sampling
+from suggestion.space import Assignment
+from suggestion.study import Study
+
+Pool: TypeAlias = tuple[int, int]
+#: A configuration for the suggestion of an index, with a mark, that is none of those taken.
+Sampler: TypeAlias = Callable[[int, int, set[Key]], Assignment | None]
+
+# A finite space is marked only where no mark can run out of configurations.
+_ROUNDS_IN_SPACE = 8 * MARKS
+
+
+class Search:
+    """What the trials of a request mean under a plan.
+
+    Hyperband's rounds are kept apart by a mark: a number below `MARKS` that is a function of a
+    configuration's values. A new configuration of round k is drawn such that its mark is k modulo
+    `MARKS`, so that a trial tells its bracket by its least resource and its round by its mark:
+    in any order, without a name or label, after a restart, and after the seed or the space was
+    edited. Rounds `MARKS` apart share their rungs, as all rounds do in a small finite space.
+    """
+
+    def __init__(self, study: Study, resource_name: str, plan: Plan, *, marked: bool) -> None:
+        self.study = study
+        self.plan = plan
+        self.subspace = Subspace.of(study.space, resource_name)
+        size = self.subspace.size
+        self.marks = MARKS
+        if not marked or (size is not None and size < _ROUNDS_IN_SPACE * plan.configurations):
+            self.marks = 1
+        self._resource_name = resource_name
+        self.found = read(study, self.subspace, resource_name, plan.resources)
+        self.draws = Draws(study, self.subspace, marked=self.marks > 1)
+
+    @cached_property
+    def pools(self) -> dict[Pool, list[Configuration]]:
+        """Configurations by the level at which they began and their mark."""
+        pools: dict[Pool, list[Configuration]] = {}
+        for configuration in self.found.values():
+            if configuration.levels:
+                mark = self.subspace.mark(configuration.key) if self.marks > 1 else 0
+                pools.setdefault((configuration.start, mark), []).append(configuration)
+        return pools
+
+    @property
+    def used_up(self) -> bool:
+        """Whether every configuration of a finite space was tried."""
+        size = self.subspace.size
+        return size is not None and len(self.found) >= size
+
+    @cached_property
+    def in_flight(self) -> int:
+        """At most how many suggestions are on their way to become trials."""
+        return self.draws.in_flight(self.study, self.found)
+
+    @cached_property
+    def vanished(self) -> int:
+        """How many suggestions are not, and will never be, among the trials."""
+        return invisible(self.study) - self.in_flight
+
+    def perhaps_lost(self, configuration: Configuration) -> bool:
+        """Whether not to promote `configuration` this time.
+
+        A promoted trial that has vanished looks like one that was never promoted, and would be
+        proposed for ever. While there are vanished trials that no configuration that was passed
+        over accounts for, a coin is tossed for each promotion, at each suggestion anew.
+        """
+        if not self._unexplained:
+            return False
+        text = f"{self.study.seed} {self.study.first_index} {configuration.key!r}"
+        return bool(sampling.seed_of(text) & 1)
+
+    @cached_property
+    def _unexplained(self) -> bool:
+        if not self.vanished:
+            return False
+        explained = sum(
+            len(passed_over((c for c in members if level in c.levels), level))
+            for members in self.pools.values()
+            for level in range(self.plan.top)
+        )
+        return self.vanished > explained
+
+    def answer(
+        self,
+        count: int,
+        promotions: Iterable[Promotion],
+        openings: Iterator[Pool],
+        sample: Sampler,
+    ) -> list[Assignment]:
+        """Exactly `count` points: promotions, then new configurations, then what is left.
+
+        While suggestions may be on their way, nothing is promoted, since one of them could be the
+        same promotion; new configurations differ by the index of the suggestion. The first
+        openings are taken to be filled by those on their way.
+
+        Args:
+            promotions: All that are due, the most urgent first.
+            openings: Where new configurations are to begin, and their marks; without end.
+        """
+        reply = _Reply(self.study, self._resource_name)
+        if not self.in_flight:
+            for promotion in islice(promotions, count):
+                self._promote(reply, promotion)
+        taken = set(self.found)
+        for level, mark in islice(openings, self.in_flight, None):
+            if len(reply) == count:
+                break
+            assignment = sample(self.study.first_index + len(reply), mark, taken)
+            if assignment is None:
+                break
+            taken.add(self.subspace.key(assignment))
+            reply.add(assignment, self.plan.resources[level])
+        if len(reply) < count:
+            self._fill(reply, count)
+        return reply.assignments
+
+    def _promote(self, reply: _Reply, promotion: Promotion) -> None:
+        resource = self.plan.resources[promotion.level]
+        reply.add(promotion.configuration.assignment, resource)
+
+    def _fill(self, reply: _Reply, count: int) -> None:
+        """Goes on where every configuration of a finite space was tried.
+
+        What could be promoted is, out of turn; then configurations that wait for results are tried
+        at further resources, the most first; then other values of the resource; then all repeats.
+        """
+        for promotion in extensions(self.found, self.plan.top):
+            if len(reply) == count:
+                return
+            self._promote(reply, promotion)
+        size = self.subspace.size
+        assert size is not None, "a continuum is never used up"
+        tried = {(c.key, level) for c in self.found.values() for level in c.levels}
+        order = sampling.Permutation(size, self.study.seed, "configurations")
+        space = self.subspace.space
+        for level in range(self.plan.top, -1, -1):
+            for index in range(size):
+                if len(reply) == count:
+                    return
+                assignment = {} if space is None else space.point(order(index))
+                if (self.subspace.key(assignment), level) not in tried:
+                    reply.add(assignment, self.plan.resources[level])
+        reply.fill_up(count)
+
+
+class _Reply:
+    """Assignments that are all different as long as the space allows."""
+
+    def __init__(self, study: Study, resource_name: str) -> None:
+        self._study = study
+        self._resource_name = resource_name
+        self._own = sampling.Visited(study.space)
+        self.assignments: list[Assignment] = []
+
+    def __len__(self) -> int:
+        return len(self.assignments)
+
+    def add(self, configuration: Assignment, resource: float | int | str) -> None:
+        """Adds one, unless it is there already."""
+        assignment = {**configuration, self._resource_name: resource}
+        if assignment not in self._own:
+            self._own.add(assignment)
+            self.assignments.append(assignment)
+
+    def fill_up(self, count: int) -> None:
+        """Adds points of the whole space: first such that were not tried, then any."""
+        visited = self._study.visited()
+        for assignment in self.assignments:
+            visited.add(assignment)
+        while len(self) < count:
+            again = self._own if visited.used_up else visited
+            index = self._study.first_index + len(self)
+            assignment = again.unvisited(self._study.seed, "again", index)
+            visited.add(assignment)
+            self._own.add(assignment)
+            self.assignments.append(assignment)

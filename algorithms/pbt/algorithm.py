@@ -1,0 +1,181 @@
+"""Population based training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from algorithms.pbt import checkpoints, names
+from algorithms.pbt.names import Place
+from algorithms.pbt.population import Parent, Population
+from suggestion import sampling
+from suggestion.algorithm import register
+from suggestion.errors import Violation, quote
+from suggestion.settings import REQUIRED, setting
+from suggestion.space import (
+    Assignment,
+    Categorical,
+    Discrete,
+    Double,
+    Int,
+    Parameter,
+    SearchSpace,
+    Value,
+)
+from suggestion.study import Study, Suggestion
+
+_FACTORS = (0.8, 1.2)  # by which a number is perturbed; section 4.1 of the paper
+_ATTEMPTS = 16
+_LABELS = "pbt.suggestion.katib.kubeflow.org"
+
+
+@register("pbt")
+@dataclass(frozen=True, kw_only=True)
+class Pbt:
+    """Train a population, and let its worst members go on from copies of its best [Jaderberg2017]_.
+
+    A trial is one generation in the life of one member: it trains on from the checkpoint that it
+    finds in its folder, and leaves one there. When every member of a generation has a result, the
+    next begins: the worst share of them copies the parameters and the checkpoint of one of the
+    best each (exploit), the others go on from their own checkpoint with perturbed or resampled
+    parameters (explore).
+
+    Generation, member and parent are part of a trial's name, which comes back with its result. A
+    failed member is asked again, with the same parent. While a generation is incomplete, further
+    suggestions are for members of it that have no result yet, with the same parents: the first
+    result completes a member, and the best one counts.
+
+    Unlike the paper, where the best members keep their parameters and the copies are perturbed,
+    the copies keep them and the others are perturbed: the one goes on as well as the other.
+
+    .. [Jaderberg2017] M. Jaderberg et al. Population based training of neural networks.
+       arXiv:1711.09846, 2017.
+    """
+
+    suggestion_trial_dir: str = setting(
+        REQUIRED, help="Where checkpoint folders are, as the server sees it."
+    )
+    n_population: int = setting(REQUIRED, at_least=5, help="Members of a generation.")
+    truncation_threshold: float = setting(
+        REQUIRED,
+        at_least=0,
+        at_most=1,
+        help="Share of the worst that copy as many of the best; above 0.5 means 0.5.",
+    )
+    resample_probability: float | None = setting(
+        None,
+        at_least=0,
+        at_most=1,
+        help="That a parameter is drawn anew; otherwise it is perturbed by 0.8 or 1.2.",
+    )
+
+    def violations(self, study: Study) -> Iterator[Violation]:
+        if not checkpoints.is_folder_name(study.name):
+            yield Violation(
+                "name",
+                "experiment name must be the name of a folder for algorithm 'pbt', got "
+                f"{quote(study.name)}",
+            )
+
+    def suggest(self, study: Study, count: int) -> Sequence[Suggestion]:
+        population = Population.read(study, self.n_population)
+        generation = population.generation
+        parents = population.parents(generation, self.truncation_threshold, study.seed)
+        skipped = population.in_flight  # members that requests at this moment are answered with
+        members = list(islice(population.wanted(), skipped, skipped + count))
+        own = sampling.Visited(study.space)
+        suggestions = []
+        for offset, member in enumerate(members):
+            study.deadline.check()
+            parent = parents.get(member)
+            place = Place(
+                generation,
+                member,
+                study.first_index + offset,
+                None if parent is None else parent.member.place.index,
+            )
+            first = not population.of(generation, member) and member not in members[:offset]
+            assignment = self._assignment(study, place, parent, first, own)
+            own.add(assignment)
+            labels = {f"{_LABELS}/generation": str(generation)}
+            if parent is not None:
+                labels[f"{_LABELS}/parent"] = parent.member.trial
+            suggestions.append(Suggestion(assignment, names.name(study.name, place), labels))
+        # Last, so that a request that cannot be answered leaves nothing behind.
+        data = checkpoints.root(self.suggestion_trial_dir)
+        for member, suggestion in zip(members, suggestions, strict=True):
+            parent = parents.get(member)
+            if parent is not None:
+                checkpoints.hand_down(
+                    data, study.name, parent.member.trial, suggestion.trial, study.deadline.check
+                )
+        return suggestions
+
+    def _assignment(
+        self,
+        study: Study,
+        place: Place,
+        parent: Parent | None,
+        first: bool,
+        own: sampling.Visited,
+    ) -> Assignment:
+        """What a member tries, different from what is in `own` if the space allows."""
+        space = study.space
+        if parent is None:
+            (assignment,) = sampling.independent(space, study.seed, place.index, 1)
+            if assignment not in own:
+                return assignment
+            return own.unvisited(study.seed, "member", place.index)
+        inherited = _in_space(space, parent.member.assignment)
+        if parent.exploit and first and inherited not in own:
+            return inherited
+        rng = study.rng(place.index)
+        for _ in range(_ATTEMPTS):
+            assignment = {
+                p.name: self._explore(p, inherited[p.name], rng) for p in space.parameters
+            }
+            if assignment not in own:
+                return assignment
+        return own.unvisited(study.seed, "member", place.index)
+
+    def _explore(self, parameter: Parameter, value: Value, rng: np.random.Generator) -> Value:
+        if self.resample_probability is not None and rng.random() < self.resample_probability:
+            return parameter.decode(rng.random(1))[0]
+        return perturbed(parameter, value, bool(rng.integers(2)), rng)
+
+
+def perturbed(parameter: Parameter, value: Value, up: bool, rng: np.random.Generator) -> Value:
+    """A value near `value`: 0.8 or 1.2 times it for a number, a neighbour in a list.
+
+    Values stay in the range and on the lattice: what would leave it stays at its end. A number on
+    a lattice moves by one step at least, which the factors alone would not do to a small int; 0,
+    which no factor moves, is drawn anew where there is no lattice.
+    """
+    if isinstance(parameter, Discrete | Categorical):
+        level = parameter.level(value) + (1 if up else -1)
+        return parameter.value(min(max(level, 0), parameter.levels - 1))
+    assert isinstance(parameter, Double | Int)
+    number = float(value)
+    target = min(max(number * _FACTORS[up], float(parameter.min)), float(parameter.max))
+    if parameter.levels is None:
+        return target if number else parameter.decode(rng.random(1))[0]
+    before = parameter.level(value)
+    level = parameter.level(round(target) if isinstance(parameter, Int) else target)
+    if level == before:
+        # A negative number grows by the smaller factor.
+        level += 1 if up == (number >= 0) else -1
+    return parameter.value(min(max(level, 0), parameter.levels - 1))
+
+
+def _in_space(space: SearchSpace, assignment: Assignment) -> Assignment:
+    """`assignment` with values that an edited lattice has left behind moved to it."""
+    values = {}
+    for parameter in space.parameters:
+        value = assignment[parameter.name]
+        if value not in parameter:
+            value = parameter.value(parameter.level(value))
+        values[parameter.name] = value
+    return values

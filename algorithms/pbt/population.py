@@ -1,0 +1,158 @@
+"""The population that the trials of a request make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import cycle
+
+from algorithms.pbt import names
+from algorithms.pbt.names import Place
+from suggestion.sampling import generator
+from suggestion.space import Assignment
+from suggestion.study import Observation, Pending, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One trial: one generation of one member.
+
+    Attributes:
+        loss: None unless it was observed.
+    """
+
+    place: Place
+    trial: str
+    assignment: Assignment
+    loss: float | None
+    pending: bool
+
+    def rank(self) -> tuple[float, int]:
+        """Sorts observed trials, best first, without ties."""
+        assert self.loss is not None
+        return self.loss, self.place.index
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """Whom a member goes on from.
+
+    Attributes:
+        exploit: Whether the parent is another member, whose parameters are copied.
+    """
+
+    member: Member
+    exploit: bool
+
+
+@dataclass(frozen=True)
+class Population:
+    """Trials by generation and member, in the order in which they were asked for.
+
+    Only trials that carry a name of this experiment count. Those that do not fit the space any
+    more are as good as failed.
+    """
+
+    size: int
+    trials: Mapping[tuple[int, int], tuple[Member, ...]]
+    #: At most how many suggestions were handed out that may yet become trials.
+    in_flight: int
+
+    @staticmethod
+    def read(study: Study, size: int) -> Population:
+        """The population of `size` members that `study` describes."""
+        found: dict[tuple[int, int], list[Member]] = {}
+        newest = -1
+        everything = (*study.observations, *study.pending, *study.failed, *study.foreign)
+        foreign = {trial.trial for trial in study.foreign}
+        for trial in everything:
+            place = names.place(study.name, trial.trial)
+            if place is None:
+                continue
+            newest = max(newest, place.index)
+            fits = trial.trial not in foreign
+            member = Member(
+                place=place,
+                trial=trial.trial,
+                assignment=trial.assignment,
+                loss=trial.loss if fits and isinstance(trial, Observation) else None,
+                pending=fits and isinstance(trial, Pending),
+            )
+            found.setdefault((place.generation, place.member), []).append(member)
+        # Indices rise with time, so that nothing older than a visible trial is on its way.
+        in_flight = min(study.first_index - 1 - newest, study.first_index - len(everything))
+        return Population(
+            size=size,
+            trials={
+                key: tuple(sorted(members, key=lambda member: member.place.index))
+                for key, members in found.items()
+            },
+            in_flight=max(0, in_flight),
+        )
+
+    def of(self, generation: int, member: int) -> tuple[Member, ...]:
+        """The trials of one member in one generation."""
+        return self.trials.get((generation, member), ())
+
+    def result(self, generation: int, member: int) -> Member | None:
+        """The best of its trials that were observed, if any was."""
+        observed = [m for m in self.of(generation, member) if m.loss is not None]
+        return min(observed, key=Member.rank) if observed else None
+
+    @property
+    def generation(self) -> int:
+        """The one whose members are asked for: the newest, or the next if that is complete."""
+        newest = max((generation for generation, _ in self.trials), default=0)
+        complete = all(self.result(newest, member) is not None for member in range(self.size))
+        return newest + complete
+
+    def wanted(self) -> Iterator[int]:
+        """Members to ask for, without end.
+
+        First those without a trial that runs, then those without a result over again, those with
+        the fewest trials first.
+        """
+        generation = self.generation
+        open_ = [m for m in range(self.size) if self.result(generation, m) is None]
+        idle = [m for m in open_ if not any(t.pending for t in self.of(generation, m))]
+        yield from idle
+        waiting = [m for m in open_ if m not in idle]
+        waiting.sort(key=lambda m: (len(self.of(generation, m)), m))
+        yield from cycle(waiting + idle)
+
+    def parents(self, generation: int, threshold: float, seed: int) -> Mapping[int, Parent]:
+        """Whom each member of `generation` goes on from; empty if there is nobody.
+
+        A member that was asked before in this generation keeps its parent, which its name tells.
+
+        Args:
+            threshold: The share of the worst that go on from one of the best.
+        """
+        before = [self.result(generation - 1, member) for member in range(self.size)]
+        ranked = sorted((member for member in before if member is not None), key=Member.rank)
+        if not ranked:
+            return {}
+        share = min(threshold, 0.5) * self.size
+        count = min(max(1, int(share + 1e-9)) if share else 0, len(ranked) // 2)
+        # Whoever has no result, because the space or the size was edited, is among the worst.
+        absent = [member for member, result in enumerate(before) if result is None]
+        worst = absent + [m.place.member for m in ranked[len(ranked) - count :]]
+        best = ranked[: max(count, 1)]
+        order = generator(seed, "exploit", generation).permutation(len(best))
+        parents = {m.place.member: Parent(m, exploit=False) for m in ranked}
+        for turn, member in enumerate(worst):
+            # Each of the best is copied as often as any other.
+            parents[member] = Parent(best[int(order[turn % len(best)])], exploit=True)
+        for member in range(self.size):
+            for asked in self.of(generation, member)[:1]:
+                parent = self.by_index.get(asked.place.parent)
+                if parent is not None:
+                    parents[member] = Parent(parent, exploit=parent.place.member != member)
+        return parents
+
+    @cached_property
+    def by_index(self) -> Mapping[int | None, Member]:
+        """Observed trials by the index of their suggestion."""
+        everybody = (member for members in self.trials.values() for member in members)
+        return {m.place.index: m for m in everybody if m.loss is not None}

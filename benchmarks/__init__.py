@@ -1,0 +1,1 @@
+"""Measurements: speed, memory and result quality. None of them is a test."""

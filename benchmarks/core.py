@@ -1,0 +1,198 @@
+"""What a call costs beside parsing it, what a server costs beside its imports.
+
+Ratios within one run, because machines differ: ``make bench``.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from suggestion.algorithm import algorithms
+from suggestion.api import api_pb2 as api
+from suggestion.api import api_pb2_grpc
+from suggestion.deadline import NEVER
+from suggestion.server import Call
+from suggestion.servicer import SuggestionService
+from tests.support.requests import ask_for, categorical, discrete, double, experiment, integer
+from tests.support.requests import trial as make_trial
+
+TRIALS = 10_000
+STREAMS = ("random", "grid", "sobol")
+
+
+def request(algorithm: str, trials: int, count: int = 1) -> api.GetSuggestionsRequest:
+    """An experiment of 8 mixed parameters with `trials` finished trials."""
+    step = "0.001" if algorithm == "grid" else ""
+    message = experiment(
+        algorithm,
+        [
+            *(double(f"x{prior}", "0.001", "1", step, prior) for prior in range(1, 5)),
+            integer("layers", "1", "100"),
+            integer("width", "1", "4096", prior=api.LOG_UNIFORM),
+            discrete("batch", "16", "32", "64", "128"),
+            categorical("optimizer", "sgd", "adam", "ftrl"),
+        ],
+    )
+    points = random_points(message, trials)
+    made = [
+        make_trial(
+            f"exp-{index:06d}",
+            values,
+            repr(1 / (index + 1)),
+            start_time="2026-01-01T00:00:00Z",
+            completion_time="2026-01-01T00:10:00Z",
+        )
+        for index, values in enumerate(points)
+    ]
+    return ask_for(message, count, trials + count, made)
+
+
+def random_points(message: api.Experiment, count: int) -> list[dict[str, str]]:
+    """`count` random points of the space of `message`, computed here."""
+    copy = api.Experiment()
+    copy.CopyFrom(message)
+    copy.spec.algorithm.algorithm_name = "random"
+    service = SuggestionService(algorithms())
+    points: list[dict[str, str]] = []
+    while len(points) < count:
+        wanted = min(count - len(points), 10_000)
+        reply = service.get_suggestions(ask_for(copy, wanted, len(points) + wanted), Call(NEVER))
+        points += [
+            {a.name: a.value for a in entry.assignments} for entry in reply.parameter_assignments
+        ]
+    return points
+
+
+def cpu(function: Callable[[], object], repeats: int = 9) -> float:
+    """Least CPU seconds of one call: what it costs when nothing disturbs it."""
+    costs = []
+    for _ in range(repeats):
+        started = time.process_time()
+        function()
+        costs.append(time.process_time() - started)
+    return min(costs)
+
+
+def calls(table: Table) -> None:
+    """Whole calls against parsing, at 10,000 trials."""
+    service = SuggestionService(algorithms())
+    for name in STREAMS:
+        raw = request(name, TRIALS).SerializeToString()
+
+        def parse(raw: bytes = raw) -> api.GetSuggestionsRequest:
+            return api.GetSuggestionsRequest.FromString(raw)
+
+        def call(raw: bytes = raw) -> bytes:
+            parsed = api.GetSuggestionsRequest.FromString(raw)
+            return service.get_suggestions(parsed, Call(NEVER)).SerializeToString()
+
+        parsing, whole = cpu(parse), cpu(call)
+        table.add_row(
+            f"{name}: a call with {TRIALS} trials / parsing it",
+            f"{whole * 1e3:.1f} / {parsing * 1e3:.1f} ms",
+            f"{whole / parsing:.2f}",
+            "3",
+        )
+
+
+def _start(*names: str) -> tuple[subprocess.Popen[str], str]:
+    command = [sys.executable, "-m", "suggestion", "serve", *names, "--address", "127.0.0.1:0"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    return process, process.stdout.readline().rpartition(" ")[2].strip()
+
+
+def start(table: Table) -> None:
+    """Time to SERVING against the two imports that cannot be avoided, in turns."""
+    imports, serving = [], []
+    for _ in range(7):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import grpc, numpy"], check=True)
+        imports.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        process, _ = _start("random")
+        serving.append(time.perf_counter() - started)
+        process.kill()
+        process.communicate()
+    ours, theirs = statistics.median(serving), statistics.median(imports)
+    table.add_row(
+        "suggest serve random: SERVING / import grpc, numpy",
+        f"{ours:.2f} / {theirs:.2f} s",
+        f"{ours / theirs:.2f}",
+        "1.5",
+    )
+
+
+def memory(table: Table) -> None:
+    """Resident memory through an experiment of 1,000 trials, asked for one by one."""
+    process, address = _start("random")
+    whole = request("random", 1000)
+    with grpc.insecure_channel(address) as channel:
+        stub = api_pb2_grpc.SuggestionStub(channel)
+        for done in range(0, 1000, 5):
+            part = ask_for(whole.experiment, 1, done + 1, whole.trials[:done])
+            stub.GetSuggestions(part, timeout=60)
+    resident = psutil.Process(process.pid).memory_info().rss / 2**20
+    process.kill()
+    process.communicate()
+    table.add_row(
+        "suggest serve random: resident after 1,000 trials", f"{resident:.0f} MiB", "", "60"
+    )
+
+
+def crowd(table: Table) -> None:
+    """32 clients at once: calls a second, errors, lost or doubled suggestions."""
+    process, address = _start(*STREAMS)
+
+    def client(number: int) -> int:
+        message = experiment("sobol", name=f"client-{number}")
+        seen = set()
+        with grpc.insecure_channel(
+            address, options=[("grpc.use_local_subchannel_pool", 1)]
+        ) as channel:
+            stub = api_pb2_grpc.SuggestionStub(channel)
+            for done in range(50):
+                reply = stub.GetSuggestions(ask_for(message, 1, done + 1), timeout=60)
+                seen.add(reply.SerializeToString(deterministic=True))
+        return len(seen)
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(32) as pool:
+        distinct = sum(pool.map(client, range(32)))
+    seconds = time.perf_counter() - started
+    process.kill()
+    process.communicate()
+    table.add_row(
+        "32 clients, 50 calls each: different suggestions",
+        f"{distinct} of 1600, {1600 / seconds:.0f} calls/s",
+        "",
+        "1600",
+    )
+
+
+def main() -> None:
+    """Prints the table."""
+    table = Table(title="The core")
+    for heading in ("what", "measured", "ratio", "bound"):
+        table.add_column(heading)
+    calls(table)
+    start(table)
+    memory(table)
+    crowd(table)
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()

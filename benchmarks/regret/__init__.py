@@ -1,0 +1,1 @@
+"""How good the suggestions are: regret on known problems, against other optimisers."""

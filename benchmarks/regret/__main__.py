@@ -1,0 +1,102 @@
+"""``python -m benchmarks.regret run | report | tabulate | problems``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from benchmarks.regret import engines, problems, report, results, tables
+
+MODE = click.option("--mode", type=click.Choice(list(results.MODES)), default="sequential")
+HALF = click.option("--half", type=click.Choice(["a", "b", ""]), default="", help="All if empty.")
+FOLDER = click.option(
+    "--results", "folder", type=click.Path(path_type=Path), default=results.FOLDER
+)
+
+
+@click.group()
+def main() -> None:
+    """How good the suggestions are."""
+
+
+@main.command()
+@click.option("--engine", "names", multiple=True, required=True, help="Can be given several times.")
+@click.option("--problem", "chosen", multiple=True, help="All unless given.")
+@click.option("--seeds", default=10, show_default=True, help="Number of repetitions.")
+@click.option("--trials", default=0, help="50 sequentially, 96 in batches, unless given.")
+@MODE
+@HALF
+@FOLDER
+def run(
+    names: tuple[str, ...],
+    chosen: tuple[str, ...],
+    seeds: int,
+    trials: int,
+    mode: str,
+    half: str,
+    folder: Path,
+) -> None:
+    """Run engines on problems and store what came of it, replacing what was stored."""
+    trials = trials or (50 if mode == "sequential" else 96)
+    selected = [problems.load(name) for name in problems.select(half, chosen)]
+    for name in names:
+        start = engines.find(name)
+        for problem in selected:
+            result = results.run(name, start, problem, mode, range(seeds), trials)
+            results.save(result, folder)
+            mean = sum(float(best[-1]) for best in result.best.values()) / seeds
+            click.echo(f"{name:28} {problem.name:20} {mean:.4f}  {result.cpu:.4f} s")
+
+
+@main.command(name="report")
+@click.option("--engine", "names", multiple=True, help="All that have results unless given.")
+@click.option("--trials", default=0, help="50 sequentially, 96 in batches, unless given.")
+@click.option("--against", default="random2x", show_default=True)
+@click.option("--problems", "each", is_flag=True, help="Also every problem by itself.")
+@MODE
+@HALF
+@FOLDER
+def report_(
+    names: tuple[str, ...],
+    trials: int,
+    against: str,
+    each: bool,
+    mode: str,
+    half: str,
+    folder: Path,
+) -> None:
+    """Print ranks and normalised regrets: 0 = best known, 1 = median of random draws."""
+    trials = trials or (50 if mode == "sequential" else 96)
+    found = results.read_all(mode, folder)
+    listed = names or tuple(dict.fromkeys(r.engine for r in found))
+    rows = report.table(found, listed, problems.select(half), trials, against)
+    click.echo(report.markdown(rows, trials, against))
+    if each:
+        click.echo()
+        ordered = [row.engine for row in rows]
+        click.echo(report.by_problem(found, ordered, problems.select(half), trials))
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+def tabulate(names: tuple[str, ...]) -> None:
+    """Score the scikit-learn models anew (minutes of computing)."""
+    for name in names or tables.MODELS:
+        click.echo(tables.store(name))
+
+
+@main.command(name="problems")
+@HALF
+def problems_(half: str) -> None:
+    """List the problems, their best known loss and the median of random draws."""
+    for name in problems.select(half):
+        problem = problems.load(name)
+        click.echo(
+            f"{name:20} {problem.space.dimension:3} parameters  best {problem.best:.6g}  "
+            f"median {problem.median:.6g}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""An algorithm of this project through its gRPC server, as the controller speaks to it."""
+
+from __future__ import annotations
+
+import atexit
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+import grpc
+import psutil
+
+from suggestion.api import api_pb2 as api
+from suggestion.api import api_pb2_grpc
+from suggestion.space import Assignment, Categorical, Discrete, Double, Int, SearchSpace
+
+_TYPES: Final = {
+    Double: api.DOUBLE,
+    Int: api.INT,
+    Discrete: api.DISCRETE,
+    Categorical: api.CATEGORICAL,
+}
+
+
+class Server:
+    """A server process for one algorithm, and a channel to it."""
+
+    def __init__(self, algorithm: str) -> None:
+        command = [sys.executable, "-m", "suggestion", "serve", algorithm]
+        self._process = subprocess.Popen(
+            [*command, "--address", "127.0.0.1:0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        address = self._process.stdout.readline().split()[-1]
+        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        channel = grpc.insecure_channel(address, options)
+        self.stub = api_pb2_grpc.SuggestionStub(channel)
+        self._observed = psutil.Process(self._process.pid)
+        atexit.register(self._process.terminate)
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
+    def cpu(self) -> float:
+        """CPU seconds that it has used."""
+        times = self._observed.cpu_times()
+        return float(times.user + times.system)
+
+    @property
+    def resident(self) -> float:
+        """MiB of memory."""
+        return float(self._observed.memory_info().rss) / 2**20
+
+
+@lru_cache
+def server_for(algorithm: str) -> Server:
+    """One process for each algorithm: it keeps nothing between experiments."""
+    return Server(algorithm)
+
+
+def experiment_of(
+    space: SearchSpace, algorithm: str, settings: Mapping[str, str], parallel: int = 1
+) -> api.Experiment:
+    """The experiment as the controller would send it; its metric is called ``loss``."""
+    experiment = api.Experiment(name="benchmark")
+    spec = experiment.spec
+    spec.objective.type = api.MINIMIZE
+    spec.objective.objective_metric_name = "loss"
+    spec.algorithm.algorithm_name = algorithm
+    spec.parallel_trial_count = parallel
+    for name, value in settings.items():
+        spec.algorithm.algorithm_settings.add(name=name, value=value)
+    for parameter in space.parameters:
+        message = spec.parameter_specs.parameters.add(name=parameter.name)
+        message.parameter_type = _TYPES[type(parameter)]
+        feasible = message.feasible_space
+        if isinstance(parameter, Double | Int):
+            feasible.min, feasible.max = repr(parameter.min), repr(parameter.max)
+            if parameter.step is not None:
+                feasible.step = repr(parameter.step)
+            feasible.distribution = (
+                api.LOG_UNIFORM if parameter.distribution.is_log else api.UNIFORM
+            )
+        elif isinstance(parameter, Discrete | Categorical):
+            feasible.list.extend(parameter.values)
+    return experiment
+
+
+class Remote:
+    """One experiment; the state is all here, none in the server."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        algorithm: str,
+        settings: Mapping[str, str],
+        server: Server | None = None,
+    ) -> None:
+        self._space = space
+        self._server = server or server_for(algorithm)
+        given = {**settings, "random_state": str(seed)}
+        self._request = api.GetSuggestionsRequest(experiment=experiment_of(space, algorithm, given))
+        self._cpu = self._server.cpu
+        self._waiting: list[dict[str, str]] = []
+
+    @property
+    def server_cpu(self) -> float:
+        return self._server.cpu - self._cpu
+
+    def ask(self, count: int) -> Sequence[Assignment]:
+        self._request.current_request_number = count
+        self._request.total_request_number = len(self._request.trials) + count
+        reply = self._server.stub.GetSuggestions(self._request, timeout=60)
+        self._waiting = [
+            {item.name: item.value for item in found.assignments}
+            for found in reply.parameter_assignments
+        ]
+        return [self._space.parse(texts) for texts in self._waiting]
+
+    def tell(self, points: Sequence[Assignment], losses: Sequence[float]) -> None:
+        for texts, loss in zip(self._waiting, losses, strict=True):
+            trial = self._request.trials.add(name=f"trial-{len(self._request.trials):05}")
+            for name, value in texts.items():
+                trial.spec.parameter_assignments.assignments.add(name=name, value=value)
+            trial.status.condition = api.TrialStatus.SUCCEEDED
+            trial.status.observation.metrics.add(name="loss", value=repr(loss))

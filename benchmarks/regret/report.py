@@ -1,0 +1,116 @@
+"""Tables out of stored results: mean ranks and regrets with bootstrap intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.regret.results import Result
+from suggestion.space import Array
+
+
+@dataclass(frozen=True)
+class Row:
+    """An engine's line in the table; an interval is the middle 90 % of the bootstrap."""
+
+    engine: str
+    rank: tuple[float, float, float]
+    early: float
+    late: tuple[float, float, float]
+    better: float  # bootstrap probability of a lower mean regret than the reference
+    cpu: float
+
+
+def ranks(values: Array) -> Array:
+    """Ranks along the first axis from 1, ties sharing their mean rank."""
+    below = (values[None, :] < values[:, None]).sum(axis=1)
+    ties = (values[None, :] == values[:, None]).sum(axis=1)
+    return np.asarray(below + (ties + 1) / 2)
+
+
+def _interval(draws: Array, centre: float) -> tuple[float, float, float]:
+    low, high = np.quantile(draws, [0.05, 0.95])
+    return centre, float(low), float(high)
+
+
+def table(
+    results: Sequence[Result],
+    engines: Sequence[str],
+    problems: Sequence[str],
+    trials: int,
+    reference: str = "random2x",
+) -> list[Row]:
+    """Compares `engines` after `trials` trials, on what all of them have run.
+
+    Regrets are averaged over the seeds of a problem and then over problems; ranks are taken for
+    each problem and seed among the engines. The bootstrap draws problems and, within each, seeds.
+    """
+    found = {(r.engine, r.problem): r for r in results if r.problem in problems}
+    shared = [p for p in problems if all((e, p) in found for e in engines)]
+    if not shared:
+        raise ValueError("no problem was run by all of these engines")
+    early, late, rank = [], [], []
+    for problem in shared:
+        seeds = sorted(set.intersection(*(set(found[e, problem].best) for e in engines)))
+        curves = np.array([[found[e, problem].best[s] for s in seeds] for e in engines])
+        late.append(curves[:, :, trials - 1])
+        early.append(curves[:, :, trials // 2 - 1].mean(axis=1))
+        rank.append(ranks(late[-1]))
+    rng = np.random.default_rng(0)
+    draws_rank, draws_late = [], []
+    for _ in range(1000):
+        of_rank, of_late = [], []
+        for k in rng.integers(len(shared), size=len(shared)):
+            seeds_drawn = rng.integers(late[k].shape[1], size=late[k].shape[1])
+            of_rank.append(rank[k][:, seeds_drawn].mean(axis=1))
+            of_late.append(late[k][:, seeds_drawn].mean(axis=1))
+        draws_rank.append(np.mean(of_rank, axis=0))
+        draws_late.append(np.mean(of_late, axis=0))
+    all_ranks, all_late = np.array(draws_rank), np.array(draws_late)
+    base = all_late[:, list(engines).index(reference)] if reference in engines else None
+    rows = []
+    for k, engine in enumerate(engines):
+        rows.append(
+            Row(
+                engine,
+                _interval(all_ranks[:, k], float(np.mean([r[k].mean() for r in rank]))),
+                float(np.mean([e[k] for e in early])),
+                _interval(all_late[:, k], float(np.mean([x[k].mean() for x in late]))),
+                float("nan") if base is None else float(np.mean(all_late[:, k] < base)),
+                float(np.mean([found[engine, p].cpu for p in shared])),
+            )
+        )
+    return sorted(rows, key=lambda row: row.rank[0])
+
+
+def markdown(rows: Sequence[Row], trials: int, reference: str) -> str:
+    lines = [
+        f"| engine | mean rank at {trials} | NR at {trials // 2} | NR at {trials} | "
+        f"P(NR below {reference}) | CPU s a suggestion |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        rank, late = row.rank, row.late
+        lines.append(
+            f"| {row.engine} | {rank[0]:.2f} [{rank[1]:.1f}-{rank[2]:.1f}] | {row.early:.3f} | "
+            f"{late[0]:.3f} [{late[1]:.3f}-{late[2]:.3f}] | {row.better:.3f} | {row.cpu:.4f} |"
+        )
+    return "\n".join(lines)
+
+
+def by_problem(
+    results: Sequence[Result], engines: Sequence[str], problems: Sequence[str], trials: int
+) -> str:
+    """Mean normalised regret of each engine on each problem."""
+    found = {(r.engine, r.problem): r for r in results}
+    lines = ["| problem | " + " | ".join(engines) + " |", "|---" * (len(engines) + 1) + "|"]
+    for problem in problems:
+        cells = []
+        for engine in engines:
+            result = found.get((engine, problem))
+            curves = [] if result is None else list(result.best.values())
+            cells.append(f"{np.mean([c[trials - 1] for c in curves]):.4f}" if curves else "-")
+        lines.append(f"| {problem} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)

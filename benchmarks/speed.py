@@ -1,0 +1,105 @@
+"""CPU time and memory of one server: ``python -m benchmarks.speed tpe cmaes``.
+
+A server process is asked for 1 and for 10 suggestions with 1,000 and with 10,000 trials of 8 mixed
+parameters; what counts is its CPU time, parsing and serialising included. Then it is led through an
+experiment of 1,000 trials, one request each, and its resident memory is read.
+"""
+
+from __future__ import annotations
+
+import statistics
+
+import click
+import numpy as np
+
+from benchmarks.regret.remote import Remote, Server, experiment_of
+from suggestion import sampling
+from suggestion.api import api_pb2 as api
+from suggestion.space import Categorical, Discrete, Distribution, Double, Int, SearchSpace
+
+SPACE = SearchSpace(
+    (
+        Double("lr", 1e-6, 1, distribution=Distribution.LOG_UNIFORM),
+        Double("momentum", 0, 1),
+        Double("dropout", 0, 0.8, step=0.05),
+        Double("decay", 1e-8, 1e-1, distribution=Distribution.LOG_UNIFORM),
+        Int("layers", 1, 20),
+        Int("width", 8, 1024, distribution=Distribution.LOG_UNIFORM),
+        Discrete("batch", ("16", "32", "64", "128", "256")),
+        Categorical("optimizer", ("sgd", "adam", "rmsprop")),
+    )
+)
+
+
+def loss_of(values: dict[str, str]) -> float:
+    """Something smooth."""
+    numbers = [float(v) if v[0].isdigit() else len(v) / 10 for v in values.values()]
+    return float(np.sum((np.log1p(numbers) - 0.3) ** 2))
+
+
+def _add(request: api.GetSuggestionsRequest, values: dict[str, str]) -> None:
+    trial = request.trials.add(name=f"trial-{len(request.trials):05}")
+    for name, value in values.items():
+        trial.spec.parameter_assignments.assignments.add(name=name, value=value)
+    trial.status.condition = api.TrialStatus.SUCCEEDED
+    trial.status.observation.metrics.add(name="loss", value=repr(loss_of(values)))
+
+
+def _history(algorithm: str, server: Server, trials: int) -> api.GetSuggestionsRequest:
+    """A request with `trials` trials: random ones, or for CMA-ES its own, in batches of 50."""
+    settings = {"random_state": "1"}
+    request = api.GetSuggestionsRequest(experiment=experiment_of(SPACE, algorithm, settings))
+    if algorithm == "cmaes":
+        while len(request.trials) < trials:
+            request.current_request_number = 50
+            request.total_request_number = len(request.trials) + 50
+            reply = server.stub.GetSuggestions(request, timeout=600)
+            for entry in reply.parameter_assignments:
+                _add(request, {item.name: item.value for item in entry.assignments})
+    else:
+        for assignment in sampling.independent(SPACE, 1, 0, trials):
+            _add(request, SPACE.format(assignment))
+    return request
+
+
+def _cost(server: Server, request: api.GetSuggestionsRequest, count: int, repeats: int) -> float:
+    """Median CPU seconds of the server for one request."""
+    costs = []
+    for number in range(repeats):
+        request.current_request_number = count
+        request.total_request_number = len(request.trials) + count + number
+        before = server.cpu
+        server.stub.GetSuggestions(request, timeout=600)
+        costs.append(server.cpu - before)
+    return statistics.mean(costs[1:])
+
+
+@click.command()
+@click.argument("algorithms", nargs=-1, required=True)
+def main(algorithms: tuple[str, ...]) -> None:
+    """Print a table with a row for each algorithm."""
+    click.echo("CPU seconds of the server; MiB after start, and after 1,000 trials one by one")
+    click.echo("| algorithm | 1,000: one | ten | ratio | 10,000: one | ten | MiB | MiB |")
+    click.echo("|---|---|---|---|---|---|---|---|")
+    for algorithm in algorithms:
+        server = Server(algorithm)
+        remote = Remote(SPACE, 1, algorithm, {}, server)
+        start = server.resident
+        for _ in range(1000):
+            points = remote.ask(1)
+            remote.tell(points, [loss_of(SPACE.format(point)) for point in points])
+        memory = server.resident
+        cells = []
+        for trials, repeats in ((1000, 21), (10000, 6)):
+            request = _history(algorithm, Server(algorithm), trials)
+            other = Server(algorithm)
+            cells.append((_cost(other, request, 1, repeats), _cost(other, request, 10, repeats)))
+        (one, ten), (late, late_ten) = cells
+        click.echo(
+            f"| {algorithm} | {one:.3f} | {ten:.3f} | {ten / one:.1f} | {late:.3f} | "
+            f"{late_ten:.3f} | {start:.0f} | {memory:.0f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

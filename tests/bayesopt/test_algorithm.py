@@ -1,0 +1,358 @@
+"""What Bayesian optimisation proposes."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from algorithms.bayesopt import BayesianOptimization
+from suggestion import sampling
+from suggestion.algorithm import build
+from suggestion.deadline import NEVER, Deadline
+from suggestion.settings import Given
+from suggestion.space import (
+    Assignment,
+    Categorical,
+    Discrete,
+    Distribution,
+    Double,
+    Int,
+    SearchSpace,
+)
+from suggestion.study import Failed, History, Observation, Pending, Study
+
+SQUARE = SearchSpace((Double("x", -2, 3), Double("y", 0, 10)))
+MIXED = SearchSpace(
+    (
+        Double("rate", 1e-5, 1, distribution=Distribution.LOG_UNIFORM),
+        Double("dropout", 0, 0.8, step=0.05),
+        Int("layers", 1, 12),
+        Discrete("batch", ("16", "32", "64", "128")),
+        Categorical("kind", ("a", "b", "c", "d")),
+    )
+)
+
+Loss = Callable[[Assignment], float]
+
+
+def bowl(a: Assignment) -> float:
+    return (float(a["x"]) - 1.3) ** 2 + 0.1 * (float(a["y"]) - 7.1) ** 2
+
+
+def network(a: Assignment) -> float:
+    rate = math.log10(float(a["rate"])) + {"a": 3.0, "b": 2.0, "c": 2.5, "d": 4.0}[str(a["kind"])]
+    loss = 0.3 * rate**2 + (float(a["dropout"]) - 0.35) ** 2 + 0.02 * (int(a["layers"]) - 7) ** 2
+    return loss + 0.1 * abs(math.log2(float(a["batch"])) - 6) + (0.3 if a["kind"] != "b" else 0.0)
+
+
+def observed(space: SearchSpace, loss: Loss, count: int, seed: int = 0) -> list[Observation]:
+    points = space.decode(sampling.sobol(seed, 0, count, space.dimension))
+    return [Observation(f"t{k}", a, loss(a)) for k, a in enumerate(points)]
+
+
+def study_of(
+    space: SearchSpace,
+    observations: Sequence[Observation],
+    pending: Sequence[Assignment] = (),
+    failed: Sequence[Assignment] = (),
+    deadline: Deadline = NEVER,
+) -> Study:
+    return Study(
+        name="study",
+        space=space,
+        seed=5,
+        first_index=len(observations) + len(pending) + len(failed),
+        trials=History(
+            tuple(observations),
+            tuple(Pending("", a) for a in pending),
+            tuple(Failed("", a) for a in failed),
+        ),
+        deadline=deadline,
+    )
+
+
+def suggest(study: Study, count: int = 1, **chosen: object) -> list[Assignment]:
+    algorithm = BayesianOptimization(**chosen)  # type: ignore[arg-type]
+    assert not list(algorithm.violations(study))
+    return list(algorithm.suggest(study, count))
+
+
+def optimise(space: SearchSpace, loss: Loss, trials: int, **chosen: object) -> float:
+    """The lowest loss of a sequential run."""
+    told: list[Observation] = []
+    while len(told) < trials:
+        (point,) = suggest(study_of(space, told), **chosen)
+        told.append(Observation(f"t{len(told)}", point, loss(point)))
+    return min(o.loss for o in told)
+
+
+# ------------------------------------------------------------------ known optima
+
+
+@pytest.mark.parametrize("function", ["gp_hedge", "EI", "LCB", "PI"])
+def test_a_bowl_is_minimised(function: str) -> None:
+    """Losses of random points are 2.7 on average; 25 random ones reach 0.1."""
+    assert optimise(SQUARE, bowl, 25, acq_func=function) < 2e-3
+
+
+def test_a_mixed_space_is_searched_to_its_optimum() -> None:
+    """The optimum is 0, off the lattice by nothing; of random points 50 reach 0.2."""
+    assert optimise(MIXED, network, 45) < 5e-3
+
+
+def test_an_enumerable_space_is_searched_to_its_optimum() -> None:
+    space = SearchSpace((Int("x", -10, 10), Int("y", 0, 20)))
+    assert optimise(space, lambda a: (int(a["x"]) - 4) ** 2 + (int(a["y"]) - 15) ** 2, 20) == 0
+
+
+def test_outliers_do_not_hide_the_optimum() -> None:
+    """A third of the space diverges."""
+
+    def loss(a: Assignment) -> float:
+        return 1e12 * float(a["x"]) if float(a["x"]) > 1.5 else bowl(a)
+
+    assert optimise(SQUARE, loss, 30) < 5e-3
+
+
+# ------------------------------------------------------------------- invariances
+
+
+def changed(o: Observation, loss: float) -> Observation:
+    return dataclasses.replace(o, loss=loss)
+
+
+def test_the_order_of_trials_leaves_no_trace() -> None:
+    trials = observed(MIXED, network, 20)
+    turned = suggest(study_of(MIXED, trials[::-1]), 3)
+    assert turned == suggest(study_of(MIXED, trials), 3)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1e6, 0.0), (2.0**-40, 0.0), (3.7, 1e3)])
+def test_units_and_offset_of_the_objective_leave_no_trace(scale: float, offset: float) -> None:
+    trials = observed(MIXED, network, 20)
+    scaled = [changed(o, scale * o.loss + offset) for o in trials]
+    assert suggest(study_of(MIXED, scaled), 2) == suggest(study_of(MIXED, trials), 2)
+
+
+def test_names_of_categories_leave_no_trace() -> None:
+    renamed = SearchSpace((*MIXED.parameters[:4], Categorical("kind", ("w", "x", "y", "z"))))
+    names = dict(zip("abcd", "wxyz", strict=True))
+
+    def rename(a: Assignment) -> Assignment:
+        return {**a, "kind": names[str(a["kind"])]}
+
+    trials = observed(MIXED, network, 20)
+    there = [dataclasses.replace(o, assignment=rename(o.assignment)) for o in trials]
+    wanted = [rename(a) for a in suggest(study_of(MIXED, trials), 2)]
+    assert suggest(study_of(renamed, there), 2) == wanted
+
+
+def test_a_range_in_other_units_is_the_same_cube() -> None:
+    wide = SearchSpace((Double("x", -2000, 3000), Double("y", 0, 10)))
+    trials = observed(SQUARE, bowl, 15)
+    there = [
+        dataclasses.replace(o, assignment={**o.assignment, "x": 1000 * float(o.assignment["x"])})
+        for o in trials
+    ]
+    (near,), (far,) = suggest(study_of(SQUARE, trials)), suggest(study_of(wide, there))
+    assert far["x"] == pytest.approx(1000 * float(near["x"]), rel=1e-3)
+
+
+# ------------------------------------------------------------------------ batches
+
+
+def test_a_batch_spreads() -> None:
+    """Eight points at thirty trials: all apart, while the first alone would be repeated."""
+    trials = observed(SQUARE, bowl, 30)
+    batch = SQUARE.encode(suggest(study_of(SQUARE, trials), 8))
+    apart = np.sqrt(np.sum((batch[:, None] - batch) ** 2, axis=2))
+    assert apart[np.triu_indices(8, 1)].min() > 1e-3
+    assert apart.max() > 0.05
+
+
+def test_pending_trials_repel() -> None:
+    trials = observed(SQUARE, bowl, 20)
+    (alone,) = suggest(study_of(SQUARE, trials))
+    (beside,) = suggest(study_of(SQUARE, trials, pending=[alone]))
+    gap = np.abs(SQUARE.encode([alone]) - SQUARE.encode([beside]))
+    assert gap.max() > 1e-3
+
+
+def test_failed_trials_repel() -> None:
+    """Where everything failed the model expects nothing good."""
+    trials = observed(SQUARE, bowl, 20)
+    failing = [{"x": 1.3 + 0.2 * i, "y": 7.1 + 0.5 * k} for i in (-1, 0, 1) for k in (-1, 0, 1)]
+    (drawn,) = suggest(study_of(SQUARE, trials), acq_func="EI")
+    (pushed,) = suggest(study_of(SQUARE, trials, failed=failing), acq_func="EI")
+    centre = SQUARE.encode([{"x": 1.3, "y": 7.1}])
+
+    def distance(a: Assignment) -> float:
+        return float(np.abs(SQUARE.encode([a]) - centre).max())
+
+    assert distance(drawn) < 0.05 < distance(pushed)
+
+
+# --------------------------------------------------------------------- the start
+
+
+def test_it_starts_with_the_sobol_sequence_and_points_put_in_by_hand_count() -> None:
+    first = suggest(study_of(SQUARE, []), 10)
+    sobol = sampling.distinct(SQUARE, lambda start, n: sampling.sobol(5, start, n, 2), 5, 0, 10)
+    assert first == sobol
+    trials = observed(SQUARE, bowl, 9, seed=77)
+    assert suggest(study_of(SQUARE, trials)) == sampling.distinct(
+        SQUARE, lambda start, n: sampling.sobol(5, start, n, 2), 5, 9, 1
+    )
+    trials = observed(SQUARE, bowl, 10, seed=77)
+    assert suggest(study_of(SQUARE, trials)) != sampling.distinct(
+        SQUARE, lambda start, n: sampling.sobol(5, start, n, 2), 5, 10, 1
+    )
+
+
+def test_without_initial_points_one_result_suffices() -> None:
+    (only,) = observed(SQUARE, bowl, 1)
+    (point,) = suggest(study_of(SQUARE, [only]), n_initial_points=0)
+    assert np.abs(SQUARE.encode([point]) - SQUARE.encode([only.assignment])).max() > 0.1
+
+
+# ------------------------------------------------------------------- any data
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    losses=st.lists(
+        st.one_of(
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.sampled_from([0.0, 1.0, 1e-300, 5e-324, -1.7e308, 1.7e308]),
+        ),
+        min_size=1,
+        max_size=14,
+    ),
+    repeated=st.booleans(),
+    failed=st.integers(0, 3),
+)
+def test_no_data_breaks_it(losses: list[float], repeated: bool, failed: int) -> None:
+    """Constant, huge, tiny, duplicated: numpy's warnings are errors here."""
+    points = MIXED.decode(sampling.uniforms(9, 0, len(losses) + failed, MIXED.dimension))
+    trials = [
+        Observation(f"t{k}", points[0 if repeated else k], loss) for k, loss in enumerate(losses)
+    ]
+    study = study_of(MIXED, trials, failed=points[len(losses) :])
+    batch = suggest(study, 2, n_initial_points=0)
+    assert all(point in MIXED for point in batch)
+    assert batch[0] != batch[1]
+
+
+def test_points_of_another_space_help_where_they_fit() -> None:
+    """Trials that know nothing of x still tell where y is good."""
+    foreign = tuple(
+        Observation(f"f{k}", {"y": float(y)}, (y - 7.1) ** 2) for k, y in enumerate(range(11))
+    )
+    trials = observed(SQUARE, lambda a: (float(a["y"]) - 7.1) ** 2, 2)
+    study = dataclasses.replace(
+        study_of(SQUARE, trials), trials=History(tuple(trials), foreign=foreign)
+    )
+    (point,) = suggest(study, acq_func="EI", n_initial_points=0)
+    assert float(point["y"]) == pytest.approx(7.1, abs=0.7)
+
+
+@pytest.mark.parametrize("count", [300, 3000])
+def test_many_trials_still_lead_to_the_optimum(count: int) -> None:
+    """Beyond what one model holds, it holds the neighbourhood of the best."""
+    trials = observed(SQUARE, bowl, count)
+    (point,) = suggest(study_of(SQUARE, trials), acq_func="EI")
+    assert bowl(point) < min(o.loss for o in trials) / 10
+
+
+# ------------------------------------------------------------------------ settings
+
+
+def test_improvement_per_second_prefers_cheap_trials() -> None:
+    """The loss has two equal valleys; trials in one of them take 200 times as long."""
+    space = SearchSpace((Double("x", -1, 1),))
+
+    def loss(a: Assignment) -> float:
+        return (abs(float(a["x"])) - 0.5) ** 2
+
+    trials = [
+        dataclasses.replace(o, duration=1000.0 if float(o.assignment["x"]) > 0 else 5.0)
+        for o in observed(space, loss, 12)
+    ]
+    chosen = suggest(study_of(space, trials), 6, acq_func="EIps")
+    assert sum(float(a["x"]) > 0 for a in chosen) == 0
+    plain = suggest(study_of(space, trials), 6, acq_func="EI")
+    assert sum(float(a["x"]) > 0 for a in plain) > 0
+
+
+@pytest.mark.parametrize("function", ["EIps", "PIps"])
+def test_without_durations_a_second_costs_nothing(function: str) -> None:
+    study = study_of(SQUARE, observed(SQUARE, bowl, 15))
+    assert suggest(study, 2, acq_func=function) == suggest(study, 2, acq_func=function[:2])
+
+
+@pytest.mark.parametrize("function", ["gp_hedge", "LCB", "EI", "PI", "EIps", "PIps"])
+def test_sampling_stands_in_for_gradients(function: str) -> None:
+    trials = [dataclasses.replace(o, duration=3.0) for o in observed(MIXED, network, 20)]
+    batch = suggest(study_of(MIXED, trials), 2, acq_func=function, acq_optimizer="sampling")
+    assert all(point in MIXED for point in batch)
+    assert batch[0] != batch[1]
+
+
+@pytest.mark.parametrize("estimator", ["RF", "ET", "GBRT"])
+def test_forests_of_scikit_optimize(estimator: str) -> None:
+    study = study_of(
+        MIXED, observed(MIXED, network, 30), failed=[observed(MIXED, network, 40)[39].assignment]
+    )
+    batch = suggest(study, 3, base_estimator=estimator)
+    assert all(point in MIXED for point in batch)
+    assert len({MIXED.key(point) for point in batch}) == 3
+    assert np.mean([network(point) for point in batch]) < np.mean(
+        [o.loss for o in study.observations]
+    )
+    assert suggest(study, 3, base_estimator=estimator) == batch
+
+
+def test_forests_have_no_gradients() -> None:
+    given_ = [Given("base_estimator", "RF"), Given("acq_optimizer", "lbfgs")]
+    algorithm = build(BayesianOptimization, given_).algorithm
+    (violation,) = algorithm.violations(study_of(SQUARE, []))
+    assert violation.description == (
+        "setting 'acq_optimizer': lbfgs needs the gradients of base_estimator GP, got "
+        "base_estimator RF"
+    )
+
+
+def test_the_default_needs_numpy_alone() -> None:
+    """scipy, scikit-learn and the like cost more memory than a container has."""
+    code = (
+        "import sys, tests.bayesopt.test_algorithm as t;"
+        "t.suggest(t.study_of(t.MIXED, t.observed(t.MIXED, t.network, 12)), 2);"
+        "print(sorted({'scipy', 'sklearn', 'skopt', 'torch', 'pandas'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+# ------------------------------------------------------------------------ deadline
+
+
+def test_a_near_deadline_gets_the_best_so_far(caplog: pytest.LogCaptureFixture) -> None:
+    trials = observed(MIXED, network, 40)
+    soon = Deadline(time.monotonic() + 2.5)
+    with caplog.at_level(logging.WARNING):
+        hurried = suggest(study_of(MIXED, trials, deadline=soon), 3)
+    assert [record.getMessage() for record in caplog.records] == [
+        "experiment 'study': less than 3 s are left; answering with the best found so far"
+    ]
+    assert len({MIXED.key(point) for point in hurried}) == 3
+    assert all(point in MIXED for point in hurried)

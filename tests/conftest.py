@@ -1,0 +1,22 @@
+"""Fixtures: one server process a test module, serving every installed algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from tests.support.servers import ServerProcess, serving
+
+# The same examples in every run: a failure is the change's, not the day's. The longer search for
+# new ones is `make fuzz`.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("search", max_examples=2000, deadline=None)
+settings.load_profile("fixed")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerProcess]:
+    with serving() as process:
+        yield process

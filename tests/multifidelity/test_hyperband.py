@@ -1,0 +1,561 @@
+"""Hyperband and ASHA played by a controller, against a straightforward synchronous Hyperband."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+import random
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from algorithms.hyperband.plan import plan
+from suggestion.errors import Invalid
+from suggestion.space import Double, Int
+
+from .controller import Controller, Trial, ask, experiment, validate
+
+SPACE = (
+    {"name": "lr", "type": "double", "min": "1e-5", "max": "1", "distribution": "logUniform"},
+    {"name": "units", "type": "int", "min": "1", "max": "4096"},
+    {"name": "optimizer", "type": "categorical", "list": ["sgd", "adam", "ftrl"]},
+    {"name": "epochs", "type": "int", "min": "1", "max": "81"},
+)
+
+
+def noise(*parts: object) -> float:
+    """A number in [0, 1) that is the same for the same parts."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") / 2**64
+
+
+def outcome(trial: Trial, failing: float = 0.1) -> float | None:
+    """Falls with the epochs towards a value of the configuration; one in ten trials fails."""
+    others = sorted((k, v) for k, v in trial.texts.items() if k != "epochs")
+    epochs = trial.number("epochs")
+    if noise("fails", others, epochs) < failing:
+        return None
+    return noise("loss", others) + noise("slope", others) / epochs
+
+
+Evaluation = tuple[tuple[tuple[str, str], ...], float]
+
+
+def evaluation(trial: Trial) -> Evaluation:
+    others = tuple(sorted((k, v) for k, v in trial.texts.items() if k != "epochs"))
+    return others, trial.number("epochs")
+
+
+class Synchronous:
+    """Hyperband as in the paper, one bracket after the other, on given new configurations."""
+
+    def __init__(self, r_l: int, eta: int) -> None:
+        self.r_l, self.eta = r_l, eta
+        self.s_max = round(math.log(r_l, eta))
+
+    def bracket(self, s: int) -> list[tuple[int, float]]:
+        """Size and resource of each rung; resources are powers of eta."""
+        n = -(-(self.s_max + 1) * self.eta**s // (s + 1))
+        return [(n // self.eta**i, self.r_l / self.eta ** (s - i)) for i in range(s + 1)]
+
+    def round(self, starters: dict[int, list[Evaluation]], losses: dict) -> dict[int, set]:
+        """Evaluations that each bracket makes of its `starters`."""
+        made: dict[int, set] = {}
+        for s in range(self.s_max, -1, -1):
+            alive = [config for config, _ in starters[s]]
+            made[s] = set()
+            for size, resource in self.bracket(s):
+                alive = alive[:size]
+                made[s] |= {(config, resource) for config in alive}
+                known = [c for c in alive if losses.get((c, resource)) is not None]
+                alive = sorted(known, key=lambda c, r=resource: losses[c, r])
+        return made
+
+    def bound(self) -> float:
+        """Resource of one round: (s_max+1) R a bracket, and what rounding n up adds."""
+        return sum(
+            (self.s_max + 1) * self.r_l + sum(r / self.eta**i for i, (_, r) in enumerate(rungs))
+            for rungs in map(self.bracket, range(self.s_max + 1))
+        )
+
+
+def two_rounds_done(controller: Controller, reference: Synchronous) -> bool:
+    top = sum(1 for t in controller.trials if t.done and t.number("epochs") == reference.r_l)
+    return top >= 2 * sum(reference.bracket(s)[-1][0] for s in range(reference.s_max + 1)) - 2
+
+
+@pytest.mark.parametrize(("r_l", "parallel"), [(27, 1), (27, 3), (27, 9), (27, 50), (81, 9)])
+def test_two_rounds_equal_the_synchronous_algorithm(r_l: int, parallel: int) -> None:
+    reference = Synchronous(r_l, 3)
+    space = (*SPACE[:3], {**SPACE[3], "max": str(r_l)})
+    message = experiment(
+        "hyperband", space, {"r_l": r_l, "resource_name": "epochs", "eta": 3}, parallel=parallel
+    )
+    controller = Controller(message, outcome, parallel=parallel, seed=parallel)
+    sizes = {s: reference.bracket(s)[0][0] for s in range(reference.s_max + 1)}
+    per_round = sum(n for s in sizes for n, _ in reference.bracket(s))
+
+    def rounds() -> list[dict[int, set]]:
+        """What the synchronous algorithm evaluates in two rounds of the configurations given."""
+        seen: dict[tuple, float] = {}
+        starters: dict[int, list[Evaluation]] = {s: [] for s in sizes}
+        losses = {}
+        for trial in controller.trials:
+            config, resource = evaluation(trial)
+            if config not in seen:
+                seen[config] = resource
+                starters[round(math.log(r_l / resource, 3))].append((config, resource))
+            if trial.done:
+                losses[config, resource] = trial.outcome
+        if any(len(starters[s]) < 2 * n for s, n in sizes.items()):
+            return []
+        halves = [{s: starters[s][k * n : (k + 1) * n] for s, n in sizes.items()} for k in (0, 1)]
+        return [reference.round(half, losses) for half in halves]
+
+    def done() -> bool:
+        if len(controller.trials) % 10:
+            return False
+        finished = {evaluation(t) for t in controller.trials if t.done}
+        expected = rounds()
+        return bool(expected) and all(
+            made <= finished for half in expected for made in half.values()
+        )
+
+    controller.run(done, limit=4 * per_round + 20 * parallel)
+    evaluated = Counter(evaluation(t) for t in controller.trials)
+    assert max(evaluated.values()) == 1
+    first, second = rounds()
+    of_two_rounds = set().union(*first.values(), *second.values())
+    starters = {config for config, _ in of_two_rounds}
+    ours = {e for e in evaluated if e[0] in starters}
+    assert ours == of_two_rounds
+    assert sum(resource for _, resource in ours) <= 2 * reference.bound()
+    if parallel == 1:  # nothing else was started meanwhile, but for the check every ten trials
+        assert len(evaluated) - len(ours) <= 10
+
+
+SETTINGS = {"r_l": 27, "resource_name": "epochs"}
+EPOCHS_27 = {**SPACE[3], "max": "27"}
+SMALL = (*SPACE[:3], EPOCHS_27)
+
+
+def points(suggestions: list) -> list[tuple[tuple[str, str], ...]]:
+    return [tuple(sorted((a.name, a.value) for a in s.assignments)) for s in suggestions]
+
+
+def at(controller: Controller, epochs: float) -> list[Trial]:
+    return [t for t in controller.trials if t.number("epochs") == epochs]
+
+
+# ------------------------------------------------------------------- what it refuses
+
+
+INT = {"name": "epochs", "type": "int"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "resource", "text"),
+    [
+        ({}, EPOCHS_27, "setting 'r_l' is required"),
+        ({"r_l": 27}, EPOCHS_27, "setting 'resource_name' is required"),
+        (
+            {"r_l": 27, "resource_name": "steps"},
+            EPOCHS_27,
+            "setting 'resource_name' must name a parameter ('lr', 'epochs'), got 'steps'",
+        ),
+        (
+            {"r_l": 27, "resource_name": "epochs"},
+            {"name": "epochs", "type": "discrete", "list": ["1", "27"]},
+            "setting 'resource_name' must name an int or double parameter, got 'epochs'",
+        ),
+        (
+            {"r_l": 28, "resource_name": "epochs"},
+            EPOCHS_27,
+            "setting 'r_l' must be in the range 1 to 27 of parameter 'epochs', got 28",
+        ),
+        (
+            {"r_l": 6, "resource_name": "epochs"},
+            {**INT, "min": "1", "max": "27", "step": "2"},
+            "setting 'r_l' must be a value of parameter 'epochs', whose nearest ones are 5 and 7, "
+            "got 6",
+        ),
+        (
+            {"r_l": 9.5, "resource_name": "epochs"},
+            {**INT, "min": "20", "max": "20"},
+            "setting 'r_l' must be whole, as parameter 'epochs' is an int, got 9.5",
+        ),
+        ({**SETTINGS, "r_l": 0.5}, EPOCHS_27, "setting 'r_l' must be at least 1, got 0.5"),
+        ({**SETTINGS, "eta": 1}, EPOCHS_27, "setting 'eta' must be greater than 1, got 1"),
+        ({**SETTINGS, "eta": "nan"}, EPOCHS_27, "setting 'eta' must be a finite number"),
+        (
+            {**SETTINGS, "eta": 1.0001},
+            EPOCHS_27,
+            "setting 'eta' must divide r_l = 27 at most 1000 times before it falls below 1, "
+            "got 1.0001",
+        ),
+        ({**SETTINGS, "sampler": "gp"}, EPOCHS_27, "setting 'sampler' must be random or tpe"),
+    ],
+)
+def test_refused(settings: dict, resource: dict, text: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        validate(experiment("hyperband", (SPACE[0], resource), settings))
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"r_min": 28}, "setting 'r_min' must not exceed r_l = 27, got 28"),
+        ({"r_min": 0}, "setting 'r_min' must be at least 1, got 0"),
+        (
+            {"brackets": 5},
+            "setting 'brackets' must be at most 4, the number of rungs from r_min to r_l, got 5",
+        ),
+    ],
+)
+def test_asha_refuses(settings: dict, text: str) -> None:
+    with pytest.raises(Invalid, match="^" + re.escape(text) + "$"):
+        validate(experiment("asha", SMALL, {**SETTINGS, **settings}))
+
+
+def test_parallelism_and_settings_of_another_server_are_no_reason_to_refuse() -> None:
+    theirs = dict.fromkeys(
+        ("s_max", "b_l", "r", "n", "current_s", "current_i", "evaluating_trials"), "7"
+    )
+    for parallel in (0, 1, 1000):
+        validate(experiment("hyperband", SMALL, {**SETTINGS, **theirs}, parallel=parallel))
+
+
+# -------------------------------------------------------------------------- the plan
+
+
+@given(
+    r_l=st.integers(1, 2000),
+    eta=st.sampled_from([1.1, 1.5, 2.0, 2.5, 3.0, 4.0, 10.0]),
+    low=st.integers(0, 20),
+    step=st.integers(1, 7),
+    double=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_bracket_keeps_to_the_papers_budget(
+    r_l: int, eta: float, low: int, step: int, double: bool
+) -> None:
+    low = min(low, r_l)
+    low = r_l - (r_l - low) // step * step  # r_l is on the lattice
+    kind = Double if double else Int
+    parameter = kind("epochs", low, r_l, None if low == r_l else min(step, r_l - low))
+    found = plan(parameter, float(r_l), 1, eta)
+    assert found.resources[-1] == r_l
+    assert all(resource in parameter and resource >= 1 for resource in found.resources)
+    assert list(found.resources) == sorted(set(found.resources))
+    assert found.brackets[0].start == 0
+    assert [b.start for b in found.brackets] == list(range(len(found.resources)))
+    least = found.resources[0]
+    s_max = math.floor(math.log(r_l / least) / math.log(eta) + 1e-9)
+    for bracket in found.brackets:
+        resources = found.resources[bracket.start :]
+        assert len(bracket.sizes) == len(resources)
+        assert all(a >= b >= 1 for a, b in itertools.pairwise(bracket.sizes))
+        spent = sum(n * r for n, r in zip(bracket.sizes, resources, strict=True))
+        # (s_max + 1) R, and one configuration more in every rung because n is rounded up.
+        assert spent <= (s_max + 1) * r_l + sum(resources) + 1e-6
+
+
+def test_the_example_of_the_paper() -> None:
+    found = plan(Int("epochs", 1, 81), 81.0, 1, 3.0)
+    assert found.resources == (1, 3, 9, 27, 81)
+    assert [b.sizes for b in found.brackets] == [
+        (81, 27, 9, 3, 1),
+        (34, 11, 3, 1),
+        (15, 5, 1),
+        (8, 2),
+        (5,),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts"),
+    [("int", {"1": 9, "3": 3, "9": 1}), ("double", {"1.0": 9, "3.0": 3, "9.0": 1})],
+)
+def test_a_resource_with_min_equal_to_max_is_a_placeholder(kind: str, texts: dict) -> None:
+    space = (SPACE[0], {"name": "epochs", "type": kind, "min": "20", "max": "20"})
+    message = experiment("hyperband", space, {"r_l": 9, "resource_name": "epochs"}, parallel=1)
+    controller = Controller(message, lambda t: outcome(t, failing=0), parallel=1, seed=0)
+    controller.run(lambda: len(controller.trials) == 13, limit=13)
+    assert Counter(t.texts["epochs"] for t in controller.trials) == texts
+
+
+def test_a_log_distribution_of_the_resource_is_not_in_the_way() -> None:
+    space = (SPACE[0], {**EPOCHS_27, "distribution": "logNormal"})
+    suggestions = ask(experiment("hyperband", space, SETTINGS), [], 49, 49)
+    assert Counter(dict(p)["epochs"] for p in points(suggestions)) == {
+        "1": 27,
+        "3": 12,
+        "9": 6,
+        "27": 4,
+    }
+
+
+# ----------------------------------------------------------- what is not yet visible
+
+
+def test_requests_in_flight_never_get_the_same_point() -> None:
+    """With equal trials and rising totals; at every point of an experiment."""
+    message = experiment("hyperband", SMALL, SETTINGS, parallel=4)
+    controller = Controller(message, outcome, parallel=4, seed=5)
+    promotions = 0
+    while len(controller.trials) < 110:
+        controller.step()
+        trials, total = controller.visible(), len(controller.trials)
+        tried = {tuple(sorted(t.texts.items())) for t in controller.trials}
+        replies = []
+        for count in (2, 3, 4):
+            total += count
+            replies += points(ask(message, trials, count, total))
+        assert len(set(replies)) == 9
+        assert not tried & set(replies)
+        promotions += any(dict(p)["epochs"] == "27" for p in replies[:2])
+    assert promotions > 3  # some of these requests were made while promotions were due
+
+
+def test_suggestions_that_become_trials_late_are_not_given_again() -> None:
+    """Whatever finishes meanwhile: each trial becomes visible four requests after its reply."""
+    message = experiment("hyperband", SMALL, SETTINGS, parallel=5)
+    rng = random.Random(3)
+    given: list[Trial] = []
+    for total in range(1, 200):
+        for trial in given[:-4]:
+            trial.done = trial.done or rng.random() < 0.3
+        (suggestion,) = ask(message, [t.as_message() for t in given[:-4]], 1, total)
+        texts = {a.name: a.value for a in suggestion.assignments}
+        trial = Trial(f"t{total}", total - 1, texts, {}, None)
+        trial.outcome = outcome(trial)
+        given.append(trial)
+    assert len({tuple(sorted(t.texts.items())) for t in given}) == len(given)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "least", "share"), [("hyperband", 10, 0.1), ("asha", 3, 0.25)]
+)
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_trials_without_metrics_do_not_stop_promotions(
+    algorithm: str, least: int, share: float, parallel: int
+) -> None:
+    """One in seven (configuration, resource) never reports, and so is missing from requests.
+
+    At the top are 8 of the 69 trials of a round, or 1 of 27 new ones. What vanishes is tried again
+    now and then: it cannot be told from what was never tried.
+    """
+    message = experiment(algorithm, SMALL, SETTINGS, parallel=parallel)
+
+    def hide(trial: Trial) -> bool:
+        return noise("hidden", trial.texts["lr"], trial.texts["epochs"]) < 0.15
+
+    controller = Controller(message, outcome, parallel=parallel, seed=1, hide=hide)
+    controller.run(lambda: len(controller.trials) >= 250, limit=260)
+    assert len({t.texts["lr"] for t in at(controller, 27) if not hide(t)}) >= least
+    evaluated = Counter(evaluation(t) for t in controller.trials)
+    repeated = sum(count - 1 for count in evaluated.values())
+    assert repeated <= share * len(controller.trials)
+
+
+def test_a_promotion_that_always_vanishes_takes_a_small_share() -> None:
+    """The winner of the first bracket never comes back from its last rung."""
+    message = experiment("hyperband", SMALL, SETTINGS, parallel=1)
+    winner: list[str] = []
+
+    def hide(trial: Trial) -> bool:
+        if trial.number("epochs") != 27:
+            return False
+        if not winner:
+            winner.append(trial.texts["lr"])
+        return trial.texts["lr"] == winner[0]
+
+    controller = Controller(message, outcome, parallel=1, seed=1, hide=hide)
+    controller.run(lambda: len(controller.trials) >= 150, limit=150)
+    again = [t for t in at(controller, 27) if t.texts["lr"] == winner[0]]
+    assert 1 <= len(again) <= 8
+    assert len(at(controller, 27)) - len(again) >= 6
+
+
+# -------------------------------------------------------- foreign and edited trials
+
+
+def test_order_names_and_restarts_do_not_matter() -> None:
+    message = experiment("hyperband", SMALL, SETTINGS, parallel=3)
+    controller = Controller(message, outcome, parallel=3, seed=2)
+    controller.run(lambda: len(controller.trials) >= 60, limit=70)
+    total = len(controller.trials) + 5
+    expected = points(ask(message, controller.visible(), 5, total))
+    for _ in range(5):
+        assert points(ask(message, controller.visible(), 5, total)) == expected
+    nameless = controller.visible()
+    for trial in nameless:
+        trial.name = ""
+    assert points(ask(message, nameless, 5, total)) == expected
+
+
+def test_foreign_trials_do_not_derail_it() -> None:
+    message = experiment("hyperband", SMALL, SETTINGS, parallel=1)
+    controller = Controller(message, outcome, parallel=1, seed=2)
+    strangers = [
+        {"lr": "5", "units": "3", "optimizer": "sgd", "epochs": "1"},  # out of range
+        {"units": "3", "optimizer": "sgd", "epochs": "1"},  # lr is missing
+        {"lr": "0.1", "units": "3", "optimizer": "sgd", "epochs": "2"},  # on no rung
+        {"lr": "0.2", "units": "3", "optimizer": "sgd", "epochs": "nan"},
+        {"lr": "0.3", "units": "3", "optimizer": "sgd", "epochs": "27"},  # a rung's, by hand
+    ]
+    for index, texts in enumerate(strangers):
+        trial = Trial(f"by-hand-{index}", index, texts, {}, 0.5, done=True)
+        controller.trials.append(trial)
+    controller.run(lambda: len(controller.trials) >= 5 + 40, limit=5 + 40)
+    ours = Counter(t.texts["epochs"] for t in controller.trials[5:])
+    assert ours == {"1": 27, "3": 9, "9": 3, "27": 1}
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        (SPACE[0] | {"max": "0.9"}, *SMALL[1:]),
+        (SPACE[0], SPACE[1] | {"step": "3"}, *SMALL[2:]),
+        (*SMALL, {"name": "new", "type": "double", "min": "0", "max": "1"}),
+    ],
+)
+def test_a_space_edited_on_the_way_is_honoured(edited: tuple) -> None:
+    message = experiment("hyperband", SMALL, SETTINGS, parallel=1)
+    controller = Controller(message, outcome, parallel=1, seed=2)
+    controller.run(lambda: len(controller.trials) >= 20, limit=20)
+    # The service checks that each suggestion is inside the new space.
+    controller.message = experiment("hyperband", edited, SETTINGS | {"seed": 7}, parallel=1)
+    controller.run(lambda: len(controller.trials) >= 120, limit=120)
+    assert max(Counter(evaluation(t) for t in controller.trials).values()) == 1
+    assert len(at(controller, 27)) >= 4
+
+
+# ------------------------------------------------------------------- finite spaces
+
+
+@pytest.mark.parametrize("parallel", [1, 3, 50])
+def test_a_sub_space_smaller_than_a_rung(parallel: int) -> None:
+    """Six configurations: all are tried once at the bottom, and then go up, the best first."""
+    space = (
+        {"name": "layers", "type": "int", "min": "1", "max": "3"},
+        {"name": "optimizer", "type": "categorical", "list": ["sgd", "adam"]},
+        EPOCHS_27,
+    )
+    message = experiment("hyperband", space, SETTINGS, parallel=parallel)
+    controller = Controller(message, lambda t: outcome(t, failing=0), parallel=parallel, seed=4)
+    controller.run(lambda: len(controller.trials) >= 24, limit=80)
+    first = controller.trials[:6]
+    assert {t.texts["epochs"] for t in first} == {"1"}
+    assert len({evaluation(t)[0] for t in first}) == 6
+    # Four rungs of six configurations are 24 points; only then others, and still no repetition.
+    assert {t.texts["epochs"] for t in controller.trials[:24]} == {"1", "3", "9", "27"}
+    assert max(Counter(evaluation(t) for t in controller.trials).values()) == 1
+    if parallel == 1:
+        third = [evaluation(t)[0] for t in controller.trials[6:] if t.number("epochs") == 3]
+        known = {evaluation(t): t.outcome for t in controller.trials}
+        assert third == sorted(third, key=lambda config: known[config, 1.0])
+
+
+def test_a_used_up_space_repeats_but_not_in_one_reply() -> None:
+    space = (
+        {"name": "layers", "type": "int", "min": "1", "max": "2"},
+        {"name": "epochs", "type": "int", "min": "1", "max": "3"},
+    )
+    message = experiment("hyperband", space, {"r_l": 3, "resource_name": "epochs"}, parallel=5)
+    controller = Controller(message, outcome, parallel=5, seed=4)
+    controller.run(lambda: len(controller.trials) >= 40, limit=60)
+    assert len(set(points(ask(message, controller.visible(), 6, len(controller.trials) + 6)))) == 6
+    assert len({tuple(t.texts.values()) for t in controller.trials[:6]}) == 6
+
+
+def test_a_space_of_the_resource_alone() -> None:
+    message = experiment("hyperband", (EPOCHS_27,), SETTINGS, parallel=2)
+    controller = Controller(message, outcome, parallel=2, seed=4)
+    controller.run(lambda: len(controller.trials) >= 27, limit=30)
+    assert {t.texts["epochs"] for t in controller.trials[:4]} == {"1", "3", "9", "27"}
+    assert len({t.texts["epochs"] for t in controller.trials[:27]}) == 27
+
+
+# ---------------------------------------------------------------------------- BOHB
+
+
+@pytest.mark.parametrize("parallel", [1, 9])
+def test_bohb_keeps_the_rungs_of_hyperband(parallel: int) -> None:
+    message = experiment("hyperband", SMALL, {**SETTINGS, "sampler": "tpe"}, parallel=parallel)
+    controller = Controller(message, lambda t: outcome(t, failing=0), parallel=parallel, seed=6)
+    controller.run(lambda: len(controller.trials) >= 140, limit=150)
+    assert max(Counter(evaluation(t) for t in controller.trials).values()) == 1
+    if parallel == 1:  # a round is 69 trials: 49 new ones
+        for turn in (controller.trials[:69], controller.trials[69:138]):
+            assert Counter(t.texts["epochs"] for t in turn) == {"1": 27, "3": 21, "9": 13, "27": 8}
+
+
+def test_bohb_draws_near_the_good_ones() -> None:
+    """The loss is the distance of lr from 0.01; random draws are there as often as anywhere."""
+
+    def distance(trial: Trial) -> float:
+        wrong = 0.0 if trial.texts["optimizer"] == "adam" else 2.0
+        return abs(math.log10(trial.number("lr")) + 2) + wrong + 1 / trial.number("epochs")
+
+    def near(sampler: str) -> float:
+        settings = {**SETTINGS, "sampler": sampler}
+        message = experiment("hyperband", SMALL, settings, parallel=3)
+        controller = Controller(message, distance, parallel=3, seed=8)
+        controller.run(lambda: len(controller.trials) >= 140, limit=150)
+        new = [t for t in controller.trials[69:] if t.number("epochs") < 27]
+        lrs = {t.texts["lr"]: t for t in new}
+        good = [t for t in lrs.values() if distance(t) - 1 / t.number("epochs") < 0.5]
+        return len(good) / len(lrs)
+
+    assert near("tpe") > 2 * near("random")
+
+
+# ---------------------------------------------------------------------------- ASHA
+
+
+@pytest.mark.parametrize("parallel", [1, 9])
+@pytest.mark.parametrize("brackets", [1, 3])
+def test_asha_promotes_the_best_third_of_a_rung(parallel: int, brackets: int) -> None:
+    settings = {**SETTINGS, "brackets": brackets}
+    message = experiment("asha", SMALL, settings, parallel=parallel)
+    controller = Controller(message, outcome, parallel=parallel, seed=9)
+    starts: dict[tuple, float] = {}
+    seen = 0
+    while len(controller.trials) < 160:
+        finished = {evaluation(t): t.outcome for t in controller.trials if t.done}
+        controller.step()
+        for trial in controller.trials[seen:]:
+            config, epochs = evaluation(trial)
+            if config not in starts:
+                starts[config] = epochs
+                continue
+            below = epochs / 3
+            rung = {
+                c: loss
+                for (c, resource), loss in finished.items()
+                if resource == below and starts[c] == starts[config]
+            }
+            observed = sorted((loss, c) for c, loss in rung.items() if loss is not None)
+            assert config in [c for _, c in observed[: len(rung) // 3]]
+        seen = len(controller.trials)
+    assert {t.texts["epochs"] for t in controller.trials} == {"1", "3", "9", "27"}
+    began = Counter(starts.values())
+    shares = dict(zip((1.0, 3.0, 9.0), (27, 12, 6), strict=True))
+    used = list(shares)[:brackets]
+    total = sum(shares[r] for r in used)
+    assert set(began) == set(used)
+    for resource in used:
+        assert began[resource] == pytest.approx(len(starts) * shares[resource] / total, abs=1.5)
+
+
+def test_asha_counts_its_rungs_from_r_min() -> None:
+    space = (SPACE[0], {**INT, "min": "1", "max": "100"})
+    settings = {"r_l": 100, "resource_name": "epochs", "r_min": 10}
+    suggestions = ask(experiment("asha", space, settings), [], 4, 4)
+    assert {dict(p)["epochs"] for p in points(suggestions)} == {"11"}

@@ -1,0 +1,63 @@
+"""A package by somebody else that adds algorithms; found through its entry points alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from suggestion import sampling
+from suggestion.algorithm import register
+from suggestion.settings import setting
+from suggestion.space import Assignment
+from suggestion.study import Study, Suggestion
+
+
+@register("slow")
+@dataclass(frozen=True, kw_only=True)
+class Slow:
+    """Random search that takes its time."""
+
+    seconds: float = setting(1.0, above=0, help="How long a call takes.")
+    obstinate: bool = setting(False, help="Do not look at the deadline.")
+
+    def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
+        until = time.monotonic() + self.seconds
+        while time.monotonic() < until:
+            time.sleep(0.01)
+            if not self.obstinate:
+                study.deadline.check()
+        return sampling.independent(study.space, study.seed, study.first_index, count)
+
+
+@register("broken")
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """Breaks a promise."""
+
+    how: Literal[
+        "few", "many", "outside", "type", "missing", "repeat", "name", "names", "raise"
+    ] = setting("few", help="Which.")
+
+    def suggest(self, study: Study, count: int) -> Sequence[Assignment | Suggestion]:
+        points = list(sampling.independent(study.space, study.seed, study.first_index, count + 1))
+        first = study.space.parameters[0].name
+        match self.how:
+            case "few":
+                return points[: count - 1]
+            case "many":
+                return points
+            case "outside":
+                return [{**point, first: 1e9} for point in points[:count]]
+            case "type":
+                return [{**point, first: str(point[first])} for point in points[:count]]
+            case "missing":
+                return [{first: point[first]} for point in points[:count]]
+            case "repeat":
+                return [points[0]] * count
+            case "name":
+                return [Suggestion(point, trial="Not_A_Label") for point in points[:count]]
+            case "names":
+                return [Suggestion(point, trial="one") for point in points[:count]]
+        raise ZeroDivisionError("as promised")

@@ -1,0 +1,196 @@
+"""The command line as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from suggestion.algorithm import algorithms
+from tests.support.cases import EXAMPLES, NAMES
+from tests.support.requests import ask_for, experiment
+from tests.support.servers import ServerProcess, serving
+
+ROOT = Path(__file__).resolve().parent.parent
+FILE = EXAMPLES / "random.yaml"
+
+
+def suggest(*arguments: object, status: int = 0) -> str:
+    """Standard output of ``suggest``; its standard error where it should fail."""
+    done = subprocess.run(
+        [sys.executable, "-m", "suggestion", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    return done.stderr if status else done.stdout
+
+
+def changed(tmp_path: Path, *changes: tuple[str, str]) -> Path:
+    text = FILE.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    file = tmp_path / "experiment.yaml"
+    file.write_text(text)
+    return file
+
+
+# ------------------------------------------------------------------------- ask
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ask_answers_for_every_example(server: ServerProcess, name: str) -> None:
+    arguments = ("--count", 2, "--target", server.address, "--output", "json")
+    rows = json.loads(suggest("ask", EXAMPLES / f"{name}.yaml", *arguments))
+    assert len(rows) == 2
+    assert rows[0]["parameters"] != rows[1]["parameters"]
+
+
+def test_ask_starts_a_server_by_itself_and_prints_a_table() -> None:
+    lines = suggest("ask", FILE, "--count", 3).splitlines()
+    assert all(heading in lines[1] for heading in ("lr", "layers", "optimizer"))
+    assert len([line for line in lines if "│" in line]) == 3
+
+
+def test_ask_counts_the_trials_it_is_given(server: ServerProcess, tmp_path: Path) -> None:
+    trials = tmp_path / "trials.yaml"
+    trials.write_text(
+        "- parameters: {lr: 1e-3, layers: 2, optimizer: sgd}\n"
+        "  metrics: {accuracy: 0.91}\n"
+        "- name: b\n"
+        "  parameters: {lr: 1e-2, layers: 2, optimizer: sgd}\n"
+        "  condition: Failed\n"
+    )
+    ask = ("ask", FILE, "--target", server.address, "--output", "json")
+    first = json.loads(suggest(*ask, "--count", 3))
+    assert json.loads(suggest(*ask, "--trials", trials)) == first[2:]
+
+
+def test_ask_replays_a_whole_request(server: ServerProcess, tmp_path: Path) -> None:
+    from google.protobuf import json_format  # noqa: PLC0415
+
+    request = ask_for(experiment(), 2, 7)
+    file = tmp_path / "request.json"
+    file.write_text(json_format.MessageToJson(request))
+    rows = json.loads(suggest("ask", file, "--target", server.address, "--output", "json"))
+    expected = server.stub.GetSuggestions(request)
+    assert [list(row["parameters"].values()) for row in rows] == [
+        [a.value for a in entry.assignments] for entry in expected.parameter_assignments
+    ]
+
+
+def test_ask_keeps_numbers_as_they_are_written(server: ServerProcess, tmp_path: Path) -> None:
+    file = changed(tmp_path, ("categorical", "discrete"), ("[sgd, adam, ftrl]", "[0.10, 1e-3, 02]"))
+    rows = json.loads(
+        suggest("ask", file, "--count", 40, "--target", server.address, "--output", "json")
+    )
+    assert {row["parameters"]["optimizer"] for row in rows} == {"0.10", "1e-3", "02"}
+
+
+def test_ask_names_every_problem_of_a_file_with_its_line(tmp_path: Path) -> None:
+    file = changed(
+        tmp_path,
+        ("type: maximize", "type: max"),
+        ("parameterType: int", "parameterType: integer"),
+        ("list: [sgd, adam, ftrl]", "lst: [sgd, adam, ftrl]"),
+        ("parallelTrialCount: 3", "parallelTrialCount: three"),
+    )
+    error = suggest("ask", file, status=1)
+    for line in (
+        ":8: spec.objective.type: must be one of minimize, maximize, got 'max'",
+        ":13: spec.parallelTrialCount: must be a whole number, got 'three'",
+        ":23: spec.parameters[1].parameterType: must be one of double, int, discrete, categorical, "
+        "got 'integer'",
+        ":30: spec.parameters[2].feasibleSpace.lst: unknown field; there is min, max, step, list, "
+        "distribution",
+    ):
+        assert f"{file}{line}" in error
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", ":1: not YAML: "),
+        ("a: 1\na: 2", ":2: not YAML: the key 'a' is used twice"),
+        ("a: &x [*x]", "not YAML: an alias must not refer to a node that it is part of"),
+        ("kind: Job", "metadata is required"),
+        ("", "must hold one, got 0 documents of kind Experiment"),
+        ("- 1", "the file: must be a mapping, got a list"),
+    ],
+)
+def test_ask_says_why_a_file_is_none(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "e.yaml"
+    file.write_text(text)
+    assert message in suggest("ask", file, status=1)
+
+
+def test_ask_shows_what_the_server_refuses(server: ServerProcess, tmp_path: Path) -> None:
+    file = changed(
+        tmp_path, ('min: "1e-4"', 'min: "0"'), ("algorithmName: random", "algorithmName: rndom")
+    )
+    error = suggest("ask", file, "--target", server.address, status=1)
+    assert "INVALID_ARGUMENT: parameter 'lr': logUniform needs min > 0, got min = 0; " in error
+    assert "algorithm 'rndom' is not served here" in error
+
+
+def test_ask_names_an_unknown_algorithm_without_a_server(tmp_path: Path) -> None:
+    file = changed(tmp_path, ("algorithmName: random", "algorithmName: rndom"))
+    error = suggest("ask", file, status=1)
+    assert "algorithm 'rndom' is not installed; there is" in error
+    assert "did you mean 'random'?" in error
+
+
+def test_ask_says_when_nobody_answers() -> None:
+    error = suggest("ask", FILE, "--target", "127.0.0.1:1", status=1)
+    assert "127.0.0.1:1: UNAVAILABLE" in error
+
+
+# ------------------------------------------------------------------ algorithms
+
+
+def test_algorithms_lists_everything() -> None:
+    listed = suggest("algorithms")
+    for name in algorithms():
+        assert f"\n{name}: " in f"\n{listed}"
+        assert "random_state / seed  (int >= 0, default none)" in suggest("algorithms", name)
+    assert "did you mean 'sobol'?" in suggest("algorithms", "sobl", status=2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_readme_of_an_algorithm_has_its_settings(name: str) -> None:
+    package = algorithms().package(name).partition(".")
+    readme = (ROOT / package[0] / package[2].split(".")[0] / "README.md").read_text()
+    section = suggest("algorithms", name, "--markdown")
+    assert section in readme, f"paste the output of: suggest algorithms {name} --markdown"
+
+
+# ---------------------------------------------------------------------- health
+
+
+def test_health_asks_a_server(server: ServerProcess) -> None:
+    assert suggest("health", server.address) == "SERVING\n"
+    name = "manager.v1beta1.Suggestion"
+    assert suggest("health", server.address, "--service", name) == "SERVING\n"
+    assert "127.0.0.1:1: " in suggest("health", "127.0.0.1:1", "--timeout", 2, status=1)
+
+
+# ----------------------------------------------------------------------- serve
+
+
+def test_serve_takes_its_options_from_the_environment() -> None:
+    with serving("random", SUGGEST_LOG_FORMAT="json", SUGGEST_WORKERS="2") as server:
+        server.stub.GetSuggestions(ask_for(experiment()))
+        _, log = server.stop()
+    assert json.loads(log.splitlines()[0])["method"] == "GetSuggestions"
+    assert "is not in the range 1<=x<=256" in suggest("serve", "--workers", "0", status=2)
+
+
+def test_serve_wants_certificate_and_key_together() -> None:
+    error = suggest("serve", "--tls-cert", FILE, status=2)
+    assert "TLS needs both --tls-cert and --tls-key" in error

@@ -1,0 +1,65 @@
+"""Who may import whom: what keeps the house easy to change."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = {
+    "suggestion",
+    "algorithms",
+    "earlystopping",
+    "dbmanager",
+    "experiments",
+    "conformance_tests",
+}
+FOR_ALGORITHMS = {"space", "study", "algorithm", "settings", "sampling", "errors"}
+# The generated stubs themselves, the servers' edge, and clients.
+MAY_SEE_PROTOBUF = {"wire.py", "server.py", "servicer.py", "cli.py", "asking.py"}
+
+
+def imports_of(file: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def files(folder: str) -> list[Path]:
+    found = [f for f in sorted((ROOT / folder).rglob("*.py")) if "api" not in f.parts]
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("file", files("algorithms"), ids=str)
+def test_an_algorithm_imports_only_the_core_and_its_own_folder(file: Path) -> None:
+    own = f"algorithms.{file.relative_to(ROOT / 'algorithms').parts[0]}"
+    for name in imports_of(file):
+        package, _, rest = name.partition(".")
+        if package == "suggestion":
+            assert rest.split(".")[0] in FOR_ALGORITHMS, f"{file.name} imports {name}"
+        elif package in OURS:
+            assert name.startswith(own), f"{file.name} imports {name}"
+        assert package not in {"google", "grpc"}, f"{file.name} imports {name}"
+
+
+@pytest.mark.parametrize("file", files("suggestion"), ids=str)
+def test_the_core_imports_no_algorithm_and_protobuf_only_at_its_edge(file: Path) -> None:
+    for name in imports_of(file):
+        package = name.partition(".")[0]
+        assert package not in OURS - {"suggestion"}, f"{file.name} imports {name}"
+        if package in {"google", "grpc"} or name.startswith("suggestion.api"):
+            assert file.name in MAY_SEE_PROTOBUF, f"{file.name} imports {name}"
+
+
+def test_the_folder_of_algorithms_is_not_on_the_path() -> None:
+    import random  # noqa: PLC0415
+
+    assert "algorithms" not in Path(random.__file__).parts

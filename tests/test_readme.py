@@ -1,0 +1,57 @@
+"""What the README shows works."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from suggestion.algorithm import algorithms, build
+from suggestion.settings import Given
+from suggestion.space import Double, Int, SearchSpace
+from suggestion.study import Study
+from tests.support.servers import ServerProcess
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^ *```python\n(.*?)^ *```", README, re.DOTALL | re.MULTILINE)
+
+
+def test_the_client_gets_suggestions(server: ServerProcess) -> None:
+    code = BLOCKS[0].replace("127.0.0.1:6789", server.address)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_the_algorithm_is_one() -> None:
+    lines = [line.removeprefix("   ") for line in BLOCKS[1].splitlines()]
+    imports = (
+        "from collections.abc import Sequence\n"
+        "from dataclasses import dataclass\n"
+        "import numpy as np\n"
+        "from suggestion.algorithm import register\n"
+        "from suggestion.settings import setting\n"
+        "from suggestion.space import Assignment\n"
+        "from suggestion.study import Study\n"
+    )
+    names: dict[str, object] = {}
+    exec(imports + "\n".join(lines), names)
+    middle = build(names["Middle"], [Given("spread", "0.2")]).algorithm  # type: ignore[arg-type]
+    space = SearchSpace((Double("x", 0, 1), Int("n", 1, 100)))
+    points = middle.suggest(Study("s", space), 20)
+    assert all(point in space and 0.4 <= point["x"] <= 0.6 for point in points)
+
+
+def test_every_algorithm_is_listed() -> None:
+    for name in algorithms():
+        assert f"[`{name}`]" in README, name
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("algorithms/*/README.md")]
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"

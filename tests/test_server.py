@@ -1,0 +1,518 @@
+"""The server, over a real socket: statuses, health, reflection, TLS, limits, draining."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+from grpc_status import rpc_status
+
+from suggestion.api import api_pb2 as api
+from suggestion.api import api_pb2_grpc
+from tests.support.requests import (
+    ask_for,
+    categorical,
+    double,
+    experiment,
+    integer,
+    points_of,
+    trial,
+)
+from tests.support.servers import ServerProcess, serving
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+NAMES = ("", "manager.v1beta1.Suggestion", "api.v1.beta1.Suggestion")
+
+
+def slow_request(seconds: float = 1.0, **settings: str) -> api.GetSuggestionsRequest:
+    return ask_for(experiment("slow", settings={"seconds": str(seconds), **settings}))
+
+
+def code_of(error: pytest.ExceptionInfo[grpc.RpcError]) -> grpc.StatusCode:
+    return error.value.code()  # type: ignore[no-any-return]
+
+
+# --------------------------------------------------------------------- statuses
+
+
+def test_suggestions_come_over_the_wire(server: ServerProcess) -> None:
+    reply = server.stub.GetSuggestions(ask_for(experiment(), 3, 3))
+    assert len(points_of(reply)) == 3
+    server.stub.ValidateAlgorithmSettings(
+        api.ValidateAlgorithmSettingsRequest(experiment=experiment())
+    )
+
+
+def test_violations_come_as_text_and_as_details(server: ServerProcess) -> None:
+    message = experiment(
+        "rando", [double("lr", "0", "1", prior=api.LOG_UNIFORM), categorical("c")], name=""
+    )
+    request = api.ValidateAlgorithmSettingsRequest(experiment=message)
+    with pytest.raises(grpc.RpcError) as error:
+        server.stub.ValidateAlgorithmSettings(request)
+    assert code_of(error) is grpc.StatusCode.INVALID_ARGUMENT
+    text = error.value.details()
+    for part in (
+        "experiment name must not be empty",
+        "parameter 'lr': logUniform needs min > 0, got min = 0",
+        "parameter 'c': list must not be empty",
+        "algorithm 'rando' is not served here; there is ",
+        "did you mean 'random'?",
+    ):
+        assert part in text
+    status = rpc_status.from_call(error.value)
+    assert status is not None
+    details = error_details_pb2.BadRequest()
+    assert status.details[0].Unpack(details)
+    assert [violation.field for violation in details.field_violations] == [
+        "experiment.name",
+        "experiment.spec.parameter_specs.parameters[0].feasible_space.min",
+        "experiment.spec.parameter_specs.parameters[1].feasible_space.list",
+        "experiment.spec.algorithm.algorithm_name",
+    ]
+
+
+def test_hundreds_of_violations_still_fit_into_an_error(server: ServerProcess) -> None:
+    message = experiment(parameters=[double(f"ü{k}" * 50, "1", "0") for k in range(500)])
+    with pytest.raises(grpc.RpcError) as error:
+        server.stub.GetSuggestions(ask_for(message))
+    assert code_of(error) is grpc.StatusCode.INVALID_ARGUMENT
+    assert "min must not exceed max" in error.value.details()
+    assert re.search(r"and \d+ more$", error.value.details())
+
+
+@pytest.mark.parametrize(
+    ("request_", "text"),
+    [
+        (api.GetSuggestionsRequest(), "experiment name must not be empty"),
+        (
+            api.GetSuggestionsRequest(
+                experiment=api.Experiment(name="e"), current_request_number=1
+            ),
+            "the search space must have at least one parameter",
+        ),
+        (ask_for(experiment(), 0), "current_request_number must be between 1 and 10000, got 0"),
+        (ask_for(experiment(), -5), "must be between 1 and 10000, got -5"),
+        (ask_for(experiment(), 10_001), "must be between 1 and 10000, got 10001"),
+        (
+            ask_for(experiment("")),
+            "algorithm: the algorithm name must not be empty; this server has ",
+        ),
+        (
+            ask_for(experiment(settings=[("seed", "1"), ("seed", "1")])),
+            "setting 'seed' is given twice; keep one",
+        ),
+        (ask_for(experiment(name="x" * 10**6)), "at most 253 characters, got 1000000"),
+        (
+            ask_for(experiment(parameters=[integer("x" * 10**6, "0", "1")])),
+            "name must have at most 253 characters, got 1000000",
+        ),
+        (ask_for(experiment("y" * 10**6)), "is not served here; there is"),
+        (
+            ask_for(experiment("grid", [double("x", "0", "1")])),
+            "parameter 'x': algorithm 'grid' needs a step for a double, got none",
+        ),
+        (
+            ask_for(experiment("grid", [integer("x", "0", "11")], max_trials=13)),
+            "max_trial_count must not exceed the 12 points of the grid, got 13",
+        ),
+        (
+            ask_for(experiment("sobol", [integer(f"x{k}", "0", "1") for k in range(1025)])),
+            "algorithm 'sobol' takes at most 1024 parameters, got 1025; use 'random'",
+        ),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(
+    server: ServerProcess, request_: api.GetSuggestionsRequest, text: str
+) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        server.stub.GetSuggestions(request_)
+    assert code_of(error) is grpc.StatusCode.INVALID_ARGUMENT
+    assert text in error.value.details()
+    assert points_of(server.stub.GetSuggestions(ask_for(experiment())))
+
+
+def test_foreign_and_repeated_trials_are_no_error(server: ServerProcess) -> None:
+    trials = [trial("a", {"gone": "1"}, "1"), trial("a", {"lr": "0.1"}, "2"), trial("a", {})]
+    for name in ("random", "grid", "sobol"):
+        parameters = [integer("n", "0", "99")]
+        reply = server.stub.GetSuggestions(ask_for(experiment(name, parameters), 2, 5, trials * 2))
+        assert len(points_of(reply)) == 2
+
+
+def test_the_grid_says_when_it_is_used_up(server: ServerProcess) -> None:
+    message = experiment("grid", [integer("x", "0", "11")])
+    with pytest.raises(grpc.RpcError) as error:
+        server.stub.GetSuggestions(ask_for(message, 1, 13))
+    assert code_of(error) is grpc.StatusCode.OUT_OF_RANGE
+    assert error.value.details() == "the grid of 12 points is used up"
+    with pytest.raises(grpc.RpcError) as error:
+        server.stub.GetSuggestions(ask_for(message, 5, 14))
+    assert code_of(error) is grpc.StatusCode.OUT_OF_RANGE
+    assert error.value.details() == (
+        "3 of the 12 points of the grid are left, 5 were asked for; ask for at most 3, or set "
+        "max_trial_count to 12"
+    )
+    assert len(points_of(server.stub.GetSuggestions(ask_for(message, 3, 12)))) == 3
+
+
+def test_a_grid_of_a_trillion_points_costs_nothing(server: ServerProcess) -> None:
+    message = experiment("grid", [integer(f"p{k}", "0", "9") for k in range(12)])
+    reply = server.stub.GetSuggestions(ask_for(message, 100, 10**9), timeout=5)
+    assert len({tuple(p.values()) for p in points_of(reply)}) == 100
+
+
+def _raw(server: ServerProcess, method: str, data: bytes) -> grpc.RpcError:
+    call = server.channel.unary_unary(f"/api.v1.beta1.Suggestion/{method}")
+    with pytest.raises(grpc.RpcError) as error:
+        call(data)
+    return error.value
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff\xff", b"\x0a\x04\x0a\x02\xff\xfe", b"\x0a\xff\xff\xff\xff\x0f"]
+)
+@pytest.mark.parametrize("method", ["GetSuggestions", "ValidateAlgorithmSettings"])
+def test_malformed_bytes_are_refused(server: ServerProcess, method: str, data: bytes) -> None:
+    error = _raw(server, method, data)
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "is not a valid api.v1.beta1." in error.details()
+
+
+def test_an_unknown_method_is_unimplemented(server: ServerProcess) -> None:
+    assert _raw(server, "GetMoney", b"").code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_messages_up_to_the_limit() -> None:
+    padded = [trial(f"t{k}", {"pad": "x" * 10_000}, "1") for k in range(1000)]
+    request = ask_for(experiment(), 1, 1001, padded)
+    assert request.ByteSize() > 10 * 10**6
+    with serving("random", "--max-message-mib", "12") as server:
+        assert points_of(server.stub.GetSuggestions(request))
+        request.trials.extend(padded[:500])
+        with pytest.raises(grpc.RpcError) as error:
+            server.stub.GetSuggestions(request)
+        assert code_of(error) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "start it with a larger --max-message-mib" in error.value.details()
+        request.trials.extend(padded * 2)
+        with pytest.raises(grpc.RpcError) as error:
+            server.stub.GetSuggestions(request)
+        assert code_of(error) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert points_of(server.stub.GetSuggestions(ask_for(experiment())))
+
+
+# ------------------------------------------------- algorithms by somebody else
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ("few", "algorithm 'broken' returned 2 suggestions, 3 were asked for"),
+        ("many", "algorithm 'broken' returned 4 suggestions, 3 were asked for"),
+        ("outside", "algorithm 'broken' left the search space with"),
+        ("type", "algorithm 'broken' left the search space with"),
+        ("missing", "algorithm 'broken' left the search space with"),
+        ("repeat", "algorithm 'broken' repeated a point: 2 of 3"),
+        ("name", "algorithm 'broken' named a trial 'Not_A_Label': not a DNS label"),
+        ("names", "algorithm 'broken' gave two trials one name"),
+        ("raise", "a bug in this server: ZeroDivisionError: as promised"),
+    ],
+)
+def test_a_broken_promise_does_not_leave_the_server(
+    server: ServerProcess, how: str, text: str
+) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        server.stub.GetSuggestions(ask_for(experiment("broken", settings={"how": how}), 3))
+    assert code_of(error) is grpc.StatusCode.INTERNAL
+    assert text in error.value.details()
+
+
+def test_an_algorithm_without_its_packages_is_named(server: ServerProcess) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        server.stub.GetSuggestions(ask_for(experiment("incomplete")))
+    assert code_of(error) is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.value.details() == (
+        "algorithm 'incomplete' needs the package 'a_package_that_is_not_installed', which is not "
+        "installed on this server"
+    )
+
+
+# ------------------------------------------------------------ health, reflection
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_health_answers_for_every_name(server: ServerProcess, name: str) -> None:
+    assert server.health.Check(health_pb2.HealthCheckRequest(service=name)).status == SERVING
+
+
+def test_health_does_not_know_other_names(server: ServerProcess) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        server.health.Check(health_pb2.HealthCheckRequest(service="nothing"))
+    assert code_of(error) is grpc.StatusCode.NOT_FOUND
+
+
+def test_reflection_describes_the_service(server: ServerProcess) -> None:
+    database = ProtoReflectionDescriptorDatabase(server.channel)
+    assert {"api.v1.beta1.Suggestion", "grpc.health.v1.Health"} <= set(database.get_services())
+    service = DescriptorPool(database).FindServiceByName("api.v1.beta1.Suggestion")
+    assert {m.name for m in service.methods} == {"GetSuggestions", "ValidateAlgorithmSettings"}
+
+
+def test_health_answers_while_every_worker_is_busy() -> None:
+    with serving("slow", "--workers", "1") as server:
+        busy = [server.stub.GetSuggestions.future(slow_request()) for _ in range(2)]
+        answered = 0
+        while not busy[0].done():
+            request = health_pb2.HealthCheckRequest(service=NAMES[1])
+            assert server.health.Check(request, timeout=5).status == SERVING
+            answered += 1
+        assert answered >= 5
+        for call in busy:
+            assert len(call.result().parameter_assignments) == 1
+
+
+# ------------------------------------------------------------------ many clients
+
+
+def test_32_clients_at_once(server: ServerProcess) -> None:
+    checks: list[int] = []
+    done = threading.Event()
+
+    def probe() -> None:
+        with grpc.insecure_channel(server.address) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            while not done.wait(0.02):
+                checks.append(stub.Check(health_pb2.HealthCheckRequest(), timeout=10).status)
+
+    def client(number: int) -> list[dict[str, str]]:
+        message = experiment(("random", "sobol")[number % 2], name=f"exp-{number}")
+        points: list[dict[str, str]] = []
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        with grpc.insecure_channel(server.address, options=options) as channel:
+            stub = api_pb2_grpc.SuggestionStub(channel)
+            for _ in range(10):
+                trials = [trial(f"t{k}", p, "1") for k, p in enumerate(points)]
+                request = ask_for(message, 3, len(points) + 3, trials)
+                points += points_of(stub.GetSuggestions(request, timeout=60))
+        return points
+
+    prober = threading.Thread(target=probe)
+    prober.start()
+    with ThreadPoolExecutor(32) as pool:
+        at_once = list(pool.map(client, range(32)))
+    done.set()
+    prober.join()
+    assert checks
+    assert set(checks) == {SERVING}
+    for number, points in enumerate(at_once):
+        assert len(points) == 30
+        assert len({tuple(p.values()) for p in points}) == 30
+        assert points == client(number), "the same as alone"
+
+
+# ----------------------------------------------------- deadlines and cancelling
+
+
+def test_an_expired_call_ends(server: ServerProcess) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        server.stub.GetSuggestions(slow_request(600), timeout=0.3)
+    assert code_of(error) is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert points_of(server.stub.GetSuggestions(ask_for(experiment())))
+
+
+def test_a_cancelled_call_stops_computing() -> None:
+    with serving("slow", "random", "--workers", "1") as server:
+        calls = [server.stub.GetSuggestions.future(slow_request(600)) for _ in range(5)]
+        time.sleep(0.5)
+        for call in calls:
+            call.cancel()
+        # The only worker is free again, or this call would wait for fifty minutes.
+        assert points_of(server.stub.GetSuggestions(ask_for(experiment()), timeout=30))
+        status, log = server.stop()
+    assert status == 0
+    assert log.count("outcome=CANCELLED") == 5
+
+
+# --------------------------------------------------------------------- draining
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains(number: signal.Signals) -> None:
+    with serving("slow", "random") as server:
+        watch = server.health.Watch(health_pb2.HealthCheckRequest(service=NAMES[1]))
+        assert next(watch).status == SERVING
+        call = server.stub.GetSuggestions.future(slow_request(2))
+        time.sleep(0.5)
+        server.process.send_signal(number)
+        assert next(watch).status == NOT_SERVING
+        with pytest.raises(grpc.RpcError) as error:
+            server.stub.GetSuggestions(ask_for(experiment()))
+        assert code_of(error) is grpc.StatusCode.UNAVAILABLE
+        assert "shutting down" in error.value.details()
+        assert not call.done()
+        assert len(call.result().parameter_assignments) == 1
+        assert server.process.wait(timeout=20) == 0
+        assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize("obstinate", ["false", "true"])
+def test_the_grace_period_ends_what_does_not_finish(obstinate: str) -> None:
+    with serving("slow", "--grace", "0.3") as server:
+        call = server.stub.GetSuggestions.future(slow_request(60, obstinate=obstinate))
+        time.sleep(0.5)
+        assert server.stop()[0] == 0
+        assert isinstance(call.exception(), grpc.RpcError)
+
+
+# -------------------------------------------------------------------------- TLS
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CA, and a certificate for a server and one for a client."""
+    folder = tmp_path_factory.mktemp("tls")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    openssl(
+        *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=ca"),
+        *("-keyout", "ca.key", "-out", "ca.pem"),
+    )
+    for name in ("server", "client"):
+        (folder / f"{name}.ext").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+        openssl(
+            *("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}"),
+            *("-keyout", f"{name}.key", "-out", f"{name}.csr"),
+        )
+        openssl(
+            *("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key"),
+            *("-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.pem"),
+        )
+    return folder
+
+
+def _secure_call(server: ServerProcess, folder: Path, client: bool) -> api.GetSuggestionsReply:
+    read = [(folder / name).read_bytes() for name in ("ca.pem", "client.key", "client.pem")]
+    credentials = grpc.ssl_channel_credentials(*(read if client else read[:1]))
+    with grpc.secure_channel(server.address, credentials) as channel:
+        stub = api_pb2_grpc.SuggestionStub(channel)
+        reply: api.GetSuggestionsReply = stub.GetSuggestions(ask_for(experiment()), timeout=10)
+        return reply
+
+
+def test_tls(certificates: Path) -> None:
+    arguments = [
+        f"--tls-cert={certificates / 'server.pem'}",
+        f"--tls-key={certificates / 'server.key'}",
+    ]
+    with serving("random", *arguments) as server:
+        assert points_of(_secure_call(server, certificates, client=False))
+        with pytest.raises(grpc.RpcError) as error:
+            server.stub.GetSuggestions(ask_for(experiment()), timeout=5)  # plaintext
+        assert code_of(error) is grpc.StatusCode.UNAVAILABLE
+
+
+def test_mutual_tls(certificates: Path) -> None:
+    environment = {
+        "SUGGEST_TLS_CERT": str(certificates / "server.pem"),
+        "SUGGEST_TLS_KEY": str(certificates / "server.key"),
+        "SUGGEST_TLS_CLIENT_CA": str(certificates / "ca.pem"),
+    }
+    with serving("random", **environment) as server:
+        assert points_of(_secure_call(server, certificates, client=True))
+        with pytest.raises(grpc.RpcError) as error:
+            _secure_call(server, certificates, client=False)
+        assert code_of(error) is grpc.StatusCode.UNAVAILABLE
+
+
+# -------------------------------------------------------------------------- log
+
+
+def test_a_call_is_one_line_of_text() -> None:
+    with serving("random") as server:
+        server.stub.GetSuggestions(ask_for(experiment(name="my exp"), 2, 2))
+        with pytest.raises(grpc.RpcError):
+            server.stub.GetSuggestions(ask_for(experiment(), 0))
+        status, log = server.stop()
+    assert status == 0
+    lines = [line for line in log.splitlines() if "GetSuggestions" in line]
+    assert len(lines) == 2
+    assert re.fullmatch(
+        r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO GetSuggestions experiment="my exp" '
+        r"algorithm=random trials=0 count=2 ms=\d+\.\d outcome=OK",
+        lines[0],
+    )
+    assert 'message="current_request_number must be' in lines[1]
+    assert lines[1].endswith("outcome=INVALID_ARGUMENT")
+
+
+def test_a_call_is_one_json_object() -> None:
+    with serving("random", "--log-format", "json") as server:
+        server.stub.GetSuggestions(ask_for(experiment(), 2, 2))
+        _, log = server.stop()
+    entry = next(e for e in map(json.loads, log.splitlines()) if e["event"] == "GetSuggestions")
+    ms = entry.pop("ms")
+    assert ms > 0
+    entry.pop("time")
+    assert entry == {
+        "level": "INFO",
+        "event": "GetSuggestions",
+        "method": "GetSuggestions",
+        "experiment": "exp",
+        "algorithm": "random",
+        "trials": 0,
+        "count": 2,
+        "outcome": "OK",
+    }
+
+
+# ------------------------------------------------------------------------ start
+
+
+def test_a_port_in_use_is_named(server: ServerProcess) -> None:
+    with pytest.raises(RuntimeError, match=f"cannot listen on {server.address}"):
+        ServerProcess("random", address=server.address)
+
+
+def test_an_algorithm_that_is_not_installed_is_named() -> None:
+    with pytest.raises(RuntimeError, match="algorithm 'rando' is not installed; there is"):
+        ServerProcess("rando")
+
+
+def test_only_the_named_algorithms_are_served() -> None:
+    with serving("random", "sobol") as server:
+        assert server.banner.startswith("serving random, sobol on 127.0.0.1:")
+        with pytest.raises(grpc.RpcError, match="'grid' is not served here; there is random, sob"):
+            server.stub.GetSuggestions(ask_for(experiment("grid")))
+
+
+def test_a_server_imports_only_what_its_algorithm_needs() -> None:
+    with serving("random", PYTHONPROFILEIMPORTTIME="1") as server:
+        assert points_of(server.stub.GetSuggestions(ask_for(experiment())))
+        _, log = server.stop()
+    loaded = {
+        line.rpartition("|")[2].strip() for line in log.splitlines() if "import time:" in line
+    }
+    assert {"numpy", "algorithms.random.algorithm"} <= loaded
+    for name in ("scipy", "optuna", "yaml", "rich", "numpy.random", "grpc_reflection.v1alpha"):
+        assert name not in loaded, name
+    assert {name for name in loaded if name.startswith("algorithms.")} == {
+        "algorithms.random",
+        "algorithms.random.algorithm",
+    }
