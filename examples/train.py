@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ class Network:
     """Layers of rectified units, and a softmax on top."""
 
     def __init__(self, sizes: list[int], rng: np.random.Generator) -> None:
-        pairs = list(zip(sizes, sizes[1:], strict=False))
+        pairs = list(pairwise(sizes))
         self.weights = [rng.normal(0, np.sqrt(2 / a), (a, b)) for a, b in pairs]
         self.weights += [np.zeros((1, b)) for _, b in pairs]
         self.depth = len(pairs)
@@ -155,9 +156,9 @@ def train(args: argparse.Namespace) -> Iterator[dict[str, float]]:
 
 def events(folder: Path) -> Callable[[dict[str, float]], None]:
     """Writes TensorFlow events."""
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    from tensorboard.compat.proto.event_pb2 import Event  # noqa: PLC0415
+    from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter  # noqa: PLC0415
 
     writer = EventFileWriter(str(folder))
 
@@ -173,8 +174,9 @@ def events(folder: Path) -> Callable[[dict[str, float]], None]:
 
 def push(entry: dict[str, float]) -> None:
     """Reports to the DBManager, as trials with the Push collector do."""
-    import grpc
-    from suggestion.api import api_pb2, api_pb2_grpc
+    import grpc  # noqa: PLC0415
+
+    from suggestion.api import api_pb2, api_pb2_grpc  # noqa: PLC0415
 
     now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     request = api_pb2.ReportObservationLogRequest(trial_name=os.environ["KATIB_TRIAL_NAME"])
