@@ -220,7 +220,7 @@ class Controller:
         self._failed = 0
         self._history = api.GetSuggestionsRequest()
         self._asking = False
-        self._failure: Exception | None = None
+        self._patience: float | None = None
         self._done: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._selector = selectors.DefaultSelector()
@@ -259,6 +259,8 @@ class Controller:
                     self._end_created()
                     self._flush()
                     return
+                if self._hopeless():
+                    return
                 self._wait()
         finally:
             self._stopped.set()
@@ -268,6 +270,18 @@ class Controller:
             for entry in self.running.values():
                 if entry.process is not None:
                     entry.process.leave()
+
+    def _hopeless(self) -> bool:
+        """Whether trials have ended, but cannot be judged since a server does not answer.
+
+        After the second Ctrl-C that is not waited for; they are judged when it goes on.
+        """
+        if self.level < 2:
+            return False
+        now = self.clock.monotonic()
+        if self._patience is None or any(not entry.judged for entry in self.running.values()):
+            self._patience = now + self.options.grace
+        return now > self._patience
 
     def _flush(self) -> None:
         """Gives the DBManager the time for the last reports; what it does not take is kept."""

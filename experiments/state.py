@@ -297,6 +297,15 @@ class Store:
         self._db.close()
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is read within it is of one moment; a runner at work is not held up."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK")
+
+    @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of its changes or none. Nested ones are part of the outer."""
         if self._db.in_transaction:

@@ -35,7 +35,7 @@ def load(directory: Path) -> tuple[Experiment, list[Trial]]:
     """
     store = Store(directory)
     try:
-        with store.transaction():
+        with store.snapshot():
             experiment, trials = store.experiment(), store.trials()
     finally:
         store.close()

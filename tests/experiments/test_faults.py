@@ -290,3 +290,26 @@ def test_the_time_limit(machine: Machine, tmp_path: Path) -> None:
     assert not controller.experiment.done
     # They are to run again when the experiment goes on.
     assert {(t.condition, t.attempt) for t in stored(tmp_path)} == {(Condition.CREATED, 2)}
+
+
+def test_a_db_manager_that_does_not_answer(machine: Machine, tmp_path: Path) -> None:
+    """It is waited for; the runner can be ended all the same, and nothing is lost by it."""
+    view = Recorder()
+    begun = time.monotonic()
+    controller = machine.run(
+        tmp_path,
+        document(OK, maxTrialCount="2"),
+        database="127.0.0.1:1",
+        view=view,
+        options=runner.Options(grace=0.3, time_limit=1.0),
+    )
+    assert time.monotonic() - begun < 60
+    assert not controller.experiment.done
+    assert [note for note in view.notes if note.startswith("DBManager at 127.0.0.1:1: UNAVAILABLE")]
+    assert {t.condition for t in stored(tmp_path)} == {Condition.RUNNING}
+    machine.run(tmp_path, document(OK, maxTrialCount="2"))
+    trials = stored(tmp_path)
+    assert [(t.condition, t.attempt) for t in trials] == [(Condition.SUCCEEDED, 1)] * 2
+    store = Store(tmp_path / "state")
+    assert store.undelivered() == []
+    store.close()
