@@ -54,7 +54,7 @@ def suggest(*arguments: object) -> Result:
 def made(machine: Machine, tmp_path: Path) -> Path:
     """A directory with an experiment: five trials that succeeded, one that failed."""
     flag = tmp_path / "flag"
-    command = f"if [ ! -e {flag} ]; then touch {flag}; echo oh no; exit 4; fi; {COMMAND}"
+    command = f"if mkdir {flag} 2>/dev/null; then echo oh no; exit 4; fi; {COMMAND}"
     spec = document(command, objective=OBJECTIVE, parameters=SPACE, maxTrialCount="6")
     machine.run(tmp_path, spec)
     return tmp_path / "state"
