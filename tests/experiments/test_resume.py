@@ -30,7 +30,8 @@ class Runner:
         self.folder = folder
         command = [sys.executable, "-m", "suggestion", "run", str(write(folder, made))]
         command += ["--directory", str(folder / "state"), "--plain", "--grace", "0.5s"]
-        command += ["--target", machine.target, "--db-manager", machine.database, *more]
+        if "own servers" not in more:
+            command += ["--target", machine.target, "--db-manager", machine.database]
         self.out = (folder / "out").open("ab")
         self.process = subprocess.Popen(
             command, stdout=self.out, stderr=subprocess.STDOUT, env=environment()
@@ -316,6 +317,33 @@ def test_a_second_runner_is_refused(tmp_path: Path, runners: Callable[..., Runne
     said = (tmp_path / "out").read_text()
     assert f"another runner is at work here, process {first.process.pid}" in said
     assert first.process.poll() is None
+
+
+def children(pid: int) -> set[int]:
+    """Processes that a process has started, and that are there."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError, NotADirectoryError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if folder.name.isdigit() and int(fields[1]) == pid:
+                found.add(int(folder.name))
+    return found
+
+
+def test_servers_go_with_their_runner(tmp_path: Path, runners: Callable[..., Runner]) -> None:
+    """However it ends; the trial stays."""
+    one = runners(document("exec sleep 1000", maxTrialCount="1"), "own servers")
+    (trial,) = running(one.until(lambda trials: bool(running(trials))))
+    assert trial.identity is not None
+    servers = children(one.process.pid) - {trial.identity.pid}
+    assert len(servers) == 2
+    one.kill()
+    for _ in range(200):
+        if not any(alive(pid) for pid in servers):
+            break
+        time.sleep(0.05)
+    assert not any(alive(pid) for pid in servers)
+    assert alive(trial.identity.pid)
 
 
 def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
