@@ -284,10 +284,17 @@ class Controller:
         return now > self._patience
 
     def _flush(self) -> None:
-        """Gives the DBManager the time for the last reports; what it does not take is kept."""
-        with suppress(TimeoutError):
-            self._reporter.submit(int).result(self.options.grace)
-        self._collect_done()
+        """Lets the DBManager have the last reports, as long as it takes some; the rest is kept."""
+        waiting = len(self.store.undelivered())
+        while waiting:
+            if self._selector.select(self.options.grace):
+                with suppress(BlockingIOError):
+                    os.eventfd_read(self._wake)
+            self._collect_done()
+            left = len(self.store.undelivered())
+            if left == waiting:
+                return
+            waiting = left
 
     def _step(self) -> None:
         limit = self.options.time_limit
@@ -656,7 +663,12 @@ class Controller:
                 self._finish(trial, Condition.FAILED, reason, entry.series)
             return
 
-        # Only after its reports: the reporting thread keeps the order.
+        if self._clients.stopping is None and self._collector.kind != "Push":
+            self._succeed(trial, entry.series)
+            return
+
+        # Only after its reports, which later rules are made of: the reporting thread keeps the
+        # order.
         def call() -> Callable[[], None]:
             series = entry.series
             if self._collector.kind == "Push":

@@ -322,11 +322,10 @@ def test_a_second_runner_is_refused(tmp_path: Path, runners: Callable[..., Runne
 def children(pid: int) -> set[int]:
     """Processes that a process has started, and that are there."""
     found = set()
-    for folder in Path("/proc").iterdir():
-        with suppress(FileNotFoundError, ProcessLookupError, NotADirectoryError):
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if folder.name.isdigit() and int(fields[1]) == pid:
-                found.add(int(folder.name))
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.add(int(stat.parent.name))
     return found
 
 
