@@ -286,15 +286,15 @@ class Controller:
     def _flush(self) -> None:
         """Lets the DBManager have the last reports, as long as it takes some; the rest is kept."""
         waiting = len(self.store.undelivered())
-        while waiting:
-            if self._selector.select(self.options.grace):
+        progress = self.clock.monotonic()
+        while waiting and self.clock.monotonic() - progress < self.options.grace:
+            if self._selector.select(_POLL_SECONDS):
                 with suppress(BlockingIOError):
                     os.eventfd_read(self._wake)
             self._collect_done()
             left = len(self.store.undelivered())
-            if left == waiting:
-                return
-            waiting = left
+            if left < waiting:
+                waiting, progress = left, self.clock.monotonic()
 
     def _step(self) -> None:
         limit = self.options.time_limit

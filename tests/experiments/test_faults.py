@@ -15,7 +15,16 @@ import pytest
 from experiments import runner, status
 from experiments.controller import Clock, Controller
 from experiments.state import FILE, Condition, Store
-from tests.experiments.support import Machine, Recorder, alive, document, stored, write
+from tests.experiments.support import (
+    Machine,
+    Recorder,
+    Stopping,
+    alive,
+    document,
+    serving,
+    stored,
+    write,
+)
 
 OK = "echo loss=${trialParameters.x}"
 
@@ -293,21 +302,31 @@ def test_the_time_limit(machine: Machine, tmp_path: Path) -> None:
 
 
 def test_a_db_manager_that_does_not_answer(machine: Machine, tmp_path: Path) -> None:
-    """It is waited for; the runner can be ended all the same, and nothing is lost by it."""
+    """The experiment does without it; what it has not taken is kept for the next time."""
     view = Recorder()
-    begun = time.monotonic()
-    controller = machine.run(
-        tmp_path,
-        document(OK, maxTrialCount="2"),
-        database="127.0.0.1:1",
-        view=view,
-        options=runner.Options(grace=0.3, time_limit=1.0),
-    )
-    assert time.monotonic() - begun < 60
-    assert not controller.experiment.done
+    made = document(OK, maxTrialCount="2")
+    options = runner.Options(grace=0.3)
+    controller = machine.run(tmp_path, made, database="127.0.0.1:1", view=view, options=options)
+    assert controller.experiment.done
     assert [note for note in view.notes if note.startswith("DBManager at 127.0.0.1:1: UNAVAILABLE")]
-    assert {t.condition for t in stored(tmp_path)} == {Condition.RUNNING}
-    machine.run(tmp_path, document(OK, maxTrialCount="2"))
+    store = Store(tmp_path / "state")
+    assert len(store.undelivered()) == 2
+    machine.run(tmp_path, made)
+    assert store.undelivered() == []
+    store.close()
+
+
+def test_rules_wait_for_the_db_manager(machine: Machine, tmp_path: Path) -> None:
+    """Not for ever: the runner can be ended, and trials that have ended are judged later."""
+    made = document(OK, maxTrialCount="2", earlyStopping={"algorithmName": "medianstop"})
+    options = runner.Options(grace=0.3, time_limit=1.0)
+    with serving(Stopping()) as early:
+        controller = machine.run(
+            tmp_path, made, database="127.0.0.1:1", early_stopping=early, options=options
+        )
+        assert not controller.experiment.done
+        assert {t.condition for t in stored(tmp_path)} == {Condition.RUNNING}
+        machine.run(tmp_path, made, early_stopping=early)
     trials = stored(tmp_path)
     assert [(t.condition, t.attempt) for t in trials] == [(Condition.SUCCEEDED, 1)] * 2
     store = Store(tmp_path / "state")
