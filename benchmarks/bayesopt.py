@@ -1,4 +1,4 @@
-"""Speed and memory of Bayesian optimisation: ``python -m benchmarks.bayesopt speed | memory``.
+"""Speed and memory of Bayesian optimisation: ``python -m benchmarks.bayesopt``.
 
 CPU seconds of one suggestion and of ten, by number of trials, in eight mixed dimensions; and the
 most memory that a server holds through an experiment of many trials.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 # Before numpy is imported: further threads only wait for each other in a container's half CPU.
@@ -18,7 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import click
 
-from algorithms.bayesopt import BayesianOptimization, gp
+from algorithms.bayesopt import BayesianOptimization, gp, proposer
+from benchmarks.regret import problems
 from benchmarks.regret.remote import Remote, server_for
 from suggestion import sampling
 from suggestion.space import (
@@ -112,6 +114,51 @@ def memory(trials: int, batch: int) -> None:
             lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
             held, most = (int(lines[key].split()[0]) / 1024 for key in ("VmRSS", "VmHWM"))
             click.echo(f"{done + batch:6} trials: {held:6.1f} MiB, at most {most:6.1f} MiB")
+
+
+@main.command()
+@click.option("--trials", default=600, show_default=True, help="Sobol points to begin with.")
+@click.option("--more", default=6, show_default=True, help="Suggestions after them.")
+@click.option("--problem", "names", multiple=True, default=("a-hartmann-6", "a-mixed-7"))
+def bounded(trials: int, more: int, names: Sequence[str]) -> None:
+    """What holding and fitting only some of many trials costs in regret, against all of them."""
+    for name in names:
+        problem = problems.load(name)
+        points = problem.space.decode(sampling.sobol(3, 0, trials, problem.space.dimension))
+        start = [Observation(f"t{k}", a, problem.loss(a)) for k, a in enumerate(points)]
+        least = min(o.loss for o in start)
+        click.echo(f"{name}: {problem.regret(least):.4f} after {trials} Sobol points")
+        for label, fitted, kept in (("bounded", None, None), ("all", trials + more, trials + more)):
+            told = list(start)
+            with _bounds(fitted, kept):
+                clock = time.process_time()
+                while len(told) < trials + more:
+                    study = Study(
+                        "bounded",
+                        problem.space,
+                        first_index=len(told),
+                        trials=History(tuple(told)),
+                    )
+                    (point,) = BayesianOptimization().suggest(study, 1)
+                    assignment: Assignment = getattr(point, "assignment", point)
+                    told.append(Observation(f"t{len(told)}", assignment, problem.loss(assignment)))
+                clock = time.process_time() - clock
+            regret = problem.regret(min(o.loss for o in told))
+            click.echo(f"  {label:8} {regret:.6f} after {more} more, {clock / more:.2f} s each")
+
+
+@contextmanager
+def _bounds(fitted: int | None, kept: int | None) -> Iterator[None]:
+    """Other bounds of the model than the proposer's own."""
+    before = proposer.MOST_FITTED, proposer.MOST_KEPT
+    try:
+        if fitted is not None and kept is not None:
+            setattr(proposer, "MOST_FITTED", fitted)  # noqa: B010 - Final, except here
+            setattr(proposer, "MOST_KEPT", kept)  # noqa: B010
+        yield
+    finally:
+        setattr(proposer, "MOST_FITTED", before[0])  # noqa: B010
+        setattr(proposer, "MOST_KEPT", before[1])  # noqa: B010
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ OURS = {
     "experiments",
     "conformance_tests",
 }
-FOR_ALGORITHMS = {"space", "study", "algorithm", "settings", "sampling", "errors"}
+FOR_ALGORITHMS = {"algorithm", "deadline", "errors", "sampling", "settings", "space", "study"}
 # The generated stubs themselves, the servers' edge, and clients.
 MAY_SEE_PROTOBUF = {"wire.py", "server.py", "servicer.py", "cli.py", "asking.py"}
 

@@ -222,6 +222,14 @@ def test_another_process_gives_the_same_reply(case: Case, tmp_path: Path) -> Non
     assert there.stdout == suggest(request).SerializeToString(deterministic=True)
 
 
+@pytest.mark.parametrize("name", ["random", "sobol", "grid"])
+def test_a_stream_does_not_depend_on_batches(name: str) -> None:
+    message = example(case_of(name))
+    expected, _ = play(message, [10])
+    for batches in ([1] * 10, [3, 3, 4], [9, 1]):
+        assert play(message, batches)[0] == expected
+
+
 @every_algorithm
 def test_the_seed_decides(case: Case) -> None:
     if any(name in ("seed", "random_state") for name, _ in case.settings):

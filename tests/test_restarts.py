@@ -7,7 +7,7 @@ from tests.support.requests import ask_for, points_of
 from tests.support.servers import ServerProcess, serving
 from tests.test_registry import LATTICE, finished
 
-BATCHES = [1, 2, 9, 8, 10, 10, 10, 10, 10, 10, 10, 10]  # 100 trials
+BATCHES = [1, 2, 9, 8, 20, 20, 20, 20]  # 100 trials
 
 
 def test_kill_9_between_any_two_calls_changes_nothing() -> None:

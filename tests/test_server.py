@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+import trustme
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -386,24 +386,12 @@ def test_the_grace_period_ends_what_does_not_finish(obstinate: str) -> None:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CA, and a certificate for a server and one for a client."""
     folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    openssl(
-        *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=ca"),
-        *("-keyout", "ca.key", "-out", "ca.pem"),
-    )
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
     for name in ("server", "client"):
-        (folder / f"{name}.ext").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-        openssl(
-            *("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}"),
-            *("-keyout", f"{name}.key", "-out", f"{name}.csr"),
-        )
-        openssl(
-            *("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key"),
-            *("-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.pem"),
-        )
+        issued = authority.issue_cert("127.0.0.1", common_name=name)
+        issued.private_key_pem.write_to_path(folder / f"{name}.key")
+        issued.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
     return folder
 
 
@@ -512,7 +500,5 @@ def test_a_server_imports_only_what_its_algorithm_needs() -> None:
     assert {"numpy", "algorithms.random.algorithm"} <= loaded
     for name in ("scipy", "optuna", "yaml", "rich", "numpy.random", "grpc_reflection.v1alpha"):
         assert name not in loaded, name
-    assert {name for name in loaded if name.startswith("algorithms.")} == {
-        "algorithms.random",
-        "algorithms.random.algorithm",
-    }
+    others = {n for n in loaded if n.startswith("algorithms.") and "algorithms.random" not in n}
+    assert not others

@@ -291,7 +291,6 @@ def test_when_a_trial_ended(completion: str, ended: float | None) -> None:
     assert [t.ended for t in (*history.observations, *history.failed)] == [ended, ended]
 
 
-
 def test_foreign_trials_keep_what_fits() -> None:
     trials = [
         trial("more", {**POINT, "gone": "1"}, "1"),

@@ -20,6 +20,8 @@ from suggestion.study import Observation, Study
 
 #: hyperopt is shown this many of the best trials, or more if `avg_best_idx` reaches further.
 _SHOWN: Final = 50
+#: Number of the trial that hyperopt is asked for; it draws from its seed and this.
+_NEW: Final = 0
 #: Draws for one suggestion, until a random point is taken instead.
 _DRAWS: Final = 32
 
@@ -129,7 +131,7 @@ class _Model:
         """Independent draws for one suggestion."""
         for seed in rng.integers(2**31 - 1, size=_DRAWS).tolist():
             (document,) = anneal.suggest(
-                [len(self._trials)],
+                [_NEW],
                 self._domain,
                 self._trials,
                 seed,

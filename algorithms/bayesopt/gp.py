@@ -267,7 +267,7 @@ class Posterior:
         covariance = self._covariance(self._points)
         diagonal = np.diag_indices(len(y))
         noise = hyperparameters.noise
-        while True:
+        for _ in range(12):
             covariance[diagonal] = hyperparameters.signal + noise
             lower, definite = _cholesky(covariance[None])
             if definite[0]:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.bayesopt import BayesianOptimization
+from algorithms.bayesopt import BayesianOptimization, gp
 from suggestion import sampling
 from suggestion.algorithm import build
 from suggestion.deadline import NEVER, Deadline
@@ -142,6 +142,14 @@ def test_units_and_offset_of_the_objective_leave_no_trace(scale: float, offset: 
     trials = observed(MIXED, network, 20)
     scaled = [changed(o, scale * o.loss + offset) for o in trials]
     assert suggest(study_of(MIXED, scaled), 2) == suggest(study_of(MIXED, trials), 2)
+
+
+def test_what_was_fitted_before_leaves_no_trace() -> None:
+    study = study_of(MIXED, observed(MIXED, network, 20))
+    gp.forget()
+    cold = suggest(study, 2)
+    suggest(study_of(MIXED, observed(MIXED, network, 19)), 1)
+    assert suggest(study, 2) == cold
 
 
 def test_names_of_categories_leave_no_trace() -> None:

@@ -419,6 +419,12 @@ def test_a_full_disk_is_said_clearly(tmp_path: Path) -> None:
     assert content(tmp_path / "digits" / "child") == content(folder)
 
 
+def test_a_read_only_volume_is_said_clearly() -> None:
+    """The file system of processes takes no new folders, not even from root."""
+    with pytest.raises(Unready, match=r"^checkpoint of 'attr': cannot be copied to '/proc/self/c'"):
+        checkpoints.hand_down(Path("/proc"), "self", "attr", "c", nothing)
+
+
 def test_the_environment_decides_where_the_server_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
