@@ -30,7 +30,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--layers", type=int, default=1)
     parser.add_argument("--units", type=int, default=32)
     parser.add_argument("--dropout", type=float, default=0.0)
-    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--epochs", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pause", type=float, default=0.0, help="seconds after each epoch")
@@ -137,8 +137,8 @@ def train(args: argparse.Namespace) -> Iterator[dict[str, float]]:
 
     for epoch in range(done + 1, done + max(round(args.epochs), 1) + 1):
         order = rng.permutation(len(labels))
-        for begin in range(0, len(order), args.batch_size):
-            batch = order[begin : begin + args.batch_size]
+        for begin in range(0, len(order), args.batch):
+            batch = order[begin : begin + args.batch]
             outputs = network.forward(images[batch], drop)
             for index, gradient in enumerate(network.gradients(outputs, labels[batch])):
                 network.weights[index] += step(index, network.weights[index], gradient)

@@ -32,13 +32,7 @@ def run(
     document = manifest.load(path, manifest.EXPERIMENT_SCHEMA, kind="Experiment").document
     spec = document["spec"]
     changes = [f"spec.maxTrialCount={trials}", f"metadata.name={name}-{os.getpid()}"]
-    command = None
-    if "trialTemplate" not in spec:  # made for `suggest ask`
-        names = (parameter["name"] for parameter in spec["parameters"])
-        words = (f"--{n.replace('_', '-')}=${{trialParameters.{n}}}" for n in names)
-        command = f"python train.py --epochs=2 {' '.join(words)}"
-        changes.append("spec.trialTemplate.image=none")
-    elif "--epochs=" in path.read_text() and "start_step" not in path.read_text():
+    if "start_step" not in path.read_text():
         changes += [
             f"{manifest.dotted(where)}=--epochs=2"
             for where in arguments(spec["trialTemplate"], ("spec", "trialTemplate"))
@@ -50,7 +44,6 @@ def run(
         database=machine.database,
         directory=tmp_path / "state",
         changes=changes,
-        command=command,
     )
     try:
         return runner.run(request, view or Recorder(), lambda _: None)
