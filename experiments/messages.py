@@ -56,7 +56,7 @@ def settings(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def trial(state: Trial, objective: Objective) -> api.Trial:
-    """One trial as servers see it."""
+    """One trial as servers see it: without its labels, which stay with the object on a cluster."""
     message = api.Trial(name=state.name)
     spec = message.spec
     spec.objective.type = api.MAXIMIZE if objective.maximize else api.MINIMIZE
@@ -65,8 +65,6 @@ def trial(state: Trial, objective: Objective) -> api.Trial:
     spec.objective.additional_metric_names.extend(objective.additional)
     for name, value in state.assignment.items():
         spec.parameter_assignments.assignments.add(name=name, value=value)
-    for name, value in state.labels.items():
-        spec.labels[name] = value
     status = message.status
     status.condition = _CONDITIONS[state.condition]
     status.start_time = seconds(state.started)

@@ -61,6 +61,7 @@ class Plain:
         self._out = out or sys.stdout
         self._controller: Controller | None = None
         self._pending: list[Trial] = []
+        self._closed = False
 
     def __enter__(self) -> Plain:
         return self
@@ -69,7 +70,15 @@ class Plain:
         self._flush()
 
     def note(self, text: str) -> None:
-        print(f"note: {text}", file=self._out, flush=True)
+        self._print(f"note: {text}")
+
+    def _print(self, line: str) -> None:
+        """Nobody may be reading any more, as after ``| head``: no reason to end an experiment."""
+        if not self._closed:
+            try:
+                print(line, file=self._out, flush=True)
+            except OSError:
+                self._closed = True
 
     def changed(self, trial: Trial) -> None:
         self._pending.append(trial)
@@ -83,7 +92,7 @@ class Plain:
         if self._controller is None:
             return
         for trial in self._pending:
-            print(self._line(self._controller, trial), file=self._out, flush=True)
+            self._print(self._line(self._controller, trial))
         self._pending.clear()
 
     @staticmethod

@@ -62,7 +62,7 @@ def test_an_experiment_to_its_end(machine: Machine, tmp_path: Path) -> None:
 
 
 def test_what_replies_set_is_kept(machine: Machine, tmp_path: Path) -> None:
-    """Settings come back with later requests; labels and names belong to the trial."""
+    """Settings and names come back with later requests; labels do not."""
     service = Suggesting()
 
     def change(reply: api.GetSuggestionsReply, call: int) -> None:
@@ -94,7 +94,31 @@ def test_what_replies_set_is_kept(machine: Machine, tmp_path: Path) -> None:
     trials = stored(tmp_path)
     assert [t.name for t in trials] == ["named-1-0", "named-2-0", "named-3-0"]
     assert [t.labels["generation"] for t in trials] == ["1", "2", "3"]
-    assert service.requests[2].trials[1].name == "named-2-0"
+    assert sorted(t.name for t in service.requests[2].trials) == ["named-1-0", "named-2-0"]
+    assert not any(t.spec.labels for t in service.requests[2].trials)
+
+
+@pytest.mark.parametrize("name", ["../../escape", "Upper", "x" * 64, "twice"])
+def test_names_that_trials_cannot_have(machine: Machine, tmp_path: Path, name: str) -> None:
+    service = Suggesting()
+
+    def change(reply: api.GetSuggestionsReply, call: int) -> None:
+        for entry in reply.parameter_assignments:
+            entry.trial_name = name
+
+    service.change = change
+    with serving(service) as target, pytest.raises(runner.Fatal, match=r"trial name"):
+        machine.run(tmp_path, document(OK), target=target)
+    assert stored(tmp_path) == []
+    assert not list(tmp_path.parent.glob("escape*"))
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "Name", "", "-x"])
+def test_names_that_experiments_cannot_have(machine: Machine, tmp_path: Path, name: str) -> None:
+    made = document(OK)
+    made["metadata"]["name"] = name
+    with pytest.raises(runner.ManifestError, match=r"metadata.name: must be lower-case letters"):
+        machine.run(tmp_path, made)
 
 
 def test_trials_without_metrics_are_not_sent(machine: Machine, tmp_path: Path) -> None:

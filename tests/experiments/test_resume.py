@@ -319,6 +319,23 @@ def test_a_second_runner_is_refused(tmp_path: Path, runners: Callable[..., Runne
     assert first.process.poll() is None
 
 
+def test_nobody_reads_what_it_prints(
+    machine: Machine, tmp_path: Path, runners: Callable[..., Runner]
+) -> None:
+    """``suggest run … | head -1``: the experiment goes on."""
+    path = write(tmp_path, document(OK))
+    command = [sys.executable, "-m", "suggestion", "run", str(path), "--plain"]
+    command += ["--directory", str(tmp_path / "state")]
+    command += ["--target", machine.target, "--db-manager", machine.database]
+    read, written = os.pipe()
+    one = subprocess.Popen(command, stdout=written, stderr=subprocess.PIPE, env=environment())
+    os.close(written)
+    os.close(read)
+    one.communicate(timeout=60)
+    assert {t.condition for t in stored(tmp_path)} == {Condition.SUCCEEDED}
+    assert len(stored(tmp_path)) == 4
+
+
 def children(pid: int) -> set[int]:
     """Processes that a process has started, and that are there."""
     found = set()
