@@ -1,0 +1,1 @@
+"""Hyperband, ASHA, BOHB and PBT on learning curves of real models."""
