@@ -1,1 +1,1 @@
-"""Hyperband, ASHA, BOHB and PBT on learning curves of real models."""
+"""Hyperband, ASHA, BOHB and population based training against random search."""
