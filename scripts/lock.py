@@ -1,13 +1,14 @@
 """Pins every dependency with its hashes: requirements/<extra>.txt for all supported Pythons.
 
-``base`` is what every server needs, each extra adds its own, ``dev`` is everything together with
-the tools. The files name no package index.
+``base`` is what every server needs, each extra adds its own, ``build`` builds the distribution,
+``dev`` is everything together with the tools. The files name no package index.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -16,6 +17,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def compile_lock(name: str, extras: list[str], inputs: list[str]) -> None:
     """Writes ``requirements/<name>.txt``."""
+    _compile(name, extras, ["pyproject.toml", *inputs])
+
+
+def compile_build(requires: list[str]) -> None:
+    """Writes ``requirements/build.txt`` from ``build-system.requires``."""
+    with tempfile.NamedTemporaryFile("w", suffix=".in") as file:
+        file.write("\n".join(requires))
+        file.flush()
+        _compile("build", [], [file.name])
+
+
+def _compile(name: str, extras: list[str], inputs: list[str]) -> None:
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
     command += ["--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate"]
     command += [word for extra in extras for word in ("--extra", extra)]
@@ -23,7 +36,7 @@ def compile_lock(name: str, extras: list[str], inputs: list[str]) -> None:
     if name != "dev":
         command += ["--constraint", "requirements/dev.txt"]
     output = f"requirements/{name}.txt"
-    command += ["--output-file", output, "pyproject.toml", *inputs]
+    command += ["--output-file", output, *inputs]
     subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True)
 
 
@@ -35,6 +48,7 @@ def main() -> None:
     tested = [extra for extra in extras if not extra.startswith("benchmarks")]
     compile_lock("dev", tested, ["requirements/dev.in"])
     compile_lock("base", [], [])
+    compile_build(declared["build-system"]["requires"])
     for extra in tested:
         compile_lock(extra, [extra], [])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -389,7 +391,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
     for name in ("server", "client"):
-        issued = authority.issue_cert("127.0.0.1", common_name=name)
+        issued = authority.issue_cert("127.0.0.1", "suggest.example.com", common_name=name)
         issued.private_key_pem.write_to_path(folder / f"{name}.key")
         issued.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
     return folder
@@ -427,6 +429,30 @@ def test_mutual_tls(certificates: Path) -> None:
         with pytest.raises(grpc.RpcError) as error:
             _secure_call(server, certificates, client=False)
         assert code_of(error) is grpc.StatusCode.UNAVAILABLE
+
+
+def test_the_command_health_speaks_tls(certificates: Path) -> None:
+    environment = {
+        "SUGGEST_TLS_CERT": str(certificates / "server.pem"),
+        "SUGGEST_TLS_KEY": str(certificates / "server.key"),
+        "SUGGEST_TLS_CLIENT_CA": str(certificates / "ca.pem"),
+    }
+    with serving("random", **environment) as server:
+
+        def health(*arguments: str) -> int:
+            command = [sys.executable, "-m", "suggestion", "health", server.address]
+            given = [*command, "--timeout", "10", *arguments]
+            return subprocess.run(given, check=False, capture_output=True).returncode
+
+        ca = f"--tls-ca={certificates / 'ca.pem'}"
+        own = [f"--tls-key={certificates / 'client.key'}"]
+        own.append(f"--tls-cert={certificates / 'client.pem'}")
+        assert health(ca, *own) == 0
+        assert health(ca, *own, "--tls-name", "suggest.example.com") == 0
+        assert health(ca, *own, "--tls-name", "elsewhere") == 1
+        assert health(ca) == 1
+        assert health(*own) == 2
+        assert health(ca, own[0]) == 2
 
 
 # -------------------------------------------------------------------------- log

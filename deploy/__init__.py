@@ -1,0 +1,1 @@
+"""Container images, and what a cluster needs to know of them."""

@@ -1,0 +1,126 @@
+"""The container images: what each serves, installs and needs.
+
+One entry of `IMAGES` is all that an image is: its Dockerfile, its place in Katib's configuration,
+its bill of materials and its tests are made from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Kind(Enum):
+    """Which service an image runs."""
+
+    SUGGESTION = "suggestion"
+    EARLY_STOPPING = "early stopping"
+    DBMANAGER = "dbmanager"
+
+    @property
+    def port(self) -> int:
+        """Where controllers expect it."""
+        return 6788 if self is Kind.EARLY_STOPPING else 6789
+
+    @property
+    def health_name(self) -> str:
+        """What probes ask the health service for."""
+        return _HEALTH_NAMES[self]
+
+
+_HEALTH_NAMES: Final = {
+    Kind.SUGGESTION: "manager.v1beta1.Suggestion",
+    Kind.EARLY_STOPPING: "api.v1.beta1.EarlyStopping",
+    Kind.DBMANAGER: "api.v1.beta1.DBManager",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image.
+
+    Attributes:
+        name: Without registry and tag; also the folder of its Dockerfile.
+        serves: Arguments of ``suggest serve``; everything that is installed if empty.
+        extras: Of pyproject.toml, whose packages it installs beside those of every server.
+        memory: MiB that it needs for an experiment of 1,000 trials; Katib's default is 100.
+        kind: Which service it runs.
+        registered: Whether Katib is told to take it for what it serves. Not more than one image
+            of an algorithm is.
+        writes: Folder that must be writable, if any.
+        environment: Variables beside those that all images set.
+    """
+
+    name: str
+    serves: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    memory: int = 100
+    kind: Kind = Kind.SUGGESTION
+    registered: bool = True
+    writes: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """Lock files below ``requirements/`` that it installs."""
+        return tuple(f"{extra}.txt" for extra in self.extras or ("base",))
+
+    @property
+    def title(self) -> str:
+        """What the label says."""
+        what = ", ".join(self.serves) or "all algorithms and early-stopping rules"
+        noun = "server" if self.kind is Kind.DBMANAGER or not self.serves else self.kind.value
+        return f"Suggestion Servers: {what}" + (f" ({noun})" if noun != "server" else "")
+
+
+_RULES: Final = ("medianstop", "percentilestop")
+_DATABASE: Final = (("SUGGEST_DATABASE", "sqlite:////data/observations.db"),)
+
+IMAGES: Final = (
+    Image("suggestion-random", ("random",)),
+    Image("suggestion-grid", ("grid",)),
+    Image("suggestion-sobol", ("sobol",)),
+    Image("suggestion-tpe", ("tpe", "multivariate-tpe")),
+    Image("suggestion-anneal", ("anneal",), ("anneal",), memory=256),
+    Image("suggestion-cmaes", ("cmaes",), ("cmaes",)),
+    Image("suggestion-bayesopt", ("bayesianoptimization",)),
+    Image(
+        "suggestion-bayesopt-forests",
+        ("bayesianoptimization",),
+        ("bayesianoptimization",),
+        memory=512,
+        registered=False,
+    ),
+    Image("suggestion-hyperband", ("hyperband", "asha")),
+    Image("suggestion-pbt", ("pbt",)),
+    Image("earlystopping-medianstop", _RULES, ("kubernetes",), kind=Kind.EARLY_STOPPING),
+    Image(
+        "dbmanager",
+        ("dbmanager",),
+        ("postgresql", "mysql"),
+        kind=Kind.DBMANAGER,
+        registered=False,
+        writes="/data",
+        environment=_DATABASE,
+    ),
+    Image(
+        "suggestion-all",
+        (),
+        ("anneal", "bayesianoptimization", "cmaes", "kubernetes"),
+        memory=512,
+        registered=False,
+    ),
+)
+
+
+def named(name: str) -> Image:
+    """The image called `name`.
+
+    Raises:
+        LookupError: If there is none; the text is for the user.
+    """
+    for image in IMAGES:
+        if image.name == name:
+            return image
+    raise LookupError(f"no image {name!r}; there is {', '.join(i.name for i in IMAGES)}")

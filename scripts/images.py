@@ -1,0 +1,123 @@
+"""Builds the images, and lists what is in them.
+
+build [IMAGE...]   builds the images that are named, or all
+sbom [FOLDER]      a bill of materials of each, CycloneDX JSON, from the lock files
+audit              known vulnerabilities of the locked packages, as a report
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from deploy.images import IMAGES, Image, named
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def revision() -> str:
+    """The commit that is checked out, or ``unknown``."""
+    done = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() if done.returncode == 0 else "unknown"
+
+
+def build(images: Sequence[Image]) -> None:
+    """Builds `images` one after the other; they share what is the same."""
+    commit = revision()
+    for image in images:
+        print(f"building {image.name}", flush=True)
+        command = ["docker", "build", "--quiet", "--build-arg", f"REVISION={commit}"]
+        command += ["--file", f"dockerfiles/{image.name}/Dockerfile", "--tag", image.name, "."]
+        subprocess.run(command, cwd=ROOT, check=True)
+
+
+def pins(files: Iterable[str]) -> str:
+    """The lock files as one, each package once."""
+    unique: dict[str, None] = {}
+    for file in files:
+        text = (ROOT / "requirements" / file).read_text().strip()
+        unique.update(dict.fromkeys(re.split(r"\n(?=\S)", text)))
+    return "\n".join(unique) + "\n"
+
+
+def sbom(folder: Path) -> None:
+    """Writes ``<image>.cdx.json`` for each image."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for image in IMAGES:
+        output = folder / f"{image.name}.cdx.json"
+        command = ["cyclonedx_py", "requirements", "--pyproject", "pyproject.toml"]
+        command += ["--output-reproducible", "--of", "JSON"]
+        command += ["--output-file", str(output), "-"]
+        # A list of pins does not say what the root depends on: below, on all of them.
+        quiet = ["-W", "ignore::UserWarning"]
+        subprocess.run(
+            [sys.executable, *quiet, "-m", *command],
+            cwd=ROOT,
+            check=True,
+            input=pins(image.requirements),
+            text=True,
+        )
+        bill = json.loads(output.read_text())
+        described = {"type": "container", "name": image.name, "description": image.title}
+        bill["metadata"]["component"].update(described)
+        for component in bill["components"]:
+            del component["description"]  # the line of the lock file once more
+        root = bill["metadata"]["component"]["bom-ref"]
+        for edge in bill["dependencies"]:
+            if edge["ref"] == root:
+                edge["dependsOn"] = [component["bom-ref"] for component in bill["components"]]
+        output.write_text(json.dumps(bill, indent=2) + "\n")
+        print(f"{output}: {len(bill['components'])} packages")
+
+
+def audit() -> int:
+    """Prints what pip-audit says of all locked packages; 1 if it found something."""
+    files = sorted({file for image in IMAGES for file in image.requirements})
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as everything:
+        everything.write(pins(files))
+        everything.flush()
+        command = ["pip_audit", "--require-hashes", "--disable-pip", "--progress-spinner", "off"]
+        command += ["--format", "json", "--requirement", everything.name]
+        done = subprocess.run(
+            [sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True, check=False
+        )
+    packages = json.loads(done.stdout)["dependencies"]
+    skipped = [package["name"] for package in packages if "skip_reason" in package]
+    print(f"{len(packages) - len(skipped)} of {len(packages)} packages were audited")
+    if skipped:
+        print(f"no advisories could be read for {', '.join(skipped)}")
+    found = [(package, v) for package in packages for v in package.get("vulns", ())]
+    for package, v in found:
+        fixed = ", ".join(v["fix_versions"]) or "no version"
+        print(f"{package['name']} {package['version']}: {v['id']}, fixed in {fixed}")
+    return 1 if found else 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit status."""
+    try:
+        match arguments:
+            case ["build", *names]:
+                build([named(name) for name in names] or IMAGES)
+            case ["sbom", *folder]:
+                sbom(Path(folder[0]) if folder else ROOT / "build" / "sbom")
+            case ["audit"]:
+                return audit()
+            case _:
+                print(__doc__, file=sys.stderr)
+                return 2
+    except (LookupError, subprocess.CalledProcessError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

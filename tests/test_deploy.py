@@ -1,0 +1,438 @@
+"""The table of images, and all that is made from it: Dockerfiles, registration, manifests."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from deploy.images import IMAGES, Image, Kind, named
+from deploy.registration import EARLY_STOPPING, SECURITY, Format, Refused, register, registration
+from suggestion.algorithm import ALGORITHMS, Registry
+from tests.test_cli import suggest
+
+ROOT = Path(__file__).resolve().parent.parent
+DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())
+NAMES = Registry[Any](ALGORITHMS, "algorithm").names
+RULES = Registry[Any](EARLY_STOPPING, "early-stopping rule").names
+MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
+# The oldest release with gRPC probes that need no feature gate, and the newest known here.
+KUBERNETES = ("1.27", kubernetes_validate.latest_version())
+
+
+def script(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# ---------------------------------------------------------------------- the table
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [*((n, Kind.SUGGESTION) for n in NAMES), *((n, Kind.EARLY_STOPPING) for n in RULES)],
+)
+def test_exactly_one_image_is_registered_for_everything_that_is_installed(
+    name: str, kind: Kind
+) -> None:
+    found = [i.name for i in IMAGES if i.registered and i.kind is kind and name in i.serves]
+    assert len(found) == 1
+
+
+def test_names_of_images_are_unique_and_named_finds_them() -> None:
+    assert [named(image.name) for image in IMAGES] == list(IMAGES)
+    with pytest.raises(LookupError, match=r"no image 'tpe'; there is suggestion-random, "):
+        named("tpe")
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
+def test_what_an_image_installs_is_locked_with_hashes(image: Image) -> None:
+    extras = DECLARED["project"]["optional-dependencies"]
+    for extra, file in zip(image.extras, image.requirements, strict=False):
+        # The table is ahead of the algorithms: some of them may not be installed yet.
+        if extra not in extras:
+            assert not set(image.serves) & {*NAMES, *RULES} or not image.serves
+            continue
+        _assert_hashed(ROOT / "requirements" / file)
+    if not image.extras:
+        _assert_hashed(ROOT / "requirements" / "base.txt")
+
+
+def test_what_builds_the_wheel_is_locked_with_hashes() -> None:
+    _assert_hashed(ROOT / "requirements" / "build.txt")
+    for requirement in DECLARED["build-system"]["requires"]:
+        name = re.match(r"[\w.-]+", requirement)
+        assert name is not None
+        assert f"{name[0]}==" in (ROOT / "requirements" / "build.txt").read_text()
+
+
+def _assert_hashed(path: Path) -> None:
+    pins = re.split(r"\n(?=\S)", path.read_text().strip())
+    assert pins
+    for pin in pins:
+        assert re.match(r"[\w.-]+(\[[\w,-]+\])?==\S+", pin), pin
+        assert "--hash=sha256:" in pin
+
+
+def test_the_image_of_everything_installs_what_all_others_do() -> None:
+    extras = {e for i in IMAGES if i.kind is not Kind.DBMANAGER for e in i.extras}
+    assert set(named("suggestion-all").extras) == extras
+
+
+# -------------------------------------------------------------------- Dockerfiles
+
+
+def test_generated_files_are_what_is_generated_now() -> None:
+    texts = script("dockerfiles").files()
+    stale = [
+        str(path.relative_to(ROOT))
+        for path, text in texts.items()
+        if not path.exists() or path.read_text() != text
+    ]
+    assert not stale, "run `make dockerfiles`"
+    assert {*(ROOT / "dockerfiles").glob("*/Dockerfile")} <= texts.keys()
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
+def test_dockerfile(image: Image) -> None:
+    text = (ROOT / "dockerfiles" / image.name / "Dockerfile").read_text()
+    # The plain builder has none of these, and not everybody has another.
+    assert not re.search(r"RUN --|COPY --chmod|^# syntax", text, flags=re.M)
+    final = text.rpartition("\nFROM ")[2]
+    assert "pip" not in final
+    assert "USER 65532:65532" in final
+    assert f"CMD {json.dumps(list(image.serves))}" in final
+    commands = re.split(r"&&|\n", text.replace("\\\n", ""))
+    installs = [command for command in commands if re.search(r"\bpip\b.* install ", command)]
+    assert len(installs) == 3
+    assert all("--require-hashes" in line or "--no-deps" in line for line in installs)
+
+
+# ------------------------------------------------------------------- registration
+
+
+@pytest.fixture
+def made() -> Any:
+    return registration("example.com/team", "1.2")
+
+
+def test_a_katib_config_lists_every_algorithm_with_its_image_and_needs(made: Any) -> None:
+    document = yaml.safe_load(register(made, Format.KATIB_CONFIG))
+    assert document["apiVersion"] == "config.kubeflow.org/v1beta1"
+    assert document["kind"] == "KatibConfig"
+    listed = {item["algorithmName"]: item for item in document["runtime"]["suggestions"]}
+    assert set(listed) == set(NAMES)
+    assert listed["random"] == {
+        "algorithmName": "random",
+        "image": "example.com/team/suggestion-random:1.2",
+        "resources": {
+            "limits": {"cpu": "500m", "memory": "100Mi"},
+            "requests": {"cpu": "50m", "memory": "100Mi"},
+        },
+        "securityContext": dict(SECURITY),
+    }
+    rules = {item["algorithmName"] for item in document["runtime"].get("earlyStoppings", [])}
+    assert rules == set(RULES)
+
+
+def test_the_legacy_form_is_json_keyed_by_algorithm(made: Any) -> None:
+    document = yaml.safe_load(register(made, Format.LEGACY))
+    _valid(document)
+    assert document["metadata"] == {"name": "katib-config", "namespace": "kubeflow"}
+    keyed = json.loads(document["data"]["suggestion"])
+    assert set(keyed) == set(NAMES)
+    assert keyed["grid"]["image"] == "example.com/team/suggestion-grid:1.2"
+    assert set(keyed["grid"]) == {"image", "resources"}
+    assert set(json.loads(document["data"].get("early-stopping", "{}"))) == set(RULES)
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_what_katib_starts_is_a_valid_container_within_the_restricted_profile(
+    made: Any, version: str
+) -> None:
+    for item in [entry.listed for entry in (*made.suggestions, *made.early_stoppings)]:
+        container = {k: v for k, v in item.items() if k != "algorithmName"}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "p"},
+            "spec": {"containers": [{"name": "suggestion", **container}]},
+        }
+        _valid(pod, version)
+        _restricted(pod["spec"])
+
+
+KATIB_CONFIG = """\
+apiVersion: config.kubeflow.org/v1beta1
+kind: KatibConfig
+init:
+  controller:
+    webhookPort: 8443
+runtime:
+  metricsCollectors:
+    - kind: StdOut
+      image: example.org/collector
+  suggestions:
+    - algorithmName: enas
+      image: example.org/enas
+    - algorithmName: random
+      image: example.org/random
+      volumeMountPath: /data
+    - algorithmName: mine
+      image: example.org/mine
+"""
+
+
+def test_merging_keeps_everything_but_what_is_registered(made: Any) -> None:
+    before = yaml.safe_load(KATIB_CONFIG)
+    after = yaml.safe_load(register(made, Format.KATIB_CONFIG, KATIB_CONFIG))
+    assert after["init"] == before["init"]
+    assert after["runtime"]["metricsCollectors"] == before["runtime"]["metricsCollectors"]
+    names = [item["algorithmName"] for item in after["runtime"]["suggestions"]]
+    assert names[:3] == ["enas", "random", "mine"]
+    assert sorted(names) == sorted({"enas", "mine", *NAMES})
+    entries = dict(zip(names, after["runtime"]["suggestions"], strict=True))
+    assert entries["enas"] == before["runtime"]["suggestions"][0]
+    assert entries["random"]["image"] == "example.com/team/suggestion-random:1.2"
+    assert "volumeMountPath" not in entries["random"]
+
+
+def test_merging_twice_is_merging_once(made: Any) -> None:
+    once = register(made, Format.KATIB_CONFIG, KATIB_CONFIG)
+    assert register(made, Format.KATIB_CONFIG, once) == once
+
+
+def test_a_config_map_from_a_cluster_comes_back_as_one(made: Any) -> None:
+    installed = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": "katib-config",
+            "namespace": "katib",
+            "resourceVersion": "7",
+            "managedFields": [{"manager": "kubectl"}],
+        },
+        "data": {"katib-config.yaml": KATIB_CONFIG, "other": "kept"},
+    }
+    after = yaml.safe_load(register(made, Format.KATIB_CONFIG, yaml.safe_dump(installed)))
+    _valid(after)
+    # The version stays, so that a change that somebody made meanwhile is not overwritten.
+    expected = {"name": "katib-config", "namespace": "katib", "resourceVersion": "7"}
+    assert after["metadata"] == expected
+    assert after["data"]["other"] == "kept"
+    inner = yaml.safe_load(after["data"]["katib-config.yaml"])
+    assert inner == yaml.safe_load(register(made, Format.KATIB_CONFIG, KATIB_CONFIG))
+
+
+def test_an_older_config_map_is_merged_key_by_key(made: Any) -> None:
+    installed = {
+        "kind": "ConfigMap",
+        "data": {
+            "suggestion": json.dumps({"enas": {"image": "e"}, "random": {"image": "r"}}),
+            "early-stopping": json.dumps({"other": {"image": "o"}}),
+            "metrics-collector-sidecar": "{}",
+        },
+    }
+    after = yaml.safe_load(register(made, Format.LEGACY, yaml.safe_dump(installed)))
+    keyed = json.loads(after["data"]["suggestion"])
+    assert keyed["enas"] == {"image": "e"}
+    assert keyed["random"]["image"] == "example.com/team/suggestion-random:1.2"
+    assert "other" in json.loads(after["data"]["early-stopping"])
+    assert after["data"]["metrics-collector-sidecar"] == "{}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((" bad host", "1"), "registry: must be HOST"),
+        (("example.com/team", "a b"), "tag: must be letters"),
+        (("example.com", "1", {"nope": "x"}), "image of 'nope': no such algorithm is installed"),
+        (("example.com", "1", {"random": "x"}), "image of 'random': no image 'x'"),
+        (
+            ("example.com", "1", {"random": "suggestion-grid"}),
+            "image of 'random': suggestion-grid serves grid",
+        ),
+    ],
+)
+def test_what_cannot_be_registered_is_refused(arguments: Any, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        registration(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "format", "message"),
+    [
+        ("kind: Pod", Format.KATIB_CONFIG, "must be a ConfigMap or KatibConfig, got Pod"),
+        ("[]", Format.KATIB_CONFIG, "must be a ConfigMap or KatibConfig, got none"),
+        ("a: [", Format.KATIB_CONFIG, "is not YAML"),
+        ("kind: ConfigMap\ndata: {suggestion: '{}'}", Format.KATIB_CONFIG, "no key 'katib-config"),
+        ("kind: ConfigMap\ndata: {katib-config.yaml: ''}", Format.LEGACY, "no key 'suggestion'"),
+        (KATIB_CONFIG, Format.LEGACY, "got KatibConfig"),
+    ],
+)
+def test_what_cannot_be_merged_is_refused(
+    made: Any, text: str, format: Format, message: str
+) -> None:
+    with pytest.raises(Refused, match=message):
+        register(made, format, text)
+
+
+def test_another_image_can_be_chosen() -> None:
+    made = registration(
+        "example.com/team/", "1.2", {"random": "suggestion-all", "grid": "example.org/g:3"}
+    )
+    found = {entry.name: entry for entry in made.suggestions}
+    assert found["random"].reference == "example.com/team/suggestion-all:1.2"
+    assert found["random"].memory == named("suggestion-all").memory
+    assert found["grid"].reference == "example.org/g:3"
+
+
+def test_the_command_writes_what_the_functions_make(tmp_path: Path, made: Any) -> None:
+    given = ("registration", "--registry", "example.com/team", "--tag", "1.2")
+    assert suggest(*given) == register(made, Format.KATIB_CONFIG)
+    output = tmp_path / "config.yaml"
+    installed = tmp_path / "installed.yaml"
+    installed.write_text(KATIB_CONFIG)
+    assert suggest(*given, "--merge", installed, "--output", output) == ""
+    assert output.read_text() == register(made, Format.KATIB_CONFIG, KATIB_CONFIG)
+    assert suggest(*given, "--format", "legacy") == register(made, Format.LEGACY)
+    refused = suggest(*given, "--image", "random", status=2)
+    assert "--image must be ALGORITHM=IMAGE, got 'random'" in refused
+
+
+def test_an_algorithm_of_another_package_is_registered_with_the_image_that_is_given() -> None:
+    """What no image serves is said, and not left out in silence."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]);"
+        "from suggestion.cli import main;"
+        "main(['registration', '--registry', 'example.com/team', '--tag', '1.2', *sys.argv[2:]])"
+    )
+    plugin = str(ROOT / "tests" / "plugin")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", program, plugin, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True)
+
+    foreign = sorted(set(re.findall(r"no image serves '([^']+)'", run().stderr)))
+    assert foreign
+    given = run("--image", f"{foreign[0]}=example.org/somebody:1").stdout
+    entries = {e["algorithmName"]: e for e in yaml.safe_load(given)["runtime"]["suggestions"]}
+    assert entries[foreign[0]]["image"] == "example.org/somebody:1"
+
+
+# ---------------------------------------------------------------------- manifests
+
+
+def _valid(document: dict[str, Any], version: str = KUBERNETES[-1]) -> None:
+    kubernetes_validate.validate(document, version, strict=True)
+
+
+def _restricted(pod: dict[str, Any]) -> None:
+    """The restricted profile of the Pod Security Standards, and a read-only file system."""
+    assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}
+    for container in pod["containers"]:
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["runAsNonRoot"] is True
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["capabilities"]["drop"] == ["ALL"]
+        assert security["seccompProfile"]["type"] == "RuntimeDefault"
+        assert container["resources"]["limits"].keys() >= {"cpu", "memory"}
+
+
+def documents() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in MANIFESTS:
+        for document in yaml.safe_load_all(path.read_text()):
+            if document["kind"] != "Kustomization":
+                yield path.name, document
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+@pytest.mark.parametrize("document", [d for _, d in documents()], ids=[n for n, _ in documents()])
+def test_manifests_are_valid(document: dict[str, Any], version: str) -> None:
+    _valid(document, version)
+
+
+def test_the_schemas_refuse_what_is_misspelt() -> None:
+    found = {document["kind"]: document for _, document in documents()}
+    found["Deployment"]["spec"]["replica"] = 1
+    with pytest.raises(kubernetes_validate.ValidationError):
+        _valid(found["Deployment"])
+
+
+def test_the_deployment_fits_its_service_budget_and_image() -> None:
+    found = {document["kind"]: document for _, document in documents()}
+    deployment, service = found["Deployment"]["spec"], found["Service"]["spec"]
+    budget = found["PodDisruptionBudget"]["spec"]
+    labels = deployment["template"]["metadata"]["labels"]
+    selectors = [
+        deployment["selector"]["matchLabels"],
+        service["selector"],
+        budget["selector"]["matchLabels"],
+    ]
+    assert all(selector.items() <= labels.items() for selector in selectors)
+    assert deployment["replicas"] == 3
+    assert budget["minAvailable"] < deployment["replicas"]
+    pod = deployment["template"]["spec"]
+    _restricted(pod)
+    (container,) = pod["containers"]
+    image = named(container["image"])
+    assert container["resources"]["limits"]["memory"] == f"{image.memory}Mi"
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports[service["ports"][0]["targetPort"]] == image.kind.port
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        expected = {"port": image.kind.port, "service": image.kind.health_name}
+        assert container[probe]["grpc"] == expected
+    grace = next(e["value"] for e in container["env"] if e["name"] == "SUGGEST_GRACE")
+    assert float(grace) < pod["terminationGracePeriodSeconds"]
+
+
+def test_kustomizations_name_files_that_there_are() -> None:
+    folder = ROOT / "deploy" / "kubernetes"
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    assert {*kustomization["resources"], "kustomization.yaml"} == {p.name for p in MANIFESTS}
+    component = yaml.safe_load((ROOT / "deploy" / "katib" / "kustomization.yaml").read_text())
+    assert component["configMapGenerator"][0]["files"] == ["katib-config.yaml"]
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_the_overlay_changes_an_installed_katib_and_nothing_else(tmp_path: Path) -> None:
+    """Built by kubectl itself on a small stand-in for Katib's own installation."""
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    (installed / "katib-config.yaml").write_text(KATIB_CONFIG)
+    (installed / "kustomization.yaml").write_text(
+        "kind: Kustomization\nnamespace: kubeflow\n"
+        "configMapGenerator: [{name: katib-config, files: [katib-config.yaml]},"
+        " {name: another, literals: [a=b]}]\n"
+        "generatorOptions: {disableNameSuffixHash: true}\n"
+    )
+    shutil.copytree(ROOT / "deploy" / "katib", tmp_path / "katib")
+    (tmp_path / "kustomization.yaml").write_text(
+        "kind: Kustomization\nresources: [installed]\ncomponents: [katib]\n"
+    )
+    done = subprocess.run(
+        ["kubectl", "kustomize", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = {d["metadata"]["name"]: d for d in yaml.safe_load_all(done.stdout)}
+    assert found.keys() == {"katib-config", "another"}
+    expected = (ROOT / "deploy" / "katib" / "katib-config.yaml").read_text()
+    assert found["katib-config"]["data"] == {"katib-config.yaml": expected}
+    assert found["katib-config"]["metadata"]["namespace"] == "kubeflow"
+    _valid(found["katib-config"])

@@ -1,0 +1,1 @@
+"""Tests of the built images, on a real container engine: ``make test-images``."""

@@ -1,0 +1,168 @@
+"""Containers of the built images, run as a restricted cluster runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from deploy.images import Image
+from suggestion.api import api_pb2_grpc
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+#: Nobody's, as OpenShift gives them out.
+ANY_USER: Final = "1000690000:0"
+CPUS: Final = 0.5
+
+
+def docker(*arguments: object, check: bool = True, timeout: float = 1800) -> str:
+    """Standard output of the command; what went wrong is in the exception."""
+    done = subprocess.run(
+        ["docker", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=timeout,
+        check=False,
+    )
+    if check and done.returncode:
+        raise RuntimeError(f"docker {arguments[0]}: {done.stderr or done.stdout}")
+    return done.stdout.strip()
+
+
+@cache
+def reference(image: Image) -> str:
+    """Its reference, once it has been built as the sources are now."""
+    command = [sys.executable, "-m", "scripts.images", "build", image.name]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return f"{image.name}:latest"
+
+
+class Container:
+    """`image` with `arguments` as a restricted cluster runs it.
+
+    That is: without privileges, under any user, on a file system that cannot be written, with half
+    a CPU and no more memory than the table of images says.
+    """
+
+    def __init__(self, image: Image, *arguments: str, options: Sequence[str] = ()) -> None:
+        self.image = image
+        self.started = time.monotonic()
+        limits = ["--memory", f"{image.memory}m", "--memory-swap", f"{image.memory}m"]
+        limits += ["--cpus", str(CPUS), "--pids-limit", "100"]
+        rights = ["--read-only", "--user", ANY_USER, "--cap-drop", "ALL"]
+        rights += ["--security-opt", "no-new-privileges"]
+        published = ["--publish", f"127.0.0.1::{image.kind.port}", *options]
+        self.id = docker(
+            "run", "--detach", *limits, *rights, *published, reference(image), *arguments
+        )
+        try:
+            self._connect()
+        except BaseException:
+            self.remove()
+            raise
+
+    def _connect(self) -> None:
+        self.address = docker("port", self.id, f"{self.image.kind.port}/tcp").splitlines()[0]
+        options = [
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_receive_message_length", -1),
+            # A container that has just been started again is tried at once.
+            ("grpc.initial_reconnect_backoff_ms", 50),
+            ("grpc.min_reconnect_backoff_ms", 50),
+            ("grpc.max_reconnect_backoff_ms", 100),
+        ]
+        self.channel = grpc.insecure_channel(self.address, options=options)
+        self.suggestion = api_pb2_grpc.SuggestionStub(self.channel)
+        self.early_stopping = api_pb2_grpc.EarlyStoppingStub(self.channel)
+        self.dbmanager = api_pb2_grpc.DBManagerStub(self.channel)
+        self._health = health_pb2_grpc.HealthStub(self.channel)
+
+    def wait(self, seconds: float = 60) -> float:
+        """Waits until it serves.
+
+        Returns:
+            Seconds since it was started.
+        """
+        request = health_pb2.HealthCheckRequest(service=self.image.kind.health_name)
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                reply = self._health.Check(request, timeout=5)
+                if reply.status == health_pb2.HealthCheckResponse.SERVING:
+                    return time.monotonic() - self.started
+            except grpc.RpcError as error:
+                if time.monotonic() > until or not self.state["Running"]:
+                    raise RuntimeError(f"{self.image.name}: {error}\n{self.log()}") from error
+            time.sleep(0.05)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """As ``docker inspect`` has it."""
+        state: dict[str, Any] = json.loads(
+            docker("inspect", "--format", "{{json .State}}", self.id)
+        )
+        return state
+
+    def log(self) -> str:
+        """What it has written so far."""
+        done = subprocess.run(
+            ["docker", "logs", self.id],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    def peak_memory(self) -> float:
+        """The most that it has used, in MiB, the page cache included; read before it stops."""
+        for file in ("memory.peak", "memory/memory.max_usage_in_bytes"):
+            text = docker("exec", self.id, "cat", f"/sys/fs/cgroup/{file}", check=False)
+            if text:
+                return int(text) / 2**20
+        raise RuntimeError("the control group has no peak of memory")
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the server since its start."""
+        fields = docker("exec", self.id, "cat", "/proc/1/stat").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def resident(self) -> float:
+        """Resident memory of the server at most, in MiB."""
+        status = docker("exec", self.id, "cat", "/proc/1/status")
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+
+    def kill(self) -> None:
+        """As a node that goes away does."""
+        docker("kill", self.id)
+        docker("wait", self.id)
+
+    def start(self) -> None:
+        """After `kill`; on another port."""
+        self.started = time.monotonic()
+        docker("start", self.id)
+        self.channel.close()
+        self._connect()
+
+    def remove(self) -> None:
+        """Whatever its state."""
+        if hasattr(self, "channel"):
+            self.channel.close()
+        docker("rm", "--force", "--volumes", self.id)
+
+    def __enter__(self) -> Container:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()

@@ -1,0 +1,81 @@
+"""Whole experiments, as Katib runs them: half a CPU, 100 MiB, a server that may be killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from deploy.images import Image, named
+from tests_images import controller
+from tests_images.containers import Container
+from tests_images.served import AVAILABLE, SERVED
+
+TRIALS = 1000
+AT_ONCE = 10
+
+
+@pytest.mark.parametrize(
+    ("image", "algorithm"),
+    SERVED,
+    ids=[f"{image.name}-{name}" for image, name in SERVED],
+)
+def test_a_thousand_trials_within_the_memory_of_the_table(
+    image: Image, algorithm: str, measure: Callable[[str, float], None]
+) -> None:
+    message = controller.experiment(algorithm, TRIALS)
+    with Container(image) as running:
+        running.wait()
+
+        def ask(request: object) -> object:
+            return running.suggestion.GetSuggestions(request, timeout=600)
+
+        points = controller.run(ask, message, TRIALS, AT_ONCE)  # type: ignore[arg-type]
+        measure("MiB resident at most", running.resident())
+        measure("MiB of the control group at most", running.peak_memory())
+        measure("CPU s", running.cpu_seconds())
+        state = running.state
+    assert len(points) == TRIALS
+    assert state["Running"]
+    assert not state["OOMKilled"]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [image for image in AVAILABLE if image.name in {"suggestion-tpe", "suggestion-sobol"}],
+    ids=lambda image: image.name,
+)
+def test_an_experiment_whose_server_is_killed_half_way_goes_on_as_if_nothing_was(
+    image: Image,
+) -> None:
+    message = controller.experiment(image.serves[0], 40)
+    with Container(image) as running:
+        running.wait()
+
+        def ask(request: object) -> object:
+            return running.suggestion.GetSuggestions(request, timeout=120)
+
+        def kill_at_half(done: int) -> None:
+            if done == 20:
+                running.kill()
+                running.start()
+                running.wait()
+
+        undisturbed = controller.run(ask, message, 40, 2)  # type: ignore[arg-type]
+        killed = controller.run(ask, message, 40, 2, kill_at_half)  # type: ignore[arg-type]
+    assert killed == undisturbed
+
+
+@pytest.mark.parametrize("image", [image for image in AVAILABLE if not image.serves])
+def test_the_image_of_everything_gives_the_same_suggestions(image: Image) -> None:
+    message = controller.experiment("sobol", 30)
+    found = []
+    for one in (named("suggestion-sobol"), image):
+        with Container(one) as running:
+            running.wait()
+
+            def ask(request: object, running: Container = running) -> object:
+                return running.suggestion.GetSuggestions(request, timeout=120)
+
+            found.append(controller.run(ask, message, 30, 5))  # type: ignore[arg-type]
+    assert found[0] == found[1]

@@ -1,0 +1,215 @@
+"""What is in the images, and how they start and stop."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pytest
+
+from deploy.images import Image, Kind, named
+from suggestion.api import api_pb2 as api
+from tests.support.requests import ask_for
+from tests_images import controller
+from tests_images.containers import CPUS, ROOT, Container, docker, reference
+from tests_images.served import AVAILABLE, algorithms_of
+
+BASE = "python:3.13-slim"
+MEGABYTE = 1e6
+Measure = Callable[[str, float], None]
+STARTED = "suggestion-tpe" if named("suggestion-tpe") in AVAILABLE else "suggestion-random"
+
+
+def configuration(image: Image) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        docker("image", "inspect", "--format", "{{json .Config}}", reference(image))
+    )
+    return found
+
+
+def size(name: str) -> int:
+    return int(docker("image", "inspect", "--format", "{{.Size}}", name))
+
+
+def inside(image: Image, program: str) -> str:
+    """Output of a Python program in the image."""
+    interpreter = ("--entrypoint", "/opt/suggest/bin/python")
+    return docker("run", "--rm", *interpreter, reference(image), "-c", program)
+
+
+# ---------------------------------------------------------------------- content
+
+
+def test_size(image: Image, measure: Measure) -> None:
+    added = (size(reference(image)) - size(BASE)) / MEGABYTE
+    measure("MB added to the base", added)
+    forests = "bayesianoptimization" in image.extras
+    limit = 90 if image.name == "suggestion-random" else 600 if forests else 350
+    assert added < limit
+
+
+def test_it_runs_as_nobody_and_without_a_shell(image: Image) -> None:
+    config = configuration(image)
+    assert config["User"] == "65532:65532"
+    assert config["Entrypoint"] == ["suggest", "serve"]
+    assert (config["Cmd"] or []) == list(image.serves)
+    assert config["Healthcheck"]["Test"] == ["CMD", "suggest", "health"]
+    assert f"{image.kind.port}/tcp" in config["ExposedPorts"]
+
+
+def test_labels(image: Image) -> None:
+    labels = configuration(image)["Labels"]
+    prefix = "org.opencontainers.image"
+    assert labels[f"{prefix}.title"] == image.name
+    assert labels[f"{prefix}.licenses"] == "Apache-2.0"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", labels[f"{prefix}.version"])
+    assert all(name in labels[f"{prefix}.description"] for name in image.serves)
+
+
+def test_exactly_the_locked_packages_are_installed(image: Image) -> None:
+    program = (
+        "import importlib.metadata as m, json;"
+        "print(json.dumps({d.name.lower().replace('_', '-').replace('.', '-'): d.version"
+        " for d in m.distributions(path=[p for p in __import__('sys').path if 'opt' in p])}))"
+    )
+    found: dict[str, str] = json.loads(inside(image, program))
+    assert found.pop("suggestion-servers")
+    pinned: dict[str, str] = {}
+    conditional: set[str] = set()
+    for file in image.requirements:
+        text = (ROOT / "requirements" / file).read_text()
+        for line in re.findall(r"^\S+==.*$", text, flags=re.M):
+            match = re.match(r"([\w.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", line)
+            assert match is not None
+            name = match[1].lower().replace("_", "-").replace(".", "-")
+            pinned[name] = match[2]
+            if ";" in line:  # for another Python or platform, perhaps
+                conditional.add(name)
+    assert found.items() <= pinned.items()
+    assert pinned.keys() - found.keys() <= conditional
+
+
+def test_there_is_no_compiler_no_installer_and_no_cache(image: Image) -> None:
+    program = (
+        "import os, shutil, pathlib;"
+        "tools = [t for t in ('gcc', 'cc', 'g++', 'make', 'ld', 'as') if shutil.which(t)];"
+        "root = pathlib.Path('/opt/suggest');"
+        "tools += [str(p) for p in root.glob('bin/pip*')];"
+        "tools += [str(p) for p in root.rglob('site-packages/*') if p.name in"
+        " ('pip', 'setuptools', 'wheel', 'tests')];"
+        "tools += [p for p in ('/root/.cache', '/tmp/pip', '/source', '/wheels')"
+        " if os.path.exists(p)];"
+        "print(tools)"
+    )
+    assert inside(image, program) == "[]"
+
+
+# ------------------------------------------------------------------ start and stop
+
+
+def test_it_serves_in_time(image: Image, measure: Measure) -> None:
+    """In under 3 s: with half a CPU, those are 1.5 s of computing, on a busy machine, too."""
+    with Container(image) as running:
+        seconds = running.wait()
+        usage = running.cpu_seconds()
+        measure("s to SERVING", seconds)
+        measure("CPU s to SERVING", usage)
+        assert usage < 3 * CPUS
+
+
+def test_the_images_own_health_check_passes(container: Container) -> None:
+    check = configuration(container.image)["Healthcheck"]["Test"][1:]
+    assert docker("exec", container.id, *check) == "SERVING"
+
+
+def test_a_server_that_is_stopped_has_left_in_good_order(container: Container) -> None:
+    docker("stop", container.id)
+    assert container.state["ExitCode"] == 0
+    assert not container.state["OOMKilled"]
+
+
+@pytest.mark.parametrize(
+    "image", [i for i in AVAILABLE if i.kind is Kind.SUGGESTION], ids=lambda image: image.name
+)
+def test_stop_under_load(image: Image) -> None:
+    """Calls in flight are answered, later ones refused, and none gets anything else."""
+    message = controller.experiment(algorithms_of(image)[0], 10**6)
+    outcomes: list[grpc.StatusCode] = []
+    answered = threading.Semaphore(0)
+
+    with Container(image) as running:
+        running.wait()
+
+        def load() -> None:
+            while True:
+                try:
+                    running.suggestion.GetSuggestions(ask_for(message, 5), timeout=60)
+                except grpc.RpcError as error:
+                    outcomes.append(error.code())
+                    return
+                outcomes.append(grpc.StatusCode.OK)
+                answered.release()
+
+        threads = [threading.Thread(target=load) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(8):
+            assert answered.acquire(timeout=120)
+        docker("stop", running.id)
+        for thread in threads:
+            thread.join(timeout=120)
+        assert running.state["ExitCode"] == 0
+        assert "Traceback" not in running.log()
+    assert set(outcomes) == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
+
+
+def test_the_file_system_cannot_be_written(image: Image) -> None:
+    """And nothing tries to, so that a restricted cluster sees no errors."""
+    with Container(image) as running:
+        running.wait()
+        assert docker("diff", running.id) == ""
+        assert running.state["Running"]
+
+
+# ------------------------------------------------------------------- other services
+
+
+def _only(name: str) -> list[Image]:
+    return [image for image in AVAILABLE if image.name == name]
+
+
+@pytest.mark.parametrize("image", _only("dbmanager"), ids=lambda image: image.name)
+def test_the_observation_log_outlives_its_container(image: Image) -> None:
+    volume = docker("volume", "create")
+    try:
+        log = api.ObservationLog(
+            metric_logs=[
+                api.MetricLog(
+                    time_stamp="2026-01-02T03:04:05Z",
+                    metric=api.Metric(name="loss", value="0.5"),
+                )
+            ]
+        )
+        mount = ("--mount", f"type=volume,source={volume},destination={image.writes}")
+        with Container(image, options=mount) as first:
+            first.wait()
+            report = api.ReportObservationLogRequest(trial_name="t", observation_log=log)
+            first.dbmanager.ReportObservationLog(report, timeout=60)
+            first.kill()
+        with Container(image, options=mount) as second:
+            second.wait()
+            request = api.GetObservationLogRequest(trial_name="t", metric_name="loss")
+            reply = second.dbmanager.GetObservationLog(request, timeout=60)
+        assert reply.observation_log == log
+    finally:
+        docker("volume", "rm", volume)
+
+
+def test_a_wrong_name_ends_the_container_with_a_reason() -> None:
+    name = reference(named(STARTED))
+    with pytest.raises(RuntimeError, match="'nobody' is not installed"):
+        docker("run", "--rm", name, "nobody")
