@@ -108,7 +108,7 @@ def run(
     from rich.console import Console  # noqa: PLC0415
 
     from experiments import runner, view  # noqa: PLC0415
-    from experiments.controller import Options  # noqa: PLC0415
+    from experiments.context import Options  # noqa: PLC0415
 
     request = runner.Request(
         experiment,

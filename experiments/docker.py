@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from experiments.controller import Options
+from experiments.context import Options
 from experiments.document import Collector
 from experiments.template import Invocation
 

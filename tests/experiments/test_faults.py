@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from experiments import runner, status
-from experiments.controller import Clock, Controller
+from experiments.context import Clock
+from experiments.controller import Controller
 from experiments.servers import Local
 from experiments.state import FILE, Condition, Store
 from tests.experiments.support import (
@@ -113,7 +114,7 @@ def test_a_gigabyte_of_output(machine: Machine, tmp_path: Path) -> None:
     (trial,) = stored(tmp_path)
     assert trial.series["loss"].count == 3
     assert trial.series["loss"].min == "0.25"
-    output = controller.folder(trial) / "output-1.log"
+    output = controller.place.folder(trial) / "output-1.log"
     assert output.stat().st_size > 1_000_000_000
     assert output.stat().st_blocks * 512 < 40 * 2**20
     kept = b"".join(status.output_of(tmp_path / "state", trial))
