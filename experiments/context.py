@@ -39,6 +39,10 @@ class Fatal(Exception):
     """The runner cannot go on; the state is sound, and the same command goes on from it."""
 
 
+class DiskFull(Exception):
+    """Something that had to be written was not; it can be when there is space again."""
+
+
 class Events(Protocol):
     """Who watches."""
 

@@ -9,6 +9,7 @@ anew, exactly as after a ``kill -9``.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import selectors
 import signal
@@ -26,7 +27,7 @@ import grpc
 
 from experiments import messages, observation, process
 from experiments.collect import Report, Source, rfc3339
-from experiments.context import Clients, Clock, Events, Fatal, Options
+from experiments.context import Clients, Clock, DiskFull, Events, Fatal, Options
 from experiments.document import Collector
 from experiments.observation import Objective, Series
 from experiments.process import Process
@@ -176,7 +177,7 @@ class Controller:
 
         Raises:
             Fatal: If a server refuses for good; trials go on running, and are found again.
-            sqlite3.Error: If the state cannot be written; likewise.
+            DiskFull, sqlite3.Error: If something cannot be written; likewise.
         """
         try:
             self._recover()
@@ -345,10 +346,10 @@ class Controller:
 
     def _start(self, trial: Trial, slot: Slot) -> None:
         """Starts a trial; it begins to run once its process has been written down."""
-        self.place.clear(trial)
-        database = self._clients.database.server.address() if self._pushed_to else ""
-        argv, env, cwd = self.place.process(trial, slot, database)
         try:
+            database = self._clients.database.server.address() if self._pushed_to else ""
+            self.place.clear(trial)
+            argv, env, cwd = self.place.process(trial, slot, database)
             running = process.start(
                 argv,
                 env,
@@ -358,7 +359,11 @@ class Controller:
                 slot.cpus,
             )
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(str(error)) from error
             raise Fatal(f"{trial.name}: cannot be started: {error}") from error
+        except ServerError as error:
+            raise Fatal(str(error)) from error
         try:
             trial = replace(
                 trial,

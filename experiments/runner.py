@@ -21,7 +21,7 @@ from grpc_status import rpc_status
 
 from experiments import document, messages
 from experiments.collect import rfc3339
-from experiments.context import Clients, Clock, Events, Fatal, Options
+from experiments.context import Clients, Clock, DiskFull, Events, Fatal, Options
 from experiments.controller import Controller
 from experiments.document import Loaded
 from experiments.servers import Client, Local, Remote, Server, ServerError, Stopped, describe
@@ -151,7 +151,7 @@ def _control(
             try:
                 controller.run()
                 return controller
-            except sqlite3.OperationalError as error:
+            except (sqlite3.OperationalError, DiskFull) as error:
                 # All that was in memory is thrown away, and read again from what was written.
                 view.note(
                     f"{prepared.directory}: the state cannot be written ({error}); the trials run "

@@ -144,6 +144,24 @@ def test_status_for_people(made: Path) -> None:
     assert re.search(r"Failed 1: study-\w+\n", text)
 
 
+def test_looking_while_it_runs(machine: Machine, tmp_path: Path) -> None:
+    """Counts add up at every moment, and nobody is held up."""
+    looks: list[dict[str, Any]] = []
+
+    def look(controller: Controller) -> None:
+        done = suggest("status", tmp_path / "state", "--output", "json")
+        assert done.exit_code == 0, done.output
+        looks.append(json.loads(done.output)["status"])
+        assert suggest("trials", tmp_path / "state", "--csv").exit_code == 0
+
+    machine.run(tmp_path, document(COMMAND), view=Recorder(on_refresh=look))
+    for status in looks:
+        counts = [status[key] for key in status if re.fullmatch(r"trials?[A-Z]\w+", key)]
+        assert sum(counts) == status["trials"]
+    assert any(status.get("trialsRunning") for status in looks)
+    assert looks[-1]["trialsSucceeded"] == 4
+
+
 def test_logs(made: Path) -> None:
     trials = stored(made.parent)
     failed = next(trial for trial in trials if trial.condition == "Failed")
