@@ -11,7 +11,8 @@ JOBS ?= 2
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: run test test-clients fuzz lint bench lock stubs clean help
+.PHONY: run test test-conformance test-clients test-images images dockerfiles sbom audit fuzz lint \
+	bench bench-regret lock stubs clean help
 .DEFAULT_GOAL := help
 
 $(READY): requirements/dev.txt pyproject.toml
@@ -21,14 +22,34 @@ $(READY): requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: $(READY) ## a server, a real Experiment file, and the suggestions for it
-	$(BIN)/suggest ask examples/random.yaml --count 5
+run: $(READY) ## a whole experiment on this machine: TPE, 3 parallel trials, median stopping
+	rm -rf runs/quickstart
+	$(BIN)/suggest run examples/quickstart.yaml --directory runs/quickstart
 
 test: $(READY) lint ## lint, types and tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
+test-conformance: $(READY) ## every server of ours against the strict conformance level
+	$(BIN)/python -m pytest conformance_tests -n $(JOBS) --dist loadgroup
+
 test-clients: $(READY) ## the example clients in other languages (needs npm)
 	$(BIN)/python scripts/check_clients.py
+
+test-images: $(READY) ## builds every image and tries it in containers (needs a Docker engine)
+	$(BIN)/python scripts/images.py build
+	$(BIN)/python -m pytest tests_images
+
+images: $(READY) ## builds every image
+	$(BIN)/python scripts/images.py build
+
+dockerfiles: $(READY) ## writes dockerfiles/ and deploy/ anew from the table of images
+	$(BIN)/python scripts/dockerfiles.py
+
+sbom: $(READY) ## a bill of materials for each image, in build/sbom
+	$(BIN)/python scripts/images.py sbom build/sbom
+
+audit: $(READY) ## known vulnerabilities of the locked packages, as a report
+	$(BIN)/python scripts/images.py audit
 
 fuzz: $(READY) ## searches for new failures of whole requests, for some minutes
 	$(BIN)/python -m pytest tests/test_fuzz.py --hypothesis-profile=search
@@ -40,6 +61,10 @@ lint: $(READY) ## ruff and mypy --strict
 
 bench: $(READY) ## speed and memory, as ratios in one run
 	$(BIN)/python -m benchmarks.core
+	$(BIN)/python -m benchmarks.speed
+
+bench-regret: $(READY) ## prints the comparison of engines from the stored results
+	$(BIN)/python -m benchmarks.regret report
 
 stubs: $(READY) ## regenerates suggestion/api from proto/api.proto
 	$(BIN)/python scripts/generate_stubs.py
@@ -48,7 +73,7 @@ lock: $(READY) ## pins every dependency with its hashes, for all supported Pytho
 	$(BIN)/python scripts/lock.py
 
 clean: ## removes what the other commands made
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20

@@ -3,15 +3,21 @@
 A server process is asked for 1 and for 10 suggestions with 1,000 and with 10,000 trials of 8 mixed
 parameters; what counts is its CPU time, parsing and serialising included. Then it is led through an
 experiment of 1,000 trials, one request each, and its resident memory is read.
+
+``optuna:tpe-multivariate`` and ``optuna:tpe-univariate`` are its samplers in this process, on a
+study that is built from the trials for each request, as a server without state would have to.
 """
 
 from __future__ import annotations
 
 import statistics
+import time
+from typing import Any
 
 import click
 import numpy as np
 
+from benchmarks.regret.engines import optuna_engine
 from benchmarks.regret.remote import Remote, Server, experiment_of
 from suggestion import sampling
 from suggestion.api import api_pb2 as api
@@ -63,7 +69,7 @@ def _history(algorithm: str, server: Server, trials: int) -> api.GetSuggestionsR
 
 
 def _cost(server: Server, request: api.GetSuggestionsRequest, count: int, repeats: int) -> float:
-    """Median CPU seconds of the server for one request."""
+    """Mean CPU seconds of the server for one request, after a first one."""
     costs = []
     for number in range(repeats):
         request.current_request_number = count
@@ -74,6 +80,32 @@ def _cost(server: Server, request: api.GetSuggestionsRequest, count: int, repeat
     return statistics.mean(costs[1:])
 
 
+def _optuna(kind: str, trials: int, count: int, repeats: int) -> float:
+    """Mean CPU seconds to build a study from `trials` trials and ask it `count` times."""
+    import optuna  # noqa: PLC0415
+
+    points = sampling.independent(SPACE, 1, 0, trials)
+    losses = [loss_of(SPACE.format(point)) for point in points]
+    before = 0.0
+    for number in range(repeats + 1):
+        if number == 1:
+            before = time.process_time()
+        engine: Any = optuna_engine(kind)(SPACE, number)
+        values = [
+            {k: SPACE[k].level(v) if k == "batch" else v for k, v in p.items()} for p in points
+        ]
+        engine._study.add_trials(
+            [
+                optuna.trial.create_trial(
+                    params=params, distributions=engine._distributions, value=loss
+                )
+                for params, loss in zip(values, losses, strict=True)
+            ]
+        )
+        engine.ask(count)
+    return (time.process_time() - before) / repeats
+
+
 @click.command()
 @click.argument("algorithms", nargs=-1, required=True)
 def main(algorithms: tuple[str, ...]) -> None:
@@ -82,6 +114,15 @@ def main(algorithms: tuple[str, ...]) -> None:
     click.echo("| algorithm | 1,000: one | ten | ratio | 10,000: one | ten | MiB | MiB |")
     click.echo("|---|---|---|---|---|---|---|---|")
     for algorithm in algorithms:
+        if algorithm.startswith("optuna:"):
+            kind = algorithm.partition(":")[2]
+            one, ten = (_optuna(kind, 1000, count, 5) for count in (1, 10))
+            late, late_ten = (_optuna(kind, 10000, count, 1) for count in (1, 10))
+            click.echo(
+                f"| {algorithm} | {one:.3f} | {ten:.3f} | {ten / one:.1f} | {late:.3f} | "
+                f"{late_ten:.3f} | | |"
+            )
+            continue
         server = Server(algorithm)
         remote = Remote(SPACE, 1, algorithm, {}, server)
         start = server.resident

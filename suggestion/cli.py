@@ -68,15 +68,47 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("names", nargs=-1, metavar="[ALGORITHM]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
     "--address",
-    default=DEFAULT_ADDRESS,
-    show_default=True,
+    default=None,
+    show_default=f"{DEFAULT_ADDRESS}; 127.0.0.1:6788 for early stopping alone",
     envvar="SUGGEST_ADDRESS",
     show_envvar=True,
     metavar="HOST:PORT",
     help="Where to listen; port 0 picks a free one and prints it.",
+)
+@click.option(
+    "--early-stopping-address",
+    show_default="the port below that of --address",
+    envvar="SUGGEST_EARLY_STOPPING_ADDRESS",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="Where early stopping listens beside other services.",
+)
+@click.option(
+    "--database",
+    default="sqlite:///observations.db",
+    show_default=True,
+    envvar="SUGGEST_DATABASE",
+    metavar="URL",
+    help="Where dbmanager keeps observation logs: sqlite:///FILE, or postgresql:// or mysql:// "
+    "with USER:PASSWORD@HOST:PORT/DATABASE.",
+)
+@click.option(
+    "--trial-status",
+    type=click.Choice(["kubernetes", "database", "none"]),
+    show_default="kubernetes in a cluster, else database",
+    envvar="SUGGEST_TRIAL_STATUS",
+    show_envvar=True,
+    help="Where early stopping marks trials as stopped.",
+)
+@click.option(
+    "--namespace",
+    show_default="the server's own",
+    envvar="SUGGEST_NAMESPACE",
+    show_envvar=True,
+    help="Kubernetes namespace of the trials.",
 )
 @click.option(
     "--workers",
@@ -94,7 +126,7 @@ def main() -> None:
     type=click.IntRange(1, 1000),
     envvar="SUGGEST_MAX_MESSAGE_MIB",
     show_envvar=True,
-    help="Largest request, in MiB.",
+    help="Largest request, and longest observation log, in MiB.",
 )
 @click.option(
     "--grace",
@@ -133,7 +165,11 @@ def main() -> None:
 )
 def serve(
     names: Sequence[str],
-    address: str,
+    address: str | None,
+    early_stopping_address: str | None,
+    database: str,
+    trial_status: str | None,
+    namespace: str | None,
     workers: int,
     max_message_mib: int,
     grace: float,
@@ -142,13 +178,15 @@ def serve(
     tls_client_ca: Path | None,
     log_format: str,
 ) -> None:
-    """Serve ALGORITHMs, or all that are installed.
+    """Serve what is NAMEd: algorithms, early-stopping rules, or dbmanager.
 
-    One server serves any number of experiments at once and keeps nothing between calls. It stops
-    on SIGTERM or SIGINT, after the calls in flight.
+    Without a name: all algorithms and rules that are installed. One server serves any number of
+    experiments at once and keeps nothing between calls, except for dbmanager, which keeps what
+    trials report. It stops on SIGTERM or SIGINT, after the calls in flight.
     """
-    from suggestion import server  # noqa: PLC0415
+    from suggestion import server, services  # noqa: PLC0415
     from suggestion.algorithm import Unavailable, algorithms  # noqa: PLC0415
+    from suggestion.errors import Invalid, Unreachable, Unready  # noqa: PLC0415
     from suggestion.servicer import SuggestionService  # noqa: PLC0415
 
     options = server.Options(
@@ -157,23 +195,53 @@ def serve(
         grace=grace,
         tls=_tls(tls_cert, tls_key, tls_client_ca),
     )
+    flags = services.Flags(
+        database=database,
+        trial_status=trial_status,
+        namespace=namespace,
+        max_message_bytes=options.max_message_bytes,
+    )
+    beside: list[tuple[server.Service, Sequence[str]]] = []
+    companions: list[tuple[server.Service, Sequence[str]]] = []
     try:
-        registry = algorithms(names or None)
-        for name in names:  # what is named is loaded now: better a failed start than a failed call
-            registry.load(name)
-    except Unavailable as error:
+        plan = services.plan(names, algorithms().names)
+        if plan.algorithms or not names:
+            registry = algorithms(plan.algorithms if names else None)
+            # What is named is loaded now: better a failed start than a failed call.
+            for name in plan.algorithms if names else ():
+                registry.load(name)
+            beside.append((SuggestionService(registry), registry.names))
+        for offer, chosen in plan.offers:
+            started = (offer.service(chosen, flags), chosen)
+            (companions if offer.companion else beside).append(started)
+    except (Unavailable, Invalid) as error:
         raise click.UsageError(str(error)) from error
+    except (Unready, Unreachable) as error:
+        raise click.ClickException(str(error)) from error
     server.log_to_stderr(log_format)
-    endpoint = server.Endpoint(address, (SuggestionService(registry),))
+    main_address = address or DEFAULT_ADDRESS
+    own = early_stopping_address or (address if not beside else None)
+    groups = [(main_address, beside), (own or _port_below(main_address), companions)]
+    endpoints = [server.Endpoint(at, tuple(s for s, _ in group)) for at, group in groups if group]
+    served = [", ".join(n for _, some in group for n in some) for _, group in groups if group]
 
     def ready(addresses: Sequence[str]) -> None:
-        click.echo(f"serving {', '.join(registry)} on {addresses[0]}")
+        for what, where in zip(served, addresses, strict=True):
+            click.echo(f"serving {what} on {where}")
         sys.stdout.flush()
 
     try:
-        server.run([endpoint], options, ready)
+        server.run(endpoints, options, ready)
     except OSError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _port_below(address: str) -> str:
+    """The address of early stopping beside another server: 6788 beside 6789, 0 beside 0."""
+    if address.startswith("unix:"):
+        return f"{address}.early-stopping"
+    host, _, port = address.rpartition(":")
+    return f"{host}:{max(int(port) - 1, 0)}" if port.isdecimal() else address
 
 
 def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TLS | None:
@@ -197,7 +265,10 @@ def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TLS | N
 @click.argument("name", required=False)
 @click.option("--markdown", is_flag=True, help="Write the settings section of a README.")
 def algorithms(name: str | None, markdown: bool) -> None:
-    """List the installed algorithms, or describe one: its settings, their ranges and defaults."""
+    """List what is installed, or describe one: its settings, their ranges and defaults.
+
+    That is algorithms, and early-stopping rules after them.
+    """
     from suggestion import reference  # noqa: PLC0415
     from suggestion.algorithm import Unavailable  # noqa: PLC0415
 

@@ -23,6 +23,11 @@ class Deadline:
         self._at = at
         self._cancelled = cancelled
 
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """`seconds` from now."""
+        return cls(time.monotonic() + seconds)
+
     def remaining(self) -> float:
         """Seconds left; infinite without a deadline."""
         return self._at - time.monotonic()

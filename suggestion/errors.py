@@ -42,6 +42,26 @@ class Unready(Exception):
     """The machine cannot do what is asked (a full disk, say); becomes FAILED_PRECONDITION."""
 
 
+class Missing(Exception):
+    """What the request is about does not exist; becomes NOT_FOUND."""
+
+
+class Denied(Exception):
+    """This server may not do what is asked; becomes PERMISSION_DENIED."""
+
+
+class Unreachable(Exception):
+    """Another service or a database does not answer; becomes UNAVAILABLE."""
+
+
+class TimedOut(Exception):
+    """Another service or a database is too slow; becomes DEADLINE_EXCEEDED."""
+
+
+class TooLarge(Exception):
+    """The reply would exceed what this server sends; becomes RESOURCE_EXHAUSTED."""
+
+
 class Cancelled(Exception):
     """The caller has gone or its deadline has passed; computing on helps nobody."""
 

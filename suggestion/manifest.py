@@ -217,14 +217,18 @@ def load(path: Path, schema: dict[str, Any], *, kind: str | None = None) -> Mani
 
 def check(manifest: Manifest, schema: dict[str, Any]) -> Iterator[str]:
     """Every way in which the document breaks `schema`, as lines for people."""
+    for where, rule in violations(manifest.document, schema):
+        yield manifest.problem(where, rule)
+
+
+def violations(document: Any, schema: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
+    """Every way in which `document` breaks `schema`: where, and the rule."""
     validator = jsonschema.Draft202012Validator(schema)
     errors = sorted(
-        validator.iter_errors(manifest.document), key=lambda e: [str(p) for p in e.absolute_path]
+        validator.iter_errors(document), key=lambda e: [str(p) for p in e.absolute_path]
     )
     for error in errors:
-        path: FieldPath = tuple(error.absolute_path)
-        for where, rule in _rules(error, path):
-            yield manifest.problem(where, rule)
+        yield from _rules(error, tuple(error.absolute_path))
 
 
 def _rules(error: jsonschema.ValidationError, path: FieldPath) -> Iterator[tuple[FieldPath, str]]:

@@ -4,54 +4,72 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
-from suggestion.algorithm import Unavailable, algorithms, settings_of
-from suggestion.settings import Setting
+from suggestion.algorithm import Registry, Unavailable, algorithms, settings_of
+from suggestion.settings import Setting, describe
+
+#: Where packages register early-stopping rules, which have settings too.
+RULES: Final = "suggestion.early_stopping"
+
+
+def _registry_of(name: str) -> Registry[Any]:
+    rules: Registry[Any] = Registry(RULES, "early-stopping algorithm")
+    return rules if name in rules else algorithms()
+
+
+def _names() -> tuple[str, ...]:
+    return (*algorithms().names, *Registry[Any](RULES, "early-stopping algorithm").names)
+
+
+def _settings(cls: type[Any], registry: Registry[Any]) -> tuple[Setting, ...]:
+    """Those of a rule are its own; an algorithm has the common ones as well."""
+    return describe(cls) if registry.group == RULES else settings_of(cls)
 
 
 def text(name: str | None) -> str:
-    """All installed algorithms, or `name`, with their settings, for a terminal.
+    """All installed algorithms and rules, or `name`, with their settings, for a terminal.
 
     Raises:
         Unavailable: If `name` is not installed.
     """
-    registry = algorithms()
-    names = registry.names if name is None else (name,)
+    names = _names() if name is None else (name,)
     return "\n".join("\n".join(_text_of(n)) + "\n" for n in names)
 
 
 def _text_of(name: str) -> Iterator[str]:
+    registry = _registry_of(name)
     try:
-        cls = algorithms().load(name)
+        cls = registry.load(name)
     except Unavailable as error:
-        if name not in algorithms():
+        if name not in registry:
             raise
         yield f"{name}: {error}"
         return
     yield f"{name}: {summary(cls)}"
-    for entry in settings_of(cls):
+    for entry in _settings(cls, registry):
         default = "required" if entry.required else f"default {_default(entry)}"
         yield f"  {entry.spelling}  ({', '.join(filter(None, (_kind(entry), default)))})"
         yield f"      {entry.help}"
 
 
 def markdown(name: str | None) -> str:
-    """The settings of `name`, or of all installed algorithms, as Markdown tables.
+    """The settings of `name`, or of all installed algorithms and rules, as Markdown tables.
 
     Raises:
         Unavailable: If `name` is not installed.
     """
-    names = algorithms().names if name is None else (name,)
+    names = _names() if name is None else (name,)
     return "\n".join("\n".join(_markdown_of(n)) + "\n" for n in names)
 
 
 def _markdown_of(name: str) -> Iterator[str]:
+    registry = _registry_of(name)
     yield f"### Settings of `{name}`"
     yield ""
     yield "| setting | type and range | default | what it does |"
     yield "|---|---|---|---|"
-    for entry in settings_of(algorithms().load(name)):
+    for entry in _settings(registry.load(name), registry):
         spelling = " / ".join(f"`{s}`" for s in (entry.name, *entry.aliases))
         default = "required" if entry.required else _default(entry)
         yield f"| {spelling} | {_kind(entry)} | {default} | {entry.help} |"

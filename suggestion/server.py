@@ -28,7 +28,18 @@ from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from suggestion.deadline import Deadline
-from suggestion.errors import Cancelled, Exhausted, Invalid, Unready, Violation
+from suggestion.errors import (
+    Cancelled,
+    Denied,
+    Exhausted,
+    Invalid,
+    Missing,
+    TimedOut,
+    TooLarge,
+    Unreachable,
+    Unready,
+    Violation,
+)
 
 logger: Final = logging.getLogger("suggestion")
 
@@ -39,6 +50,16 @@ _DETAILS_BYTES: Final = 2400
 # A Watch of the health service learns of the end before its stream is closed.
 _FAREWELL_SECONDS: Final = 0.1
 _WORKER: Final = "suggest-worker"
+
+_CODES: Final[Mapping[type[Exception], grpc.StatusCode]] = {
+    Exhausted: grpc.StatusCode.OUT_OF_RANGE,
+    Unready: grpc.StatusCode.FAILED_PRECONDITION,
+    Missing: grpc.StatusCode.NOT_FOUND,
+    Denied: grpc.StatusCode.PERMISSION_DENIED,
+    Unreachable: grpc.StatusCode.UNAVAILABLE,
+    TimedOut: grpc.StatusCode.DEADLINE_EXCEEDED,
+    TooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
 
 Metadata: TypeAlias = tuple[tuple[str, bytes], ...]
 
@@ -70,12 +91,12 @@ class Rpc:
 
     Attributes:
         request: Class of its request.
-        handle: Computes the reply, in a thread; what it raises of `suggestion.errors` becomes a
-            status.
+        handle: Computes the reply, or its bytes, in a thread; what it raises of
+            `suggestion.errors` becomes a status.
     """
 
     request: type[Message]
-    handle: Callable[[Any, Call], Message]
+    handle: Callable[[Any, Call], Message | bytes]
 
 
 class Service(Protocol):
@@ -167,13 +188,12 @@ def _work(rpc: Rpc, method: str, raw: bytes, call: Call, limit: int) -> _Outcome
             )
         reply = rpc.handle(request, call)
         call.deadline.check()
-        return _Outcome(grpc.StatusCode.OK, reply=reply.SerializeToString())
+        encoded = reply if isinstance(reply, bytes) else reply.SerializeToString()
+        return _Outcome(grpc.StatusCode.OK, reply=encoded)
     except Invalid as error:
         return _invalid(error.violations)
-    except Exhausted as error:
-        return _Outcome(grpc.StatusCode.OUT_OF_RANGE, message=_cut(str(error)))
-    except Unready as error:
-        return _Outcome(grpc.StatusCode.FAILED_PRECONDITION, message=_cut(str(error)))
+    except tuple(_CODES) as error:
+        return _Outcome(_CODES[type(error)], message=_cut(str(error)))
     except Cancelled:
         if call.deadline.remaining() <= 0:
             return _Outcome(

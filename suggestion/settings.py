@@ -65,11 +65,11 @@ class Setting:
         if self.choices:
             text = _alternatives(self.choices)
         elif (low := self._low()) and (high := self._high()):
-            text = f"{low[1]}{low[0]:g}, {high[0]:g}{high[1]}"
+            text = f"{low[1]}{_bound(low[0])}, {_bound(high[0])}{high[1]}"
         elif low:
-            text = f"{'>=' if low[1] == '[' else '>'} {low[0]:g}"
+            text = f"{'>=' if low[1] == '[' else '>'} {_bound(low[0])}"
         elif high := self._high():
-            text = f"{'<=' if high[1] == ']' else '<'} {high[0]:g}"
+            text = f"{'<=' if high[1] == ']' else '<'} {_bound(high[0])}"
         else:
             text = ""
         return f"{text} or None".strip() if self.optional and "None" not in text else text
@@ -120,6 +120,10 @@ class Setting:
             if not holds:
                 raise ValueError(f"must be {rule}{or_none}")
         return _whole(stripped) if self.kind is int else number
+
+
+def _bound(number: float) -> str:
+    return str(int(number)) if float(number).is_integer() else f"{number:g}"
 
 
 def _whole(text: str) -> int:

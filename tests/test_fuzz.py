@@ -75,7 +75,7 @@ FINE = {
 }
 
 
-@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3 * settings.default.max_examples, suppress_health_check=list(HealthCheck))
 @given(request=requests())
 def test_no_reply_is_internal(server: ServerProcess, request: api.GetSuggestionsRequest) -> None:
     validation = api.ValidateAlgorithmSettingsRequest(experiment=request.experiment)
@@ -95,7 +95,7 @@ def test_no_reply_is_internal(server: ServerProcess, request: api.GetSuggestions
     assert server.process.poll() is None
 
 
-@settings(max_examples=150)
+@settings(max_examples=settings.default.max_examples)
 @given(data=st.binary(max_size=300))
 @pytest.mark.parametrize("method", ["GetSuggestions", "ValidateAlgorithmSettings"])
 def test_no_bytes_are_internal(server: ServerProcess, method: str, data: bytes) -> None:

@@ -59,6 +59,17 @@ def test_the_core_imports_no_algorithm_and_protobuf_only_at_its_edge(file: Path)
             assert file.name in MAY_SEE_PROTOBUF, f"{file.name} imports {name}"
 
 
+@pytest.mark.parametrize("file", files("earlystopping") + files("dbmanager"), ids=str)
+def test_rules_and_storage_are_free_of_protobuf(file: Path) -> None:
+    package = file.relative_to(ROOT).parts[0]
+    for name in imports_of(file):
+        # Trial statuses may be kept in the observation log's database.
+        allowed = {"suggestion", package} | ({"dbmanager"} if file.name == "statuses.py" else set())
+        assert name.partition(".")[0] not in OURS - allowed, f"{file.name} imports {name}"
+        if name.startswith(("google", "grpc", "suggestion.api")):
+            assert file.name in {"wire.py", "servicer.py", "reader.py"}, f"{file} imports {name}"
+
+
 def test_the_folder_of_algorithms_is_not_on_the_path() -> None:
     import random  # noqa: PLC0415
 

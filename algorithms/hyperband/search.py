@@ -124,8 +124,10 @@ class Search:
             for promotion in islice(promotions, count):
                 self._promote(reply, promotion)
         taken = set(self.found)
+        size = self.subspace.size
         for level, mark in islice(openings, self.in_flight, None):
-            if len(reply) == count:
+            all_taken = size is not None and len(taken) + self.in_flight >= size
+            if len(reply) == count or all_taken:
                 break
             assignment = sample(self.study.first_index + len(reply), mark, taken)
             if assignment is None:
@@ -141,28 +143,34 @@ class Search:
         reply.add(promotion.configuration.assignment, resource)
 
     def _fill(self, reply: _Reply, count: int) -> None:
-        """Goes on where every configuration of a finite space was tried.
-
-        What could be promoted is, out of turn; then configurations that wait for results are tried
-        at further resources, the most first; then other values of the resource; then all repeats.
-        """
-        for promotion in extensions(self.found, self.plan.top):
-            if len(reply) == count:
-                return
-            self._promote(reply, promotion)
+        """Goes on where every configuration of a finite space was tried."""
+        # Suggestions on their way were answered with the configurations that have no trial, and
+        # then with the first of what follows.
         size = self.subspace.size
         assert size is not None, "a continuum is never used up"
+        given = max(0, self.in_flight - (size - len(self.found)))
+        ahead = list(islice(self._further(size), given + count - len(reply)))
+        for assignment, level in ahead[given:] + ahead[:given]:
+            if len(reply) < count:
+                reply.add(assignment, self.plan.resources[level])
+        reply.fill_up(count)
+
+    def _further(self, size: int) -> Iterator[tuple[Assignment, int]]:
+        """Configurations and levels at which they have no trial, for the time after the plan.
+
+        First what can be promoted out of turn, from the highest rung, the best first; then those
+        that wait for results at further levels, the highest first.
+        """
+        for promotion in extensions(self.found, self.plan.top):
+            yield promotion.configuration.assignment, promotion.level
+        space = self.subspace.space
         tried = {(c.key, level) for c in self.found.values() for level in c.levels}
         order = sampling.Permutation(size, self.study.seed, "configurations")
-        space = self.subspace.space
         for level in range(self.plan.top, -1, -1):
             for index in range(size):
-                if len(reply) == count:
-                    return
                 assignment = {} if space is None else space.point(order(index))
                 if (self.subspace.key(assignment), level) not in tried:
-                    reply.add(assignment, self.plan.resources[level])
-        reply.fill_up(count)
+                    yield assignment, level
 
 
 class _Reply:

@@ -1,6 +1,6 @@
 """Population based training against random search, on a small network with real checkpoints.
 
-    python benchmarks/multifidelity/checkpoints.py [--seeds 10]
+    python -m benchmarks.multifidelity.checkpoints [--seeds 10]
 
 A trial of PBT goes on from the weights in its folder for a few epochs, and saves them again.
 Random search has the same number of epochs, as few long trainings or as more shorter ones.

@@ -1,6 +1,6 @@
 """Hyperband, ASHA and BOHB against random search on learning curves of real models.
 
-    python benchmarks/multifidelity/learning_curves.py [--problem mlp] [--seeds 5]
+    python -m benchmarks.multifidelity.learning_curves [--problem mlp] [--seeds 5]
 
 The resource is epochs. Every trial trains its model from the start, so a promotion costs all of
 its epochs again. Each algorithm has as many epochs as random search needs for `--random-trials`

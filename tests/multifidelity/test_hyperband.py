@@ -462,6 +462,20 @@ def test_a_sub_space_smaller_than_a_rung(parallel: int) -> None:
         assert third == sorted(third, key=lambda config: known[config, 1.0])
 
 
+def test_requests_in_flight_in_a_tiny_space() -> None:
+    """Six configurations at four rungs: twelve requests before any trial is visible."""
+    space = (
+        {"name": "layers", "type": "int", "min": "1", "max": "3"},
+        {"name": "optimizer", "type": "categorical", "list": ["sgd", "adam"]},
+        EPOCHS_27,
+    )
+    message = experiment("hyperband", space, SETTINGS, parallel=2)
+    replies = [points(ask(message, [], 2, total)) for total in range(2, 26, 2)]
+    everything = [point for reply in replies for point in reply]
+    assert len(set(everything)) == 24
+    assert {dict(point)["epochs"] for point in everything} == {"1", "3", "9", "27"}
+
+
 def test_a_used_up_space_repeats_but_not_in_one_reply() -> None:
     space = (
         {"name": "layers", "type": "int", "min": "1", "max": "2"},

@@ -1,0 +1,1 @@
+"""Hyperband, ASHA, BOHB and population based training against random search."""

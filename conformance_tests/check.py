@@ -1,0 +1,194 @@
+"""What a check is, and what comes of running one."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from conformance_tests.profiles import Profile
+
+
+class Service(enum.Enum):
+    """The services of the contract, as named in ids and options."""
+
+    SUGGESTION = "suggestion"
+    EARLY_STOPPING = "early-stopping"
+    DBMANAGER = "dbmanager"
+
+
+class Level(enum.Enum):
+    """How much is demanded; each level includes those before it."""
+
+    CONTRACT = "contract"  # what a controller relies on
+    STRICT = "strict"  # what a user can hope for beyond it
+
+    def includes(self, other: Level) -> bool:
+        return self is Level.STRICT or other is Level.CONTRACT
+
+
+class Outcome(enum.Enum):
+    """What came of a check."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_RUN = "not run"  # something it needs is missing: it says nothing
+    NOT_APPLICABLE = "n/a"  # the rule makes no sense for this algorithm
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One remote call and its answer.
+
+    Attributes:
+        method: ``Suggestion/GetSuggestions``.
+        reply: None if the answer was an error.
+        seconds: From sending to receiving.
+    """
+
+    method: str
+    request: Message
+    reply: Message | None
+    code: grpc.StatusCode
+    details: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        return self.code is grpc.StatusCode.OK
+
+    @property
+    def status(self) -> str:
+        return f"{self.code.name}: {self.details}" if self.details else self.code.name
+
+
+class Failed(Exception):
+    """The server broke the rule of a check.
+
+    Args:
+        rule: *subject: rule, got value*.
+        call: The call that shows it, if one call does.
+    """
+
+    def __init__(self, rule: str, call: Call | None = None) -> None:
+        super().__init__(rule)
+        self.rule = rule
+        self.call = call
+
+
+class NotRun(Exception):
+    """A check cannot say anything; the text tells what it lacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One demand, and the function that tries it.
+
+    Attributes:
+        id: Unique; stable, since reports are compared by it.
+        sentence: What is demanded, and why a user suffers without it.
+        run: Takes the session of its service; returns if the demand is met, else raises `Failed`
+            or `NotRun`.
+        starts: Whether it needs servers of its own, to kill them.
+        last: Whether it judges the replies that all other checks have got, too.
+        applies: The reason why it makes no sense for an algorithm, or None.
+    """
+
+    id: str
+    service: Service
+    level: Level
+    sentence: str
+    run: Callable[[Any], None]
+    starts: bool = False
+    last: bool = False
+    applies: Callable[[Profile], str | None] = lambda profile: None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one check.
+
+    Attributes:
+        reason: The rule that was broken, or why the check was not run; empty if it passed.
+        call: The call that shows the failure.
+        times: Seconds that each call of the check took.
+        seconds: That the whole check took.
+    """
+
+    check: Check
+    outcome: Outcome
+    reason: str = ""
+    call: Call | None = None
+    times: tuple[float, ...] = ()
+    seconds: float = 0.0
+
+
+Run = TypeVar("Run", bound=Callable[[Any], None])
+
+_checks: Final[dict[str, Check]] = {}
+
+
+def add(new: Check) -> None:
+    """Makes a check known. Order of addition is the order in reports."""
+    if new.id in _checks:
+        raise ValueError(f"check {new.id!r}: ids must differ")
+    _checks[new.id] = new
+
+
+def check(
+    identity: str,
+    service: Service,
+    level: Level,
+    *,
+    starts: bool = False,
+    last: bool = False,
+    applies: Callable[[Profile], str | None] = lambda profile: None,
+) -> Callable[[Run], Run]:
+    """Makes a function a check; its docstring is the sentence."""
+
+    def decorate(run: Run) -> Run:
+        sentence = " ".join((run.__doc__ or "").split())
+        add(Check(identity, service, level, sentence, run, starts, last, applies))
+        return run
+
+    return decorate
+
+
+def all_checks() -> tuple[Check, ...]:
+    """Every check there is, by service and level, in the order of the reports."""
+    from conformance_tests import checks  # noqa: PLC0415 - its modules import this one
+
+    checks.import_all()
+    services, levels = list(Service), list(Level)
+
+    def place(known: Check) -> tuple[int, int, int]:
+        # Not the order in which the modules happened to be imported.
+        module = known.run.__module__.rpartition(".")[2]
+        return services.index(known.service), levels.index(known.level), checks.order(module)
+
+    return tuple(sorted(_checks.values(), key=place))
+
+
+def select(
+    services: Iterable[Service], level: Level, only: Iterable[str] = ()
+) -> tuple[Check, ...]:
+    """The checks of `services` that `level` includes; only those with an id in `only`, if any.
+
+    Raises:
+        LookupError: If `only` names an unknown check.
+    """
+    known = all_checks()
+    wanted = set(only)
+    unknown = wanted - {c.id for c in known}
+    if unknown:
+        raise LookupError(f"there is no check {', '.join(map(repr, sorted(unknown)))}")
+    served = set(services)
+    return tuple(
+        c
+        for c in known
+        if c.service in served and (c.id in wanted if wanted else level.includes(c.level))
+    )

@@ -1,0 +1,32 @@
+"""The checks, by what they are about. Each module adds its own when it is imported."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+_MODULES: Final = (
+    "health",
+    "replies",
+    "validation",
+    "trials",
+    "load",
+    "repetition",
+    "fidelity",
+    "distinctness",
+    "priors",
+    "learning",
+    "earlystopping",
+    "dbmanager",
+)
+
+
+def import_all() -> None:
+    """Imports every module of checks; the order is that of the reports."""
+    for module in _MODULES:
+        importlib.import_module(f"{__name__}.{module}")
+
+
+def order(module: str) -> int:
+    """The place of a module's checks in the reports."""
+    return _MODULES.index(module)

@@ -1,0 +1,135 @@
+"""No trial twice."""
+
+from __future__ import annotations
+
+import itertools
+
+import grpc
+
+from conformance_tests import messages
+from conformance_tests.check import Failed, Level, Service, check
+from conformance_tests.messages import Status
+from conformance_tests.profiles import FINITE, Profile
+from conformance_tests.session import Play, Session
+from conformance_tests.space import Space
+from suggestion.api import api_pb2 as pb
+
+_SIXTY = (
+    messages.integer("depth", "1", "5"),
+    messages.integer("width", "10", "40", step="10"),
+    messages.categorical("activation", "relu", "tanh", "gelu"),
+)
+_Exchange = tuple[pb.GetSuggestionsRequest, pb.GetSuggestionsReply]
+
+
+def _distinct(profile: Profile) -> str | None:
+    return None if profile.distinct else "it may give a trial the values of another"
+
+
+def _play(session: Session, name: str, specs: tuple[pb.ParameterSpec, ...], *batches: int) -> Play:
+    play = Play(session, session.experiment(name, None if session.profile.resource else specs))
+    for count in batches:
+        play.ask(count)
+        waiting = [t for t in play.trials if t.status.condition == Status.RUNNING]
+        # All but two finish, the first of them by failing.
+        for index, trial in enumerate(waiting[:-2]):
+            if index:
+                play.finish(trial, repr(play.loss(trial)))
+            else:
+                play.finish(trial, None, Status.FAILED)
+    return play
+
+
+def _exchanges(session: Session) -> list[_Exchange]:
+    """Two experiments in finite spaces; the smaller one is used up to the last of its points."""
+
+    def make() -> list[_Exchange]:
+        small = _play(session, "points-12", FINITE, 5, 3, 1, 3)
+        large = _play(session, "points-60", _SIXTY, 8, 8, 1, 8, 8, 8)
+        return [*small.replies, *large.replies]
+
+    return session.once("distinct", make)
+
+
+def _keys(request: pb.GetSuggestionsRequest, pending: bool) -> set[tuple[object, ...]]:
+    space = Space(request.experiment.spec.parameter_specs.parameters)
+    return {
+        space.key(messages.trial_assignment(trial))
+        for trial in request.trials
+        if (trial.status.condition == Status.RUNNING) is pending
+    }
+
+
+def _against(session: Session, pending: bool, what: str) -> None:
+    for request, reply in _exchanges(session):
+        space = Space(request.experiment.spec.parameter_specs.parameters)
+        taken = _keys(request, pending)
+        for assignment in messages.assignments_of(reply):
+            if space.key(assignment) in taken:
+                raise Failed(
+                    f"suggestion with {len(request.trials)} trials in a space of "
+                    f"{space.size or 'infinitely many'} points: must not be {what}, got "
+                    f"{assignment}"
+                )
+
+
+@check("distinct-in-call", Service.SUGGESTION, Level.STRICT, applies=_distinct)
+def distinct_in_call(session: Session) -> None:
+    """The suggestions of one reply differ from each other; else parallel trials compute the same
+    thing.
+    """
+    for request, reply in _exchanges(session):
+        space = Space(request.experiment.spec.parameter_specs.parameters)
+        assignments = messages.assignments_of(reply)
+        for one, other in itertools.combinations(assignments, 2):
+            if space.key(one) == space.key(other):
+                raise Failed(
+                    f"{len(assignments)} suggestions of one reply: must all differ, got {one} twice"
+                )
+
+
+@check("distinct-from-pending", Service.SUGGESTION, Level.STRICT, applies=_distinct)
+def distinct_from_pending(session: Session) -> None:
+    """No running trial is suggested again; else a worker computes what another one is about to
+    know.
+    """
+    _against(session, True, "one of the running trials")
+
+
+@check("distinct-from-past", Service.SUGGESTION, Level.STRICT, applies=_distinct)
+def distinct_from_past(session: Session) -> None:
+    """No finished or failed trial is suggested again before a finite space is used up; else time
+    is spent on what is known.
+    """
+    _against(session, False, "one of the finished trials")
+
+
+@check("exhausted-space", Service.SUGGESTION, Level.STRICT)
+def exhausted_space(session: Session) -> None:
+    """When all points of a finite space have been tried, a request gets its full count again or
+    OUT_OF_RANGE (grid: OUT_OF_RANGE), at once; else the experiment hangs or fails without a reason.
+    """
+    experiment = session.experiment("exhausted", FINITE)
+    space = Space(experiment.spec.parameter_specs.parameters)
+    own = [p.name for p in space.parameters[: len(FINITE)]]
+    levels = [range(space.by_name[name].size or 1) for name in own]
+    trials = []
+    for index, point in enumerate(itertools.product(*levels)):
+        shares = [(k + 0.5) / len(level) for k, level in zip(point, levels, strict=True)]
+        shares += [0.5] * (len(space.parameters) - len(own))
+        objective = experiment.spec.objective
+        made = messages.trial(
+            f"all-{index:02d}", space.point(shares), str(index), objective=objective
+        )
+        trials.append(made)
+    for count in (1, 3):
+        call = session.send(messages.request(experiment, trials, count))
+        if call.code is grpc.StatusCode.OUT_OF_RANGE:
+            continue
+        if session.profile.ends or not call.ok:
+            allowed = "OUT_OF_RANGE" if session.profile.ends else "suggestions or OUT_OF_RANGE"
+            raise Failed(
+                f"all {len(trials)} points have been tried: the answer must be {allowed}, got "
+                f"{call.status}",
+                call,
+            )

@@ -1,0 +1,141 @@
+"""Whether an algorithm is worth its name."""
+
+from __future__ import annotations
+
+import functools
+import random
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from conformance_tests import messages
+from conformance_tests.check import Failed, Level, Service, check
+from conformance_tests.profiles import Profile
+from conformance_tests.session import Play, Session
+from conformance_tests.space import Space
+from suggestion.api import api_pb2 as pb
+
+_TRIALS: Final = 40
+_SEEDS: Final = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A function whose optimum is known, over a small search space.
+
+    Attributes:
+        loss: Of an assignment, given its places along the priors by name; lowest is 0.
+    """
+
+    name: str
+    parameters: tuple[pb.ParameterSpec, ...]
+    loss: Callable[[Mapping[str, str], Mapping[str, float]], float]
+    maximize: bool = False
+
+    def value(self, space: Space, assignment: Mapping[str, str]) -> float:
+        """The objective as a trial reports it."""
+        shares = {p.name: p.share(assignment[p.name]) for p in space.parameters}
+        loss = self.loss(assignment, shares)
+        return 100.0 - loss if self.maximize else loss
+
+
+def _bowl(texts: Mapping[str, str], at: Mapping[str, float]) -> float:
+    return (at["x"] - 0.35) ** 2 + 2 * (at["lr"] - 0.7) ** 2 + (at["units"] - 0.6) ** 2
+
+
+def _hill(texts: Mapping[str, str], at: Mapping[str, float]) -> float:
+    wrong = texts["optimizer"] != "adam"
+    return 9 * ((at["x"] - 0.6) ** 2 + (at["y"] - 0.25) ** 2) + (at["lr"] - 0.5) ** 2 + wrong
+
+
+BOWL: Final = Problem(
+    "bowl",
+    (
+        messages.double("x", "-5", "5"),
+        messages.double("lr", "1e-4", "1", distribution="logUniform"),
+        messages.integer("units", "1", "100"),
+    ),
+    _bowl,
+)
+HILL: Final = Problem(
+    "hill",
+    (
+        messages.double("x", "-5", "5"),
+        messages.double("y", "0", "1"),
+        messages.double("lr", "1e-4", "1", distribution="logUniform"),
+        messages.categorical("optimizer", "sgd", "adam", "rmsprop"),
+    ),
+    _hill,
+    maximize=True,
+)
+
+
+@functools.lru_cache
+def random_search(problem: Problem, trials: int) -> float:
+    """The median, over the luck of the draw, of the best value of `trials` random points."""
+    space = Space(problem.parameters)
+    draw = random.Random(problem.name)
+    values = sorted(
+        (
+            problem.value(space, space.point([draw.random() for _ in problem.parameters]))
+            for _ in range(20_000)
+        ),
+        reverse=problem.maximize,
+    )
+    # The best of n exceeds the quantile q in half of all cases if (1 - q)^n = 1/2.
+    return values[int((1 - 0.5 ** (1 / trials)) * len(values))]
+
+
+def _best(session: Session, problem: Problem, seed: int) -> float:
+    settings = {session.profile.seed: str(seed)} if session.profile.seed else {}
+    experiment = session.experiment(
+        f"{problem.name}-{seed}", problem.parameters, settings, maximize=problem.maximize
+    )
+    play = Play(session, experiment, shuffle=False)
+    values = []
+    for _ in range(_TRIALS):
+        for trial in play.ask(1):
+            assignment = messages.trial_assignment(trial)
+            if not play.space.fits(assignment):
+                play.finish(trial, None, messages.Status.FAILED)
+                continue  # the business of the rules for all replies
+            value = problem.value(play.space, assignment)
+            play.finish(trial, repr(value))
+            values.append(value)
+    if not values:
+        raise Failed(f"problem {problem.name!r}: no trial was suggested")
+    return max(values) if problem.maximize else min(values)
+
+
+def _learn(session: Session, problem: Problem) -> None:
+    bar = random_search(problem, 2 * _TRIALS)
+    values = [_best(session, problem, seed) for seed in range(1, _SEEDS + 1)]
+    middle = statistics.median(values)
+    if not (middle > bar if problem.maximize else middle < bar):
+        side = "above" if problem.maximize else "below"
+        raise Failed(
+            f"problem {problem.name!r}, {_TRIALS} trials: the median of {_SEEDS} seeds must lie "
+            f"{side} {bar:.4f}, which random search reaches in {2 * _TRIALS}, got {middle:.4f}"
+        )
+
+
+def _learns(profile: Profile) -> str | None:
+    return None if profile.learns else "counting trials does not show what it is good at"
+
+
+@check("learns-minimize", Service.SUGGESTION, Level.STRICT, applies=_learns)
+def learns_minimize(session: Session) -> None:
+    """Minimising, 40 trials find more than random search does in 80 (median of 5 seeds; random
+    search itself passes with probability 0.15); else users pay for a model that is worth nothing.
+    """
+    _learn(session, BOWL)
+
+
+@check("learns-maximize", Service.SUGGESTION, Level.STRICT, applies=_learns)
+def learns_maximize(session: Session) -> None:
+    """Maximising, too, 40 trials find more than random search does in 80 (median of 5 seeds; random
+    search itself passes with probability 0.15); a server that ignores the direction finds the
+    worst trials.
+    """
+    _learn(session, HILL)

@@ -1,0 +1,137 @@
+"""What every reply must look like."""
+
+from __future__ import annotations
+
+from conformance_tests import messages
+from conformance_tests.check import Failed, Level, Service, check
+from conformance_tests.messages import Status
+from conformance_tests.profiles import Profile
+from conformance_tests.session import Play, Session
+
+
+def _verdict(session: Session, identity: str) -> None:
+    if identity in session.offences:
+        rule, call = session.offences[identity]
+        raise Failed(rule, call)
+
+
+def _probe(session: Session) -> None:
+    """First and later suggestions of one experiment, in the course of which everything happens."""
+
+    def play() -> None:
+        played = Play(session, session.experiment("replies"))
+        for batch, count in enumerate((1, 3, 17, 3, 1, 4)):
+            for index, trial in enumerate(played.ask(count)):
+                # One of the first is still running, one has failed, the others are done.
+                if batch or index != 1:
+                    played.finish(trial, repr(played.loss(trial)))
+                if batch == 2 and index == 5:
+                    played.finish(trial, None, Status.FAILED)
+                    del trial.status.observation.metrics[:]
+
+    session.once("replies", play)
+
+
+@check("exact-count", Service.SUGGESTION, Level.CONTRACT, last=True)
+def exact_count(session: Session) -> None:
+    """A reply holds exactly as many suggestions as were asked for (1, 3, 17, 100; whatever is
+    running or has failed); any other number is refused by the controller, for ever.
+    """
+    for count in (1, 3, 17, 100):
+        session.suggest(
+            messages.request(session.experiment(f"count-{count}"), (), count),
+            f"a first request for {count}",
+        )
+    _probe(session)
+    _verdict(session, "exact-count")
+
+
+@check("every-parameter-once", Service.SUGGESTION, Level.CONTRACT, last=True)
+def every_parameter_once(session: Session) -> None:
+    """A suggestion holds every declared parameter once and no other; else the trial's command is
+    rendered with holes and fails.
+    """
+    _probe(session)
+    _verdict(session, "every-parameter-once")
+
+
+@check("number-format", Service.SUGGESTION, Level.CONTRACT, last=True)
+def number_format(session: Session) -> None:
+    """Ints are written like `3` and doubles as plain decimals; `--layers=3.0` makes the user's
+    program fail.
+    """
+    _probe(session)
+    _verdict(session, "number-format")
+
+
+@check("values-in-range", Service.SUGGESTION, Level.CONTRACT, last=True)
+def values_in_range(session: Session) -> None:
+    """Numbers lie in [min, max]; a learning rate outside the range that the user knows to be safe
+    wastes the trial.
+    """
+    _probe(session)
+    _verdict(session, "values-in-range")
+
+
+@check("listed-values-verbatim", Service.SUGGESTION, Level.CONTRACT, last=True)
+def listed_values_verbatim(session: Session) -> None:
+    """Discrete and categorical values come back letter by letter as they were listed; a program
+    that compares texts does not know `0.001` for `1e-3`.
+    """
+    listed = (
+        messages.discrete("number", "1e-3", "0.010", "1.0", "2", "-3", "+4.50"),
+        messages.categorical("text", "1.0", "True", "None", "Adam W", "größer", "a,b", "1e-3"),
+        messages.integer("i", "1", "9"),
+        messages.integer("j", "1", "9"),
+    )
+    experiment = session.experiment("verbatim", listed)
+    session.suggest(messages.request(experiment, (), 17), "a first request for 17")
+    _probe(session)
+    _verdict(session, "listed-values-verbatim")
+
+
+@check("trial-names", Service.SUGGESTION, Level.CONTRACT, last=True)
+def trial_names(session: Session) -> None:
+    """Where the reply names trials, the names are DNS-1123 labels of at most 63 characters and not
+    used twice, nor by two experiments; the cluster refuses any other, and there is no trial.
+    """
+    taken: set[str] = set()
+    for name in ("names-a", "names-b"):
+        request = messages.request(session.experiment(name), (), 3)
+        reply = session.suggest(request, "a first request for 3")
+        names = {item.trial_name for item in reply.parameter_assignments} - {""}
+        if names & taken:
+            raise Failed(
+                f"two experiments: trial_name must differ, got {min(names & taken)!r} for both",
+                session.calls[-1],
+            )
+        taken |= names
+    for name in ("n" * 63, "odd.name_with-everything"):
+        experiment = session.experiment("names")
+        experiment.name = name
+        session.suggest(messages.request(experiment, (), 3), f"an experiment named {name!r}")
+    _probe(session)
+    _verdict(session, "trial-names")
+
+
+def _stepped(profile: Profile) -> str | None:
+    has_steps = any(spec.feasible_space.step for spec in profile.standard)
+    return None if has_steps else "no parameter has a step"
+
+
+@check("step-lattice", Service.SUGGESTION, Level.STRICT, last=True, applies=_stepped)
+def step_lattice(session: Session) -> None:
+    """With a step, values are min + k * step, written without float dust; users choose steps such
+    that results can be compared and folders named after them.
+    """
+    stepped = (
+        messages.double("a", "0.1", "0.9", step="0.1"),
+        messages.double("b", "-1", "1", step="0.3"),
+        messages.double("c", "0.001", "1", step="0.001"),
+        messages.integer("d", "3", "20", step="4"),
+    )
+    experiment = session.experiment("lattice", stepped)
+    request = messages.request(experiment, session.history(experiment, 20), 17)
+    session.suggest(request, "a request on a lattice")
+    _probe(session)
+    _verdict(session, "step-lattice")

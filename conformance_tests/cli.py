@@ -1,0 +1,280 @@
+"""The command ``suggest check``."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from conformance_tests import document, evidence, report
+from conformance_tests.check import Level, NotRun, Outcome, Result, Service, all_checks, select
+from conformance_tests.checks.dbmanager import LogSession
+from conformance_tests.checks.earlystopping import EarlySession
+from conformance_tests.profiles import Profile, profile_of
+from conformance_tests.runner import run
+from conformance_tests.session import Session
+from conformance_tests.target import Client, ProcessLauncher
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to check, and how to reach or start it. Empty texts are what is not given."""
+
+    target: str = ""
+    start: str = ""
+    stop: str = ""
+    early_stopping: str = ""
+    early_stopping_algorithm: str = "medianstop"
+    start_early_stopping: str = ""
+    dbmanager: str = ""
+    start_dbmanager: str = ""
+    host: str = "127.0.0.1"
+    connect_timeout: float = 10.0
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """Those that there is a server of."""
+        given = {
+            Service.SUGGESTION: self.target or self.start,
+            Service.EARLY_STOPPING: self.early_stopping or self.start_early_stopping,
+            Service.DBMANAGER: self.dbmanager or self.start_dbmanager,
+        }
+        return tuple(service for service, where in given.items() if where)
+
+    @contextlib.contextmanager
+    def sessions(self, profile: Profile) -> Iterator[dict[Service, Any]]:
+        """Sessions of the services, closed at the end with all servers that were started.
+
+        Raises:
+            NotRun: If a server cannot be reached or started.
+        """
+        with contextlib.ExitStack() as stack:
+
+            def reach(address: str, command: str) -> tuple[str, ProcessLauncher | None]:
+                launcher = ProcessLauncher(command, self.stop) if command else None
+                if launcher is not None:
+                    stack.callback(launcher.close)
+                    # The server that most checks talk to is never killed.
+                    address = address or launcher.launch().address
+                client = Client(address)
+                stack.callback(client.close)
+                if not client.wait(self.connect_timeout):
+                    raise NotRun(f"no server answers at {address}")
+                return address, launcher
+
+            made: dict[Service, Any] = {}
+            if Service.SUGGESTION in self.services:
+                address, launcher = reach(self.target, self.start)
+                made[Service.SUGGESTION] = Session(profile, address, launcher)
+            if Service.EARLY_STOPPING in self.services:
+                address, launcher = reach(self.early_stopping, self.start_early_stopping)
+                made[Service.EARLY_STOPPING] = EarlySession(
+                    self.early_stopping_algorithm, address, launcher, self.host
+                )
+            if Service.DBMANAGER in self.services:
+                address, launcher = reach(self.dbmanager, self.start_dbmanager)
+                made[Service.DBMANAGER] = LogSession(address, launcher)
+            for session in made.values():
+                stack.callback(session.close)
+            yield made
+
+    def named(self, sessions: dict[Service, Any]) -> dict[Service, str]:
+        """The addresses that were checked."""
+        return {service: session.address for service, session in sessions.items()}
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--setting must be NAME=VALUE, got {text!r}")
+        pairs[name] = value
+    return pairs
+
+
+def make_profile(
+    algorithm: str, like: str | None, experiment: Path | None, settings: Sequence[str]
+) -> Profile:
+    """The profile that the options ask for.
+
+    Raises:
+        click.UsageError: If they contradict each other, or the file is no Experiment.
+    """
+    given: dict[str, str] = {}
+    parameters: tuple[Any, ...] = ()
+    if experiment is not None:
+        try:
+            read = document.read(experiment)
+        except document.Unreadable as error:
+            raise click.UsageError(str(error)) from error
+        given = {s.name: s.value for s in read.spec.algorithm.algorithm_settings}
+        parameters = tuple(read.spec.parameter_specs.parameters)
+        algorithm = algorithm or read.spec.algorithm.algorithm_name
+    if not algorithm:
+        raise click.UsageError("--algorithm or --experiment must say which algorithm to ask for")
+    try:
+        return profile_of(
+            algorithm,
+            like=like,
+            settings={**given, **_pairs(settings)},
+            parameters=parameters,
+        )
+    except LookupError as error:
+        raise click.UsageError(str(error)) from error
+
+
+class _ReportPath(click.Path):
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        path = Path(str(super().convert(value, param, ctx)))
+        if path.suffix not in report.FORMATS:
+            self.fail(f"must end in {', '.join(report.FORMATS)}, got {str(path)!r}", param, ctx)
+        return path
+
+
+@click.command()
+@click.argument("target", required=False, default="", metavar="[HOST:PORT]")
+@click.option("--algorithm", default="", help="The algorithm to ask the Suggestion server for.")
+@click.option(
+    "--level",
+    type=click.Choice([level.value for level in Level]),
+    default=Level.CONTRACT.value,
+    show_default=True,
+    help="What a controller relies on, or that and more.",
+)
+@click.option(
+    "--start",
+    default="",
+    metavar="COMMAND",
+    help="Starts such a server on this machine; {port} in it becomes a free port. Needed by checks "
+    "that kill servers. Without HOST:PORT all checks use one that is started so.",
+)
+@click.option(
+    "--stop",
+    default="",
+    metavar="COMMAND",
+    help="Kills a server at {port} where killing the start command is not enough.",
+)
+@click.option("--early-stopping", default="", metavar="HOST:PORT", help="Check this server, too.")
+@click.option("--early-stopping-algorithm", default="medianstop", show_default=True)
+@click.option("--start-early-stopping", default="", metavar="COMMAND", help="As --start.")
+@click.option("--dbmanager", default="", metavar="HOST:PORT", help="Check this server, too.")
+@click.option(
+    "--start-dbmanager", default="", metavar="COMMAND", help="As --start, over one database."
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Under which an early-stopping server reaches this machine.",
+)
+@click.option(
+    "--experiment",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An Experiment file whose algorithm, settings and parameters to use.",
+)
+@click.option(
+    "--setting", "settings", multiple=True, metavar="NAME=VALUE", help="A setting it needs."
+)
+@click.option(
+    "--profile",
+    "like",
+    default=None,
+    metavar="ALGORITHM",
+    help="Treat the algorithm like this known one: 'grid' for one that ends, 'random' for one that "
+    "does not learn, 'hyperband' for one that sets a resource.",
+)
+@click.option("--only", multiple=True, metavar="ID", help="Only this check; may be repeated.")
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    type=_ReportPath(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the report as .md, .json or JUnit .xml; may be repeated.",
+)
+@click.option(
+    "--evidence",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write the whole request, reply and rule of each failure.",
+)
+@click.option("--list", "listing", is_flag=True, help="List all checks and exit.")
+def check(
+    target: str,
+    algorithm: str,
+    level: str,
+    start: str,
+    stop: str,
+    early_stopping: str,
+    early_stopping_algorithm: str,
+    start_early_stopping: str,
+    dbmanager: str,
+    start_dbmanager: str,
+    host: str,
+    experiment: Path | None,
+    settings: tuple[str, ...],
+    like: str | None,
+    only: tuple[str, ...],
+    reports: tuple[Path, ...],
+    folder: Path | None,
+    listing: bool,
+) -> None:
+    """Check whether the server at HOST:PORT honours the v1beta1 contract.
+
+    Any server: it is known by the protocol alone. Exit status 0: every check of the level passed;
+    1: one failed; 3: none failed, but some could not be run.
+    """
+    if listing:
+        for known in all_checks():
+            click.echo(f"{known.id} [{known.service.value}, {known.level.value}]: {known.sentence}")
+        return
+    plan = Plan(
+        target=target,
+        start=start,
+        stop=stop,
+        early_stopping=early_stopping,
+        early_stopping_algorithm=early_stopping_algorithm,
+        start_early_stopping=start_early_stopping,
+        dbmanager=dbmanager,
+        start_dbmanager=start_dbmanager,
+        host=host,
+    )
+    if not plan.services:
+        raise click.UsageError("HOST:PORT, --start, --early-stopping or --dbmanager must be given")
+    suggesting = Service.SUGGESTION in plan.services
+    profile = make_profile(algorithm if suggesting else "random", like, experiment, settings)
+    try:
+        chosen = select(plan.services, Level(level), only)
+    except LookupError as error:
+        raise click.UsageError(str(error)) from error
+    try:
+        with plan.sessions(profile) as sessions:
+            results = run(chosen, sessions, profile, _progress)
+            targets = plan.named(sessions)
+    except NotRun as error:
+        raise click.ClickException(str(error)) from error
+    made = report.Report(
+        targets, profile.algorithm if suggesting else "", Level(level), tuple(results)
+    )
+    report.print_text(made)
+    for path in reports:
+        report.write(made, path)
+    if folder is not None:
+        for result in results:
+            if result.outcome is Outcome.FAILED:
+                evidence.write(result, folder)
+    sys.exit(made.status)
+
+
+def _progress(result: Result) -> None:
+    """One mark a check, where somebody is watching."""
+    if sys.stderr.isatty():
+        mark = {Outcome.PASSED: ".", Outcome.FAILED: "F"}.get(result.outcome, "s")
+        click.echo(mark, nl=False, err=True)

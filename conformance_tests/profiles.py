@@ -1,0 +1,307 @@
+"""What the suite must know of an algorithm to ask it fair questions: one table.
+
+An algorithm that is not in it gets the generic profile, or that of a similar one by ``--profile``.
+Its own parameters and settings come from ``--experiment`` and ``--setting``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from conformance_tests.messages import categorical, discrete, double, integer
+from suggestion.api import api_pb2 as pb
+
+Specs = tuple[pb.ParameterSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """An experiment that an algorithm must refuse although the contract allows it.
+
+    Attributes:
+        title: What is wrong with it.
+        change: Makes a good experiment such a one.
+        culprits: Words of which the answer must contain at least one.
+    """
+
+    title: str
+    change: Callable[[pb.Experiment], None]
+    culprits: tuple[str, ...]
+
+
+#: Every kind of parameter, with values that are easily rewritten by mistake.
+STANDARD: Final[Specs] = (
+    double("x", "-5", "5"),
+    double("lr", "1e-5", "1", distribution="logUniform"),
+    double("momentum", "0.1", "0.9", step="0.1"),
+    double("decay", "0", "1", distribution="normal"),
+    integer("layers", "1", "9"),
+    integer("units", "16", "512", step="16"),
+    discrete("l2", "1e-3", "0.010", "1"),
+    categorical("optimizer", "sgd", "Adam W", "1.0", "größer"),
+)
+
+#: The same where a double needs a step.
+LATTICE: Final[Specs] = (
+    double("x", "-5", "5", step="0.01"),
+    double("momentum", "0.1", "0.9", step="0.1"),
+    *STANDARD[4:],
+)
+
+#: Twelve points.
+FINITE: Final[Specs] = (
+    integer("depth", "1", "3"),
+    integer("width", "10", "20", step="10"),
+    categorical("activation", "relu", "tanh"),
+)
+
+#: One parameter for each distribution that a marginal can be compared with.
+PRIORS: Final[Specs] = (
+    double("uniform", "-5", "5"),
+    double("logUniform", "1e-5", "1", distribution="logUniform"),
+    double("normal", "0", "1", distribution="normal"),
+    double("logNormal", "1e-4", "1", distribution="logNormal"),
+    double("stepped", "0", "1", step="0.25"),
+    integer("int", "1", "5"),
+    integer("logInt", "1", "1000", distribution="logUniform"),
+    integer("normalInt", "0", "10", distribution="normal"),
+    discrete("discrete", "10", "1", "100"),
+    categorical("categorical", "a", "b", "c", "d"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """An algorithm as the suite sees it.
+
+    Attributes:
+        settings: That every experiment of it must have.
+        standard: The parameters of most experiments.
+        extra: Parameters that every experiment must have besides, whatever it tries.
+        good: Further settings, of which each set must be accepted.
+        bad: Settings with a value to be refused.
+        unfit: Experiments to be refused.
+        seed: The setting for the seed; empty if there is none.
+        continuous: Takes doubles without a step.
+        prior: The first suggestions follow the parameters' distributions.
+        distinct: Does not propose a point twice.
+        learns: Gets better by what it is told; beats random search with twice the trials.
+        ends: Answers OUT_OF_RANGE once a finite space is used up.
+        resource: The parameter that multi-fidelity algorithms set themselves; empty for others.
+        maximum: The most resource that a trial is given.
+        latency: Bound on the answer time at 1,000 trials, as a multiple of parsing the request.
+        memory: Bound on the resident memory through an experiment of 1,000 trials, in MiB.
+    """
+
+    algorithm: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    standard: Specs = STANDARD
+    extra: Specs = ()
+    good: tuple[Mapping[str, str], ...] = ()
+    bad: tuple[tuple[str, str], ...] = ()
+    unfit: tuple[Unfit, ...] = ()
+    seed: str = "random_state"
+    continuous: bool = True
+    prior: bool = True
+    distinct: bool = True
+    learns: bool = True
+    ends: bool = False
+    resource: str = ""
+    maximum: int = 0
+    latency: float = 2000.0
+    memory: int = 100
+
+
+# ------------------------------------------------------------------- experiments to be refused
+
+
+def _without_setting(name: str) -> Unfit:
+    def change(experiment: pb.Experiment) -> None:
+        kept = [s for s in experiment.spec.algorithm.algorithm_settings if s.name != name]
+        del experiment.spec.algorithm.algorithm_settings[:]
+        experiment.spec.algorithm.algorithm_settings.extend(kept)
+
+    return Unfit(f"setting {name!r} is missing", change, (name,))
+
+
+def _with_setting(name: str, value: str) -> Unfit:
+    def change(experiment: pb.Experiment) -> None:
+        for setting in experiment.spec.algorithm.algorithm_settings:
+            if setting.name == name:
+                setting.value = value
+
+    return Unfit(f"setting {name!r} is {value!r}", change, (name, value))
+
+
+def _stepless(experiment: pb.Experiment) -> None:
+    experiment.spec.parameter_specs.parameters.append(double("stepless", "0", "1"))
+
+
+def _too_many_trials(experiment: pb.Experiment) -> None:
+    del experiment.spec.parameter_specs.parameters[:]
+    experiment.spec.parameter_specs.parameters.extend(FINITE)
+    experiment.spec.max_trial_count = 13
+
+
+def _one_number(experiment: pb.Experiment) -> None:
+    del experiment.spec.parameter_specs.parameters[:]
+    experiment.spec.parameter_specs.parameters.extend([STANDARD[0], STANDARD[-1]])
+
+
+# --------------------------------------------------------------------------------- the table
+
+_TPE_GOOD: Final = (
+    {"gamma": "0.1", "prior_weight": "0.5", "n_startup_trials": "5", "n_EI_candidates": "32"},
+    {"n_ei_candidates": "16", "random_state": "7"},
+)
+_TPE_BAD: Final = (
+    ("gamma", "1.5"),
+    ("gamma", "much"),
+    ("prior_weight", "0"),
+    ("n_startup_trials", "-1"),
+    ("n_EI_candidates", "0"),
+)
+_EPOCHS: Final = integer("epochs", "1", "27")
+_RUNGS: Final[dict[str, str]] = {"r_l": "27", "resource_name": "epochs", "eta": "3"}
+_RUNGS_UNFIT: Final = (
+    _without_setting("r_l"),
+    _without_setting("resource_name"),
+    _with_setting("resource_name", "epoch"),
+    _with_setting("resource_name", "optimizer"),
+)
+
+PROFILES: Final[Mapping[str, Profile]] = {
+    profile.algorithm: profile
+    for profile in (
+        Profile("random", learns=False, latency=100.0, bad=(("random_state", "-1"),)),
+        Profile(
+            "grid",
+            standard=LATTICE,
+            continuous=False,
+            prior=False,
+            learns=False,
+            ends=True,
+            latency=100.0,
+            unfit=(
+                Unfit("a double has no step", _stepless, ("stepless",)),
+                Unfit("13 trials of 12 points", _too_many_trials, ("max_trial_count", "trial")),
+            ),
+        ),
+        Profile("sobol", learns=False, latency=100.0, bad=(("random_state", "x"),)),
+        Profile("tpe", good=_TPE_GOOD, bad=_TPE_BAD),
+        Profile("multivariate-tpe", good=_TPE_GOOD, bad=_TPE_BAD),
+        Profile(
+            "bayesianoptimization",
+            latency=5000.0,
+            good=(
+                {"base_estimator": "GP", "n_initial_points": "5", "acq_func": "EI"},
+                {"acq_func": "LCB", "acq_optimizer": "sampling", "random_state": "10"},
+            ),
+            bad=(
+                ("base_estimator", "GPX"),
+                ("n_initial_points", "-1"),
+                ("acq_func", "best"),
+                ("acq_optimizer", "newton"),
+            ),
+        ),
+        Profile(
+            "cmaes",
+            prior=False,  # the first generation is a normal distribution round the middle
+            good=({"sigma": "0.2", "restart_strategy": "ipop"}, {"restart_strategy": "none"}),
+            bad=(("sigma", "0"), ("sigma", "wide"), ("restart_strategy", "always")),
+            unfit=(Unfit("only one parameter is a number", _one_number, ("parameter",)),),
+        ),
+        Profile(
+            "anneal",
+            good=({"avg_best_idx": "1.5", "shrink_coef": "0.2"},),
+            bad=(("avg_best_idx", "0"), ("shrink_coef", "-1")),
+            memory=250,  # hyperopt's own imports
+        ),
+        Profile(
+            "hyperband",
+            settings=_RUNGS,
+            extra=(_EPOCHS,),
+            resource="epochs",
+            maximum=27,
+            learns=False,  # it spends less on each trial, which counting trials does not show
+            good=({"eta": "2"},),
+            bad=(("eta", "1"), ("r_l", "0"), ("r_l", "many")),
+            unfit=_RUNGS_UNFIT,
+        ),
+        Profile(
+            "asha",
+            settings=_RUNGS,
+            extra=(_EPOCHS,),
+            resource="epochs",
+            maximum=27,
+            learns=False,
+            good=({"r_min": "3", "brackets": "2"},),
+            bad=(("eta", "1"), ("r_l", "0"), ("r_min", "0"), ("brackets", "0")),
+            unfit=_RUNGS_UNFIT,
+        ),
+        Profile(
+            "pbt",
+            settings={
+                "suggestion_trial_dir": "/tmp/suggestion-conformance",
+                "n_population": "10",
+                "truncation_threshold": "0.25",
+            },
+            distinct=False,  # a member may go on with its parent's values
+            learns=False,
+            good=({"resample_probability": "0.25"}, {"truncation_threshold": "0.5"}),
+            bad=(
+                ("n_population", "4"),
+                ("truncation_threshold", "-0.1"),
+                ("resample_probability", "2"),
+            ),
+            unfit=(
+                _without_setting("suggestion_trial_dir"),
+                _without_setting("n_population"),
+                _without_setting("truncation_threshold"),
+            ),
+        ),
+    )
+}
+
+
+def profile_of(
+    algorithm: str,
+    *,
+    like: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    parameters: Specs = (),
+) -> Profile:
+    """The profile of `algorithm`.
+
+    Args:
+        like: Name of the algorithm whose row of the table to take; its own if None. Without a row
+            it is the generic one: a learning algorithm that has no settings.
+        settings: Laid over those of the profile.
+        parameters: Replace the standard ones, if given. Where the algorithm sets a resource, its
+            settings `resource_name` and `r_l` tell which of them it is, and the most of it.
+
+    Raises:
+        LookupError: If `like` has no row.
+    """
+    if like is not None and like not in PROFILES:
+        raise LookupError(f"there is no profile {like!r}; there is {', '.join(PROFILES)}")
+    profile = PROFILES.get(like or algorithm, Profile(algorithm, seed=""))
+    if algorithm != profile.algorithm:
+        profile = dataclasses.replace(profile, algorithm=algorithm)
+    if settings:
+        profile = dataclasses.replace(profile, settings={**profile.settings, **settings})
+    if parameters and profile.resource:
+        resource = profile.settings.get("resource_name", profile.resource)
+        profile = dataclasses.replace(
+            profile,
+            resource=resource,
+            maximum=int(float(profile.settings.get("r_l", profile.maximum))),
+            standard=tuple(p for p in parameters if p.name != resource),
+            extra=tuple(p for p in parameters if p.name == resource),
+        )
+    elif parameters:
+        profile = dataclasses.replace(profile, standard=parameters, extra=())
+    return profile

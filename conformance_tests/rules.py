@@ -1,0 +1,90 @@
+"""Rules that every reply to GetSuggestions must obey, whatever was asked.
+
+The session applies each of them to every reply that any check receives, so that a fault that only
+shows after 500 trials is found too; what a rule finds is held against its own check alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from conformance_tests.space import Parameter, Space
+from suggestion.api import api_pb2 as pb
+
+Rule: TypeAlias = Callable[[pb.GetSuggestionsRequest, pb.GetSuggestionsReply, Space], str | None]
+
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
+
+
+def count(
+    request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply, space: Space
+) -> str | None:
+    """Exactly as many as asked for."""
+    asked, got = request.current_request_number, len(reply.parameter_assignments)
+    if asked == got:
+        return None
+    return f"current_request_number {asked}: a reply must hold {asked} suggestions, got {got}"
+
+
+def complete(
+    request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply, space: Space
+) -> str | None:
+    """Every declared parameter once, and none else."""
+    declared = [p.name for p in request.experiment.spec.parameter_specs.parameters]
+    wanted = sorted(declared)
+    for index, item in enumerate(reply.parameter_assignments):
+        got = [a.name for a in item.assignments]
+        if sorted(got) != wanted:
+            return (
+                f"suggestion {index}: every parameter of {declared} must be there once and no "
+                f"other, got {got}"
+            )
+    return None
+
+
+def _of_values(broken: Callable[[Parameter, str], str | None]) -> Rule:
+    def rule(
+        request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply, space: Space
+    ) -> str | None:
+        for index, item in enumerate(reply.parameter_assignments):
+            for assignment in item.assignments:
+                parameter = space.by_name.get(assignment.name)
+                if parameter is not None and (text := broken(parameter, assignment.value)):
+                    return f"suggestion {index}, {text}"
+        return None
+
+    return rule
+
+
+def names(
+    request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply, space: Space
+) -> str | None:
+    """Names of trials are DNS-1123 labels, and new."""
+    taken = {trial.name for trial in request.trials}
+    for index, item in enumerate(reply.parameter_assignments):
+        name = item.trial_name
+        if not name:
+            continue
+        if len(name) > 63 or not _LABEL.fullmatch(name):
+            return (
+                f"suggestion {index}: trial_name must be a DNS-1123 label of at most 63 "
+                f"characters, got {name!r}"
+            )
+        if name in taken:
+            return f"suggestion {index}: trial_name must not be used twice, got {name!r} again"
+        taken.add(name)
+    return None
+
+
+#: By the id of the check that a broken rule is held against.
+RULES: Final[Mapping[str, Rule]] = {
+    "exact-count": count,
+    "every-parameter-once": complete,
+    "number-format": _of_values(Parameter.misformatted),
+    "values-in-range": _of_values(Parameter.out_of_range),
+    "listed-values-verbatim": _of_values(Parameter.unlisted),
+    "step-lattice": _of_values(Parameter.off_lattice),
+    "trial-names": names,
+}

@@ -1,0 +1,264 @@
+"""What a check of the Suggestion service works with: a server, an algorithm, a controller."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from conformance_tests import messages
+from conformance_tests.check import Call, Failed, NotRun
+from conformance_tests.messages import Status
+from conformance_tests.profiles import Profile
+from conformance_tests.rules import RULES
+from conformance_tests.space import Space
+from conformance_tests.target import DEADLINE, Client, Instance, Launcher
+from suggestion.api import api_pb2 as pb
+
+T = TypeVar("T")
+
+
+class Session:
+    """One run of the suite against one Suggestion server.
+
+    Args:
+        profile: Of the algorithm that is asked for.
+        address: ``HOST:PORT``.
+        launcher: Starts more servers of the kind, for checks that kill them.
+
+    Attributes:
+        calls: Every call so far.
+        offences: The first offence against each of the rules for all replies.
+    """
+
+    def __init__(self, profile: Profile, address: str, launcher: Launcher | None = None) -> None:
+        self.profile = profile
+        self.address = address
+        self.launcher = launcher
+        self.calls: list[Call] = []
+        self.offences: dict[str, tuple[str, Call]] = {}
+        self.client = Client(address, self.calls.append)
+        self._memory: dict[str, Any] = {}
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self.client.close()
+
+    def connect(self, address: str | None = None) -> Client:
+        """Another connection, to the same server unless told otherwise; close it."""
+        return Client(address or self.address, self.calls.append)
+
+    def launch(self) -> Instance:
+        """A fresh server of the kind under test.
+
+        Raises:
+            NotRun: If the suite was not told how to start one.
+        """
+        if self.launcher is None:
+            raise NotRun("needs --start, to start and kill servers of its own")
+        return self.launcher.launch()
+
+    def once(self, key: str, make: Callable[[], T]) -> T:
+        """What `make` returns, computed by the first check that needs it."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        made: T = self._memory[key]
+        return made
+
+    # -------------------------------------------------------------- experiments
+
+    def experiment(
+        self,
+        name: str,
+        parameters: Iterable[pb.ParameterSpec] | None = None,
+        settings: Mapping[str, str] | None = None,
+        *,
+        maximize: bool = False,
+        parallel: int = 4,
+    ) -> pb.Experiment:
+        """An experiment that the algorithm must accept.
+
+        Args:
+            name: Short; the experiment's name is made of it and the algorithm's.
+            parameters: The profile's standard ones unless given. What the algorithm needs in any
+                case is added.
+            settings: Laid over the profile's.
+        """
+        profile = self.profile
+        chosen = profile.standard if parameters is None else tuple(parameters)
+        return messages.experiment(
+            f"conformance-{name}",
+            profile.algorithm,
+            (*chosen, *profile.extra),
+            {**profile.settings, **(settings or {})},
+            maximize=maximize,
+            parallel=parallel,
+        )
+
+    def history(self, experiment: pb.Experiment, count: int, seed: str = "") -> list[pb.Trial]:
+        """`count` finished trials of `experiment`, at points of the suite's own choice."""
+        return messages.invented(experiment, count, f"{experiment.name} {seed}")
+
+    # -------------------------------------------------------------------- calls
+
+    def send(
+        self,
+        request: pb.GetSuggestionsRequest,
+        *,
+        client: Client | None = None,
+        timeout: float = DEADLINE,
+    ) -> Call:
+        """Asks for suggestions, and applies the rules for all replies to the answer."""
+        call = (client or self.client).call("Suggestion/GetSuggestions", request, timeout)
+        if isinstance(call.reply, pb.GetSuggestionsReply):
+            space = Space(request.experiment.spec.parameter_specs.parameters)
+            for identity, rule in RULES.items():
+                if identity not in self.offences and (broken := rule(request, call.reply, space)):
+                    self.offences[identity] = (broken, call)
+        return call
+
+    def suggest(
+        self,
+        request: pb.GetSuggestionsRequest,
+        what: str = "a valid request",
+        *,
+        client: Client | None = None,
+        timeout: float = DEADLINE,
+    ) -> pb.GetSuggestionsReply:
+        """The reply to `request`.
+
+        Raises:
+            Failed: If it is an error, or empty although something was asked for.
+        """
+        call = self.send(request, client=client, timeout=timeout)
+        return answered(call, what)
+
+    def repeat(self, request: pb.GetSuggestionsRequest) -> pb.GetSuggestionsReply:
+        """The reply to a request that was sent before.
+
+        Raises:
+            NotRun: If there is none: that is the business of another check.
+        """
+        call = self.send(request)
+        if not isinstance(call.reply, pb.GetSuggestionsReply):
+            raise NotRun(
+                f"a request sent again was not answered; see request-sent-again: {call.status}"
+            )
+        return call.reply
+
+    def steady(self, request: pb.GetSuggestionsRequest, what: str) -> pb.GetSuggestionsReply:
+        """The reply to `request`, if the server gives it twice.
+
+        Raises:
+            Failed: If it is not answered.
+            NotRun: If the same request gets another reply: that is the business of another check,
+                and a comparison with the reply would say nothing.
+        """
+        reply = self.suggest(request, what)
+        if self.repeat(request) != reply:
+            raise NotRun("the same request gets different replies; see same-call-twice")
+        return reply
+
+    def validate(self, experiment: pb.Experiment) -> Call:
+        """The answer of ValidateAlgorithmSettings."""
+        request = pb.ValidateAlgorithmSettingsRequest(experiment=experiment)
+        return self.client.call("Suggestion/ValidateAlgorithmSettings", request)
+
+
+def answered(call: Call, what: str) -> pb.GetSuggestionsReply:
+    """The reply of `call`; raises `Failed` if it is an error."""
+    if not isinstance(call.reply, pb.GetSuggestionsReply):
+        raise Failed(f"{what}: must be answered, got {call.status}", call)
+    return call.reply
+
+
+class Play:
+    """An experiment as the controller runs it: trials in any order, settings laid over.
+
+    Args:
+        session: Where it is asked for suggestions.
+        experiment: Copied; settings that come with replies are laid over the copy's.
+        client: The connection to use; the session's unless given. May be replaced in between.
+        shuffle: Send the trials in changing order, as the controller does.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        experiment: pb.Experiment,
+        *,
+        client: Client | None = None,
+        shuffle: bool = True,
+    ) -> None:
+        self.session = session
+        self.experiment = pb.Experiment()
+        self.experiment.CopyFrom(experiment)
+        self.client = client
+        self.trials: list[pb.Trial] = []
+        self.asked = 0
+        self.replies: list[tuple[pb.GetSuggestionsRequest, pb.GetSuggestionsReply]] = []
+        self.space = Space(experiment.spec.parameter_specs.parameters)
+        self._order = random.Random(experiment.name) if shuffle else None
+
+    def request(self, count: int) -> pb.GetSuggestionsRequest:
+        """The request for `count` more suggestions."""
+        trials = list(self.trials)
+        if self._order is not None:
+            self._order.shuffle(trials)
+        return messages.request(self.experiment, trials, count, self.asked + count)
+
+    def ask(
+        self, count: int, what: str = "a request in the course of an experiment"
+    ) -> list[pb.Trial]:
+        """The next `count` trials, running from now on.
+
+        Raises:
+            Failed: If the request is not answered.
+        """
+        request = self.request(count)
+        reply = self.session.suggest(request, what, client=self.client)
+        self.replies.append((request, reply))
+        new = []
+        for offset, item in enumerate(reply.parameter_assignments):
+            name = item.trial_name or f"{self.experiment.name}-{self.asked + offset:04d}"
+            assignment = messages.assignment_of(item)
+            objective = self.experiment.spec.objective
+            new.append(messages.trial(name, assignment, objective=objective))
+        self.asked += count
+        self.trials += new
+        self._lay_over(reply.algorithm.algorithm_settings)
+        return new
+
+    def _lay_over(self, settings: Iterable[pb.AlgorithmSetting]) -> None:
+        own = self.experiment.spec.algorithm.algorithm_settings
+        for setting in settings:
+            for known in own:
+                if known.name == setting.name:
+                    known.value = setting.value
+                    break
+            else:
+                own.append(setting)
+
+    def finish(
+        self,
+        trial: pb.Trial,
+        value: str | None,
+        condition: pb.TrialStatus.TrialConditionType = Status.SUCCEEDED,
+    ) -> None:
+        """Ends a trial with `value` as its objective; without one if None."""
+        trial.status.condition = condition
+        trial.status.completion_time = messages.COMPLETED
+        if value is not None:
+            metric = self.experiment.spec.objective.objective_metric_name
+            trial.status.observation.metrics.add(name=metric, value=value)
+
+    def loss(self, trial: pb.Trial, optimum: float = 0.3) -> float:
+        """Squared distance of a trial from one point of the unit cube."""
+        assignment = messages.trial_assignment(trial)
+        if not self.space.fits(assignment):
+            return 9.0  # the business of the rules for all replies
+        return sum((share - optimum) ** 2 for share in self.space.shares(assignment))
+
+    def assignments(self) -> list[dict[str, str]]:
+        """What was suggested so far, in order."""
+        return [messages.trial_assignment(trial) for trial in self.trials]

@@ -1,0 +1,259 @@
+"""Reaching a server, and starting servers of the same kind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import grpc
+from google.protobuf import message_factory
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from conformance_tests.check import Call, NotRun
+from suggestion.api import api_pb2 as pb
+
+#: Seconds after which the controller gives up a call.
+DEADLINE: Final = 60.0
+#: Seconds that a started server may take until it answers.
+START_TIME: Final = 60.0
+
+
+class Client:
+    """A connection as the controller opens it: plaintext, replies of at most 4 MiB.
+
+    Args:
+        address: ``HOST:PORT``.
+        record: Is told of every call.
+    """
+
+    def __init__(self, address: str, record: Callable[[Call], None] = lambda call: None) -> None:
+        self.address = address
+        self._record = record
+        self._channel = grpc.insecure_channel(
+            address,
+            options=[
+                ("grpc.max_send_message_length", -1),
+                # A connection of its own: calls of several clients really come at once.
+                ("grpc.use_local_subchannel_pool", 1),
+                ("grpc.enable_http_proxy", 0),
+                # A server that is being started is noticed soon.
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.min_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 250),
+            ],
+        )
+        self._methods: dict[str, Any] = {}
+
+    def call(self, method: str, request: Message, timeout: float = DEADLINE) -> Call:
+        """Calls ``Service/Method``; an error is an answer, too."""
+        stub = self._methods.get(method) or self._stub(method)
+        begin = time.perf_counter()
+        reply, code, details = None, grpc.StatusCode.OK, ""
+        try:
+            reply = stub(request, timeout=timeout)
+        except grpc.RpcError as error:
+            code, details = error.code(), error.details() or ""
+        made = Call(method, request, reply, code, details, time.perf_counter() - begin)
+        self._record(made)
+        return made
+
+    def _stub(self, method: str) -> Any:
+        service, name = method.split("/")
+        described = pb.DESCRIPTOR.services_by_name[service].methods_by_name[name]
+        stub = self._channel.unary_unary(
+            f"/{pb.DESCRIPTOR.package}.{method}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=message_factory.GetMessageClass(described.output_type).FromString,
+        )
+        self._methods[method] = stub
+        return stub
+
+    def health(self, service: str, timeout: float = 10.0) -> Call:
+        """The answer of the health service for `service`."""
+        stub = health_pb2_grpc.HealthStub(self._channel)
+        request = health_pb2.HealthCheckRequest(service=service)
+        begin = time.perf_counter()
+        reply, code, details = None, grpc.StatusCode.OK, ""
+        try:
+            reply = stub.Check(request, timeout=timeout)
+        except grpc.RpcError as error:
+            code, details = error.code(), error.details() or ""
+        made = Call("Health/Check", request, reply, code, details, time.perf_counter() - begin)
+        self._record(made)
+        return made
+
+    def wait(self, timeout: float) -> bool:
+        """Whether the server answers calls, be it with an error, within `timeout` seconds."""
+        # Not grpc.channel_ready_future: its thread outlives the channel, and complains of that.
+        stub = health_pb2_grpc.HealthStub(self._channel)
+        try:
+            stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout, wait_for_ready=True)
+        except grpc.RpcError as error:
+            silent = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
+            return error.code() not in silent
+        return True
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._channel.close()
+
+
+class Instance(Protocol):
+    """A server that the suite has started."""
+
+    address: str
+
+    def kill(self) -> None:
+        """Ends it without warning, as ``kill -9`` does."""
+
+    def start(self) -> None:
+        """Starts it again after `kill`, at the same address."""
+
+    def peak_memory(self) -> float | None:
+        """Most resident memory that it has had, in MiB; None if that cannot be told."""
+
+
+class Launcher(Protocol):
+    """Starts servers of the kind under test."""
+
+    def launch(self) -> Instance:
+        """A fresh server that answers."""
+
+
+def free_port() -> int:
+    """A port at which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ProcessInstance:
+    """A server started by a command.
+
+    Args:
+        command, stop: As of `ProcessLauncher`, with the port filled in.
+    """
+
+    def __init__(self, command: str, stop: str, port: int) -> None:
+        self.address = f"127.0.0.1:{port}"
+        self._command = command
+        self._stop = stop
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output = Path(tempfile.mkstemp(prefix="conformance-", suffix=".log")[1])
+
+    def start(self) -> None:
+        """Runs the command and waits until the server answers.
+
+        Raises:
+            NotRun: If it ends instead, or takes more than a minute.
+        """
+        with self._output.open("ab") as output:
+            try:
+                self._process = subprocess.Popen(
+                    shlex.split(self._command),
+                    stdout=output,
+                    stderr=output,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise NotRun(f"the command {self._command!r} cannot be run: {error}") from None
+        client = Client(self.address)
+        try:
+            until = time.monotonic() + START_TIME
+            while not client.wait(0.5):
+                if self._process.poll() is not None:
+                    raise NotRun(
+                        f"the command {self._command!r} ended with status "
+                        f"{self._process.returncode} before it served: {self._tail()}"
+                    )
+                if time.monotonic() > until:
+                    self.kill()
+                    raise NotRun(
+                        f"{self._command!r} did not serve at {self.address} within "
+                        f"{START_TIME:.0f} s: {self._tail()}"
+                    )
+        finally:
+            client.close()
+
+    def _tail(self) -> str:
+        return self._output.read_text(errors="replace")[-1000:].strip() or "no output"
+
+    def kill(self) -> None:
+        """Kills the whole process group."""
+        if self._process is None:
+            return
+        if self._stop:
+            subprocess.run(shlex.split(self._stop), check=False, capture_output=True, timeout=60)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def peak_memory(self) -> float | None:
+        """Peak resident memory of the process group in MiB, from /proc."""
+        if self._process is None or self._stop:
+            return None  # what runs behind a client, in a container say, is not its child
+        peaks = []
+        for status in Path("/proc").glob("[0-9]*/status"):
+            try:
+                if os.getpgid(int(status.parent.name)) != self._process.pid:
+                    continue
+                lines = status.read_text().splitlines()
+            except OSError:
+                continue  # it has ended meanwhile
+            peaks += [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+        return sum(peaks) / 1024 if peaks else None
+
+    def discard(self) -> None:
+        """Kills it and forgets its output."""
+        self.kill()
+        self._output.unlink(missing_ok=True)
+
+
+class ProcessLauncher:
+    """Starts servers by a command line.
+
+    Args:
+        command: ``{port}`` in it becomes a free port.
+        stop: What to run to kill one, where killing the command's process group does not do it:
+            ``docker kill suggestion-{port}``.
+    """
+
+    def __init__(self, command: str, stop: str = "") -> None:
+        self.command = command
+        self.stop = stop
+        self._launched: list[ProcessInstance] = []
+
+    def launch(self) -> ProcessInstance:
+        """Starts a server at a free port of this machine."""
+        port = free_port()
+        fill = {"port": str(port)}
+        instance = ProcessInstance(_fill(self.command, fill), _fill(self.stop, fill), port)
+        self._launched.append(instance)
+        instance.start()
+        return instance
+
+    def close(self) -> None:
+        """Kills all that it has started."""
+        for instance in self._launched:
+            instance.discard()
+        self._launched.clear()
+
+
+def _fill(template: str, values: dict[str, str]) -> str:
+    # Not str.format: commands may have braces of their own.
+    for key, value in values.items():
+        template = template.replace("{" + key + "}", value)
+    return template

@@ -1,0 +1,25 @@
+"""One test: a server meets the demand of a check. See conftest.py for its cases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conformance_tests import evidence
+from conformance_tests.check import Check, NotRun, Outcome
+from conformance_tests.runner import run_one
+
+
+def test_server(subject: Any, check: Check, reached: Any) -> None:
+    """What the check demands is met; what cannot be said is skipped, never passed."""
+    try:
+        session = reached.sessions(subject)[check.service]
+    except NotRun as error:
+        pytest.fail(str(error), pytrace=False)
+    result = run_one(check, session, subject.profile)
+    if result.outcome is Outcome.FAILED:
+        shown = "" if result.call is None else f"\n{evidence.brief(result.call)}"
+        pytest.fail(f"{check.id}: {check.sentence}\n{result.reason}{shown}", pytrace=False)
+    if result.outcome is not Outcome.PASSED:
+        pytest.skip(f"{result.outcome.value}: {result.reason}")

@@ -1,0 +1,1 @@
+"""The observation log: what trials report while they run, kept in a SQL database."""

@@ -1,0 +1,1 @@
+"""Early stopping: rules that end a running trial which falls behind those that are completed."""

@@ -1,0 +1,46 @@
+"""The median stopping rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from earlystopping.quantiles import threshold
+from earlystopping.rule import MAX_STEP, Curve, Threshold
+from suggestion.algorithm import register
+from suggestion.settings import setting
+
+
+@register("medianstop")
+@dataclass(frozen=True, kw_only=True)
+class MedianStop:
+    """Stop a trial that is worse than half of the completed ones were on average [Golovin2017]_.
+
+    At report `start_step` a trial stops if its best objective so far is strictly worse than the
+    median, over the completed trials, of the running average of the objective up to that report.
+
+    Unlike the paper, which compares at every step, each trial is compared once: a rule of the
+    contract cannot say more.
+
+    .. [Golovin2017] D. Golovin, B. Solnik, S. Moitra, G. Kochanski, J. Karro, D. Sculley. Google
+       Vizier: a service for black-box optimization. KDD 2017, section 3.2.
+    """
+
+    min_trials_required: int = setting(
+        3, at_least=1, help="Completed trials with a usable log before any trial is stopped."
+    )
+    start_step: int = setting(
+        4, at_least=1, at_most=MAX_STEP, help="The report of the objective at which to compare."
+    )
+
+    @property
+    def horizon(self) -> int:
+        return self.start_step
+
+    def threshold(self, curves: Sequence[Curve]) -> Threshold | None:
+        return threshold(
+            curves,
+            quantile=0.5,
+            step=self.start_step,
+            min_trials_required=self.min_trials_required,
+        )

@@ -1,0 +1,48 @@
+"""The percentile stopping rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from earlystopping.quantiles import threshold
+from earlystopping.rule import MAX_STEP, Curve, Threshold
+from suggestion.algorithm import register
+from suggestion.settings import setting
+
+
+@register("percentilestop")
+@dataclass(frozen=True, kw_only=True)
+class PercentileStop:
+    """Median stopping with another share of the completed trials to keep up with.
+
+    At report `start_step` a trial stops if its best objective so far is strictly worse than the
+    `percentile`, counted from the best, of the completed trials' running averages up to that
+    report. 50 is `medianstop` [Golovin2017]_; 25 keeps what matches the best quarter; 75 stops
+    only what would be in the worst quarter.
+    """
+
+    percentile: float = setting(
+        50.0,
+        at_least=0,
+        at_most=100,
+        help="Percentage of completed trials, from the best, to keep up with; less is stricter.",
+    )
+    min_trials_required: int = setting(
+        3, at_least=1, help="Completed trials with a usable log before any trial is stopped."
+    )
+    start_step: int = setting(
+        4, at_least=1, at_most=MAX_STEP, help="The report of the objective at which to compare."
+    )
+
+    @property
+    def horizon(self) -> int:
+        return self.start_step
+
+    def threshold(self, curves: Sequence[Curve]) -> Threshold | None:
+        return threshold(
+            curves,
+            quantile=self.percentile / 100,
+            step=self.start_step,
+            min_trials_required=self.min_trials_required,
+        )

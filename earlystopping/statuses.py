@@ -1,0 +1,78 @@
+"""Where it is kept that a trial was stopped early."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from suggestion.deadline import Deadline
+from suggestion.errors import Invalid, Unready
+
+if TYPE_CHECKING:
+    from dbmanager.storage import Storage
+
+#: What a trial's status is called, in the cluster and in the database.
+EARLY_STOPPED: Final = "EarlyStopped"
+#: What Kubernetes mounts into every pod that has a service account.
+SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+def in_cluster() -> bool:
+    """Whether this process runs in a pod with a service account."""
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and (SERVICE_ACCOUNT / "token").is_file()
+
+
+class Statuses(Protocol):
+    """Keeps the statuses of trials. Used by several threads."""
+
+    def mark_stopped(self, trial: str, deadline: Deadline) -> None:
+        """Marks `trial` as stopped early; doing it again changes nothing.
+
+        Raises:
+            Missing: If there is no such trial.
+            Denied: If this server may not.
+            Unreachable, TimedOut: If what keeps them does not answer; to be tried again.
+            Unready: If something must be installed or set up first.
+        """
+        ...
+
+
+class NoStatuses:
+    """Accepts every mark and keeps none."""
+
+    def mark_stopped(self, trial: str, deadline: Deadline) -> None:
+        pass
+
+
+class DatabaseStatuses:
+    """Keeps statuses in the DB manager's database, which is opened when it is first needed.
+
+    Args:
+        url: See `dbmanager.engine.Database`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+
+    def mark_stopped(self, trial: str, deadline: Deadline) -> None:
+        with self._lock:
+            storage: Any = self._storage
+        storage.set_status(trial, EARLY_STOPPED)
+
+    @cached_property
+    def _storage(self) -> Storage:
+        try:
+            from dbmanager.storage import Storage  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise Unready(
+                f"keeping trial statuses in a database needs the package {error.name!r}: "
+                f"pip install 'suggestion-servers[dbmanager]', or choose another --trial-status"
+            ) from error
+        try:
+            return Storage(self._url)
+        except Invalid as error:  # not the caller's mistake
+            raise Unready(f"{error}; mend --database") from error

@@ -1,0 +1,1 @@
+"""Runs an Experiment file on one machine: the controller's part of the contract."""

@@ -1,0 +1,136 @@
+"""What a trial has reported, and the value that it is judged by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+UNAVAILABLE: Final = "unavailable"
+STRATEGIES: Final = ("min", "max", "latest")
+
+
+def number(text: str) -> float:
+    """The number that `text` holds; nan where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+@dataclass
+class Series:
+    """One metric of one trial: the least, the greatest and the latest report, as text.
+
+    The least and the greatest are ``unavailable`` until a finite value has been reported.
+    """
+
+    min: str = UNAVAILABLE
+    max: str = UNAVAILABLE
+    latest: str = UNAVAILABLE
+    count: int = 0
+
+    def add(self, text: str) -> None:
+        """One more report."""
+        self.count += 1
+        self.latest = text
+        value = number(text)
+        if not math.isfinite(value):
+            return
+        if self.min == UNAVAILABLE or value < float(self.min):
+            self.min = text
+        if self.max == UNAVAILABLE or value > float(self.max):
+            self.max = text
+
+    def by(self, strategy: str) -> str:
+        """The value under `strategy`: ``min``, ``max`` or ``latest``.
+
+        Without a finite value it is the latest text, ``nan`` for instance: servers take the trial
+        for a bad one, and do not propose its point again.
+        """
+        value = {"min": self.min, "max": self.max, "latest": self.latest}[strategy]
+        return self.latest if value == UNAVAILABLE else value
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the experiment optimises.
+
+    Attributes:
+        metric: The objective's.
+        maximize: Whether more is better.
+        goal: At which the experiment ends; None without one.
+        additional: Other metrics to collect.
+        strategies: By metric, which of its reports counts.
+    """
+
+    metric: str
+    maximize: bool
+    goal: float | None
+    additional: tuple[str, ...]
+    strategies: Mapping[str, str]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Objective:
+        """From an Experiment document that has been validated."""
+        objective = document["spec"]["objective"]
+        goal = objective.get("goal")
+        strategies = {
+            entry["name"]: entry["value"] for entry in objective.get("metricStrategies") or ()
+        }
+        additional = tuple(objective.get("additionalMetricNames") or ())
+        metric = objective["objectiveMetricName"]
+        maximize = objective["type"] == "maximize"
+        default = "max" if maximize else "min"
+        return cls(
+            metric,
+            maximize,
+            None if goal is None else float(goal),
+            additional,
+            {name: strategies.get(name, default) for name in (metric, *additional)},
+        )
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All that are collected, the objective first."""
+        return (self.metric, *self.additional)
+
+    def available(self, series: Mapping[str, Series]) -> bool:
+        """Whether the objective was reported at all."""
+        return self.metric in series
+
+    def value(self, series: Mapping[str, Series]) -> float | None:
+        """The objective value of a trial; None where there is no finite one."""
+        if self.metric not in series:
+            return None
+        value = number(series[self.metric].by(self.strategies[self.metric]))
+        return value if math.isfinite(value) else None
+
+    def observed(self, series: Mapping[str, Series]) -> list[tuple[str, str]]:
+        """Metric and value by its strategy, of those that were reported: what servers are told."""
+        return [
+            (name, series[name].by(self.strategies[name]))
+            for name in self.metrics
+            if name in series
+        ]
+
+    def better(self, value: float, other: float | None) -> bool:
+        """Whether `value` beats `other`, the best so far."""
+        return other is None or (value > other if self.maximize else value < other)
+
+    def reached(self, value: float | None) -> bool:
+        """Whether `value` meets the goal."""
+        if self.goal is None or value is None:
+            return False
+        return value >= self.goal if self.maximize else value <= self.goal
+
+
+def dump(series: Mapping[str, Series]) -> dict[str, Sequence[Any]]:
+    """As JSON."""
+    return {name: [s.min, s.max, s.latest, s.count] for name, s in series.items()}
+
+
+def load(state: Mapping[str, Sequence[Any]]) -> dict[str, Series]:
+    """What `dump` wrote."""
+    return {name: Series(*fields) for name, fields in state.items()}

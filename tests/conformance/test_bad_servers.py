@@ -1,0 +1,140 @@
+"""Every check can fail: a server that breaks its rule is caught by it, and by no other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance_tests.check import Check, Level, Outcome, Result, Service, all_checks, select
+from conformance_tests.checks.dbmanager import LogSession
+from conformance_tests.checks.earlystopping import EarlySession
+from conformance_tests.profiles import Profile
+from conformance_tests.runner import run
+from conformance_tests.session import Session
+from conformance_tests.target import ProcessLauncher
+
+from . import bad, reference
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def outcomes(results: list[Result], outcome: Outcome) -> dict[str, str]:
+    return {r.check.id: r.reason for r in results if r.outcome is outcome}
+
+
+#: What a server may change without changing a single suggestion.
+VALIDATION = {"violations", "text", "__module__", "__qualname__", "__name__", "__doc__"}
+
+
+def check_suggestion(make: Any, profile: Profile) -> list[Result]:
+    checks = select([Service.SUGGESTION], Level.STRICT)
+    if make is not reference.Suggestion and set(vars(make)) <= VALIDATION:
+        # Its suggestions are those of the correct server, line by line, which passes.
+        checks = tuple(c for c in checks if c.run.__module__.endswith(".validation"))
+    with reference.serving(make) as server:
+        session = Session(profile, server.address, reference.Locals(make))
+        try:
+            return run(checks, {Service.SUGGESTION: session}, profile)
+        finally:
+            session.close()
+
+
+def check_early_stopping(make: Any) -> list[Result]:
+    with reference.serving(make) as server:
+        session = EarlySession("medianstop", server.address, reference.Locals(make))
+        try:
+            checks = select([Service.EARLY_STOPPING], Level.STRICT)
+            return run(checks, {Service.EARLY_STOPPING: session}, None)
+        finally:
+            session.close()
+
+
+def check_dbmanager(make: Any) -> list[Result]:
+    with reference.serving(make) as server:
+        session = LogSession(server.address, reference.Locals(make))
+        try:
+            checks = select([Service.DBMANAGER], Level.STRICT)
+            return run(checks, {Service.DBMANAGER: session}, None)
+        finally:
+            session.close()
+
+
+@pytest.mark.parametrize("profile", [reference.PROFILE, reference.RUNGS], ids=lambda p: p.algorithm)
+def test_a_correct_suggestion_server_passes(profile: Profile) -> None:
+    results = check_suggestion(reference.Suggestion, profile)
+    assert outcomes(results, Outcome.FAILED) == {}
+    # Its memory is that of the test.
+    assert set(outcomes(results, Outcome.NOT_RUN)) == {"memory"}
+
+
+def test_a_correct_early_stopping_server_passes() -> None:
+    results = check_early_stopping(reference.EarlyStopping)
+    assert {r.check.id for r in results if r.outcome is not Outcome.PASSED} == set()
+
+
+def test_a_correct_dbmanager_passes() -> None:
+    results = check_dbmanager(reference.DBManager)
+    assert {r.check.id for r in results if r.outcome is not Outcome.PASSED} == set()
+
+
+@pytest.mark.parametrize(
+    ("identity", "make", "profile"),
+    [pytest.param(i, make, p, id=f"{i}-{name}") for i, name, make, p in bad.SUGGESTION],
+)
+def test_a_bad_suggestion_server_is_caught_by_one_check(
+    identity: str, make: Any, profile: Profile
+) -> None:
+    assert set(outcomes(check_suggestion(make, profile), Outcome.FAILED)) == {identity}
+
+
+@pytest.mark.parametrize(
+    ("identity", "make"),
+    [pytest.param(i, make, id=f"{i}-{name}") for i, name, make in bad.EARLY_STOPPING],
+)
+def test_a_bad_early_stopping_server_is_caught_by_one_check(identity: str, make: Any) -> None:
+    assert set(outcomes(check_early_stopping(make), Outcome.FAILED)) == {identity}
+
+
+@pytest.mark.parametrize(
+    ("identity", "make"),
+    [pytest.param(i, make, id=f"{i}-{name}") for i, name, make in bad.DBMANAGER],
+)
+def test_a_bad_dbmanager_is_caught_by_one_check(identity: str, make: Any) -> None:
+    assert set(outcomes(check_dbmanager(make), Outcome.FAILED)) == {identity}
+
+
+@pytest.fixture
+def hoarder() -> Iterator[ProcessLauncher]:
+    path = f"import sys; sys.path.insert(0, {str(ROOT)!r})"
+    code = f"{path}; from tests.conformance import bad; bad.main()"
+    launcher = ProcessLauncher(f'{sys.executable} -c "{code}" Hoarder {{port}}')
+    yield launcher
+    launcher.close()
+
+
+def test_a_server_that_hoards_memory_is_caught_by_one_check(hoarder: ProcessLauncher) -> None:
+    profile = reference.PROFILE
+    session = Session(profile, hoarder.launch().address, hoarder)
+    try:
+        checks = select([Service.SUGGESTION], Level.STRICT, ("memory", "restart", "exact-count"))
+        results = run(checks, {Service.SUGGESTION: session}, profile)
+    finally:
+        session.close()
+    assert set(outcomes(results, Outcome.FAILED)) == {"memory"}
+
+
+def test_there_is_a_bad_server_for_every_check() -> None:
+    meant = {entry[0] for entry in (*bad.SUGGESTION, *bad.EARLY_STOPPING, *bad.DBMANAGER)}
+    every: set[str] = {check.id for check in all_checks()}
+    assert every - meant == {"memory"}  # caught above
+
+
+def test_checks_say_what_they_demand() -> None:
+    def sentence_is_short(check: Check) -> bool:
+        return 40 < len(check.sentence) < 320 and check.sentence.endswith(".")
+
+    assert [c.id for c in all_checks() if not sentence_is_short(c)] == []

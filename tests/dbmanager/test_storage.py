@@ -1,0 +1,361 @@
+"""The observation log, the same on every database."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from dbmanager import schema
+from dbmanager.engine import Database
+from dbmanager.storage import Point, Storage
+from suggestion.errors import Invalid, Missing, Unreachable, Unready
+
+
+def at(second: int, fraction: str = "") -> str:
+    return f"2026-01-01T00:{second // 60:02d}:{second % 60:02d}{fraction}"
+
+
+def points(*values: object, metric: str = "loss") -> list[Point]:
+    """One a second."""
+    return [(at(second), metric, str(value)) for second, value in enumerate(values)]
+
+
+def read(storage: Storage, trial: str, *filters: str) -> list[Point]:
+    return [tuple(point) for chunk in storage.read(trial, *filters) for point in chunk]  # type: ignore[misc]
+
+
+def values(storage: Storage, trial: str, *filters: str) -> list[str]:
+    return [value for _, _, value in read(storage, trial, *filters)]
+
+
+# ------------------------------------------------------------------------ logs
+
+
+def test_what_is_reported_is_read(storage: Storage) -> None:
+    assert storage.report("trial", points(1, 2, 3))
+    assert read(storage, "trial") == points(1, 2, 3)
+
+
+def test_an_unknown_trial_has_an_empty_log(storage: Storage) -> None:
+    assert read(storage, "nobody") == []
+    assert read(storage, "nobody", "loss", at(0), at(9)) == []
+
+
+def test_a_log_is_in_order_of_time_and_then_of_arrival(storage: Storage) -> None:
+    storage.report("trial", [(at(2), "loss", "d"), (at(1), "loss", "b")])
+    storage.report("trial", [(at(1), "loss", "c"), (at(0), "loss", "a"), (at(2), "loss", "e")])
+    assert values(storage, "trial", "loss") == list("abcde")
+    assert values(storage, "trial") == list("abcde")
+
+
+def test_fractions_are_in_order(storage: Storage) -> None:
+    fractions = ["", ".000000001", ".01", ".05", ".0500001", ".1", ".49", ".5", ".999999999"]
+    shuffled = fractions[::2] + fractions[1::2]
+    storage.report("trial", [(at(7, f), "loss", f) for f in shuffled])
+    assert values(storage, "trial", "loss") == fractions
+
+
+def test_metrics_are_told_apart(storage: Storage) -> None:
+    storage.report("trial", [*points(1, 2), *points(7, 8, metric="accuracy")])
+    assert values(storage, "trial", "accuracy") == ["7", "8"]
+    assert values(storage, "trial") == ["1", "7", "2", "8"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        ("", "", "abcde"),
+        (at(1), "", "bcde"),
+        ("", at(3), "abcd"),
+        (at(1), at(3), "bcd"),
+        (at(1, ".000000001"), at(2, ".999999999"), "c"),
+        (at(2), at(2), "c"),
+        (at(3), at(1), ""),
+    ],
+)
+def test_both_ends_of_a_range_belong_to_it(
+    storage: Storage, start: str, end: str, expected: str
+) -> None:
+    storage.report("trial", points(*"abcde"))
+    assert values(storage, "trial", "loss", start, end) == list(expected)
+    assert values(storage, "trial", "", start, end) == list(expected)
+
+
+ODD_TEXTS = [
+    "Trial",
+    "trial ",
+    " trial",
+    "trîal",
+    "tr'ial",
+    'tr"ial',
+    "tr%sial",
+    "t\\rial",
+    "试验🧪",
+]
+
+
+def test_names_are_equal_only_if_every_character_is(storage: Storage) -> None:
+    names = ["trial", *ODD_TEXTS, "t" * 253]
+    for number, name in enumerate(names):
+        storage.report(name, [(at(0), name, str(number))])
+    for number, name in enumerate(names):
+        assert read(storage, name) == [(at(0), name, str(number))]
+        assert read(storage, name, name) == [(at(0), name, str(number))]
+        assert read(storage, name, f"{name}x") == []
+
+
+def test_values_are_kept_as_they_were_written(storage: Storage) -> None:
+    texts = ["", "0.10", " 1e-3 ", "nan", "unavailable", "x" * 4096, "🧪" * 4096, *ODD_TEXTS]
+    storage.report("trial", points(*texts))
+    assert values(storage, "trial", "loss") == texts
+
+
+def test_long_logs_come_in_chunks(storage: Storage) -> None:
+    many = [(at(k // 60, f".{k % 60:02d}1"), "loss", str(k)) for k in range(9001)]
+    storage.report("trial", many)
+    chunks = list(storage.read("trial", "loss"))
+    assert len(chunks) > 2
+    assert [tuple(p) for chunk in chunks for p in chunk] == many
+
+
+def test_a_reader_that_stops_early_leaves_nothing_behind(storage: Storage) -> None:
+    storage.report("trial", [(at(0), "loss", str(k)) for k in range(4500)])
+    for _ in range(20):  # more than there are connections
+        chunks = storage.read("trial")
+        next(chunks)
+        chunks.close()
+    assert storage.report("trial", points(1))
+
+
+# -------------------------------------------------------------------- repeating
+
+
+def test_a_repeated_report_is_kept_once(storage: Storage) -> None:
+    assert storage.report("trial", points(1, 2))
+    assert not storage.report("trial", points(1, 2))
+    assert values(storage, "trial") == ["1", "2"]
+
+
+def test_equal_points_of_one_report_are_all_kept(storage: Storage) -> None:
+    same = [(at(0), "loss", "1")] * 3
+    assert storage.report("trial", same)
+    assert not storage.report("trial", same)
+    assert values(storage, "trial") == ["1", "1", "1"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        points(2, 1),
+        points(1, 2, 3),
+        points(1),
+        points(1, 2, metric="Loss"),
+        [(at(0), "loss", "1"), (at(1), "los", "s2")],
+    ],
+)
+def test_any_other_report_is_another(storage: Storage, other: Sequence[Point]) -> None:
+    assert storage.report("trial", points(1, 2))
+    assert storage.report("trial", other)
+    assert len(read(storage, "trial")) == 2 + len(other)
+
+
+def test_two_trials_may_report_the_same(storage: Storage) -> None:
+    assert storage.report("one", points(1))
+    assert storage.report("other", points(1))
+
+
+def test_an_empty_report_is_nothing(storage: Storage) -> None:
+    assert not storage.report("trial", [])
+    with pytest.raises(Missing):
+        storage.set_status("trial", "EarlyStopped")
+
+
+def test_one_report_sent_by_many_at_once_is_kept_once(storage: Storage) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        kept = list(pool.map(lambda _: storage.report("trial", points(*range(50))), range(16)))
+    assert kept.count(True) == 1
+    assert values(storage, "trial") == [str(k) for k in range(50)]
+
+
+def test_reports_at_once_are_all_kept_each_in_its_order(storage: Storage) -> None:
+    def report(writer: int) -> None:
+        for batch in range(3):
+            numbers = range(batch * 10, batch * 10 + 10)
+            storage.report("trial", [(at(0), f"m{writer}", str(k)) for k in numbers])
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(report, range(6)))
+    for writer in range(6):
+        assert values(storage, "trial", f"m{writer}") == [str(k) for k in range(30)]
+
+
+# ----------------------------------------------------------- deleting, statuses
+
+
+def test_a_deleted_trial_is_forgotten(storage: Storage) -> None:
+    for trial in ("trial", "trial-2"):
+        storage.report(trial, points(1))
+        storage.set_status(trial, "EarlyStopped")
+    storage.delete("trial")
+    storage.delete("trial")
+    assert read(storage, "trial") == []
+    assert storage.status("trial") is None
+    assert values(storage, "trial-2") == ["1"]
+    assert storage.status("trial-2") == "EarlyStopped"
+    assert storage.report("trial", points(1))  # not a repetition any more
+    assert values(storage, "trial") == ["1"]
+
+
+def test_statuses(storage: Storage) -> None:
+    with pytest.raises(Missing, match="trial 'trial' is not known: it has reported nothing"):
+        storage.set_status("trial", "EarlyStopped")
+    storage.report("trial", points(1))
+    assert storage.status("trial") is None
+    storage.set_status("trial", "EarlyStopped")
+    storage.set_status("trial", "EarlyStopped")
+    assert storage.status("trial") == "EarlyStopped"
+
+
+# ---------------------------------------------------------------------- schema
+
+
+def test_another_server_sees_the_same(url: str, storage: Storage) -> None:
+    storage.report("trial", points(1))
+    other = Storage(url)
+    assert values(other, "trial") == ["1"]
+    assert not other.report("trial", points(1))
+    other.close()
+
+
+def test_servers_that_start_at_once_do_not_hinder_each_other(url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for storage in pool.map(Storage, [url] * 8):
+            storage.close()
+    database = Database(url)
+    with database.reading() as connection:
+        assert connection.execute(sa.select(schema.VERSIONS)).all() == [(schema.VERSION,)]
+    database.close()
+
+
+def test_tables_of_the_first_version_are_brought_up_to_date(url: str) -> None:
+    storage = Storage(url)
+    storage.report("trial", points(1, 2))
+    storage.close()
+    database = Database(url)
+    with database.writing() as connection:  # as version 1 left them
+        schema.STATUSES.drop(connection)
+        connection.execute(sa.update(schema.VERSIONS).values(version=1))
+    for _ in range(2):
+        storage = Storage(url)
+        storage.set_status("trial", "EarlyStopped")
+        assert values(storage, "trial") == ["1", "2"]
+        assert not storage.report("trial", points(1, 2))
+        storage.close()
+    with database.reading() as connection:
+        assert connection.execute(sa.select(schema.VERSIONS)).all() == [(2,)]
+    database.close()
+
+
+def test_tables_of_a_later_version_are_left_alone(url: str) -> None:
+    Storage(url).close()
+    database = Database(url)
+    with database.writing() as connection:
+        connection.execute(sa.update(schema.VERSIONS).values(version=99))
+    with pytest.raises(
+        Unready, match="has tables of version 99, this program knows versions up to"
+    ):
+        Storage(url)
+    database.close()
+
+
+# ------------------------------------------------------------------------ URLs
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("", "URL must begin with sqlite:///, postgresql://, mysql:// or mariadb://, got ''"),
+        ("observations.db", "URL must begin with .*, got 'observations.db'"),
+        ("oracle://u:secret@host/db", "URL must begin with .*, got 'oracle'$"),
+        ("sqlite://", "a SQLite URL must name a file, as in sqlite:///observations.db"),
+        ("sqlite:///:memory:", "a SQLite URL must name a file"),
+        (
+            "postgresql://host",
+            r"URL must name the database after the host, got 'postgresql://host'",
+        ),
+        ("mysql://u:secret@host", r"URL must name the database .*, got 'mysql://u:\*\*\*@host'"),
+    ],
+)
+def test_other_urls_are_refused_without_showing_passwords(url: str, text: str) -> None:
+    with pytest.raises(Invalid, match=f"^database: {text}"):
+        Storage(url)
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql", "mariadb"])
+def test_a_database_that_is_down(kind: str) -> None:
+    with pytest.raises(Unreachable, match=rf"database '{kind}://u:\*\*\*@127.0.0.1:1/d'"):
+        Storage(f"{kind}://u:secret@127.0.0.1:1/d")
+
+
+# ---------------------------------------------------------------------- SQLite
+
+
+def test_a_folder_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(Unready, match="unable to open database file"):
+        Storage(f"sqlite:///{tmp_path / 'none' / 'observations.db'}")
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, but long enough to be taken for one " * 50)
+    with pytest.raises(Unready, match="file is not a database"):
+        Storage(f"sqlite:///{path}")
+
+
+def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
+    path = tmp_path / "observations.db"
+    storage = Storage(f"sqlite:///{path}")
+    storage.report("trial", points(1))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert values(storage, "trial") == ["1"]
+    other.execute("ROLLBACK")
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    other.close()
+    storage.close()
+
+
+WRITER = """
+import sys
+from dbmanager.storage import Storage
+storage = Storage(sys.argv[1])
+for number in range(10**6):
+    storage.report("trial", [("2026-01-01T00:00:00", str(number), str(k)) for k in range(50)])
+    print(number, flush=True)
+"""
+
+
+def test_a_process_killed_while_writing_leaves_whole_reports(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'observations.db'}"
+    for _ in range(2):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        answered = [int(writer.stdout.readline()) for _ in range(20)]
+        writer.kill()
+        answered += map(int, writer.communicate()[0].split())
+        storage = Storage(url)
+        found = read(storage, "trial")
+        storage.delete("trial")
+        storage.close()
+        metrics = list(dict.fromkeys(metric for _, metric, _ in found))
+        assert [int(m) for m in metrics][: len(answered)] == answered
+        assert [(m, v) for _, m, v in found] == [(m, str(k)) for m in metrics for k in range(50)]

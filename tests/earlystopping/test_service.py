@@ -1,0 +1,576 @@
+"""The EarlyStopping service: as a process of its own, and against DB managers of all sorts."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from earlystopping import reader
+from earlystopping.reader import CurveReader
+from earlystopping.rule import rules
+from earlystopping.servicer import EarlyStoppingService
+from earlystopping.statuses import NoStatuses
+from suggestion.api import api_pb2 as api
+from suggestion.api import api_pb2_grpc
+from suggestion.deadline import NEVER, Deadline
+from suggestion.errors import Cancelled, Invalid, TimedOut, Unreachable
+from suggestion.server import Call
+from tests.support.logs import LogServer, listening
+from tests.support.servers import ServerProcess, serving
+
+CONDITION = api.TrialStatus.TrialConditionType
+FIVE = (1, 2, 3, 4, 100)
+
+
+def asking(
+    address: str,
+    trials: Iterable[str | api.Trial],
+    *,
+    algorithm: str = "medianstop",
+    maximize: bool = False,
+    metric: str = "loss",
+    **chosen: object,
+) -> api.GetEarlyStoppingRulesRequest:
+    """A request with completed `trials`, and `chosen` settings."""
+    request = api.GetEarlyStoppingRulesRequest(db_manager_address=address)
+    request.experiment.name = "exp"
+    spec = request.experiment.spec
+    spec.objective.type = api.MAXIMIZE if maximize else api.MINIMIZE
+    spec.objective.objective_metric_name = metric
+    spec.early_stopping.algorithm_name = algorithm
+    for name, value in chosen.items():
+        spec.early_stopping.algorithm_settings.add(name=name, value=str(value))
+    request.trials.extend(completed(t) if isinstance(t, str) else t for t in trials)
+    return request
+
+
+def completed(
+    name: str, condition: int = CONDITION.SUCCEEDED, metric: str = "", **status: str
+) -> api.Trial:
+    trial = api.Trial(name=name, status=api.TrialStatus(condition=condition, **status))  # type: ignore[arg-type]
+    trial.spec.objective.objective_metric_name = metric
+    return trial
+
+
+def names(number: int) -> list[str]:
+    return [f"trial-{k}" for k in range(number)]
+
+
+def rule(
+    value: str, comparison: int = api.GREATER, step: int = 4, name: str = "loss"
+) -> list[api.EarlyStoppingRule]:
+    return [
+        api.EarlyStoppingRule(name=name, value=value, comparison=comparison, start_step=step)  # type: ignore[arg-type]
+    ]
+
+
+@pytest.fixture
+def logs() -> LogServer:
+    servicer = LogServer()
+    for name, value in zip(names(5), FIVE, strict=True):
+        servicer.put(name, [value] * 4)
+    return servicer
+
+
+@pytest.fixture
+def address(logs: LogServer) -> Iterator[str]:
+    with listening(logs) as at:
+        yield at
+
+
+class Service:
+    """The service in this process."""
+
+    def __init__(self) -> None:
+        self.reader = CurveReader()
+        self.service = EarlyStoppingService(rules(), self.reader, NoStatuses())
+
+    def rules(
+        self, request: api.GetEarlyStoppingRulesRequest, deadline: Deadline = NEVER
+    ) -> list[api.EarlyStoppingRule]:
+        reply = self.service.get_early_stopping_rules(request, Call(deadline))
+        return list(reply.early_stopping_rules)
+
+
+@contextmanager
+def a_service() -> Iterator[Service]:
+    made = Service()
+    try:
+        yield made
+    finally:
+        made.reader.close()
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with a_service() as made:
+        yield made
+
+
+# -------------------------------------------------------------------- the rule
+
+
+def test_five_completed_trials_give_the_median(service: Service, address: str) -> None:
+    assert service.rules(asking(address, names(5))) == rule("3.0")
+
+
+def test_maximising_turns_the_comparison_round(service: Service, address: str) -> None:
+    found = service.rules(asking(address, names(5), maximize=True))
+    assert found == rule("3.0", api.LESS)
+
+
+def test_percentiles_count_from_the_best_either_way(service: Service, address: str) -> None:
+    low = asking(address, names(5), algorithm="percentilestop", percentile=25)
+    assert service.rules(low) == rule("2.0")
+    high = asking(address, names(5), algorithm="percentilestop", percentile=25, maximize=True)
+    assert service.rules(high) == rule("4.0", api.LESS)
+
+
+def test_the_rule_follows_new_trials(service: Service, logs: LogServer, address: str) -> None:
+    assert service.rules(asking(address, names(3))) == rule("2.0")
+    assert service.rules(asking(address, names(4))) == rule("2.5")
+    logs.put("another", [0] * 4)
+    assert service.rules(asking(address, [*names(4), "another"])) == rule("2.0")
+
+
+def test_settings_and_direction_are_read_anew_each_time(service: Service, address: str) -> None:
+    assert service.rules(asking(address, names(5))) == rule("3.0")
+    assert service.rules(asking(address, names(5), start_step=2)) == rule("3.0", step=2)
+    assert service.rules(asking(address, names(5), min_trials_required=6)) == []
+    assert service.rules(asking(address, names(5), maximize=True)) == rule("3.0", api.LESS)
+    assert service.rules(asking(address, names(5))) == rule("3.0")
+
+
+@pytest.mark.parametrize("condition", [c for c in CONDITION.values() if c != CONDITION.SUCCEEDED])
+def test_only_succeeded_trials_count(service: Service, address: str, condition: int) -> None:
+    trials = [*names(4), completed("trial-4", condition)]
+    assert service.rules(asking(address, trials)) == rule("2.5")
+    assert service.rules(asking(address, trials, min_trials_required=5)) == []
+
+
+def test_a_trial_counts_once(service: Service, address: str) -> None:
+    assert service.rules(asking(address, names(2) * 3)) == []
+
+
+def test_the_order_of_trials_does_not_matter(
+    service: Service, logs: LogServer, address: str
+) -> None:
+    twice = [completed("trial-4", metric="other"), completed("trial-4")]
+    logs.put("trial-4", [0.5] * 4, metric="other")
+    one = service.rules(asking(address, [*names(4), *twice]))
+    assert service.rules(asking(address, [*twice[::-1], *names(4)[::-1]])) == one
+
+
+def test_a_trial_names_its_own_metric(service: Service, logs: LogServer, address: str) -> None:
+    logs.put("trial-0", [7] * 4, metric="val")
+    trials = [completed("trial-0", metric="val"), *names(5)[1:3]]
+    assert service.rules(asking(address, trials)) == rule("3.0")
+
+
+def test_too_few_trials_need_no_db_manager(service: Service) -> None:
+    assert service.rules(asking("", names(2))) == []
+    assert service.rules(asking("127.0.0.1:1", names(2))) == []
+
+
+def test_too_few_usable_logs_give_no_rule(service: Service, logs: LogServer, address: str) -> None:
+    logs.put("trial-0", [])
+    logs.put("trial-1", ["nan", "inf", "", "oops"])
+    assert service.rules(asking(address, names(4))) == []
+    assert service.rules(asking(address, names(5))) == rule("4.0")
+
+
+REPORTS = st.tuples(
+    st.one_of(st.just("2026-01-01T00:00:00Z"), st.text(max_size=25)),
+    st.one_of(st.floats().map(repr), st.text(max_size=5)),
+)
+SHARED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@SHARED
+@given(several=st.lists(st.lists(REPORTS, max_size=6), min_size=3, max_size=5), up=st.booleans())
+def test_no_log_fails_a_call(
+    service: Service,
+    logs: LogServer,
+    address: str,
+    several: list[list[tuple[str, str]]],
+    up: bool,
+) -> None:
+    trials = []
+    for name, log in zip(names(len(several)), several, strict=True):
+        logs.logs[name, "loss"] = log
+        trials.append(completed(name, start_time=repr(several)))  # not those of the last example
+    for entry in service.rules(asking(address, trials, maximize=up)):
+        assert repr(float(entry.value)) == entry.value
+        assert entry.comparison == (api.LESS if up else api.GREATER)
+
+
+@SHARED
+@given(value=st.floats(allow_nan=False, allow_infinity=False), up=st.booleans())
+def test_no_digit_is_lost(
+    service: Service, logs: LogServer, address: str, value: float, up: bool
+) -> None:
+    logs.put("trial-0", [repr(value)] * 4)
+    trial = completed("trial-0", start_time=repr(value))
+    (found,) = service.rules(asking(address, [trial], maximize=up, min_trials_required=1))
+    assert float(found.value) == value
+    assert found.value != "-0.0"
+
+
+# ------------------------------------------------------------- what is kept
+
+
+def test_a_log_is_read_once(service: Service, logs: LogServer, address: str) -> None:
+    for _ in range(3):
+        service.rules(asking(address, names(5)))
+    assert set(logs.times_asked.values()) == {1}
+
+
+def test_a_trial_made_anew_under_an_old_name_is_read_anew(
+    service: Service, logs: LogServer, address: str
+) -> None:
+    old = [completed(name, start_time="2026-01-01T00:00:00Z") for name in names(3)]
+    new = [completed(name, start_time="2026-01-02T00:00:00Z") for name in names(3)]
+    assert service.rules(asking(address, old)) == rule("2.0")
+    for name in names(3):
+        logs.put(name, [9] * 4)
+    assert service.rules(asking(address, new)) == rule("9.0")
+
+
+def test_an_empty_log_may_just_be_late(service: Service, logs: LogServer, address: str) -> None:
+    logs.put("trial-0", [])
+    assert service.rules(asking(address, names(3))) == []
+    logs.put("trial-0", [2.5] * 4)
+    assert service.rules(asking(address, names(3))) == rule("2.5")
+
+
+def test_a_fresh_process_answers_the_same(service: Service, logs: LogServer, address: str) -> None:
+    for number in range(3, 6):
+        request = asking(address, names(number))
+        with a_service() as other:
+            assert service.rules(request) == other.rules(request)
+
+
+def test_what_is_kept_is_bounded(
+    logs: LogServer, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_CACHE_BYTES", 2500)  # three curves
+    with a_service() as service:
+        service.rules(asking(address, names(3)))
+        service.rules(asking(address, names(3)))
+        assert set(logs.times_asked.values()) == {1}
+        assert service.rules(asking(address, names(5))) == rule("3.0")
+        assert service.rules(asking(address, names(5))) == rule("3.0")
+        assert logs.times_asked["trial-0"] > 1
+
+
+def test_only_the_beginning_of_a_long_log_is_asked_for(
+    service: Service, logs: LogServer, address: str
+) -> None:
+    times = {"start_time": "2026-01-01T00:00:00Z", "completion_time": "2026-01-01T00:10:00Z"}
+    for name in names(3):
+        logs.put(name, range(600))
+    trials = [completed(name, **times) for name in names(3)]
+    assert service.rules(asking(address, trials)) == rule("1.5")
+    assert {request.end_time for request in logs.asked} == {"2026-01-01T00:00:37.500000Z"}
+    assert set(logs.times_asked.values()) == {1}
+
+
+def test_where_the_beginning_has_too_few_reports_the_whole_log_is(
+    service: Service, logs: LogServer, address: str
+) -> None:
+    # Reports after the first minute: the collector's clock is not the cluster's.
+    times = {"start_time": "2025-12-31T23:50:00Z", "completion_time": "2026-01-01T00:00:00Z"}
+    for name in names(3):
+        logs.put(name, range(600))
+    trials = [completed(name, **times) for name in names(3)]
+    assert service.rules(asking(address, trials)) == rule("1.5")
+    assert set(logs.times_asked.values()) == {2}
+
+
+# ------------------------------------------------------- DB managers in trouble
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def test_a_db_manager_that_is_down_and_back(service: Service, logs: LogServer) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    for step in (4, 3):
+        request = asking(address, names(5), start_step=step)
+        with pytest.raises(Unreachable, match=f"DB manager {address} is unreachable: .*refused"):
+            service.rules(request)
+        with listening(logs, address):
+            assert service.rules(request) == rule("3.0", step=step)
+        assert service.rules(request) == rule("3.0", step=step)  # of what is kept
+
+
+def test_a_db_manager_that_is_slow_and_then_not(
+    service: Service, logs: LogServer, address: str
+) -> None:
+    logs.delay = 5.0
+    request = asking(address, names(5))
+    started = time.monotonic()
+    with pytest.raises(
+        TimedOut, match=rf"DB manager {address} did not answer within 0\.(4|3\d+) s"
+    ):
+        service.rules(request, Deadline.after(0.5))
+    assert time.monotonic() - started < 4
+    logs.delay = 0.0
+    assert service.rules(request) == rule("3.0")
+
+
+def test_a_db_manager_that_fails_and_then_not(
+    service: Service, logs: LogServer, address: str
+) -> None:
+    logs.failure = (grpc.StatusCode.UNKNOWN, "no such table")
+    with pytest.raises(Unreachable, match=f"{address} is unreachable: UNKNOWN: no such table"):
+        service.rules(asking(address, names(5)))
+    logs.failure = None
+    assert service.rules(asking(address, names(5))) == rule("3.0")
+
+
+def test_a_server_that_is_no_db_manager(service: Service) -> None:
+    with serving("medianstop") as other, pytest.raises(Unreachable, match="UNIMPLEMENTED"):
+        service.rules(asking(other.address, names(5)))
+
+
+def test_a_log_that_is_too_long_is_left_out(
+    service: Service, logs: LogServer, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    logs.put("trial-4", ["0" * 1_000_000] * 20)
+    assert service.rules(asking(address, names(5))) == rule("2.5")
+    assert f"the log of trial 'trial-4' at {address} is left out" in caplog.text
+
+
+def test_a_caller_that_has_gone_is_not_waited_for(
+    service: Service, logs: LogServer, address: str
+) -> None:
+    with pytest.raises(Cancelled):
+        service.rules(asking(address, names(5)), Deadline(cancelled=lambda: True))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "katib-db-manager",
+        "katib-db-manager:",
+        ":6789",
+        "host:0",
+        "host:65536",
+        "host:port",
+        "http://host:6789",
+        "unix:/var/run/docker.sock",
+        "host name:6789",
+        "user@host:6789",
+        "::1:6789",
+        "host:6789/path",
+        "höst:6789",
+    ],
+)
+def test_a_malformed_address_is_refused(service: Service, address: str) -> None:
+    with pytest.raises(Invalid) as error:
+        service.rules(asking(address, names(5)))
+    assert str(error.value) == f"db_manager_address must be HOST:PORT, got {address!r}"
+    assert error.value.violations[0].field == "db_manager_address"
+
+
+def test_an_address_is_required_where_logs_are(service: Service) -> None:
+    with pytest.raises(Invalid, match="db_manager_address must not be empty"):
+        service.rules(asking("", names(5)))
+
+
+def test_a_name_that_does_not_resolve(service: Service) -> None:
+    with pytest.raises(Unreachable, match=r"DB manager nowhere\.invalid:6789 is unreachable"):
+        service.rules(asking("nowhere.invalid:6789", names(5)))
+
+
+def test_connections_are_bounded_and_one_an_address(
+    logs: LogServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    connect = grpc.insecure_channel
+
+    def counting(address: str, options: object) -> grpc.Channel:
+        opened.append(address)
+        return connect(address, options)
+
+    monkeypatch.setattr(reader.grpc, "insecure_channel", counting)
+    monkeypatch.setattr(reader, "_CHANNELS", 2)
+    with a_service() as service, listening(logs) as a, listening(logs) as b, listening(logs) as c:
+        for step in (1, 2, 3, 4):
+            for address in (a, b):
+                assert service.rules(asking(address, names(5), start_step=step))
+        assert opened == [a, b]
+        assert service.rules(asking(c, names(5)))
+        assert service.rules(asking(c, names(5), start_step=2))
+        assert service.rules(asking(b, names(5), start_step=5))
+        assert opened == [a, b, c]
+        assert service.rules(asking(a, names(5), start_step=5))
+        assert opened == [a, b, c, a]
+
+
+# -------------------------------------------------------- what cannot be honoured
+
+
+def refused(service: Service, request: api.GetEarlyStoppingRulesRequest) -> dict[str, str]:
+    with pytest.raises(Invalid) as error:
+        service.rules(request)
+    return {v.field: v.description for v in error.value.violations}
+
+
+def test_everything_that_is_wrong_is_named_at_once(service: Service) -> None:
+    request = asking("nowhere", names(5), metric="", min_trials_required=0, start_step=0)
+    request.experiment.spec.objective.type = api.UNKNOWN
+    path = "experiment.spec.early_stopping.algorithm_settings"
+    assert refused(service, request) == {
+        f"{path}[0].value": "setting 'min_trials_required' must be at least 1, got 0",
+        f"{path}[1].value": "setting 'start_step' must be at least 1, got 0",
+        "experiment.spec.objective.type": "objective: type must be minimize or maximize, got "
+        "UNKNOWN (0)",
+        "experiment.spec.objective.objective_metric_name": "objective: the objective metric name "
+        "must not be empty",
+        "db_manager_address": "db_manager_address must be HOST:PORT, got 'nowhere'",
+    }
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "chosen", "text"),
+    [
+        (
+            "medianstop",
+            {"min_trials_required": "0"},
+            "setting 'min_trials_required' must be at least 1, got 0",
+        ),
+        ("medianstop", {"start_step": "0"}, "setting 'start_step' must be at least 1, got 0"),
+        (
+            "medianstop",
+            {"start_step": "4.5"},
+            "setting 'start_step' must be a whole number, got 4.5",
+        ),
+        (
+            "medianstop",
+            {"start_stepp": "4"},
+            "early-stopping algorithm 'medianstop' has no setting 'start_stepp'; "
+            "did you mean 'start_step'?",
+        ),
+        (
+            "medianstop",
+            {"percentile": "40"},
+            "early-stopping algorithm 'medianstop' has no setting 'percentile'; "
+            "it has min_trials_required, start_step",
+        ),
+        (
+            "percentilestop",
+            {"percentile": "101"},
+            "setting 'percentile' must be at most 100, got 101",
+        ),
+        (
+            "percentilestop",
+            {"percentile": "-0.5"},
+            "setting 'percentile' must be at least 0, got -0.5",
+        ),
+        (
+            "medianstopp",
+            {},
+            "early-stopping algorithm 'medianstopp' is not served here; "
+            "there is medianstop, percentilestop; did you mean 'medianstop'?",
+        ),
+        (
+            "",
+            {},
+            "early stopping: the algorithm name must not be empty; "
+            "this server has medianstop, percentilestop",
+        ),
+    ],
+)
+def test_what_users_read(
+    service: Service, algorithm: str, chosen: dict[str, str], text: str
+) -> None:
+    spec = api.EarlyStoppingSpec(algorithm_name=algorithm)
+    for name, value in chosen.items():
+        spec.algorithm_settings.add(name=name, value=value)
+    request = api.ValidateEarlyStoppingSettingsRequest(early_stopping=spec)
+    with pytest.raises(Invalid) as error:
+        service.service.validate_early_stopping_settings(request, Call(NEVER))
+    assert str(error.value) == text
+    assert error.value.violations[0].field.startswith("early_stopping.algorithm_")
+
+
+# ----------------------------------------------------------------- as a process
+
+
+def stub(server: ServerProcess) -> api_pb2_grpc.EarlyStoppingStub:
+    return api_pb2_grpc.EarlyStoppingStub(server.channel)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerProcess]:
+    with serving("medianstop", "percentilestop", "--trial-status", "none") as process:
+        yield process
+
+
+def test_two_experiments_share_a_server(
+    server: ServerProcess, logs: LogServer, address: str
+) -> None:
+    for name in names(5):
+        logs.put(name, [10 + len(name)] * 4, metric="accuracy")
+    least = asking(address, names(5))
+    most = asking(address, names(5), maximize=True, metric="accuracy", start_step=2)
+    most.experiment.name = "other"
+    for _ in range(2):
+        assert list(stub(server).GetEarlyStoppingRules(least).early_stopping_rules) == rule("3.0")
+        found = stub(server).GetEarlyStoppingRules(most).early_stopping_rules
+        assert list(found) == rule("17.0", api.LESS, 2, "accuracy")
+
+
+def test_a_server_killed_between_calls_answers_the_same(address: str) -> None:
+    replies = []
+    for _ in range(2):
+        with serving("medianstop") as process:
+            replies.append(stub(process).GetEarlyStoppingRules(asking(address, names(5))))
+            process.kill()
+    assert replies[0] == replies[1]
+    assert list(replies[0].early_stopping_rules) == rule("3.0")
+
+
+def test_statuses_over_the_wire(server: ServerProcess, logs: LogServer, address: str) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    with pytest.raises(grpc.RpcError) as down:
+        stub(server).GetEarlyStoppingRules(asking(nowhere, names(5)))
+    assert down.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert nowhere in down.value.details()
+    with pytest.raises(grpc.RpcError) as malformed:
+        stub(server).GetEarlyStoppingRules(asking("nowhere", names(5)))
+    assert malformed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    logs.delay = 5.0
+    with pytest.raises(grpc.RpcError) as slow:
+        stub(server).GetEarlyStoppingRules(asking(address, names(5)), timeout=2)
+    assert slow.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert f"DB manager {address} did not answer" in slow.value.details()
+    logs.delay = 0.0
+    assert stub(server).GetEarlyStoppingRules(asking(address, names(5)), timeout=20)
+
+
+def test_health_names(server: ServerProcess) -> None:
+    for name in ("", "api.v1.beta1.EarlyStopping", "manager.v1beta1.EarlyStopping"):
+        reply = server.health.Check(health_pb2.HealthCheckRequest(service=name))
+        assert reply.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_a_status_that_nobody_keeps_is_accepted(server: ServerProcess) -> None:
+    stub(server).SetTrialStatus(api.SetTrialStatusRequest(trial_name="trial-0"))
+    with pytest.raises(grpc.RpcError) as error:
+        stub(server).SetTrialStatus(api.SetTrialStatusRequest())
+    assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.value.details() == "trial_name must have 1 to 253 characters, got 0"

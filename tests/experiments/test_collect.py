@@ -1,0 +1,191 @@
+"""Collectors: lines to reports, and files that grow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.collect import LONGEST_LINE, Lines, Report, finite, json_parser, text_parser
+from experiments.observation import Objective, Series
+
+
+def found(line: str, *filters: str, metrics: tuple[str, ...] = ("loss", "acc")) -> list[Report]:
+    return list(text_parser(metrics, filters)(line))
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("loss=0.25", "0.25"),
+        ("epoch 3: loss = 1e-3, lr=0.1", "1e-3"),
+        ("loss=-2", "-2"),
+        ("loss=.5", ".5"),
+        ("loss=+1.5E+3", "+1.5E+3"),
+        ("loss=nan", "nan"),
+        ("loss = NaN", "NaN"),
+        ("loss=inf", "inf"),
+        ("loss=-inf", "-inf"),
+    ],
+)
+def test_the_default_filter(line: str, value: str) -> None:
+    assert found(line) == [Report("loss", value)]
+
+
+@pytest.mark.parametrize(
+    "line", ["loss", "loss=", "loss=abc", "loss: 0.3", "myloss=0.3", "LOSS=1", "loss=nano", ""]
+)
+def test_what_is_no_report(line: str) -> None:
+    assert found(line) == []
+
+
+def test_several_on_one_line_and_a_time_in_front() -> None:
+    stamp = "2026-11-21T10:00:00.123456789Z"
+    reports = [Report("loss", "1", stamp), Report("acc", "0.5", stamp)]
+    assert found(f"{stamp} loss=1 acc=0.5") == reports
+    assert found("yesterday loss=1") == [Report("loss", "1")]
+
+
+def test_own_filters_replace_the_default_one() -> None:
+    own = r"\{metricName: ([\w|-]+), metricValue: ((-?\d+)(\.\d+)?)\}"
+    assert found("{metricName: loss, metricValue: 0.31}", own) == [Report("loss", "0.31")]
+    assert found("loss=0.31", own) == []
+    two = found("loss: 3 | loss=4", r"(\w+): (\d+)", r"(\w+)=(\d+)")
+    assert two == [Report("loss", "3"), Report("loss", "4")]
+
+
+@given(st.text(max_size=200))
+def test_no_line_raises(line: str) -> None:
+    for report in [*found(line), *found(f"loss={line}"), *json_parser(("loss",))(line)]:
+        float(report.value)
+
+
+def test_json_lines() -> None:
+    parse = json_parser(("loss", "acc"))
+    assert list(parse('{"epoch": 1, "loss": 0.5, "acc": "0.9"}')) == [
+        Report("loss", "0.5"),
+        Report("acc", "0.9"),
+    ]
+    assert list(parse('{"loss": NaN}')) == [Report("loss", "nan")]
+    stamped = '{"loss": 1, "timestamp": 1763715600.5}'
+    assert list(parse(stamped)) == [Report("loss", "1", "2025-11-21T09:00:00.500000Z")]
+    written = '{"loss": 1, "timestamp": "2026-11-21T09:00:00Z"}'
+    assert list(parse(written)) == [Report("loss", "1", "2026-11-21T09:00:00Z")]
+    for line in ("[]", "{", '{"loss": null}', '{"loss": true}', '{"loss": [1]}', "text loss=1"):
+        assert list(parse(line)) == []
+
+
+def lines(path: Path) -> Lines:
+    return Lines(path, text_parser(("loss",)), ("loss",))
+
+
+def test_a_file_is_read_as_it_grows(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    source = lines(path)
+    assert source.read(last=False) == []  # not there yet
+    path.write_text("loss=1\nloss=2")
+    assert [r.value for r in source.read(last=False)] == ["1"]  # the line may go on
+    with path.open("a") as file:
+        file.write("5\nother\nloss=3")
+    assert [r.value for r in source.read(last=False)] == ["25"]
+    assert [r.value for r in source.read(last=True)] == ["3"]
+    assert source.read(last=True) == []
+
+
+def test_progress_bars_write_carriage_returns(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"10% loss=3\r50% loss=2\r99% loss=1\r")
+    assert [r.value for r in lines(path).read(last=False)] == ["3", "2", "1"]
+
+
+def test_reading_goes_on_from_a_position(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_text("".join(f"loss={n}\n" for n in range(100)))
+    first = lines(path)
+    values = [r.value for r in first.read(last=False)]
+    again = Lines(path, first.parse, first.metrics, json.loads(json.dumps(first.position)))
+    with path.open("a") as file:
+        file.write("loss=100\n")
+    assert [*values, *(r.value for r in again.read(last=True))] == [str(n) for n in range(101)]
+
+
+def test_a_file_begun_anew_is_read_from_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_text("loss=1\nloss=2\n")
+    source = lines(path)
+    source.read(last=False)
+    path.write_text("loss=3\n")
+    assert [r.value for r in source.read(last=False)] == ["3"]
+
+
+def test_a_line_without_an_end_does_not_fill_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"x" * (40 * LONGEST_LINE) + b"\nloss=7\n")
+    source = lines(path)
+    reports = source.read(last=False)
+    while source.behind:
+        reports += source.read(last=False)
+    assert [r.value for r in reports] == ["7"]
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"\xff\xfe\x00 loss=2\n\xc3 loss=3\n")
+    assert [r.value for r in lines(path).read(last=True)] == ["2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1e-3", 1e-3), (" 3 ", 3.0), ("nan", None), ("1_0", None), ("", None)]
+)
+def test_finite(text: str, value: float | None) -> None:
+    assert finite(text) == value
+
+
+def objective(**more: object) -> Objective:
+    spec = {"type": "minimize", "objectiveMetricName": "loss", **more}
+    return Objective.of({"spec": {"objective": spec}})
+
+
+def series(*values: str) -> dict[str, Series]:
+    of = Series()
+    for value in values:
+        of.add(value)
+    return {"loss": of}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "value"), [(None, 0.5), ("min", 0.5), ("max", 3.0), ("latest", 2.0)]
+)
+def test_the_strategy_says_which_report_counts(strategy: str | None, value: float) -> None:
+    strategies = [] if strategy is None else [{"name": "loss", "value": strategy}]
+    of = objective(metricStrategies=strategies)
+    assert of.value(series("3.0", "0.5", "2.0")) == value
+
+
+def test_nan_counts_only_as_latest() -> None:
+    latest = objective(metricStrategies=[{"name": "loss", "value": "latest"}])
+    assert objective().value(series("1", "nan")) == 1
+    assert latest.value(series("1", "nan")) is None
+    # Nothing finite: servers are told the text itself.
+    assert objective().value(series("nan")) is None
+    assert objective().observed(series("nan")) == [("loss", "nan")]
+    assert objective().available(series("nan"))
+    assert not objective().available({})
+
+
+@pytest.mark.parametrize(
+    ("type", "goal", "value", "reached"),
+    [
+        ("minimize", "0.1", 0.1, True),
+        ("minimize", "0.1", 0.2, False),
+        ("maximize", "0.9", 0.95, True),
+        ("maximize", "0.9", 0.8, False),
+        ("maximize", "0", -1.0, False),
+        ("minimize", None, -1e9, False),
+    ],
+)
+def test_goals(type: str, goal: str | None, value: float, reached: bool) -> None:
+    assert objective(type=type, goal=goal).reached(value) is reached

@@ -1,0 +1,82 @@
+"""Every example runs to its end, with fewer and shorter trials than it is written for."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from experiments import runner
+from experiments.controller import Controller
+from experiments.state import Condition
+from suggestion import manifest
+from suggestion.algorithm import algorithms
+from suggestion.manifest import ManifestError
+from tests.experiments.support import Machine, Recorder, stored
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+FILES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
+
+pytestmark = pytest.mark.skipif(
+    find_spec("sklearn") is None, reason="the examples' trials need scikit-learn"
+)
+
+
+def run(
+    machine: Machine, tmp_path: Path, name: str, trials: int, view: Recorder | None = None
+) -> Controller:
+    """An example, with so many trials."""
+    path = EXAMPLES / f"{name}.yaml"
+    document = manifest.load(path, manifest.EXPERIMENT_SCHEMA, kind="Experiment").document
+    spec = document["spec"]
+    changes = [f"spec.maxTrialCount={trials}", f"metadata.name={name}-{os.getpid()}"]
+    if "start_step" not in path.read_text():
+        changes += [
+            f"{manifest.dotted(where)}=--epochs=2"
+            for where in arguments(spec["trialTemplate"], ("spec", "trialTemplate"))
+        ]
+    request = runner.Request(
+        path,
+        # A server that hands on checkpoints is told where they are here, so it is our own.
+        target=None if spec["algorithm"]["algorithmName"] == "pbt" else machine.target,
+        database=machine.database,
+        directory=tmp_path / "state",
+        changes=changes,
+    )
+    try:
+        return runner.run(request, view or Recorder(), lambda _: None)
+    except ManifestError as error:
+        if "tensorboard, which is not installed" in str(error):
+            pytest.skip("the extra 'tensorboard' is not installed")
+        raise
+
+
+def arguments(node: object, path: manifest.FieldPath) -> list[manifest.FieldPath]:
+    """Where the number of epochs stands, if it is no parameter."""
+    if isinstance(node, str):
+        return [path] if node.startswith("--epochs=") and "$" not in node else []
+    if isinstance(node, dict):
+        return [found for key, value in node.items() for found in arguments(value, (*path, key))]
+    if isinstance(node, list):
+        pairs = enumerate(node)
+        return [found for index, value in pairs for found in arguments(value, (*path, index))]
+    return []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_example(machine: Machine, tmp_path: Path, name: str) -> None:
+    document = manifest.load(
+        EXAMPLES / f"{name}.yaml", manifest.EXPERIMENT_SCHEMA, kind="Experiment"
+    ).document
+    algorithm = document["spec"]["algorithm"]["algorithmName"]
+    if algorithm not in algorithms().names:
+        pytest.skip(f"the algorithm {algorithm!r} is not installed")
+    controller = run(machine, tmp_path, name, 2)
+    assert controller.experiment.condition()["type"] == "Succeeded"
+    trials = stored(tmp_path)
+    assert len(trials) == 2
+    assert {t.condition for t in trials} == {Condition.SUCCEEDED}
+    assert controller.best is not None
+    assert controller.objective.metric in controller.best.series

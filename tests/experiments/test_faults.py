@@ -1,0 +1,334 @@
+"""Trials, servers, disks and clocks that misbehave."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from experiments import runner, status
+from experiments.controller import Clock, Controller
+from experiments.state import FILE, Condition, Store
+from tests.experiments.support import (
+    Machine,
+    Recorder,
+    Stopping,
+    alive,
+    document,
+    serving,
+    stored,
+    write,
+)
+
+OK = "echo loss=${trialParameters.x}"
+
+
+def one(machine: Machine, folder: Path, command: str, **more: object) -> Controller:
+    """A single trial that runs `command`."""
+    options = runner.Options(grace=0.5, **more)  # type: ignore[arg-type]
+    return machine.run(folder, document(command, maxTrialCount="1"), options=options)
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("echo loss=1; exit 3", "exit status 3"),
+        ("no-such-command", "exit status 127, command not found"),
+        ("kill -9 $$", "exit status 137, killed by SIGKILL"),
+        ("kill -SEGV $$", "exit status 139, killed by SIGSEGV"),
+    ],
+)
+def test_failures(machine: Machine, tmp_path: Path, command: str, reason: str) -> None:
+    one(machine, tmp_path, command)
+    (trial,) = stored(tmp_path)
+    assert (trial.condition, trial.reason) == (Condition.FAILED, reason)
+
+
+def test_a_command_that_is_not_there(machine: Machine, tmp_path: Path) -> None:
+    made = document(["/no/such/program", "${trialParameters.x}"], maxTrialCount="1")
+    machine.run(tmp_path, made)
+    (trial,) = stored(tmp_path)
+    assert trial.reason == "exit status 127, command not found"
+    assert b"/no/such/program" in b"".join(status.output_of(tmp_path / "state", trial))
+
+
+def test_one_that_hangs(machine: Machine, tmp_path: Path) -> None:
+    one(machine, tmp_path, "echo loss=1; sleep 1000", trial_timeout=0.3)
+    (trial,) = stored(tmp_path)
+    assert trial.condition is Condition.FAILED
+    assert trial.reason == "ran longer than 0.3 s"
+
+
+def test_the_deadline_of_the_job(machine: Machine, tmp_path: Path) -> None:
+    container = {"name": "c", "command": ["sleep", "1000"]}
+    pod = {"spec": {"containers": [container]}}
+    job = {"kind": "Job", "spec": {"activeDeadlineSeconds": "1", "template": pod}}
+    made = document("", maxTrialCount="1", trialTemplate={"trialSpec": job})
+    machine.run(tmp_path, made)
+    assert stored(tmp_path)[0].reason == "ran longer than 1 s"
+
+
+@pytest.mark.parametrize("deaf", ["", "trap '' TERM HUP;"])
+def test_children_end_with_their_trial(machine: Machine, tmp_path: Path, deaf: str) -> None:
+    pids = tmp_path / "pids"
+    child = f"({deaf} while :; do sleep 1; done) & echo $! >>{pids}; "
+    one(machine, tmp_path, f"{child * 2} echo loss=1")
+    (trial,) = stored(tmp_path)
+    assert trial.condition is Condition.SUCCEEDED
+    numbers = [int(line) for line in pids.read_text().split()]
+    assert len(numbers) == 2
+    assert not any(alive(pid) for pid in numbers)
+
+
+def test_children_end_with_a_trial_that_is_stopped(machine: Machine, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    # The second is in a process group of its own; its session is the trial's.
+    command = (
+        f"(trap '' TERM; while :; do sleep 1; done) & echo $! >>{pids}; "
+        f"bash -c 'set -m; sleep 1000 & echo $! >>{pids}; wait' & "
+        f"while :; do sleep 1; done"
+    )
+    one(machine, tmp_path, command, trial_timeout=0.5)
+    numbers = [int(line) for line in pids.read_text().split()]
+    assert len(numbers) == 2
+    assert not any(alive(pid) for pid in numbers)
+
+
+def test_a_gigabyte_of_output(machine: Machine, tmp_path: Path) -> None:
+    """All of it is read, little of it is kept, and nothing is lost on the way."""
+    noise = f"yes {'x' * 999} | head -c 500000000"
+    command = f"echo loss=0.5; {noise}; echo; echo loss=0.25; {noise}; echo; echo loss=0.75"
+    controller = machine.run(
+        tmp_path,
+        document(command, maxTrialCount="1"),
+        options=runner.Options(output_bytes=4 * 2**20),
+    )
+    (trial,) = stored(tmp_path)
+    assert trial.series["loss"].count == 3
+    assert trial.series["loss"].min == "0.25"
+    output = controller.folder(trial) / "output-1.log"
+    assert output.stat().st_size > 1_000_000_000
+    assert output.stat().st_blocks * 512 < 40 * 2**20
+    kept = b"".join(status.output_of(tmp_path / "state", trial))
+    assert kept.startswith(b"loss=0.5\nxxx")
+    assert kept.endswith(b"xxx\n\nloss=0.75\n")
+    assert re.search(rb"\n\[\.\.\. \d+ bytes are not kept \.\.\.\]\n", kept)
+    assert b"\0" not in kept
+
+
+def test_more_reports_than_are_kept(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.controller.MOST_REPORTS", 10)
+    view = Recorder()
+    made = document("for i in $(seq 50 -1 1); do echo loss=$i; done", maxTrialCount="1")
+    machine.run(tmp_path, made, view=view)
+    (trial,) = stored(tmp_path)
+    assert (trial.series["loss"].min, trial.series["loss"].count) == ("1", 50)
+    store = Store(tmp_path / "state")
+    assert len(store.reports(0)) == 10
+    store.close()
+    assert len([note for note in view.notes if "more than 10 reports" in note]) == 1
+
+
+def test_retries(machine: Machine, tmp_path: Path) -> None:
+    """The second attempt succeeds, and what the first reported does not count."""
+    flag = tmp_path / "flag"
+    command = f"if [ -e {flag} ]; then echo loss=5; else touch {flag}; echo loss=1; exit 1; fi"
+    one(machine, tmp_path, command, retries=1)
+    (trial,) = stored(tmp_path)
+    assert (trial.condition, trial.attempt, trial.failures) == (Condition.SUCCEEDED, 2, 1)
+    assert trial.series["loss"].min == "5"
+    folder = tmp_path / "state"
+    assert b"".join(status.output_of(folder, trial, 1)) == b"loss=1\n"
+    assert b"".join(status.output_of(folder, trial)) == b"loss=5\n"
+
+
+def test_retries_end(machine: Machine, tmp_path: Path) -> None:
+    one(machine, tmp_path, "exit 1", retries=2)
+    (trial,) = stored(tmp_path)
+    assert (trial.condition, trial.attempt) == (Condition.FAILED, 3)
+
+
+def test_a_trial_does_not_read_the_terminal(machine: Machine, tmp_path: Path) -> None:
+    one(machine, tmp_path, "read line && exit 9; echo loss=1")
+    assert stored(tmp_path)[0].condition is Condition.SUCCEEDED
+
+
+def test_the_servers_are_killed_in_the_middle(machine: Machine, tmp_path: Path) -> None:
+    """They are started again, and the suggestions are those of an undisturbed run."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    made = document(f"{OK}; sleep 0.2", maxTrialCount="8")
+    machine.run(tmp_path / "a", made)
+    killed: list[int] = []
+
+    def kill(controller: Controller) -> None:
+        if controller.counts.completed in (2, 5) and len(killed) < controller.counts.completed / 2:
+            for client in (controller._clients.suggestion, controller._clients.database):
+                pid = getattr(client.server, "pid", None)
+                if pid is not None:
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
+
+    controller = machine.run(tmp_path / "b", made, view=Recorder(on_refresh=kill), target=None)
+    assert len(killed) >= 2
+    assert controller.experiment.condition()["reason"] == "ExperimentMaxTrialsReached"
+    undisturbed = [t.assignment for t in stored(tmp_path / "a")]
+    assert [t.assignment for t in stored(tmp_path / "b")] == undisturbed
+
+
+class Jumping(Clock):
+    """An hour forwards, two hours back, and so on."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def now(self) -> datetime:
+        self.looks += 1
+        return datetime.now(UTC) + timedelta(hours=(-1) ** self.looks * self.looks)
+
+
+def test_a_clock_that_jumps(machine: Machine, tmp_path: Path) -> None:
+    options = runner.Options(trial_timeout=30, time_limit=30)
+    made = document("for i in 3 2 1; do echo loss=$i; sleep 0.15; done")
+    controller = machine.run(tmp_path, made, clock=Jumping(), options=options)
+    assert controller.experiment.done
+    store = Store(tmp_path / "state")
+    for trial in store.trials():
+        assert trial.condition is Condition.SUCCEEDED
+        assert trial.started <= trial.completed
+        reports = store.reports(trial.number)
+        assert [r.value for r in reports] == ["3", "2", "1"]
+        assert [r.time for r in reports] == sorted(r.time for r in reports)
+    store.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Path:
+    """A disk of its own with 3 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk to fill, and not in every container")
+    return folder
+
+
+def test_a_full_disk(machine: Machine, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runner waits for space, and goes on from what was written."""
+    monkeypatch.setattr("experiments.runner._DISK_PAUSE", 0.3)
+    ballast = small_disk / "ballast"
+    view = Recorder()
+    filled = False
+
+    def fill(controller: Controller) -> None:
+        nonlocal filled
+        if controller.counts.completed >= 3 and not filled:
+            filled = True
+            with ballast.open("wb", buffering=0) as file:
+                try:
+                    while True:
+                        file.write(bytes(4096))
+                except OSError:
+                    pass
+
+    def note(text: str) -> None:
+        view.notes.append(text)
+        if "cannot be written" in text and len(view.notes) > 2:
+            ballast.unlink(missing_ok=True)
+
+    view.note = note  # type: ignore[method-assign]
+    view.on_refresh = fill
+    try:
+        made = document(f"{OK}; sleep 0.05", maxTrialCount="12")
+        controller = machine.run(small_disk, made, view=view)
+        assert filled
+        assert [text for text in view.notes if "full" in text]
+        assert controller.experiment.condition()["reason"] == "ExperimentMaxTrialsReached"
+        trials = stored(small_disk)
+        assert [t.number for t in trials] == list(range(12))
+        assert {t.condition for t in trials} == {Condition.SUCCEEDED}
+    finally:
+        subprocess.run(["umount", "--lazy", str(small_disk)], check=True)
+
+
+def test_64_at_a_time(machine: Machine, tmp_path: Path) -> None:
+    most = 0
+
+    def look(controller: Controller) -> None:
+        nonlocal most
+        most = max(most, len(controller.running))
+
+    made = document(f"sleep 0.3; {OK}", parallelTrialCount="64", maxTrialCount="128")
+    machine.run(tmp_path, made, view=Recorder(on_refresh=look))
+    trials = stored(tmp_path)
+    assert most == 64
+    assert [t.number for t in trials] == list(range(128))
+    assert all(t.series["loss"].latest == t.assignment["x"] for t in trials)
+
+
+def test_a_damaged_state_is_said_to_be_one(machine: Machine, tmp_path: Path) -> None:
+    machine.run(tmp_path, document(OK, maxTrialCount="1"))
+    for path in (tmp_path / "state").glob(f"{FILE}*"):
+        path.write_bytes(b"not a database" * 100)
+    with pytest.raises(runner.Refused, match="not a database"):
+        machine.run(tmp_path, document(OK, maxTrialCount="1"))
+
+
+def test_the_directory_cannot_be_made(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    request = runner.Request(
+        write(tmp_path, document(OK)), target="127.0.0.1:1", directory=tmp_path / "file" / "state"
+    )
+    with pytest.raises(runner.Refused, match="cannot be made"):
+        runner.run(request, Recorder())
+
+
+def test_the_time_limit(machine: Machine, tmp_path: Path) -> None:
+    begun = time.monotonic()
+    options = runner.Options(grace=0.5, time_limit=0.5)
+    controller = machine.run(tmp_path, document("sleep 1000"), options=options)
+    assert time.monotonic() - begun < 60
+    assert not controller.experiment.done
+    # They are to run again when the experiment goes on.
+    assert {(t.condition, t.attempt) for t in stored(tmp_path)} == {(Condition.CREATED, 2)}
+
+
+def test_a_db_manager_that_does_not_answer(machine: Machine, tmp_path: Path) -> None:
+    """The experiment does without it; what it has not taken is kept for the next time."""
+    view = Recorder()
+    made = document(OK, maxTrialCount="2")
+    options = runner.Options(grace=0.3)
+    controller = machine.run(tmp_path, made, database="127.0.0.1:1", view=view, options=options)
+    assert controller.experiment.done
+    assert [note for note in view.notes if note.startswith("DBManager at 127.0.0.1:1: UNAVAILABLE")]
+    store = Store(tmp_path / "state")
+    assert len(store.undelivered()) == 2
+    machine.run(tmp_path, made)
+    assert store.undelivered() == []
+    store.close()
+
+
+def test_rules_wait_for_the_db_manager(machine: Machine, tmp_path: Path) -> None:
+    """Not for ever: the runner can be ended, and trials that have ended are judged later."""
+    made = document(OK, maxTrialCount="2", earlyStopping={"algorithmName": "medianstop"})
+    options = runner.Options(grace=0.3, time_limit=1.0)
+    with serving(Stopping()) as early:
+        controller = machine.run(
+            tmp_path, made, database="127.0.0.1:1", early_stopping=early, options=options
+        )
+        assert not controller.experiment.done
+        assert {t.condition for t in stored(tmp_path)} == {Condition.RUNNING}
+        machine.run(tmp_path, made, early_stopping=early)
+    trials = stored(tmp_path)
+    assert [(t.condition, t.attempt) for t in trials] == [(Condition.SUCCEEDED, 1)] * 2
+    store = Store(tmp_path / "state")
+    assert store.undelivered() == []
+    store.close()
