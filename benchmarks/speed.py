@@ -52,13 +52,14 @@ def _add(request: api.GetSuggestionsRequest, values: dict[str, str]) -> None:
 
 
 def _history(algorithm: str, server: Server, trials: int) -> api.GetSuggestionsRequest:
-    """A request with `trials` trials: random ones, or for CMA-ES its own, in batches of 50."""
+    """A request with `trials` trials: random ones, or for CMA-ES its own, batch by batch."""
     settings = {"random_state": "1"}
     request = api.GetSuggestionsRequest(experiment=experiment_of(SPACE, algorithm, settings))
     if algorithm == "cmaes":
+        batch = 10 if trials <= 1000 else 50
         while len(request.trials) < trials:
-            request.current_request_number = 50
-            request.total_request_number = len(request.trials) + 50
+            request.current_request_number = batch
+            request.total_request_number = len(request.trials) + batch
             reply = server.stub.GetSuggestions(request, timeout=600)
             for entry in reply.parameter_assignments:
                 _add(request, {item.name: item.value for item in entry.assignments})

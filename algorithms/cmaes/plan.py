@@ -317,7 +317,8 @@ class Plan:
         # With so many left over that they make a generation, it need not be among the trials.
         if not 0 < surplus < population:
             return told, self._following(self._generation.optimizer, told), True
-        others = self._known.keys() - self._now.told - {sample.key for sample in members}
+        seen = {sample.key for sample in members}
+        others = self._known.keys() - self._members_so_far.keys() - seen
         if not others:
             return told, self._following(self._generation.optimizer, told), False
         skips = itertools.chain.from_iterable(

@@ -50,7 +50,7 @@ def run(
 
 
 @main.command(name="report")
-@click.option("--engine", "names", multiple=True, help="All that have results unless given.")
+@click.option("--engine", "names", multiple=True, help="All that ran everything unless given.")
 @click.option("--trials", default=0, help="50 sequentially, 96 in batches, unless given.")
 @click.option("--against", default="random2x", show_default=True)
 @click.option("--problems", "each", is_flag=True, help="Also every problem by itself.")
@@ -69,7 +69,10 @@ def report_(
     """Print ranks and normalised regrets: 0 = best known, 1 = median of random draws."""
     trials = trials or (50 if mode == "sequential" else 96)
     found = results.read_all(mode, folder)
-    listed = names or tuple(dict.fromkeys(r.engine for r in found))
+    listed = names or report.complete(found, problems.select(half))
+    left_out = dict.fromkeys(r.engine for r in found if r.engine not in listed)
+    if left_out and not names:
+        click.echo(f"Left out, with fewer seeds or problems (name them): {', '.join(left_out)}\n")
     rows = report.table(found, listed, problems.select(half), trials, against)
     click.echo(report.markdown(rows, trials, against))
     if each:

@@ -35,6 +35,17 @@ def _interval(draws: Array, centre: float) -> tuple[float, float, float]:
     return centre, float(low), float(high)
 
 
+def complete(results: Sequence[Result], problems: Sequence[str]) -> tuple[str, ...]:
+    """The engines that ran all of `problems`, with as many seeds as any that did."""
+    seeds: dict[str, dict[str, int]] = {}
+    for result in results:
+        if result.problem in problems:
+            seeds.setdefault(result.engine, {})[result.problem] = len(result.best)
+    whole = {e: min(counts.values()) for e, counts in seeds.items() if len(counts) == len(problems)}
+    most = max(whole.values(), default=0)
+    return tuple(engine for engine, count in whole.items() if count == most)
+
+
 def table(
     results: Sequence[Result],
     engines: Sequence[str],
