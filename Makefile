@@ -61,7 +61,8 @@ lint: $(READY) ## ruff and mypy --strict
 
 bench: $(READY) ## speed and memory, as ratios in one run
 	$(BIN)/python -m benchmarks.core
-	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.speed tpe multivariate-tpe cmaes bayesianoptimization
+	$(BIN)/python -m benchmarks.early_stopping
 
 bench-regret: $(READY) ## prints the comparison of engines from the stored results
 	$(BIN)/python -m benchmarks.regret report

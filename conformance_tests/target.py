@@ -46,9 +46,9 @@ class Client:
                 # A connection of its own: calls of several clients really come at once.
                 ("grpc.use_local_subchannel_pool", 1),
                 ("grpc.enable_http_proxy", 0),
-                # A server that is being started is noticed soon.
+                # A server that is being started is noticed soon. (Not min_reconnect_backoff_ms:
+                # it also limits how long a connection may take.)
                 ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.min_reconnect_backoff_ms", 100),
                 ("grpc.max_reconnect_backoff_ms", 250),
             ],
         )

@@ -66,7 +66,7 @@ class Database:
             )
         except ModuleNotFoundError as error:
             raise Unready(
-                f"database {quote(self.name)} needs the package {quote(error.name)}: "
+                f"database '{self.name}' needs the package {quote(error.name)}: "
                 f"pip install 'suggestion-servers[{extra}]'"
             ) from error
         # SQLite lets one write at a time; waiting here is fair and costs nothing, polling its
@@ -104,7 +104,7 @@ class Database:
         try:
             yield
         except sa.exc.DatabaseError as error:
-            text = f"database {quote(self.name)}: {' '.join(str(error.orig).split())}"
+            text = f"database '{self.name}': {' '.join(str(error.orig).split())}"
             cause = getattr(error.orig, "sqlite_errorname", "")
             if cause.startswith(_FILE_TROUBLE):
                 raise Unready(text) from error
@@ -112,9 +112,9 @@ class Database:
                 raise Unreachable(text) from error
             raise
         except sa.exc.InterfaceError as error:
-            raise Unreachable(f"database {quote(self.name)}: {error.orig}") from error
+            raise Unreachable(f"database '{self.name}': {error.orig}") from error
         except sa.exc.TimeoutError as error:
-            raise Unreachable(f"database {quote(self.name)}: no connection is free") from error
+            raise Unreachable(f"database '{self.name}': no connection is free") from error
 
 
 def _parse(url: str) -> sa.URL:

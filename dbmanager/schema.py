@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
 from dbmanager.engine import Database
-from suggestion.errors import Unready, quote
+from suggestion.errors import Unready
 from suggestion.rfc3339 import LONGEST as LONGEST_TIME
 from suggestion.space import LONGEST_NAME
 
@@ -102,7 +102,9 @@ def upgrade(database: Database) -> None:
     Raises:
         Unready: If the tables are of a later version than this program knows.
     """
-    with database.writing() as connection, _alone(connection, database.kind):
+    with _alone(database), database.writing() as connection:
+        if database.kind == "postgresql":  # until the end of the transaction
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x5355_4747)))
         VERSIONS.create(connection, checkfirst=True)
         version = connection.execute(sa.select(sa.func.max(VERSIONS.c.version))).scalar()
         if version is None:  # an empty database, or MySQL's after this was killed half-way
@@ -111,7 +113,7 @@ def upgrade(database: Database) -> None:
             return
         if version > VERSION:
             raise Unready(
-                f"database {quote(database.name)} has tables of version {version}, this program "
+                f"database '{database.name}' has tables of version {version}, this program "
                 f"knows versions up to {VERSION}; use a later one"
             )
         for older in range(version, VERSION):
@@ -120,18 +122,19 @@ def upgrade(database: Database) -> None:
 
 
 @contextmanager
-def _alone(connection: sa.Connection, kind: str) -> Iterator[None]:
-    """Keeps other servers out while the tables change; SQLite's transaction does so itself."""
-    if kind == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x5355_4747)))
-    if kind not in _MYSQL:
+def _alone(database: Database) -> Iterator[None]:
+    """Keeps other servers out of MySQL, where tables change outside of transactions.
+
+    The lock is another connection's, so that it is held until the transaction is committed.
+    """
+    if database.kind not in _MYSQL:
         yield
         return
-    # Tables change outside of transactions there.
     lock = "suggestion-servers"
-    if connection.execute(sa.select(sa.func.get_lock(lock, 60))).scalar() != 1:
-        raise Unready("another server has been changing the tables for a minute")
-    try:
-        yield
-    finally:
-        connection.execute(sa.select(sa.func.release_lock(lock)))
+    with database.reading() as connection:
+        if connection.execute(sa.select(sa.func.get_lock(lock, 60))).scalar() != 1:
+            raise Unready("another server has been changing the tables for a minute")
+        try:
+            yield
+        finally:
+            connection.execute(sa.select(sa.func.release_lock(lock)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def run(
     from rich.console import Console  # noqa: PLC0415
 
     from experiments import runner, view  # noqa: PLC0415
-    from experiments.controller import Options  # noqa: PLC0415
+    from experiments.context import Options  # noqa: PLC0415
 
     request = runner.Request(
         experiment,
@@ -131,6 +132,8 @@ def run(
             controller = runner.run(request, shown)
     except (runner.ManifestError, runner.Refused, runner.Busy) as error:
         raise click.ClickException(str(error)) from error
+    except sqlite3.Error as error:
+        raise click.ClickException(f"the state of the experiment is damaged: {error}") from error
     except runner.Fatal as error:
         raise click.ClickException(
             f"{error}\nNothing is lost: trials that run go on, and the same command takes them up."
@@ -143,8 +146,6 @@ def run(
 
 
 def _loaded(directory: Path) -> tuple[Any, Any]:
-    import sqlite3  # noqa: PLC0415
-
     from experiments import status as shown  # noqa: PLC0415
 
     try:

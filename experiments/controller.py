@@ -9,42 +9,34 @@ anew, exactly as after a ``kill -9``.
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import os
 import selectors
-import shutil
 import signal
+import socket
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final
 
 import grpc
 
-from experiments import messages, observation, process, template
-from experiments.collect import (
-    Lines,
-    Report,
-    Source,
-    TensorBoard,
-    json_parser,
-    rfc3339,
-    text_parser,
-)
+from experiments import messages, observation, process
+from experiments.collect import Report, Source, rfc3339
+from experiments.context import Clients, Clock, DiskFull, Events, Fatal, Options
 from experiments.document import Collector
 from experiments.observation import Objective, Series
 from experiments.process import Process
 from experiments.rules import Rule, Watch
-from experiments.servers import Client, ServerError, Stopped, describe
+from experiments.servers import ServerError, Stopped, describe
 from experiments.slots import Slot
 from experiments.state import Condition, Experiment, Store, Trial
 from experiments.template import Template
+from experiments.workplace import Workplace
 from suggestion.api import api_pb2 as api
 
 _POLL_SECONDS: Final = 0.1
@@ -58,85 +50,6 @@ _CHUNKS: Final = 16
 EARLY: Final = "early"
 TIMEOUT: Final = "timeout"
 INTERRUPT: Final = "interrupt"
-
-
-class Clock:
-    """The time. Durations are measured with `monotonic`; the date is only written down."""
-
-    def now(self) -> datetime:
-        """The date, as far as this machine knows; it can jump."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Seconds, never less than before."""
-        return time.monotonic()
-
-
-#: Makes a command of an invocation, the trial's name, pairs of paths (inside, here), variables.
-Wrap: TypeAlias = Callable[
-    [template.Invocation, str, Sequence[tuple[str, str]], Mapping[str, str]], Sequence[str]
-]
-
-
-class Fatal(Exception):
-    """The runner cannot go on; the state is sound, and the same command goes on from it."""
-
-
-class Events(Protocol):
-    """Who watches."""
-
-    def note(self, text: str) -> None:
-        """Something that a person should know."""
-        ...
-
-    def changed(self, trial: Trial) -> None:
-        """A trial has begun, ended, or is to begin again."""
-        ...
-
-    def refresh(self, controller: Controller) -> None:
-        """Called several times a second."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How trials are run here; nothing of it is sent to servers.
-
-    Attributes:
-        retries: Times that a failed trial is run again.
-        grace: Seconds between SIGTERM and SIGKILL.
-        trial_timeout: Seconds after which a trial is ended as failed; None: never.
-        time_limit: Seconds after which this runner stops its trials and ends; None: never.
-        output_bytes: Of a trial's latest output that are kept, besides its first megabyte.
-        cwd: Working directory of trials that name none.
-        path: Folder in front of ``PATH``; empty leaves it alone.
-        data: A folder of the container that each trial has to itself, and the folder here below
-            which those of all trials are, ``<experiment>/<trial>``: checkpoints that an algorithm
-            hands on from trial to trial.
-        wrap: Makes the command that runs a trial elsewhere, of its invocation, name, folder and
-            variables; None: it runs as it is.
-        unwrap: Ends what `wrap` began, where killing its command does not.
-    """
-
-    retries: int = 0
-    grace: float = 10.0
-    trial_timeout: float | None = None
-    time_limit: float | None = None
-    output_bytes: int = 16 * 1024 * 1024
-    cwd: Path = Path()
-    path: str = ""
-    data: tuple[str, Path] | None = None
-    wrap: Wrap | None = None
-    unwrap: Callable[[str], None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Clients:
-    """The servers. `stopping` is None where the experiment has no early stopping."""
-
-    suggestion: Client
-    database: Client
-    stopping: Client | None
 
 
 @dataclass
@@ -200,8 +113,6 @@ class Controller:
         self.store = store
         self.clock = clock or Clock()
         self.options = options
-        self._template = made
-        self._collector = collector
         self._clients = clients
         self._slots = slots
         self._view = view
@@ -222,11 +133,20 @@ class Controller:
         self._asking = False
         self._patience: float | None = None
         self._done: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        # What other threads and signal handlers wake the loop with.
+        self._bell, self._button = socket.socketpair()
+        for end in (self._bell, self._button):
+            end.setblocking(False)
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._wake, selectors.EVENT_READ)
+        self._selector.register(self._bell, selectors.EVENT_READ)
         self._asker = ThreadPoolExecutor(1, "ask")
         self._reporter = ThreadPoolExecutor(1, "report")
+        self.place = Workplace(
+            store.folder, known.name, self.objective.metrics, made, collector, options
+        )
+        # Their DBManager knows what they report, and nobody else.
+        self._pushed_to = collector.kind == "Push"
+        self._stdout = collector.kind == "StdOut"
         spec = known.document["spec"]
         self._parameters = [parameter["name"] for parameter in spec["parameters"]]
         self.max_trials = _count(spec, "maxTrialCount")
@@ -240,14 +160,24 @@ class Controller:
     def interrupt(self) -> None:
         """Ctrl-C: once to let the running trials finish, twice to stop them. Safe in a handler."""
         self.level = min(self.level + 1, 2)
-        os.eventfd_write(self._wake, 1)
+        self._ring()
+
+    def _ring(self) -> None:
+        with suppress(OSError):  # rung often enough, or for the last time
+            self._button.send(b"\0")
+
+    def _listen(self) -> None:
+        """Until there may be something to do, and not much longer than that."""
+        if self._selector.select(_POLL_SECONDS):
+            with suppress(BlockingIOError):
+                self._bell.recv(4096)
 
     def run(self) -> None:
         """Until the experiment has ended and no trial runs, or the runner was told to end.
 
         Raises:
             Fatal: If a server refuses for good; trials go on running, and are found again.
-            sqlite3.Error: If the state cannot be written; likewise.
+            DiskFull, sqlite3.Error: If something cannot be written; likewise.
         """
         try:
             self._recover()
@@ -267,6 +197,8 @@ class Controller:
             self._asker.shutdown(wait=False, cancel_futures=True)
             self._reporter.shutdown(wait=False, cancel_futures=True)
             self._selector.close()
+            self._button.close()
+            self._bell.close()
             for entry in self.running.values():
                 if entry.process is not None:
                     entry.process.leave()
@@ -288,9 +220,7 @@ class Controller:
         waiting = len(self.store.undelivered())
         progress = self.clock.monotonic()
         while waiting and self.clock.monotonic() - progress < self.options.grace:
-            if self._selector.select(_POLL_SECONDS):
-                with suppress(BlockingIOError):
-                    os.eventfd_read(self._wake)
+            self._listen()
             self._collect_done()
             left = len(self.store.undelivered())
             if left < waiting:
@@ -312,9 +242,7 @@ class Controller:
         for entry in self.running.values():
             if entry.source is not None and entry.source.behind:
                 return
-        if self._selector.select(_POLL_SECONDS):
-            with suppress(BlockingIOError):
-                os.eventfd_read(self._wake)
+        self._listen()
 
     def _later(self, pool: ThreadPoolExecutor, call: Callable[[], Callable[[], None]]) -> None:
         """Makes `call` in `pool`; what it returns is called in the loop."""
@@ -331,7 +259,7 @@ class Controller:
                     raise failure
 
             self._done.put(done)
-            os.eventfd_write(self._wake, 1)
+            self._ring()
 
         pool.submit(work)
 
@@ -365,7 +293,7 @@ class Controller:
     def _find(self, trial: Trial) -> None:
         """The process of a trial that was running when the state was last written."""
         assert trial.identity is not None
-        status = self._file(trial, "status")
+        status = self.place.file(trial, "status")
         found = process.adopt(trial.identity, status)
         if found is not None:
             entry = self._watch(trial, found)
@@ -394,7 +322,7 @@ class Controller:
         entry = _Running(
             trial,
             running,
-            self._source(trial),
+            self.place.source(trial),
             watch,
             series,
             self.clock.monotonic(),
@@ -406,34 +334,7 @@ class Controller:
             self._selector.register(running.fileno(), selectors.EVENT_READ)
         return entry
 
-    def _source(self, trial: Trial) -> Source | None:
-        collector = self._collector
-        metrics = self.objective.metrics
-        if collector.kind == "TensorFlowEvent":
-            return TensorBoard(self._moved(trial), metrics, trial.position)
-        if collector.kind not in {"StdOut", "File"}:
-            return None
-        parse = json_parser(metrics) if collector.json else text_parser(metrics, collector.filters)
-        stdout = collector.kind == "StdOut"
-        path = self._file(trial, "output") if stdout else self._moved(trial)
-        return Lines(path, parse, metrics, int(trial.position or 0))
-
     # ------------------------------------------------------------------ trials
-
-    def folder(self, trial: Trial) -> Path:
-        """Of the files of `trial`."""
-        return self.store.folder / "trials" / trial.name
-
-    def _file(self, trial: Trial, kind: str) -> Path:
-        return self.folder(trial) / f"{kind}-{trial.attempt}{'.log' if kind == 'output' else ''}"
-
-    def _moved(self, trial: Trial) -> Path:
-        """Where the collector's path lies on this machine: each trial has its own."""
-        return self.folder(trial) / "files" / self._collector.path.lstrip("/")
-
-    def invocation(self, trial: Trial) -> template.Invocation:
-        """The process of `trial`, as its template has it."""
-        return self._template.render(trial.name, trial.assignment)
 
     def _start_created(self) -> None:
         taken = {entry.trial.slot for entry in self.running.values()}
@@ -445,14 +346,24 @@ class Controller:
 
     def _start(self, trial: Trial, slot: Slot) -> None:
         """Starts a trial; it begins to run once its process has been written down."""
-        self._clear(trial)
-        argv, env, cwd = self._process(trial, slot)
         try:
+            database = self._clients.database.server.address() if self._pushed_to else ""
+            self.place.clear(trial)
+            argv, env, cwd = self.place.process(trial, slot, database)
             running = process.start(
-                argv, env, cwd, self._file(trial, "output"), self._file(trial, "status"), slot.cpus
+                argv,
+                env,
+                cwd,
+                self.place.file(trial, "output"),
+                self.place.file(trial, "status"),
+                slot.cpus,
             )
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(str(error)) from error
             raise Fatal(f"{trial.name}: cannot be started: {error}") from error
+        except ServerError as error:
+            raise Fatal(str(error)) from error
         try:
             trial = replace(
                 trial,
@@ -469,68 +380,6 @@ class Controller:
         running.go()
         self._watch(trial, running)
         self._view.changed(trial)
-
-    def _clear(self, trial: Trial) -> None:
-        """Makes its folders, and removes what an earlier attempt has left for the collector."""
-        self.folder(trial).mkdir(parents=True, exist_ok=True)
-        moved = self._moved(trial)
-        if self._collector.kind == "TensorFlowEvent":
-            shutil.rmtree(moved, ignore_errors=True)
-            moved.mkdir(parents=True)
-        elif self._collector.path:
-            moved.unlink(missing_ok=True)
-            moved.parent.mkdir(parents=True, exist_ok=True)
-        for _, here in self._paths(trial)[1 if self._collector.path else 0 :]:
-            Path(here).mkdir(parents=True, exist_ok=True)
-
-    def _paths(self, trial: Trial) -> list[tuple[str, str]]:
-        """Paths of the container, and what takes their place here: each trial has its own."""
-        paths = []
-        if self._collector.path:
-            paths.append((self._collector.path, str(self._moved(trial).resolve())))
-        if self.options.data is not None:
-            inside, root = self.options.data
-            paths.append((inside, str((root / self.experiment.name / trial.name).resolve())))
-        return paths
-
-    def local(self, trial: Trial) -> template.Invocation:
-        """The process of `trial` with the paths of this machine."""
-        if self.options.wrap is not None:
-            return self.invocation(trial)
-        return template.moved(self.invocation(trial), self._paths(trial))
-
-    def _process(self, trial: Trial, slot: Slot) -> tuple[Sequence[str], dict[str, str], Path]:
-        """Command, environment and working directory."""
-        own = {
-            "SUGGEST_TRIAL_NAME": trial.name,
-            "SUGGEST_TRIAL_DIR": str(self.folder(trial).resolve()),
-            "SUGGEST_EXPERIMENT_NAME": self.experiment.name,
-            "KATIB_TRIAL_NAME": trial.name,
-            **slot.env(),
-        }
-        if self._collector.path:
-            own["SUGGEST_METRICS_PATH"] = str(self._moved(trial).resolve())
-        if self._collector.kind == "Push":
-            own["SUGGEST_DB_MANAGER"] = self._clients.database.server.address()
-        invocation = self.local(trial)
-        cwd = self.options.cwd
-        if self.options.wrap is not None:
-            argv = self.options.wrap(invocation, trial.name, self._paths(trial), own)
-            return argv, dict(os.environ), cwd
-        # Output that a program holds back would reach the rules too late; and trials side by side
-        # are not to fight for the cores. Both are only defaults.
-        env = {
-            "PYTHONUNBUFFERED": "1",
-            "OMP_NUM_THREADS": str(slot.threads),
-            **os.environ,
-            **own,
-            **invocation.env,
-        }
-        if self.options.path:
-            env["PATH"] = f"{self.options.path}:{env.get('PATH', os.defpath)}"
-        if invocation.cwd and (cwd / invocation.cwd).is_dir():
-            cwd = cwd / invocation.cwd
-        return invocation.argv, env, cwd
 
     def _attend(self, entry: _Running) -> None:
         """Reads what a trial has written, and sees whether it is over."""
@@ -625,7 +474,7 @@ class Controller:
 
     def _cut(self, entry: _Running) -> None:
         """Gives back the disk space of the middle of a long output, as far as it has been read."""
-        path = self._file(entry.trial, "output")
+        path = self.place.file(entry.trial, "output")
         try:
             size = path.stat().st_size
         except FileNotFoundError:
@@ -633,7 +482,7 @@ class Controller:
         keep = self.options.output_bytes
         begin = entry.trial.cut[1] if entry.trial.cut else _HEAD
         end = size - keep
-        if self._collector.kind == "StdOut":
+        if self._stdout:
             end = min(end, int(entry.trial.position or 0))
         if entry.uncut or end - begin < keep:
             return
@@ -663,7 +512,7 @@ class Controller:
                 self._finish(trial, Condition.FAILED, reason, entry.series)
             return
 
-        if self._clients.stopping is None and self._collector.kind != "Push":
+        if self._clients.stopping is None and not self._pushed_to:
             self._succeed(trial, entry.series)
             return
 
@@ -671,7 +520,7 @@ class Controller:
         # order.
         def call() -> Callable[[], None]:
             series = entry.series
-            if self._collector.kind == "Push":
+            if self._pushed_to:
                 series = self._pushed(trial)
             if trial.stopping == EARLY:
                 self._tell(trial)

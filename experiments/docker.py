@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from experiments.controller import Options
+from experiments.context import Fatal, Options
 from experiments.document import Collector
 from experiments.template import Invocation
 
@@ -85,11 +85,14 @@ def command(
 
 
 def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["docker", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-        env=os.environ,
-    )
+    try:
+        return subprocess.run(
+            ["docker", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+            env=os.environ,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Fatal(f"docker {arguments[0]} has not answered for {_SECONDS} s") from error

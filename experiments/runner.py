@@ -21,7 +21,8 @@ from grpc_status import rpc_status
 
 from experiments import document, messages
 from experiments.collect import rfc3339
-from experiments.controller import Clients, Clock, Controller, Events, Fatal, Options
+from experiments.context import Clients, Clock, DiskFull, Events, Fatal, Options
+from experiments.controller import Controller
 from experiments.document import Loaded
 from experiments.servers import Client, Local, Remote, Server, ServerError, Stopped, describe
 from experiments.slots import Slot, divide
@@ -150,14 +151,17 @@ def _control(
             try:
                 controller.run()
                 return controller
-            except sqlite3.OperationalError as error:
+            except (sqlite3.OperationalError, DiskFull) as error:
                 # All that was in memory is thrown away, and read again from what was written.
                 view.note(
                     f"{prepared.directory}: the state cannot be written ({error}); the trials run "
                     f"on, and it is tried again; Ctrl-C ends this runner"
                 )
-                if controller.level or waiting.wait(_DISK_PAUSE):
-                    raise Fatal(f"{prepared.directory}: {error}") from error
+                while True:
+                    if controller.level or waiting.wait(_DISK_PAUSE):
+                        raise Fatal(f"{prepared.directory}: {error}") from error
+                    if prepared.store.writable():
+                        break
                 prepared.stopped.clear()
 
 

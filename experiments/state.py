@@ -320,6 +320,18 @@ class Store:
                 self._db.execute("ROLLBACK")
             raise
 
+    def writable(self) -> bool:
+        """Whether a transaction can be written now; the disk may be full."""
+        try:
+            with self.transaction():
+                self._db.execute("CREATE TABLE IF NOT EXISTS probe (filler BLOB)")
+                self._db.execute("INSERT INTO probe VALUES (zeroblob(65536))")
+            with self.transaction():
+                self._db.execute("DROP TABLE probe")
+        except sqlite3.OperationalError:
+            return False
+        return True
+
     # -------------------------------------------------------------- experiment
 
     def experiment(self) -> Experiment | None:

@@ -238,7 +238,7 @@ def ending(controller: Controller, directory: str) -> str:
         metric = controller.objective.metric
         lines.append(f"best trial {best.name}: {metric} {value_of(controller, best)}")
         lines += [f"  {name} = {value}" for name, value in best.assignment.items()]
-        argv = controller.local(best).argv
+        argv = controller.place.local(best).argv
         if argv:
             lines += ["to run it again:", f"  {shlex.join(argv)}"]
     lines.append(f"more: suggest status {directory}; suggest plot {directory}")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from deploy.images import IMAGES, Image, named
@@ -47,32 +48,38 @@ def pins(files: Iterable[str]) -> str:
     return "\n".join(unique) + "\n"
 
 
+@cache
+def packages(files: tuple[str, ...]) -> str:
+    """A bill of materials of lock files, CycloneDX JSON, whose root has no name yet."""
+    command = ["cyclonedx_py", "requirements", "--pyproject", "pyproject.toml"]
+    command += ["--output-reproducible", "--of", "JSON", "--output-file", "-", "-"]
+    # A list of pins does not say what the root depends on: below, on all of them.
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::UserWarning", "-m", *command],
+        cwd=ROOT,
+        check=True,
+        input=pins(files),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    bill = json.loads(done.stdout)
+    for component in bill["components"]:
+        del component["description"]  # the line of the lock file once more
+    root = bill["metadata"]["component"]["bom-ref"]
+    for edge in bill["dependencies"]:
+        if edge["ref"] == root:
+            edge["dependsOn"] = [component["bom-ref"] for component in bill["components"]]
+    return json.dumps(bill)
+
+
 def sbom(folder: Path) -> None:
     """Writes ``<image>.cdx.json`` for each image."""
     folder.mkdir(parents=True, exist_ok=True)
     for image in IMAGES:
-        output = folder / f"{image.name}.cdx.json"
-        command = ["cyclonedx_py", "requirements", "--pyproject", "pyproject.toml"]
-        command += ["--output-reproducible", "--of", "JSON"]
-        command += ["--output-file", str(output), "-"]
-        # A list of pins does not say what the root depends on: below, on all of them.
-        quiet = ["-W", "ignore::UserWarning"]
-        subprocess.run(
-            [sys.executable, *quiet, "-m", *command],
-            cwd=ROOT,
-            check=True,
-            input=pins(image.requirements),
-            text=True,
-        )
-        bill = json.loads(output.read_text())
+        bill = json.loads(packages(image.requirements))
         described = {"type": "container", "name": image.name, "description": image.title}
         bill["metadata"]["component"].update(described)
-        for component in bill["components"]:
-            del component["description"]  # the line of the lock file once more
-        root = bill["metadata"]["component"]["bom-ref"]
-        for edge in bill["dependencies"]:
-            if edge["ref"] == root:
-                edge["dependsOn"] = [component["bom-ref"] for component in bill["components"]]
+        output = folder / f"{image.name}.cdx.json"
         output.write_text(json.dumps(bill, indent=2) + "\n")
         print(f"{output}: {len(bill['components'])} packages")
 
@@ -88,12 +95,14 @@ def audit() -> int:
         done = subprocess.run(
             [sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True, check=False
         )
-    packages = json.loads(done.stdout)["dependencies"]
-    skipped = [package["name"] for package in packages if "skip_reason" in package]
-    print(f"{len(packages) - len(skipped)} of {len(packages)} packages were audited")
+    if not done.stdout:  # it has said why
+        return done.returncode
+    audited = json.loads(done.stdout)["dependencies"]
+    skipped = [package["name"] for package in audited if "skip_reason" in package]
+    print(f"{len(audited) - len(skipped)} of {len(audited)} packages were audited")
     if skipped:
         print(f"no advisories could be read for {', '.join(skipped)}")
-    found = [(package, v) for package in packages for v in package.get("vulns", ())]
+    found = [(package, v) for package in audited for v in package.get("vulns", ())]
     for package, v in found:
         fixed = ", ".join(v["fix_versions"]) or "no version"
         print(f"{package['name']} {package['version']}: {v['id']}, fixed in {fixed}")

@@ -38,9 +38,12 @@ def banners(*arguments: str, cwd: Path | None = None, **environment: str) -> lis
         cwd=cwd,
     )
     assert process.stdout is not None
-    lines = [process.stdout.readline()]
-    process.send_signal(signal.SIGTERM)
-    return [*lines, *process.communicate(timeout=60)[0].splitlines()]
+    with process.stdout as output:
+        first = output.readline()
+        process.send_signal(signal.SIGTERM)
+        lines = [first, *output]
+    process.wait(60)
+    return [line.rstrip() for line in lines]
 
 
 def test_without_names_everything_but_what_keeps_data() -> None:
@@ -99,7 +102,7 @@ def test_each_service_says_where_it_listens() -> None:
 def test_early_stopping_alone_takes_either_address(tmp_path: Path) -> None:
     for option in ("--address", "--early-stopping-address"):
         (line,) = banners("medianstop", option, f"unix:{tmp_path / option}")
-        assert line == f"serving medianstop on unix:{tmp_path / option}\n"
+        assert line == f"serving medianstop on unix:{tmp_path / option}"
 
 
 def test_options_come_from_the_environment(tmp_path: Path) -> None:

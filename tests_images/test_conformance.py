@@ -45,10 +45,10 @@ def test_suggestions(image: Image, algorithm: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("rule", RULE_NAMES)
 def test_early_stopping(rule: str, tmp_path: Path) -> None:
     image = next(image for image in AVAILABLE if image.kind is Kind.EARLY_STOPPING)
-    bridge = "{{(index .IPAM.Config 0).Gateway}}"
-    gateway = docker("network", "inspect", "bridge", "--format", bridge)
     with Container(image) as running:
         running.wait()
+        networks = "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}"
+        gateway = docker("inspect", "--format", networks, running.id)
         arguments = ["--early-stopping", running.address, "--early-stopping-algorithm", rule]
         check(tmp_path, *arguments, "--host", gateway)
 

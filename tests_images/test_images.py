@@ -32,6 +32,8 @@ def configuration(image: Image) -> dict[str, Any]:
 
 
 def size(name: str) -> int:
+    if not docker("image", "ls", "--quiet", name):
+        docker("pull", name)
     return int(docker("image", "inspect", "--format", "{{.Size}}", name))
 
 

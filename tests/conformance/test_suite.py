@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import random
 import re
 import statistics
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +18,11 @@ from click.testing import CliRunner, Result
 from google.protobuf import json_format
 
 from conformance_tests import document, messages, report
-from conformance_tests.check import Level, Service, all_checks, select
+from conformance_tests.check import Check, Level, Outcome, Service, all_checks, select
 from conformance_tests.checks.learning import BOWL, HILL, random_search
 from conformance_tests.cli import check
+from conformance_tests.runner import run_one
+from conformance_tests.session import Session
 from conformance_tests.space import Parameter, Space
 from suggestion.api import api_pb2 as pb
 from suggestion.cli import main as suggest
@@ -28,6 +32,7 @@ from . import bad, reference
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "conformance_tests" / "README.md"
 SERVE = f"{sys.executable} -m suggestion serve random --address 127.0.0.1:{{port}}"
+PACKAGES = {"suggestion", "algorithms", "earlystopping", "dbmanager", "experiments"}
 QUICK = ("--only", "exact-count", "--only", "health", "--only", "nan-metric")
 
 
@@ -256,6 +261,47 @@ def test_an_experiment_that_cannot_be_reckoned_with_is_refused(space: str, tmp_p
 def test_strict_includes_contract() -> None:
     contract, strict = (set(select(list(Service), level)) for level in Level)
     assert contract < strict
+
+
+def test_pytest_makes_a_test_of_every_check(good: str, wrong: str) -> None:
+    def run(target: str) -> subprocess.CompletedProcess[str]:
+        options = ("--target", target, "--algorithm", "reference", "-q", "-p", "no:cacheprovider")
+        chosen = ("-k", "exact-count or nan-metric or restart")
+        command = [sys.executable, "-m", "pytest", "conformance_tests", *options, *chosen]
+        return subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
+
+    passed, failed = run(good), run(wrong)
+    assert (passed.returncode, failed.returncode) == (0, 1), passed.stdout + failed.stdout
+    assert "2 passed, 1 skipped" in passed.stdout
+    assert "1 failed, 1 passed, 1 skipped" in failed.stdout
+    assert "current_request_number 2: a reply must hold 2 suggestions, got 1" in failed.stdout
+
+
+def test_a_check_that_breaks_has_not_passed(good: str) -> None:
+    def broken(session: Session) -> None:
+        raise ZeroDivisionError("in the judge")
+
+    session = Session(reference.PROFILE, good)
+    try:
+        result = run_one(
+            Check("broken", Service.SUGGESTION, Level.CONTRACT, "", broken), session, None
+        )
+    finally:
+        session.close()
+    assert result.outcome is Outcome.NOT_RUN
+    assert "the check itself broke at broken" in result.reason
+
+
+def test_the_suite_knows_servers_by_the_protocol_alone() -> None:
+    imported = set()
+    for path in (ROOT / "conformance_tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                imported.add(node.module)
+            elif isinstance(node, ast.Import):
+                imported.update(alias.name for alias in node.names)
+    ours = {name for name in imported if name and name.partition(".")[0] in PACKAGES}
+    assert ours == {"suggestion.api"}
 
 
 # ---------------------------------------------------------------- the judge's own arithmetic

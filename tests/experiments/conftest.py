@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +16,6 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A suggestion server for every algorithm and a DBManager, as processes of their own."""
     folder: Path = tmp_path_factory.mktemp("servers")
     suggestion = Local((), folder / "suggestion.log")
-    if os.environ.get("SUGGEST_TEST_DB"):
-        yield Machine(suggestion.address(), os.environ["SUGGEST_TEST_DB"])
-        suggestion.stop()
-        return
     database = Local(
         ("dbmanager", "--database", f"sqlite:///{folder / 'log.db'}"), folder / "database.log"
     )

@@ -15,7 +15,8 @@ from typing import Any
 import grpc
 
 from experiments import runner
-from experiments.controller import Clock, Controller, Options
+from experiments.context import Clock, Options
+from experiments.controller import Controller
 from experiments.state import Store, Trial
 from suggestion.algorithm import algorithms
 from suggestion.api import api_pb2 as api

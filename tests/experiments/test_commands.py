@@ -144,6 +144,24 @@ def test_status_for_people(made: Path) -> None:
     assert re.search(r"Failed 1: study-\w+\n", text)
 
 
+def test_looking_while_it_runs(machine: Machine, tmp_path: Path) -> None:
+    """Counts add up at every moment, and nobody is held up."""
+    looks: list[dict[str, Any]] = []
+
+    def look(controller: Controller) -> None:
+        done = suggest("status", tmp_path / "state", "--output", "json")
+        assert done.exit_code == 0, done.output
+        looks.append(json.loads(done.output)["status"])
+        assert suggest("trials", tmp_path / "state", "--csv").exit_code == 0
+
+    machine.run(tmp_path, document(COMMAND), view=Recorder(on_refresh=look))
+    for status in looks:
+        counts = [status[key] for key in status if re.fullmatch(r"trials?[A-Z]\w+", key)]
+        assert sum(counts) == status["trials"]
+    assert any(status.get("trialsRunning") for status in looks)
+    assert looks[-1]["trialsSucceeded"] == 4
+
+
 def test_logs(made: Path) -> None:
     trials = stored(made.parent)
     failed = next(trial for trial in trials if trial.condition == "Failed")
@@ -207,6 +225,7 @@ def test_optuna(made: Path, tmp_path: Path) -> None:
     assert study.best_trial.user_attrs["suggest:trial"] == best.name
 
 
+OK = "echo loss=${trialParameters.x}"
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
@@ -279,6 +298,8 @@ def test_the_live_view(machine: Machine, tmp_path: Path) -> None:
     live = view.Rich(console)
     seen: list[str] = []
 
+    flag = tmp_path / "flag"
+
     class Both(Recorder):
         def changed(self, trial: Any) -> None:
             live.changed(trial)
@@ -288,12 +309,14 @@ def test_the_live_view(machine: Machine, tmp_path: Path) -> None:
             with console.capture() as capture:
                 console.print(live.render(controller))
             seen.append(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capture.get()))
+            if re.search(r"Running\s+5\s+1 ", seen[-1]):  # the last report, and how many
+                flag.touch()
 
-    command = "echo loss=5; sleep 0.15; echo loss=${trialParameters.x}; sleep 0.15"
+    command = f"echo loss=5; while [ ! -e {flag} ]; do sleep 0.05; done; {OK}"
     with live:
         live.note("[bold]not markup")
-        machine.run(tmp_path, document(command), view=Both())
-    assert any(re.search(r"Running\s+5\s+1 ", text) for text in seen)
+        machine.run(tmp_path, document(command, parallelTrialCount="1"), view=Both())
+    assert flag.exists()
     assert any(re.search(r"2/4 trials · \d+ s, about \d+ s left", text) for text in seen)
     best = min(stored(tmp_path), key=lambda trial: float(trial.assignment["x"]))
     assert f"best loss {best.assignment['x']}" in seen[-1]

@@ -86,7 +86,7 @@ def test_trials_in_containers(machine: Machine, tmp_path: Path, image: str) -> N
     for trial in stored(tmp_path):
         assert trial.condition is Condition.SUCCEEDED, trial.reason
         assert trial.series["loss"].latest == trial.assignment["x"]
-        assert (controller.folder(trial) / "output-1.log").read_text() == f"{trial.name}\n"
+        assert (controller.place.folder(trial) / "output-1.log").read_text() == f"{trial.name}\n"
 
 
 @pytest.mark.parametrize("deaf", ["", "trap '' TERM; "], ids=["", "deaf"])

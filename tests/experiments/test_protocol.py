@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import grpc
@@ -248,7 +249,8 @@ def test_the_observation_log_is_with_the_db_manager(machine: Machine, tmp_path: 
         reply = stub.GetObservationLog(api.GetObservationLogRequest(trial_name=trial.name))
     logs = reply.observation_log.metric_logs
     assert [entry.metric.value for entry in logs] == ["3", "1", "2"]
-    assert [entry.time_stamp for entry in logs] == sorted({entry.time_stamp for entry in logs})
+    times = [datetime.fromisoformat(entry.time_stamp) for entry in logs]
+    assert times == sorted(set(times))
 
 
 def test_a_wrong_number_of_suggestions_is_refused(machine: Machine, tmp_path: Path) -> None:
