@@ -207,7 +207,7 @@ def test_remembering_makes_no_difference(space: SearchSpace, seed: int) -> None:
     done: list[tuple[Assignment, float]] = []
     ended: list[float | None] = []
     running: list[Assignment] = []
-    for turn in range(64):
+    for turn in range(48):
         it = study(space, done, running, ended=ended)
         warm = Plan(it, 1 / 6, None, memory)
         cold = plan(it)
