@@ -51,10 +51,10 @@ class _Commands(click.Group):
         return loaded
 
 
-def _missing(package: str) -> click.ClickException:
+def _missing(package: str, extra: str = "all") -> click.ClickException:
     return click.ClickException(
         f"this command needs the package {package!r}, which is not installed; "
-        f"pip install 'suggestion-servers[client]'"
+        f"pip install 'suggestion-servers[{extra}]' brings it"
     )
 
 
@@ -382,7 +382,7 @@ def ask(
     try:
         from suggestion import asking  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise _missing(str(error.name)) from error
+        raise _missing(str(error.name), "client") from error
     try:
         tls = asking.ClientTLS.read(tls_ca, tls_cert, tls_key)
         reply: Any = asking.ask(experiment, count, trials, target, tls, timeout)
