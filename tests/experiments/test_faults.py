@@ -177,15 +177,20 @@ def test_the_servers_are_killed_in_the_middle(machine: Machine, tmp_path: Path) 
         done = controller.counts.completed
         if done >= (2 if not killed else 5) and len(killed) < 4:
             for client in (controller._clients.suggestion, controller._clients.database):
-                if isinstance(client.server, Local) and client.server.pid is not None:
-                    os.kill(client.server.pid, signal.SIGKILL)
-                    killed.append(client.server.pid)
+                pid = client.server.pid if isinstance(client.server, Local) else None
+                if pid is not None and pid not in killed:
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
 
-    controller = machine.run(tmp_path / "b", made, view=Recorder(on_refresh=kill), target=None)
-    assert len(set(killed)) >= 2
+    view = Recorder(on_refresh=kill)
+    controller = machine.run(tmp_path / "b", made, view=view, target=None, database=None)
+    assert len(killed) >= 3
     assert controller.experiment.condition()["reason"] == "ExperimentMaxTrialsReached"
     undisturbed = [t.assignment for t in stored(tmp_path / "a")]
     assert [t.assignment for t in stored(tmp_path / "b")] == undisturbed
+    store = Store(tmp_path / "b" / "state")
+    assert store.undelivered() == []
+    store.close()
 
 
 class Jumping(Clock):
