@@ -37,7 +37,7 @@ test-clients: $(READY) ## the example clients in other languages (needs npm)
 
 test-images: $(READY) ## builds every image and tries it in containers (needs a Docker engine)
 	$(BIN)/python scripts/images.py build
-	$(BIN)/python -m pytest tests_images
+	$(BIN)/python -m pytest tests_images -o faulthandler_timeout=3600
 
 images: $(READY) ## builds every image
 	$(BIN)/python scripts/images.py build
@@ -63,6 +63,7 @@ bench: $(READY) ## speed and memory, as ratios in one run
 	$(BIN)/python -m benchmarks.core
 	$(BIN)/python -m benchmarks.speed tpe multivariate-tpe cmaes bayesianoptimization
 	$(BIN)/python -m benchmarks.early_stopping
+	$(BIN)/python -m benchmarks.experiments
 
 bench-regret: $(READY) ## prints the comparison of engines from the stored results
 	$(BIN)/python -m benchmarks.regret report
