@@ -12,7 +12,7 @@ from tests_images.containers import Container
 from tests_images.served import AVAILABLE, SERVED
 
 TRIALS = 1000
-#: A forest is fitted anew for each suggestion: 1,000 trials would take half a CPU a quarter of an hour.
+#: A forest is fitted anew for each suggestion: 1,000 trials would take a quarter of an hour.
 FOREST_TRIALS = 100
 AT_ONCE = 25  # a model is fitted for each request: with fewer at once it only takes longer
 
