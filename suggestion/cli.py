@@ -6,6 +6,7 @@ Other packages add commands through the entry points ``suggestion.commands``.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
@@ -184,6 +185,9 @@ def serve(
     experiments at once and keeps nothing between calls, except for dbmanager, which keeps what
     trials report. It stops on SIGTERM or SIGINT, after the calls in flight.
     """
+    # Until the server handles it: for the first process of a container SIGTERM has no effect of
+    # its own, and a stop during the start would wait for the kill.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from suggestion import server, services  # noqa: PLC0415
     from suggestion.algorithm import Unavailable, algorithms  # noqa: PLC0415
     from suggestion.errors import Invalid, Unreachable, Unready  # noqa: PLC0415
