@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from algorithms.anneal import Anneal, algorithm
-from algorithms.anneal.algorithm import _Model
+from algorithms.anneal import Anneal, model
+from algorithms.anneal.model import Model
 from suggestion import sampling
 from suggestion.space import Categorical, Discrete, Double, Int, SearchSpace
 from suggestion.study import History, Observation, Study
@@ -72,9 +72,9 @@ def test_it_is_hyperopt_s_own_suggestion() -> None:
     trials.refresh()
     shown = sorted(it.observations, key=lambda o: o.loss)
     for index in range(5):
-        seed = int(it.rng(index).integers(2**31 - 1, size=algorithm._DRAWS)[0])
+        seed = int(it.rng(index).integers(2**31 - 1, size=model._DRAWS)[0])
         (theirs,) = anneal.suggest([0], domain, trials, seed, avg_best_idx=2.0, shrink_coef=0.1)
-        ours = next(_Model(space, shown).draws(it.rng(index), 2.0, 0.1))
+        ours = next(Model(space, shown).draws(it.rng(index), 2.0, 0.1))
         assert list(ours.values()) == pytest.approx(
             [theirs["misc"]["vals"][n][0] for n in ("x", "y")]
         )
