@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from algorithms.anneal import Anneal, model
+from algorithms.anneal import Anneal, algorithm, model
 from algorithms.anneal.model import Model
 from suggestion import sampling
 from suggestion.space import Categorical, Discrete, Double, Int, SearchSpace
