@@ -52,7 +52,7 @@ class Forest:
             return model.fit(self._features, self._y)
 
     def predict(self, features: Array) -> tuple[Array, Array]:
-        """Means, shape (m, 1), and standard deviations (m,) at `features` (m, p)."""
+        """Means, shape (1, m, 1), and standard deviations (1, m) at `features` (m, p)."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if self._kind == "GBRT":  # quantiles 0.16, 0.5 and 0.84: one deviation apart
@@ -60,7 +60,7 @@ class Forest:
                 deviation = (high - low) / 2
             else:
                 mean, deviation = self._fitted.predict(features, return_std=True)
-        return np.asarray(mean)[:, None], np.maximum(deviation, 1e-6)
+        return np.asarray(mean)[None, :, None], np.maximum(deviation, 1e-6)[None]
 
     def track(self, features: Array) -> None:
         """Names the points that `tracked` predicts."""
@@ -71,10 +71,10 @@ class Forest:
         return self.predict(self._tracked)
 
     def append(self, features: Array, normals: Array) -> Array:
-        """Adds a point as if its prediction had come true; returns it, shape (1,)."""
+        """Adds a point as if its prediction had come true; returns it, shape (1, 1)."""
         mean, _ = self.predict(features[None])
         self._features = np.vstack([self._features, features])
-        self._y = np.append(self._y, mean[0, 0])
+        self._y = np.append(self._y, mean[0, 0, 0])
         self._fitted = self._fit()
         return np.asarray(mean[0])
 

@@ -6,7 +6,7 @@ import hashlib
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -244,61 +244,69 @@ def _fit(
 
 
 class Posterior:
-    """A Gaussian process given data, in whitened coordinates.
+    """Gaussian processes of several outputs of the same points, in whitened coordinates.
 
     With K = L L^T, v(x) = L^-1 k(x) and beta = L^-1 y, the mean is v(x) beta and the variance
     signal - v(x) v(x), eq. (2.25) and (2.26) of [RW2006]_. A further point appends one row to L^-1
     and to beta; the latter is the point's deviation from its own prediction in standard
     deviations. So several fantasies of its outcome are a row of normal numbers.
 
+    The processes are computed in step: where there are few trials, numpy's cost per call is most
+    of the cost.
+
     Args:
-        hyperparameters: As fitted.
+        hyperparameters: Of each process, as fitted.
         features: Shape (n, p).
         groups: Parameter of each feature, shape (p,).
-        y: Outputs, shape (n,).
+        y: Outputs of each process, shape (k, n).
     """
 
     def __init__(
-        self, hyperparameters: Hyperparameters, features: Array, groups: NDArray[np.intp], y: Array
+        self,
+        hyperparameters: Sequence[Hyperparameters],
+        features: Array,
+        groups: NDArray[np.intp],
+        y: Array,
     ) -> None:
-        self.hyperparameters = hyperparameters
-        self._scale = np.sqrt(hyperparameters.weights)[groups]
-        self._points = features * self._scale
-        covariance = self._covariance(self._points)
-        diagonal = np.diag_indices(len(y))
-        noise = hyperparameters.noise
-        for _ in range(12):
-            covariance[diagonal] = hyperparameters.signal + noise
-            lower, definite = _cholesky(covariance[None])
-            if definite[0]:
-                break
-            noise *= 10
-        del covariance
-        self._inverse = inverse_triangle(lower[0])  # L^-1, shape (n, n)
-        self._beta = (self._inverse @ y)[:, None]  # shape (n, fantasies)
+        self._signal = np.array([each.signal for each in hyperparameters])
+        weights = np.array([each.weights for each in hyperparameters])
+        self._scale = np.sqrt(weights)[:, None, groups]  # shape (k, 1, p)
+        self._points = features * self._scale  # shape (k, n, p)
+        n = len(features)
+        self._inverse = np.empty((len(hyperparameters), n, n))  # L^-1
+        for index, each in enumerate(hyperparameters):
+            covariance = self._covariance(index, self._points[index])
+            self._inverse[index] = _inverse_factor(covariance, each.signal, each.noise)
+            del covariance
+        self._beta = self._inverse @ y[:, :, None]  # shape (k, n, fantasies)
         self._alpha: Array | None = None
-        self._tracked = np.empty((0, len(groups)))
-        self._tracked_white = np.empty((0, len(y)))
+        self._tracked = np.empty((len(hyperparameters), 0, len(groups)))
+        self._tracked_white = np.empty((len(hyperparameters), 0, n))
 
-    def _covariance(self, scaled: Array) -> Array:
-        """Between the function at scaled features (m, p) and at the data: (m, n)."""
-        correlation, _ = matern(squared_distances(scaled, self._points))
-        correlation *= self.hyperparameters.signal
+    def _covariance(self, which: int | slice, scaled: Array) -> Array:
+        """Between the functions at scaled features (..., m, p) and at the data: (..., m, n)."""
+        correlation, _ = matern(squared_distances(scaled, self._points[which]))
+        correlation *= self._signal[which, ..., None, None]
         return correlation
 
     def _deviation(self, white: Array) -> Array:
-        variance = self.hyperparameters.signal - np.einsum("ij,ij->i", white, white)
+        variance = self._signal[:, None] - np.einsum("kij,kij->ki", white, white)
         return np.asarray(np.sqrt(np.maximum(variance, 1e-12)))
 
     def predict(self, features: Array) -> tuple[Array, Array]:
-        """Means, shape (m, fantasies), and standard deviations (m,) at `features` (m, p)."""
-        white = self._covariance(features * self._scale) @ self._inverse.T
+        """Means, shape (k, m, fantasies), and deviations (k, m) at `features` (m, p)."""
+        covariance = self._covariance(slice(None), features * self._scale)
+        white = covariance @ np.swapaxes(self._inverse, 1, 2)
         return white @ self._beta, self._deviation(white)
 
     def track(self, features: Array) -> None:
         """Names the points that `tracked` predicts; points appended later cost little there."""
         self._tracked = features * self._scale
-        self._tracked_white = self._covariance(self._tracked) @ self._inverse.T
+        k, n = self._inverse.shape[:2]
+        self._tracked_white = np.empty((k, len(features), n))
+        for index, tracked in enumerate(self._tracked):  # one after the other, for memory
+            covariance = self._covariance(index, tracked)
+            self._tracked_white[index] = covariance @ self._inverse[index].T
 
     def tracked(self) -> tuple[Array, Array]:
         """What `predict` gives at the points named to `track`."""
@@ -312,41 +320,61 @@ class Posterior:
             normals: Shape (fantasies,); the same number for every point.
 
         Returns:
-            The fantasised outcomes, shape (fantasies,).
+            The fantasised outcomes, shape (k, fantasies).
         """
-        n, signal = len(self._inverse), self.hyperparameters.signal
-        point = (features * self._scale)[None]
-        white = (self._covariance(point) @ self._inverse.T)[0]
+        k, n = self._inverse.shape[:2]
+        point = features * self._scale
+        covariance = self._covariance(slice(None), point)
+        white = covariance @ np.swapaxes(self._inverse, 1, 2)  # shape (k, 1, n)
         # A fantasy is of the function, not of a noisy value; the jitter keeps L^-1 bounded.
-        spread = math.sqrt(max(signal - white @ white, 0.0) + LEAST_NOISE)
-        outcomes = white @ self._beta + spread * normals
-        inverse = np.zeros((n + 1, n + 1))
-        inverse[:n, :n] = self._inverse
-        inverse[n, :n] = white @ self._inverse / -spread
-        inverse[n, n] = 1 / spread
-        added = self._tracked_white @ white
-        added -= signal * matern(squared_distances(self._tracked, point))[0][:, 0]
-        self._tracked_white = np.column_stack([self._tracked_white, added / -spread])
+        variance = self._signal - np.einsum("kij,kij->k", white, white)
+        spread = np.sqrt(np.maximum(variance, 0.0) + LEAST_NOISE)[:, None]
+        outcomes = (white @ self._beta)[:, 0] + spread * normals
+        inverse = np.zeros((k, n + 1, n + 1))
+        inverse[:, :n, :n] = self._inverse
+        inverse[:, n, :n] = (white @ self._inverse)[:, 0] / -spread
+        inverse[:, n, n] = 1 / spread[:, 0]
+        added = (self._tracked_white @ np.swapaxes(white, 1, 2))[:, :, 0]
+        correlation, _ = matern(squared_distances(self._tracked, point)[:, :, 0])
+        added -= self._signal[:, None] * correlation
+        added /= -spread
+        self._tracked_white = np.concatenate([self._tracked_white, added[:, :, None]], axis=2)
         self._inverse = inverse
-        self._points = np.vstack([self._points, point])
-        self._beta = np.vstack([np.broadcast_to(self._beta, (n, len(normals))), normals])
+        self._points = np.concatenate([self._points, point], axis=1)
+        before = np.broadcast_to(self._beta, (k, n, len(normals)))
+        row = np.broadcast_to(normals, (k, 1, len(normals)))
+        self._beta = np.concatenate([before, row], axis=1)
         self._alpha = None
         return np.asarray(outcomes)
 
     def gradients(self, features: Array, acquisition: Acquisition) -> tuple[Array, Array]:
-        """An acquisition function and its slopes: (m,) and (m, p) at `features` (m, p)."""
+        """An acquisition function and its slopes: (k, m) and (k, m, p) at `features` (m, p)."""
         if self._alpha is None:
-            self._alpha = self._inverse.T @ self._beta
+            self._alpha = np.swapaxes(self._inverse, 1, 2) @ self._beta
         scaled = features * self._scale
-        signal = self.hyperparameters.signal
+        signal = self._signal[:, None, None]
         correlation, slope = matern(squared_distances(scaled, self._points))
         correlation *= signal
-        white = correlation @ self._inverse.T
+        white = correlation @ np.swapaxes(self._inverse, 1, 2)
         deviation = self._deviation(white)
         values, by_mean, by_deviation = acquisition(white @ self._beta, deviation)
         # d mean / dk = alpha, and d deviation / dk = -K^-1 k / deviation
-        by_covariance = by_mean @ self._alpha.T
-        by_covariance -= (by_deviation / deviation)[:, None] * (white @ self._inverse)
-        by_covariance *= 2 * signal * slope  # the chain rule through the squared distance
-        gradient = scaled * np.sum(by_covariance, axis=1)[:, None] - by_covariance @ self._points
+        by_covariance = by_mean @ np.swapaxes(self._alpha, 1, 2)
+        by_covariance -= (by_deviation / deviation)[:, :, None] * (white @ self._inverse)
+        slope *= 2 * signal  # the chain rule through the squared distance
+        by_covariance *= slope
+        gradient = scaled * np.sum(by_covariance, axis=2)[:, :, None]
+        gradient -= by_covariance @ self._points
         return values, gradient * self._scale
+
+
+def _inverse_factor(covariance: Array, signal: float, noise: float) -> Array:
+    """L^-1 of `covariance` (n, n) with noise, as much more as it takes to be definite."""
+    diagonal = np.diag_indices(len(covariance))
+    for _ in range(12):
+        covariance[diagonal] = signal + noise
+        lower, definite = _cholesky(covariance[None])
+        if definite[0]:
+            break
+        noise *= 10
+    return inverse_triangle(lower[0])

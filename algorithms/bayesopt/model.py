@@ -20,10 +20,10 @@ Kind: TypeAlias = Literal["EI", "LCB", "PI"]
 
 
 class Surrogate(Protocol):
-    """Predicts outputs at features; a Gaussian process or a forest."""
+    """Predicts k outputs at features: k Gaussian processes in step, or one forest."""
 
     def predict(self, features: Array) -> tuple[Array, Array]:
-        """Means, shape (m, fantasies), and standard deviations (m,) at `features` (m, p)."""
+        """Means, shape (k, m, fantasies), and deviations (k, m) at `features` (m, p)."""
         ...
 
     def track(self, features: Array) -> None:
@@ -35,34 +35,12 @@ class Surrogate(Protocol):
         ...
 
     def append(self, features: Array, normals: Array) -> Array:
-        """Adds a point without outcome; returns fantasies of it, shape (fantasies,)."""
+        """Adds a point without outcome; returns fantasies of it, shape (k, fantasies)."""
         ...
 
     def gradients(self, features: Array, acquisition: Acquisition) -> tuple[Array, Array]:
-        """An acquisition function and its slopes: (m,) and (m, p) at `features` (m, p)."""
+        """An acquisition function and its slopes: (k, m) and (k, m, p) at `features` (m, p)."""
         ...
-
-
-@dataclass
-class Member:
-    """One surrogate of a mixture.
-
-    Attributes:
-        surrogate: Of the outputs.
-        log_weight: Logarithm of its weight, up to a constant common to all.
-        best: Lowest output so far in each fantasy, shape (fantasies,).
-    """
-
-    surrogate: Surrogate
-    log_weight: float
-    best: Array
-
-    def acquisition(self, kind: Kind) -> Acquisition:
-        if kind == "EI":
-            return expected_improvement(self.best)
-        if kind == "PI":
-            return probability_of_improvement(self.best)
-        return lower_confidence_bound
 
 
 @dataclass(frozen=True)
@@ -74,27 +52,45 @@ class Cost:
 
 
 class Mixture:
-    """Surrogates that share one list of candidates and of pending points.
+    """Surrogates of the same losses under several transforms.
 
     Args:
-        members: At least one.
+        surrogate: Of the k outputs.
+        log_weights: Logarithms of their weights, up to a common constant, shape (k,).
+        best: Their lowest values so far, shape (k,).
         candidates: Features of the points that a search starts from, shape (m, p).
         cost: By which acquisition functions are divided, if at all.
+
+    Attributes:
+        best: The lowest values in each fantasy, shape (k, fantasies).
     """
 
-    def __init__(self, members: list[Member], candidates: Array, cost: Cost | None) -> None:
-        self.members = members
+    def __init__(
+        self,
+        surrogate: Surrogate,
+        log_weights: Array,
+        best: Array,
+        candidates: Array,
+        cost: Cost | None,
+    ) -> None:
+        self.surrogate = surrogate
+        self.log_weights = log_weights
+        self.best = best[:, None]
         self.cost = cost
-        for member in members:
-            member.surrogate.track(candidates)
+        surrogate.track(candidates)
         if cost is not None:
             cost.surrogate.track(candidates)
 
     def append(self, features: Array, normals: Array) -> None:
         """Adds a pending point, shape (p,)."""
-        for member in self.members:
-            outcomes = member.surrogate.append(features, normals)
-            member.best = np.minimum(member.best, outcomes)
+        self.best = np.minimum(self.best, self.surrogate.append(features, normals))
+
+    def acquisition(self, kind: Kind) -> Acquisition:
+        if kind == "EI":
+            return expected_improvement(self.best)
+        if kind == "PI":
+            return probability_of_improvement(self.best)
+        return lower_confidence_bound
 
 
 class Criterion:
@@ -108,25 +104,20 @@ class Criterion:
     """
 
     def __init__(self, mixture: Mixture, kind: Kind) -> None:
-        self._members = mixture.members
-        self._kind = kind
+        self._surrogate = mixture.surrogate
         self._cost = mixture.cost
-        self._acquisitions = [member.acquisition(kind) for member in self._members]
-        self._log_weights = np.array([member.log_weight for member in self._members])
-        found = np.array(
-            [
-                acquisition(*member.surrogate.tracked())[0]
-                for acquisition, member in zip(self._acquisitions, self._members, strict=True)
-            ]
-        )
+        self._acquisition = mixture.acquisition(kind)
+        self._kind = kind
+        self._log_weights = mixture.log_weights
+        found, _, _ = self._acquisition(*self._surrogate.tracked())
         self._tops = found.max(axis=1)
         self.tracked, _ = self._average(found)
         if self._cost is not None:
             times, _ = self._cost.surrogate.tracked()
-            self.tracked = self.tracked - self._cost.scale * times[:, 0]
+            self.tracked = self.tracked - self._cost.scale * times[0, :, 0]
 
     def _average(self, found: Array) -> tuple[Array, Array]:
-        """Values (m,) and each member's share in their slopes, shape (members, m)."""
+        """Values (m,) and each surrogate's share in their slopes, shape (k, m)."""
         if self._kind == "LCB":
             weights = np.exp(self._log_weights - self._log_weights.max())
             weights /= weights.sum()
@@ -139,32 +130,25 @@ class Criterion:
 
     def values(self, features: Array) -> Array:
         """At `features`, shape (m, p): shape (m,)."""
-        found = np.array(
-            [
-                acquisition(*member.surrogate.predict(features))[0]
-                for acquisition, member in zip(self._acquisitions, self._members, strict=True)
-            ]
-        )
+        found, _, _ = self._acquisition(*self._surrogate.predict(features))
         values, _ = self._average(found)
         if self._cost is not None:
-            values = values - self._cost.scale * self._cost.surrogate.predict(features)[0][:, 0]
+            times, _ = self._cost.surrogate.predict(features)
+            values = values - self._cost.scale * times[0, :, 0]
         return values
 
     def gradients(self, features: Array) -> tuple[Array, Array]:
         """Values (m,) and slopes (m, p) at `features`."""
-        found = [
-            member.surrogate.gradients(features, acquisition)
-            for acquisition, member in zip(self._acquisitions, self._members, strict=True)
-        ]
-        values, shares = self._average(np.array([values for values, _ in found]))
-        slopes = np.einsum("km,kmp->mp", shares, np.array([slopes for _, slopes in found]))
+        found, slopes = self._surrogate.gradients(features, self._acquisition)
+        values, shares = self._average(found)
+        slopes = np.einsum("km,kmp->mp", shares, slopes)
         if self._cost is not None:
             times, by_time = self._cost.surrogate.gradients(features, _mean)
-            values = values - self._cost.scale * times
-            slopes = slopes - self._cost.scale * by_time
+            values = values - self._cost.scale * times[0]
+            slopes = slopes - self._cost.scale * by_time[0]
         return values, slopes
 
 
 def _mean(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
     """The prediction itself as an acquisition function."""
-    return mean[:, 0], np.ones_like(mean), np.zeros_like(deviation)
+    return mean[..., 0], np.ones_like(mean), np.zeros_like(deviation)

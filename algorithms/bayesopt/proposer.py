@@ -11,7 +11,7 @@ import numpy as np
 from algorithms.bayesopt import data, gp, search
 from algorithms.bayesopt.features import Features
 from algorithms.bayesopt.forests import Forest
-from algorithms.bayesopt.model import Cost, Criterion, Kind, Member, Mixture, Surrogate
+from algorithms.bayesopt.model import Cost, Criterion, Kind, Mixture, Surrogate
 from algorithms.bayesopt.normal import quantile
 from algorithms.bayesopt.outputs import Outputs, transforms
 from suggestion import sampling
@@ -95,39 +95,39 @@ class Proposer:
         losses = trials.losses[~trials.failed]
         failed = len(trials.losses) - len(losses)
         self._outputs = [outputs.padded(failed).take(kept) for outputs in transforms(losses)]
-        members, best = self._members()
+        surrogate, log_weights = self._surrogate()
+        best, incumbents = self._incumbents(surrogate)
         space = study.space
         self._enumerated = space.size is not None and space.size <= MOST_ENUMERATED
-        self._points = self._candidates(best)
+        self._points = self._candidates(incumbents)
         cost = self._cost() if function in ("EIps", "PIps") else None
-        self._mixture = Mixture(members, self._features(self._points), cost)
+        candidates = self._features(self._points)
+        self._mixture = Mixture(surrogate, log_weights, best, candidates, cost)
         pending = [*(trial.assignment for trial in study.pending), *chosen]
         for point in space.encode(pending):
             self._append(point)
 
     # -------------------------------------------------------------- surrogates
 
-    def _members(self) -> tuple[list[Member], Array]:
-        """Surrogates of the outputs, and the points that they think best, shape (m, dimension)."""
+    def _incumbents(self, surrogate: Surrogate) -> tuple[Array, Array]:
+        """The lowest means, shape (k,), and the points that are best under the first surrogate,
+        shape (m, dimension)."""
         usable = self._trials.complete & ~self._trials.failed
         rows = np.flatnonzero(usable if usable.any() else ~self._trials.failed)
-        members, best = [], []
-        for surrogate, log_weight in self._surrogates():
-            means = surrogate.predict(self._inputs[rows])[0][:, 0]
-            members.append(Member(surrogate, log_weight, np.array([means.min()])))
-            best.append(rows[np.argsort(means, kind="stable")[:_INCUMBENTS]])
-        points = self._trials.points[best[0]]
-        return members, np.where(np.isnan(points), 0.5, points)
+        means = surrogate.predict(self._inputs[rows])[0][:, :, 0]
+        best = rows[np.argsort(means[0], kind="stable")[:_INCUMBENTS]]
+        points = self._trials.points[best]
+        return means.min(axis=1), np.where(np.isnan(points), 0.5, points)
 
-    def _surrogates(self) -> list[tuple[Surrogate, float]]:
-        """With the logarithms of their weights, the most probable one first.
+    def _surrogate(self) -> tuple[Surrogate, Array]:
+        """And the logarithms of its outputs' weights, shape (k,), the most probable one first.
 
-        A surrogate for each transform of the losses that explains them about as well as the best.
+        One output for each transform of the losses that explains them about as well as the best.
         Differences of log likelihoods count for `TEMPERING` of what they are: few trials do not
         tell transforms apart as surely as a likelihood that takes the kernel for true.
         """
         if self._estimator != "GP":
-            return [(self._forest(self._inputs, self._outputs[0].values, "forest"), 0.0)]
+            return self._forest(self._inputs, self._outputs[0].values, "forest"), np.zeros(1)
         rows = data.select(self._inputs, MOST_FITTED)
         inputs, groups = self._inputs[rows], self._features.groups
         found: list[tuple[float, Outputs, gp.Hyperparameters]] = []
@@ -138,12 +138,12 @@ class Proposer:
             fitted = gp.fit(inputs, groups, outputs.values[rows], warm=warm, go_on=self._go_on)
             found.append((float(np.sum(outputs.log_slopes[rows])) - fitted.loss, outputs, fitted))
         found.sort(key=lambda f: -f[0])
-        weighted = [(TEMPERING * (score - found[0][0]), o, fitted) for score, o, fitted in found]
-        return [
-            (gp.Posterior(fitted, self._inputs, groups, outputs.values), log_weight)
-            for log_weight, outputs, fitted in weighted[:MOST_MEMBERS]
-            if log_weight > LEAST_LOG_WEIGHT
-        ]
+        scores = TEMPERING * np.array([score - found[0][0] for score, _, _ in found])
+        used = scores[:MOST_MEMBERS] > LEAST_LOG_WEIGHT
+        members = [member for member, use in zip(found, used, strict=False) if use]
+        y = np.array([outputs.values for _, outputs, _ in members])
+        fits = [fitted for _, _, fitted in members]
+        return gp.Posterior(fits, self._inputs, groups, y), scores[: len(members)]
 
     def _forest(self, inputs: Array, y: Array, purpose: str) -> Forest:
         seed = int(sampling.generator(self._study.seed, purpose).integers(2**31))
@@ -160,7 +160,7 @@ class Proposer:
         if self._estimator != "GP":
             return Cost(self._forest(inputs, y, "duration"), float(np.std(logs)))
         fitted = gp.fit(inputs, groups, y, go_on=self._go_on)
-        return Cost(gp.Posterior(fitted, inputs, groups, y), float(np.std(logs)))
+        return Cost(gp.Posterior([fitted], inputs, groups, y[None]), float(np.std(logs)))
 
     def _append(self, point: Array) -> None:
         """Fantasises the outcome of a pending point of the cube, shape (dimension,)."""
@@ -204,7 +204,7 @@ class Proposer:
            optimization. UAI 2011.
         """
         criteria = [Criterion(self._mixture, kind) for kind in PORTFOLIO]
-        means = np.mean(self._mixture.members[0].surrogate.tracked()[0], axis=1)
+        means = np.mean(self._mixture.surrogate.tracked()[0][0], axis=1)
         gains = np.array([-means[int(np.argmax(c.tracked))] for c in criteria])
         shares = np.cumsum(np.exp(HEDGE_RATE * (gains - gains.max())))
         turn = (index * _GOLDEN + 0.5) % 1.0

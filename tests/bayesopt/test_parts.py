@@ -272,45 +272,53 @@ def test_fitting_tells_noise_from_signal() -> None:
 FITTED = gp.Hyperparameters(np.array([3.0, 1.0, 0.5, 0.2, 0.7]), 1.7, 0.01)
 
 
-def test_the_posterior_is_the_dense_formula() -> None:
+def _two() -> tuple[gp.Posterior, Array, Features, Array]:
+    """Two processes in step, of which the second one is `FITTED`; and what they are given."""
     z, features, y = _sample()
-    posterior = gp.Posterior(FITTED, z, features.groups, y)
+    other = gp.Hyperparameters(np.array([0.3, 2.0, 1.0, 4.0, 0.1]), 0.6, 0.2)
+    outputs = np.array([np.exp(y), y])
+    return gp.Posterior([other, FITTED], z, features.groups, outputs), z, features, y
+
+
+def test_the_posterior_is_the_dense_formula() -> None:
+    posterior, z, features, y = _two()
     new, _, _ = _sample(40)
-    mean, deviation = posterior.predict(new)
+    means, deviations = posterior.predict(new)
+    assert means.shape == (2, 40, 1)
     scale = np.sqrt(FITTED.weights)[features.groups]
 
     def k(a: Array, b: Array) -> Array:
         return FITTED.signal * matern(squared_distances(a * scale, b * scale))[0]
 
     covariance = k(z, z) + FITTED.noise * np.eye(25)
-    np.testing.assert_allclose(mean[:, 0], k(new, z) @ np.linalg.solve(covariance, y), atol=1e-6)
+    wanted = k(new, z) @ np.linalg.solve(covariance, y)
+    np.testing.assert_allclose(means[1, :, 0], wanted, atol=1e-6)
     explained = np.sum(k(new, z) * np.linalg.solve(covariance, k(z, new)).T, axis=1)
-    np.testing.assert_allclose(deviation**2, FITTED.signal - explained, atol=1e-6)
+    np.testing.assert_allclose(deviations[1] ** 2, FITTED.signal - explained, atol=1e-6)
 
 
 def test_an_appended_point_is_as_if_its_fantasy_had_been_observed() -> None:
-    z, features, y = _sample()
+    posterior, z, features, y = _two()
     new, _, _ = _sample(40)
-    posterior = gp.Posterior(FITTED, z, features.groups, y)
-    posterior.track(new)
     normals = np.array([-1.0, 0.0, 2.0])
-    mean, deviation = posterior.predict(new[30:31])
+    means, deviations = posterior.predict(new[30:31])
     outcomes = posterior.append(new[30], normals)
-    np.testing.assert_allclose(outcomes, mean[0] + deviation[0] * normals, atol=1e-3)
+    np.testing.assert_allclose(outcomes, means[:, 0] + deviations * normals, atol=1e-3)
     quiet = gp.Hyperparameters(FITTED.weights, FITTED.signal, gp.LEAST_NOISE)
-    exact = gp.Posterior(quiet, z, features.groups, y)
+    exact = gp.Posterior([quiet, quiet], z, features.groups, np.array([y, -y]))
     exact.track(new)
     fantasised = exact.append(new[30], normals)
-    for column, outcome in enumerate(fantasised.tolist()):
-        told = gp.Posterior(quiet, np.vstack([z, new[30]]), features.groups, np.append(y, outcome))
-        mean, deviation = told.predict(new)
-        np.testing.assert_allclose(exact.predict(new)[0][:, column], mean[:, 0], atol=1e-5)
-        np.testing.assert_allclose(exact.predict(new)[1], deviation, atol=1e-5)
-    for got, wanted in zip(exact.tracked(), exact.predict(new), strict=True):
-        np.testing.assert_allclose(got, wanted, atol=1e-6)
+    for column, outcome in enumerate(fantasised[0].tolist()):
+        told = np.append(y, outcome)[None]
+        wanted = gp.Posterior([quiet], np.vstack([z, new[30]]), features.groups, told).predict(new)
+        found = exact.predict(new)
+        np.testing.assert_allclose(found[0][0, :, column], wanted[0][0, :, 0], atol=1e-5)
+        np.testing.assert_allclose(found[1], np.repeat(wanted[1], 2, axis=0), atol=1e-5)
+    for got, wanted_at in zip(exact.tracked(), exact.predict(new), strict=True):
+        np.testing.assert_allclose(got, wanted_at, atol=1e-6)
 
 
-BEST = np.array([-0.5, -1.0, -0.2])
+BEST = np.array([[-0.5, -1.0, -0.2], [0.1, -0.7, -0.3]])
 
 
 @pytest.mark.parametrize(
@@ -319,18 +327,19 @@ BEST = np.array([-0.5, -1.0, -0.2])
     ids=["EI", "PI", "LCB"],
 )
 def test_acquisition_functions_have_their_own_gradients(acquisition: Acquisition) -> None:
-    z, features, y = _sample()
-    posterior = gp.Posterior(FITTED, z, features.groups, y)
+    posterior, z, _, _ = _two()
     posterior.append(z[3] * 0.9 + 0.02, np.array([-1.0, 0.0, 1.0]))
     points, _, _ = _sample(40)
     points = points[25:] + 0.01
+    values, gradients = posterior.gradients(points, acquisition)
+    for which in range(2):
 
-    def value(x: Array) -> Array:
-        return acquisition(*posterior.predict(x))[0]
+        def value(x: Array, which: int = which) -> Array:
+            return acquisition(*posterior.predict(x))[0][which]
 
-    values, gradient = posterior.gradients(points, acquisition)
-    np.testing.assert_allclose(values, value(points), rtol=1e-9)
-    np.testing.assert_allclose(gradient, slopes_of(value, points), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(values[which], value(points), rtol=1e-9)
+        wanted = slopes_of(value, points)
+        np.testing.assert_allclose(gradients[which], wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_acquisition_functions_are_their_definitions() -> None:
