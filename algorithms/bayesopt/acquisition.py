@@ -14,8 +14,8 @@ import numpy as np
 from algorithms.bayesopt.normal import log_cdf, log_h
 from suggestion.space import Array
 
-#: Takes means (..., m, fantasies) and deviations (..., m); returns values (..., m), to be maximised,
-#: and their derivatives by both.
+#: Takes means (..., m, fantasies) and deviations (..., m); returns values (..., m), to be
+#: maximised, and their derivatives by both.
 Acquisition: TypeAlias = Callable[[Array, Array], tuple[Array, Array, Array]]
 
 #: Deviations below the mean that `LCB` looks, and the improvement that `PI` asks for, in standard

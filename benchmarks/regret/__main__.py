@@ -69,10 +69,12 @@ def report_(
     """Print ranks and normalised regrets: 0 = best known, 1 = median of random draws."""
     trials = trials or (50 if mode == "sequential" else 96)
     found = results.read_all(mode, folder)
-    listed = names or report.complete(found, problems.select(half))
+    listed = names or report.complete(found, problems.select(half), trials)
     left_out = dict.fromkeys(r.engine for r in found if r.engine not in listed)
     if left_out and not names:
-        click.echo(f"Left out, with fewer seeds or problems (name them): {', '.join(left_out)}\n")
+        click.echo(
+            f"Left out, with fewer seeds, problems or trials (name them): {', '.join(left_out)}\n"
+        )
     rows = report.table(found, listed, problems.select(half), trials, against)
     click.echo(report.markdown(rows, trials, against))
     if each:

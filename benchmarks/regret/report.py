@@ -35,11 +35,11 @@ def _interval(draws: Array, centre: float) -> tuple[float, float, float]:
     return centre, float(low), float(high)
 
 
-def complete(results: Sequence[Result], problems: Sequence[str]) -> tuple[str, ...]:
-    """The engines that ran all of `problems`, with as many seeds as any that did."""
+def complete(results: Sequence[Result], problems: Sequence[str], trials: int) -> tuple[str, ...]:
+    """The engines that ran all of `problems` for `trials`, with as many seeds as any that did."""
     seeds: dict[str, dict[str, int]] = {}
     for result in results:
-        if result.problem in problems:
+        if result.problem in problems and result.trials >= trials:
             seeds.setdefault(result.engine, {})[result.problem] = len(result.best)
     whole = {e: min(counts.values()) for e, counts in seeds.items() if len(counts) == len(problems)}
     most = max(whole.values(), default=0)
@@ -58,14 +58,16 @@ def table(
     Regrets are averaged over the seeds of a problem and then over problems; ranks are taken for
     each problem and seed among the engines. The bootstrap draws problems and, within each, seeds.
     """
-    found = {(r.engine, r.problem): r for r in results if r.problem in problems}
+    found = {
+        (r.engine, r.problem): r for r in results if r.problem in problems and r.trials >= trials
+    }
     shared = [p for p in problems if all((e, p) in found for e in engines)]
     if not shared:
-        raise ValueError("no problem was run by all of these engines")
+        raise ValueError(f"no problem was run by all of these engines for {trials} trials")
     early, late, rank = [], [], []
     for problem in shared:
         seeds = sorted(set.intersection(*(set(found[e, problem].best) for e in engines)))
-        curves = np.array([[found[e, problem].best[s] for s in seeds] for e in engines])
+        curves = np.array([[found[e, problem].best[s][:trials] for s in seeds] for e in engines])
         late.append(curves[:, :, trials - 1])
         early.append(curves[:, :, trials // 2 - 1].mean(axis=1))
         rank.append(ranks(late[-1]))
@@ -115,7 +117,7 @@ def by_problem(
     results: Sequence[Result], engines: Sequence[str], problems: Sequence[str], trials: int
 ) -> str:
     """Mean normalised regret of each engine on each problem."""
-    found = {(r.engine, r.problem): r for r in results}
+    found = {(r.engine, r.problem): r for r in results if r.trials >= trials}
     lines = ["| problem | " + " | ".join(engines) + " |", "|---" * (len(engines) + 1) + "|"]
     for problem in problems:
         cells = []

@@ -35,6 +35,11 @@ class Result:
     best: dict[int, Array]
     cpu: float
 
+    @property
+    def trials(self) -> int:
+        """Trials of the shortest run."""
+        return min((len(curve) for curve in self.best.values()), default=0)
+
 
 def path_of(folder: Path, engine: str, problem: str, mode: str) -> Path:
     safe = engine.replace(":", "-").replace(",", "_").replace("=", "-")

@@ -335,7 +335,7 @@ def test_acquisition_functions_have_their_own_gradients(acquisition: Acquisition
     for which in range(2):
 
         def value(x: Array, which: int = which) -> Array:
-            return acquisition(*posterior.predict(x))[0][which]
+            return np.asarray(acquisition(*posterior.predict(x))[0][which])
 
         np.testing.assert_allclose(values[which], value(points), rtol=1e-9)
         wanted = slopes_of(value, points)
