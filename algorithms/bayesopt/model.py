@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -15,6 +16,8 @@ from algorithms.bayesopt.acquisition import (
 )
 from suggestion.space import Array
 
+#: The logarithm of a factor of acquisition functions, and its slopes: (m,) and (m, p) at (m, p).
+Prior: TypeAlias = Callable[[Array], tuple[Array, Array]]
 #: The acquisition functions that one surrogate has.
 Kind: TypeAlias = Literal["EI", "LCB", "PI"]
 
@@ -59,10 +62,12 @@ class Mixture:
         log_weights: Logarithms of their weights, up to a common constant, shape (k,).
         best: Their lowest values so far, shape (k,).
         candidates: Features of the points that a search starts from, shape (m, p).
+        prior: With which acquisition functions are multiplied.
         cost: By which acquisition functions are divided, if at all.
 
     Attributes:
         best: The lowest values in each fantasy, shape (k, fantasies).
+        at_candidates: The prior's logarithm, shape (m,).
     """
 
     def __init__(
@@ -71,11 +76,14 @@ class Mixture:
         log_weights: Array,
         best: Array,
         candidates: Array,
+        prior: Prior,
         cost: Cost | None,
     ) -> None:
         self.surrogate = surrogate
         self.log_weights = log_weights
         self.best = best[:, None]
+        self.prior = prior
+        self.at_candidates, _ = prior(candidates)
         self.cost = cost
         surrogate.track(candidates)
         if cost is not None:
@@ -105,13 +113,13 @@ class Criterion:
 
     def __init__(self, mixture: Mixture, kind: Kind) -> None:
         self._surrogate = mixture.surrogate
-        self._cost = mixture.cost
+        self._prior, self._cost = mixture.prior, mixture.cost
         self._acquisition = mixture.acquisition(kind)
         self._kind = kind
         self._log_weights = mixture.log_weights
         found, _, _ = self._acquisition(*self._surrogate.tracked())
         self._tops = found.max(axis=1)
-        self.tracked, _ = self._average(found)
+        self.tracked = self._average(found)[0] + mixture.at_candidates
         if self._cost is not None:
             times, _ = self._cost.surrogate.tracked()
             self.tracked = self.tracked - self._cost.scale * times[0, :, 0]
@@ -131,7 +139,7 @@ class Criterion:
     def values(self, features: Array) -> Array:
         """At `features`, shape (m, p): shape (m,)."""
         found, _, _ = self._acquisition(*self._surrogate.predict(features))
-        values, _ = self._average(found)
+        values = self._average(found)[0] + self._prior(features)[0]
         if self._cost is not None:
             times, _ = self._cost.surrogate.predict(features)
             values = values - self._cost.scale * times[0, :, 0]
@@ -141,7 +149,9 @@ class Criterion:
         """Values (m,) and slopes (m, p) at `features`."""
         found, slopes = self._surrogate.gradients(features, self._acquisition)
         values, shares = self._average(found)
-        slopes = np.einsum("km,kmp->mp", shares, slopes)
+        prior, by_prior = self._prior(features)
+        values = values + prior
+        slopes = np.einsum("km,kmp->mp", shares, slopes) + by_prior
         if self._cost is not None:
             times, by_time = self._cost.surrogate.gradients(features, _mean)
             values = values - self._cost.scale * times[0]

@@ -38,6 +38,8 @@ RESERVE: Final = 3.0
 #: What gp_hedge chooses from, and how sharply: the paper's eta.
 PORTFOLIO: Final[tuple[Kind, ...]] = ("EI", "LCB", "PI")
 HEDGE_RATE: Final = 1.0
+#: Suggestions before which gp_hedge is EI alone.
+HEDGE_FROM: Final = 25
 
 _INCUMBENTS: Final = 5
 _GOLDEN: Final = 0.6180339887498949  # multiples of it fill the unit interval evenly
@@ -102,7 +104,8 @@ class Proposer:
         self._points = self._candidates(incumbents)
         cost = self._cost() if function in ("EIps", "PIps") else None
         candidates = self._features(self._points)
-        self._mixture = Mixture(surrogate, log_weights, best, candidates, cost)
+        prior = self._features.prior
+        self._mixture = Mixture(surrogate, log_weights, best, candidates, prior, cost)
         pending = [*(trial.assignment for trial in study.pending), *chosen]
         for point in space.encode(pending):
             self._append(point)
@@ -187,18 +190,19 @@ class Proposer:
         return assignment
 
     def _criterion(self, index: int) -> Criterion:
-        if self._function == "gp_hedge":
+        if self._function == "gp_hedge" and index >= HEDGE_FROM:
             return self._hedge(index)
-        kind: Kind = "LCB" if self._function == "LCB" else "PI"
-        return Criterion(self._mixture, "EI" if self._function in ("EI", "EIps") else kind)
+        kinds: dict[str, Kind] = {"LCB": "LCB", "PI": "PI", "PIps": "PI"}
+        return Criterion(self._mixture, kinds.get(self._function, "EI"))
 
     def _hedge(self, index: int) -> Criterion:
         """The acquisition function whose turn it is in the portfolio GP-Hedge [Hoffman2011]_.
 
-        Each nominates a point and is taken with a probability that grows with what the surrogate
-        now thinks of its nominee. Unlike the paper, gains of earlier nominees are not added up,
-        for a reply is a function of the request and requests do not tell nominees; and turns are
-        taken in even proportion instead of drawn.
+        Exploring by LCB costs more than it brings at first: until suggestion `HEDGE_FROM` EI has
+        every turn. Then each nominates a point and is taken with a probability that grows with
+        what the surrogate now thinks of its nominee. Unlike the paper, gains of earlier nominees
+        are not added up, for a reply is a function of the request and requests do not tell
+        nominees; and turns are taken in even proportion instead of drawn.
 
         .. [Hoffman2011] M. Hoffman, E. Brochu, N. de Freitas. Portfolio allocation for Bayesian
            optimization. UAI 2011.
@@ -226,9 +230,11 @@ class Proposer:
         if self._enumerated:
             return points, values
         if self._climb:
-            number = search.FEWER_STARTS if self._proposed else search.STARTS
-            starts = points[search.choose(values, number, rng)]
-            found, risen = search.refine(self._features, criterion, starts, rng, self._go_on)
+            effort = search.BRIEF if self._proposed else search.FULL
+            starts = points[search.choose(values, effort.starts, rng)]
+            found, risen = search.refine(
+                self._features, criterion, starts, rng, self._go_on, effort
+            )
             return np.vstack([found, points]), np.append(risen, values)
         for _ in range(2):
             if not self._go_on():

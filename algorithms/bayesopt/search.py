@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
@@ -14,8 +15,6 @@ from suggestion.space import Array
 
 SOBOL_CANDIDATES: Final = 512
 LOCAL_CANDIDATES: Final = 192
-STARTS: Final = 6
-FEWER_STARTS: Final = 3  # for the later points of a batch
 _ALL_LEVELS: Final = 12  # a parameter with more values than that is searched by neighbours
 _STRIDES: Final = np.array([-8, -4, -2, -1, 1, 2, 4, 8])
 
@@ -54,26 +53,51 @@ def choose(values: Array, count: int, rng: np.random.Generator) -> NDArray[np.in
     return np.array(chosen[:count], dtype=np.intp)
 
 
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long a search goes on.
+
+    Attributes:
+        starts: Points that it starts from.
+        iterations: Quasi-Newton steps from each of them.
+        kept: Of the points found, those whose finite columns are searched too.
+        further: Quasi-Newton steps after that.
+        again: Whether the finite columns are then searched once more.
+    """
+
+    starts: int
+    iterations: int
+    kept: int
+    further: int
+    again: bool
+
+
+FULL: Final = Effort(starts=6, iterations=25, kept=3, further=12, again=True)
+#: For the later points of a batch.
+BRIEF: Final = Effort(starts=3, iterations=10, kept=1, further=5, again=False)
+
+
 def refine(
     features: Features,
     criterion: Criterion,
     starts: Array,
     rng: np.random.Generator,
     go_on: Callable[[], bool],
-    keep: int = 3,
+    effort: Effort = FULL,
 ) -> tuple[Array, Array]:
     """Climbs from `starts`: gradients for continuous columns, single moves for the others.
 
     Returns:
         Points, shape (b, dimension), and their values, shape (b,).
     """
-    points, values = ascend(features, criterion, starts, go_on, iterations=25)
+    points, values = ascend(features, criterion, starts, go_on, effort.iterations)
     if len(features.finite):
-        best = np.argsort(-values, kind="stable")[:keep]
+        best = np.argsort(-values, kind="stable")[: effort.kept]
         points, values = step(features, criterion, points[best], values[best], rng, go_on)
         if len(features.continuous):
-            points, values = ascend(features, criterion, points, go_on, iterations=12)
-            points, values = step(features, criterion, points, values, rng, go_on)
+            points, values = ascend(features, criterion, points, go_on, effort.further)
+            if effort.again:
+                points, values = step(features, criterion, points, values, rng, go_on)
     return points, values
 
 

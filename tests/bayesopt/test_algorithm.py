@@ -115,6 +115,33 @@ def test_an_enumerable_space_is_searched_to_its_optimum() -> None:
     assert optimise(space, lambda a: (int(a["x"]) - 4) ** 2 + (int(a["y"]) - 15) ** 2, 20) == 0
 
 
+def test_the_portfolio_is_expected_improvement_at_first_and_takes_turns_later() -> None:
+    taken = []
+    for count in (15, 26, 27, 28, 29):
+        study = study_of(SQUARE, observed(SQUARE, bowl, count))
+        of = {kind: suggest(study, acq_func=kind) for kind in ("EI", "LCB", "PI")}
+        hedged = suggest(study, acq_func="gp_hedge")
+        taken.append([kind for kind, points in of.items() if points == hedged])
+    assert "EI" in taken[0]
+    assert all(taken)
+    assert any("EI" not in kinds for kinds in taken[1:])
+
+
+def test_an_optimum_in_a_corner_is_found() -> None:
+    space = SearchSpace(tuple(Double(name, 0, 1) for name in "abc"))
+    found = optimise(space, lambda a: float(a["a"]) - float(a["b"]) + float(a["c"]) ** 2, 24)
+    assert found < -0.99
+
+
+@pytest.mark.parametrize("function", ["EI", "LCB"])
+def test_where_little_is_known_the_corners_are_not_searched_one_by_one(function: str) -> None:
+    """A wave that 16 trials in 4 dimensions do not show; the deviation is largest in corners."""
+    space = SearchSpace(tuple(Double(f"x{k}", 0, 1) for k in range(4)))
+    told = observed(space, lambda a: sum(math.sin(9 * float(x)) for x in a.values()), 16)
+    points = space.encode(suggest(study_of(space, told), 8, acq_func=function))
+    assert np.mean((points < 0.01) | (points > 0.99)) < 0.2
+
+
 def test_outliers_do_not_hide_the_optimum() -> None:
     """A third of the space diverges."""
 

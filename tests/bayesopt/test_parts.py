@@ -219,6 +219,20 @@ def test_snapping_agrees_with_the_space() -> None:
     np.testing.assert_allclose(Features(MIXED).snap(points), MIXED.snap(points), atol=1e-12)
 
 
+def test_the_prior_of_the_optimum_has_its_own_gradient_and_falls_towards_edges() -> None:
+    features = Features(MIXED)
+    z = features(MIXED.snap(sampling.uniforms(1, 0, 20, MIXED.dimension)))
+    values, slopes = features.prior(z)
+    wanted = slopes_of(lambda x: features.prior(x)[0], z, 1e-6)
+    np.testing.assert_allclose(slopes, wanted, atol=1e-6)
+    assert not slopes[:, features.groups == 4].any()  # categories have no edges
+    across = np.repeat(z[:1], 101, axis=0)
+    across[:, 0] = np.linspace(0, 1, 101)
+    values, _ = features.prior(across)
+    np.testing.assert_allclose(values, values[::-1], atol=1e-12)
+    assert (np.diff(values)[:50] > 0).all()
+
+
 # --------------------------------------------------------------------------- gp
 
 
