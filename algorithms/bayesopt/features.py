@@ -12,7 +12,7 @@ from suggestion.space import Array, SearchSpace
 
 #: How much less likely an optimum is taken to be at the edge of a parameter than in its middle, as
 #: a logarithm, and how far the edge reaches into the range.
-EDGE: Final = 0.1
+EDGE: Final = 0.2
 EDGE_WIDTH: Final = 0.05
 
 _MOST_CELLS: Final = 4096  # a lattice that is finer counts as a continuum until it is decoded
