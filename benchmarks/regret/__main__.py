@@ -9,7 +9,9 @@ import click
 from benchmarks.regret import engines, problems, report, results, tables
 
 MODE = click.option("--mode", type=click.Choice(list(results.MODES)), default="sequential")
-HALF = click.option("--half", type=click.Choice(["a", "b", ""]), default="", help="All if empty.")
+HALF = click.option(
+    "--half", type=click.Choice(["a", "b", "m", ""]), default="", help="a and b if empty."
+)
 FOLDER = click.option(
     "--results", "folder", type=click.Path(path_type=Path), default=results.FOLDER
 )

@@ -1,23 +1,22 @@
 """The problems: a search space, a loss, its best value, and the median loss of random draws.
 
-Half A is for choosing (settings, variants), half B for reporting: nothing may be chosen on B.
+Half A is for choosing (settings, variants), half B for reporting: nothing may be chosen on B. More
+problems for choosing are in `multimodal`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.regret import tables
+from benchmarks.regret import multimodal, tables
+from benchmarks.regret.problem import Problem, cube, synthetic, vector
 from suggestion import sampling
 from suggestion.space import (
     Array,
-    Assignment,
     Categorical,
     Discrete,
     Distribution,
@@ -27,49 +26,9 @@ from suggestion.space import (
 )
 
 LOG: Final = Distribution.LOG_UNIFORM
-_DRAWS: Final = 2001
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A function to minimise.
-
-    Attributes:
-        name: Unique; the first letter is the half it belongs to.
-        space: Where it is defined.
-        loss: Finite everywhere in `space`.
-        best: The lowest loss that is known.
-    """
-
-    name: str
-    space: SearchSpace
-    loss: Callable[[Assignment], float]
-    best: float
-
-    @property
-    def half(self) -> str:
-        return self.name[0].upper()
-
-    @cached_property
-    def median(self) -> float:
-        """The median loss of draws from the prior."""
-        points = sampling.uniforms(0, 0, _DRAWS, self.space.dimension, "median", self.name)
-        return float(np.median([self.loss(a) for a in self.space.decode(points)]))
-
-    def regret(self, loss: float) -> float:
-        """0 for the best known loss, 1 for the median of random draws."""
-        return (loss - self.best) / (self.median - self.best)
 
 
 # ------------------------------------------------------------------- synthetic
-
-
-def _vector(assignment: Assignment) -> Array:
-    return np.array(list(assignment.values()), dtype=np.float64)
-
-
-def _cube(low: float, high: float, dimension: int) -> SearchSpace:
-    return SearchSpace(tuple(Double(f"x{k}", low, high) for k in range(dimension)))
 
 
 def _shift(name: str, dimension: int, reach: float) -> Array:
@@ -139,12 +98,6 @@ def _six_hump_camel(x: Array) -> float:
     return float((4 - 2.1 * a**2 + a**4 / 3) * a**2 + a * b + (4 * b**2 - 4) * b**2)
 
 
-def _synthetic(
-    name: str, dimension: int, low: float, high: float, f: Callable[[Array], float], best: float
-) -> Problem:
-    return Problem(name, _cube(low, high, dimension), lambda a: f(_vector(a)), best)
-
-
 def _mixed_seven(x: Mapping[str, Any]) -> float:
     """A network's tuning in caricature: what is right for one optimizer is wrong for the other."""
     rate = math.log10(x["rate"])
@@ -212,8 +165,8 @@ def _bbob(half: str, function: int, dimension: int, instance: int) -> Problem:
     f = cocoex.BareProblem("bbob", function, dimension, instance)
     return Problem(
         f"{half}-bbob-f{function}-{dimension}",
-        _cube(-5, 5, dimension),
-        lambda a: float(f(_vector(a))),
+        cube(-5, 5, dimension),
+        lambda a: float(f(vector(a))),
         float(f.best_value()),
     )
 
@@ -229,21 +182,21 @@ def _table(half: str, name: str) -> Problem:
 def _both() -> dict[str, Callable[[], Problem]]:
     def shifted_branin() -> Problem:
         space = SearchSpace((Double("x0", -5, 10), Double("x1", 0, 15)))
-        return Problem("a-branin-2", space, lambda a: _branin(_vector(a)), 0.39788735772973816)
+        return Problem("a-branin-2", space, lambda a: _branin(vector(a)), 0.39788735772973816)
 
     def hartmann6() -> Problem:
-        return _synthetic(
+        return synthetic(
             "a-hartmann-6", 6, 0, 1,
             lambda x: _hartmann(x, _HARTMANN6_A, _HARTMANN6_P), -3.322368011415515,
         )  # fmt: skip
 
     def rosenbrock4() -> Problem:
         shift = _shift("rosenbrock", 4, 1.0)
-        return _synthetic("a-rosenbrock-4", 4, -4, 4, lambda x: _rosenbrock(x - shift), 0.0)
+        return synthetic("a-rosenbrock-4", 4, -4, 4, lambda x: _rosenbrock(x - shift), 0.0)
 
     def ackley5() -> Problem:
         shift = _shift("ackley", 5, 6.0)
-        return _synthetic("a-ackley-5", 5, -10, 10, lambda x: _ackley(x - shift), 0.0)
+        return synthetic("a-ackley-5", 5, -10, 10, lambda x: _ackley(x - shift), 0.0)
 
     def mixed7() -> Problem:
         best = _mixed_seven(
@@ -254,24 +207,24 @@ def _both() -> dict[str, Callable[[], Problem]]:
 
     def styblinski3() -> Problem:
         shift = _shift("styblinski", 3, 1.5)
-        return _synthetic(
+        return synthetic(
             "b-styblinski-3", 3, -6, 6,
             lambda x: _styblinski_tang(x - shift), 3 * -39.16616570377142,
         )  # fmt: skip
 
     def levy8() -> Problem:
         shift = _shift("levy", 8, 4.0)
-        return _synthetic("b-levy-8", 8, -10, 10, lambda x: _levy(x - shift), 0.0)
+        return synthetic("b-levy-8", 8, -10, 10, lambda x: _levy(x - shift), 0.0)
 
     def hartmann3() -> Problem:
-        return _synthetic(
+        return synthetic(
             "b-hartmann-3", 3, 0, 1,
             lambda x: _hartmann(x, _HARTMANN3_A, _HARTMANN3_P), -3.862782147820756,
         )  # fmt: skip
 
     def camel2() -> Problem:
         shift = _shift("camel", 2, 0.8)
-        return _synthetic(
+        return synthetic(
             "b-camel-2", 2, -3, 3, lambda x: _six_hump_camel(x - shift), -1.0316284534898774
         )
 
@@ -310,11 +263,12 @@ NAMES: Final = tuple(_PROBLEMS)
 
 
 def load(name: str) -> Problem:
-    """The problem called `name`, one of `NAMES`."""
-    return _PROBLEMS[name]()
+    """The problem called `name`, one of `NAMES` or of the further ones for choosing."""
+    return (_PROBLEMS | multimodal.PROBLEMS)[name]()
 
 
 def select(half: str = "", names: Sequence[str] = ()) -> list[str]:
-    """Names of the problems of one half ("a" or "b"; both if empty), or those given."""
-    chosen = tuple(names) or NAMES
+    """Names of the problems of one half ("a" or "b"; both if empty) or of the further ones ("m"),
+    or those given."""
+    chosen = tuple(names) or (tuple(multimodal.PROBLEMS) if half == "m" else NAMES)
     return [name for name in chosen if name.startswith(half.lower())]

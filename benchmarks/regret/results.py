@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.regret.engines import Factory
-from benchmarks.regret.problems import Problem
+from benchmarks.regret.problem import Problem
 from suggestion.space import Array
 
 FOLDER: Final = Path(__file__).parent / "results"
