@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from algorithms.hyperband import plan as planning
 from algorithms.hyperband.rungs import Key, Promotion, halve_asynchronously
@@ -15,11 +17,14 @@ from suggestion.settings import REQUIRED, setting
 from suggestion.space import Assignment, Double, Int, SearchSpace
 from suggestion.study import Study
 
+# What was promoted and vanished may be among a rung's best for good; it is seldom tried again.
+_ODDS: Final = 8
+
 
 @register("asha")
 @dataclass(frozen=True, kw_only=True)
 class Asha:
-    """Promote whatever is among the best 1/eta of its rung, without waiting for the rung [Li2020]_.
+    """Promote what is among the best 1/eta of its rung, without waiting for the rung [Li2020]_.
 
     The rungs are r_l, r_l / eta, r_l / eta^2, ... down to r_min. A request is answered by the
     promotions that are due, from the highest rung down, and then by new configurations. With
@@ -27,10 +32,14 @@ class Asha:
     among them as in a round of Hyperband.
 
     Unlike the paper, where rungs are r_min * eta^k, they are counted from r_l down, so that the
-    last one is r_l for any r_min.
+    last one is r_l for any r_min. Also unlike it, a rung promotes at most 1/eta of its results in
+    all [Li2022]_: of the paper's early promotions, many have left the best 1/eta by the time that
+    the rung has grown, and each costs a training.
 
     .. [Li2020] L. Li, K. Jamieson, A. Rostamizadeh, E. Gonina, J. Ben-Tzur, M. Hardt, B. Recht,
        A. Talwalkar. A system for massively parallel hyperparameter tuning. MLSys 2020.
+    .. [Li2022] Y. Li, Y. Shen, H. Jiang, W. Zhang, J. Li, J. Liu, C. Zhang, B. Cui. Hyper-Tune:
+       towards efficient hyper-parameter tuning at scale. PVLDB 15, 2022.
     """
 
     r_l: float = setting(
@@ -81,11 +90,10 @@ class Asha:
 
     def _promotions(self, search: Search) -> Iterator[Promotion]:
         due: list[Promotion] = []
+        skip = partial(search.perhaps_lost, odds=_ODDS)
         for bracket in search.plan.brackets[: self.brackets]:
             members = search.pools.get((bracket.start, 0), ())
-            due += halve_asynchronously(
-                members, bracket.start, search.plan.top, self.eta, search.perhaps_lost
-            )
+            due += halve_asynchronously(members, bracket.start, search.plan.top, self.eta, skip)
         return iter(sorted(due, key=lambda promotion: -promotion.level))
 
     def _openings(self, search: Search) -> Iterator[Pool]:
