@@ -24,7 +24,7 @@ _ODDS: Final = 8
 @register("asha")
 @dataclass(frozen=True, kw_only=True)
 class Asha:
-    """Promote what is among the best 1/eta of its rung, without waiting for the rung [Li2020]_.
+    """Promote whatever is among the best 1/eta of its rung, without waiting for the rung [Li2020]_.
 
     The rungs are r_l, r_l / eta, r_l / eta^2, ... down to r_min. A request is answered by the
     promotions that are due, from the highest rung down, and then by new configurations. With
@@ -32,14 +32,10 @@ class Asha:
     among them as in a round of Hyperband.
 
     Unlike the paper, where rungs are r_min * eta^k, they are counted from r_l down, so that the
-    last one is r_l for any r_min. Also unlike it, a rung promotes at most 1/eta of its results in
-    all [Li2022]_: of the paper's early promotions, many have left the best 1/eta by the time that
-    the rung has grown, and each costs a training.
+    last one is r_l for any r_min.
 
     .. [Li2020] L. Li, K. Jamieson, A. Rostamizadeh, E. Gonina, J. Ben-Tzur, M. Hardt, B. Recht,
        A. Talwalkar. A system for massively parallel hyperparameter tuning. MLSys 2020.
-    .. [Li2022] Y. Li, Y. Shen, H. Jiang, W. Zhang, J. Li, J. Liu, C. Zhang, B. Cui. Hyper-Tune:
-       towards efficient hyper-parameter tuning at scale. PVLDB 15, 2022.
     """
 
     r_l: float = setting(

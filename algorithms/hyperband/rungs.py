@@ -199,10 +199,7 @@ def halve_asynchronously(
 ) -> Iterator[Promotion]:
     """Promotions that are due at any time, highest rung first; [Li2020]_, algorithm 2, get_job.
 
-    A configuration is promoted when it is among the best 1/eta of its rung, so far. Unlike the
-    paper, no more than 1/eta of a rung go up in all, so that a promotion made early, of what has
-    since left the best 1/eta, counts: the delay of D-ASHA, |D_k| / (|D_k+1| + 1) >= eta,
-    [Li2022]_.
+    A configuration is promoted when it is among the best 1/eta of its rung, so far.
 
     Args:
         skip: Whether a configuration is left out this time.
@@ -211,11 +208,9 @@ def halve_asynchronously(
         entered = [c for c in members if level in c.levels]
         finished = sum(1 for c in entered if level not in c.pending)
         observed = sorted((c for c in entered if level in c.losses), key=lambda c: c.rank(level))
-        quota = int(finished / eta)
-        promoted = sum(1 for c in entered if c.level > level)
-        due = [c for c in observed[:quota] if c.level == level and not skip(c)]
-        for configuration in due[: max(0, quota - promoted)]:
-            yield Promotion(configuration, level + 1)
+        for configuration in observed[: int(finished / eta)]:
+            if configuration.level == level and not skip(configuration):
+                yield Promotion(configuration, level + 1)
 
 
 def extensions(found: Mapping[Key, Configuration], top: int) -> list[Promotion]:

@@ -341,17 +341,16 @@ def test_suggestions_that_become_trials_late_are_not_given_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "trials", "least", "share"),
-    [("hyperband", 250, 10, 0.1), ("asha", 350, 3, 0.2)],
+    ("algorithm", "least", "share"), [("hyperband", 10, 0.1), ("asha", 3, 0.2)]
 )
 @pytest.mark.parametrize("parallel", [1, 4])
 def test_trials_without_metrics_do_not_stop_promotions(
-    algorithm: str, trials: int, least: int, share: float, parallel: int
+    algorithm: str, least: int, share: float, parallel: int
 ) -> None:
     """One in seven (configuration, resource) never reports, and so is missing from requests.
 
-    At the top are 8 of the 69 trials of a round, or at most 1 of 27 new ones. What vanishes is
-    tried again now and then: it cannot be told from what was never tried.
+    At the top are 8 of the 69 trials of a round, or 1 of 27 new ones. What vanishes is tried again
+    now and then: it cannot be told from what was never tried.
     """
     message = experiment(algorithm, SMALL, SETTINGS, parallel=parallel)
 
@@ -359,7 +358,7 @@ def test_trials_without_metrics_do_not_stop_promotions(
         return noise("hidden", trial.texts["lr"], trial.texts["epochs"]) < 0.15
 
     controller = Controller(message, outcome, parallel=parallel, seed=1, hide=hide)
-    controller.run(lambda: len(controller.trials) >= trials, limit=trials + 10)
+    controller.run(lambda: len(controller.trials) >= 250, limit=260)
     assert len({t.texts["lr"] for t in at(controller, 27) if not hide(t)}) >= least
     evaluated = Counter(evaluation(t) for t in controller.trials)
     repeated = sum(count - 1 for count in evaluated.values())
@@ -578,7 +577,6 @@ def test_asha_promotes_the_best_third_of_a_rung(parallel: int, brackets: int) ->
     message = experiment("asha", SMALL, settings, parallel=parallel)
     controller = Controller(message, outcome, parallel=parallel, seed=9)
     starts: dict[tuple, float] = {}
-    above: Counter[tuple[float, float]] = Counter()
     seen = 0
     while len(controller.trials) < 160:
         finished = {evaluation(t): t.outcome for t in controller.trials if t.done}
@@ -596,8 +594,6 @@ def test_asha_promotes_the_best_third_of_a_rung(parallel: int, brackets: int) ->
             }
             observed = sorted((loss, c) for c, loss in rung.items() if loss is not None)
             assert config in [c for _, c in observed[: len(rung) // 3]]
-            above[starts[config], epochs] += 1
-            assert above[starts[config], epochs] <= len(rung) // 3
         seen = len(controller.trials)
     assert {t.texts["epochs"] for t in controller.trials} == {"1", "3", "9", "27"}
     began = Counter(starts.values())
