@@ -20,6 +20,8 @@ $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@# Where Python is told to write no bytecode, a server would compile its own modules at each start.
+	$(BIN)/python -m compileall -q suggestion algorithms earlystopping dbmanager experiments conformance_tests
 	@touch $@
 
 run: $(READY) ## a whole experiment on this machine: TPE, 3 parallel trials, median stopping

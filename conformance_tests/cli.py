@@ -28,6 +28,7 @@ class Plan:
     target: str = ""
     start: str = ""
     stop: str = ""
+    status: str = ""
     early_stopping: str = ""
     early_stopping_algorithm: str = "medianstop"
     start_early_stopping: str = ""
@@ -56,7 +57,7 @@ class Plan:
         with contextlib.ExitStack() as stack:
 
             def reach(address: str, command: str) -> tuple[str, ProcessLauncher | None]:
-                launcher = ProcessLauncher(command, self.stop) if command else None
+                launcher = ProcessLauncher(command, self.stop, self.status) if command else None
                 if launcher is not None:
                     stack.callback(launcher.close)
                     # The server that most checks talk to is never killed.
@@ -160,6 +161,13 @@ class _ReportPath(click.Path):
     metavar="COMMAND",
     help="Kills a server at {port} where killing the start command is not enough.",
 )
+@click.option(
+    "--status",
+    default="",
+    metavar="COMMAND",
+    help="Prints /proc/PID/status of the server at {port} where it is no process of the start "
+    "command.",
+)
 @click.option("--early-stopping", default="", metavar="HOST:PORT", help="Check this server, too.")
 @click.option("--early-stopping-algorithm", default="medianstop", show_default=True)
 @click.option("--start-early-stopping", default="", metavar="COMMAND", help="As --start.")
@@ -212,6 +220,7 @@ def check(
     level: str,
     start: str,
     stop: str,
+    status: str,
     early_stopping: str,
     early_stopping_algorithm: str,
     start_early_stopping: str,
@@ -239,6 +248,7 @@ def check(
         target=target,
         start=start,
         stop=stop,
+        status=status,
         early_stopping=early_stopping,
         early_stopping_algorithm=early_stopping_algorithm,
         start_early_stopping=start_early_stopping,

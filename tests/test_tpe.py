@@ -101,6 +101,28 @@ def test_a_density_integrates_to_one(parameter: Parameter, count: int) -> None:
     assert np.exp(parzen.log_density(middles[:, None])).mean() == pytest.approx(1, abs=2e-3)
 
 
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        Categorical("c", ("a", "b", "c", "d")),
+        Discrete("d", ("1", "10", "100")),
+        Double("s", 0, 1, step=0.1, distribution=Distribution.NORMAL),
+    ],
+    ids=lambda p: type(p).__name__,
+)
+def test_the_density_of_a_list_alone_is_the_sum_over_kernels(parameter: Parameter) -> None:
+    space = SearchSpace((parameter,))
+    points = space.snap(sampling.uniforms(4, 0, 30, 1))
+    parzen = estimator([parameter], points, prior=1.5)
+    (table,) = parzen._tables.values()
+    levels = np.arange(parameter.levels or 0)
+    shares = np.append(1 + np.arange(30) / 3, 1.5)
+    expected = np.exp(table.log_densities[:, table.column]) @ shares[:-1] + shares[-1]
+    middles = np.add(*parameter.cells(levels)) / 2
+    found = np.exp(parzen.log_density(middles[:, None]))
+    assert found == pytest.approx(expected / shares.sum(), rel=1e-12)
+
+
 def test_draws_follow_the_density() -> None:
     points = MIXED.snap(sampling.uniforms(5, 0, 9, MIXED.dimension))[:, :4]
     parzen = estimator(MIXED.parameters[:4], points)
@@ -276,10 +298,11 @@ def test_what_the_model_sees_is_bounded(cls: type[Tpe]) -> None:
     space = SearchSpace((*space.parameters, Double("z", 0, 1)))
     seen = [({**a, "z": k / 5000}, float(k)) for k, a in enumerate(points * 4)]
     it = study(space, seen, pending=[{**points[0], "z": 0.99}])
-    split = cls()._split(it, [])
-    assert split is not None
-    assert split.good.shape == (MOST_GOOD, 5)
-    assert split.bad.shape == (MOST_BAD + 1, 5)
+    model = cls()._fit(it, [])
+    assert model is not None
+    assert sorted(k for block in model for k in block.columns) == list(range(5))
+    assert {len(block.good.centres) for block in model} == {MOST_GOOD}
+    assert {len(block.bad) for block in model} == {MOST_BAD + 1}
     assert len(cls().suggest(it, 2)) == 2
 
 

@@ -47,23 +47,27 @@ def reference(image: Image) -> str:
     return f"{image.name}:latest"
 
 
-class Container:
-    """`image` with `arguments` as a restricted cluster runs it.
+def restrictions(image: Image, cpus: float = CPUS) -> list[str]:
+    """Options of ``docker run`` as a restricted cluster has them.
 
     That is: without privileges, under any user, on a file system that cannot be written, with half
     a CPU and no more memory than the table of images says.
     """
+    limits = ["--memory", f"{image.memory}m", "--memory-swap", f"{image.memory}m"]
+    limits += ["--cpus", str(cpus), "--pids-limit", "100"]
+    rights = ["--read-only", "--user", ANY_USER, "--cap-drop", "ALL"]
+    return [*limits, *rights, "--security-opt", "no-new-privileges"]
+
+
+class Container:
+    """`image` with `arguments`, under the `restrictions`."""
 
     def __init__(self, image: Image, *arguments: str, options: Sequence[str] = ()) -> None:
         self.image = image
         self.started = time.monotonic()
-        limits = ["--memory", f"{image.memory}m", "--memory-swap", f"{image.memory}m"]
-        limits += ["--cpus", str(CPUS), "--pids-limit", "100"]
-        rights = ["--read-only", "--user", ANY_USER, "--cap-drop", "ALL"]
-        rights += ["--security-opt", "no-new-privileges"]
         published = ["--publish", f"127.0.0.1::{image.kind.port}", *options]
         self.id = docker(
-            "run", "--detach", *limits, *rights, *published, reference(image), *arguments
+            "run", "--detach", *restrictions(image), *published, reference(image), *arguments
         )
         try:
             self._connect()

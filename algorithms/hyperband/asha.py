@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from algorithms.hyperband import plan as planning
 from algorithms.hyperband.rungs import Key, Promotion, halve_asynchronously
@@ -14,6 +16,9 @@ from suggestion.errors import Violation
 from suggestion.settings import REQUIRED, setting
 from suggestion.space import Assignment, Double, Int, SearchSpace
 from suggestion.study import Study
+
+# What was promoted and vanished may be among a rung's best for good; it is seldom tried again.
+_ODDS: Final = 8
 
 
 @register("asha")
@@ -81,11 +86,10 @@ class Asha:
 
     def _promotions(self, search: Search) -> Iterator[Promotion]:
         due: list[Promotion] = []
+        skip = partial(search.perhaps_lost, odds=_ODDS)
         for bracket in search.plan.brackets[: self.brackets]:
             members = search.pools.get((bracket.start, 0), ())
-            due += halve_asynchronously(
-                members, bracket.start, search.plan.top, self.eta, search.perhaps_lost
-            )
+            due += halve_asynchronously(members, bracket.start, search.plan.top, self.eta, skip)
         return iter(sorted(due, key=lambda promotion: -promotion.level))
 
     def _openings(self, search: Search) -> Iterator[Pool]:

@@ -120,28 +120,30 @@ class Model:
     ) -> Model | None:
         """The model at the highest resource with enough results; None if there is none.
 
+        Enough are d + 1 = N_min results for each of l and g. Unlike the paper, where N_min + 2 are
+        enough, as l and g may share configurations, they never share any; and the least resource
+        of several has no model, since what is best after so little may be bad in the end.
+
         Failed configurations are the worst of their rung.
         """
         if space is None:
             return None
         configurations = list(configurations)
         least = space.dimension + 1  # N_min
-        for level in range(top, -1, -1):
+        for level in range(top, min(1, top) - 1, -1):
             known = [c for c in configurations if level in c.levels and level not in c.pending]
             observed = sorted((c for c in known if level in c.losses), key=lambda c: c.rank(level))
-            if len(observed) < least + 2:
-                continue
             failed = sorted((c for c in known if level not in c.losses), key=lambda c: str(c.key))
             ranked = observed + failed
-            # Eq. (3), with N_b,l cut to leave at least one for g.
-            good = min(max(least, int(_GOOD * len(ranked))), len(observed) - 1)
-            bad = max(least, len(ranked) - good)
+            good = max(least, int(_GOOD * len(ranked)))  # Eq. (3)
+            if len(ranked) < good + least or len(observed) <= good:
+                continue
             points = space.encode([c.assignment for c in ranked])
             categories = np.array([0 if p.ordered else p.levels for p in space.parameters])
             return Model(
                 space,
                 Density.fit(points[:good], categories),
-                Density.fit(points[-bad:], categories),
+                Density.fit(points[good:], categories),
             )
         return None
 

@@ -79,17 +79,18 @@ class Search:
         """How many suggestions are not, and will never be, among the trials."""
         return invisible(self.study) - self.in_flight
 
-    def perhaps_lost(self, configuration: Configuration) -> bool:
+    def perhaps_lost(self, configuration: Configuration, odds: int = 2) -> bool:
         """Whether not to promote `configuration` this time.
 
         A promoted trial that has vanished looks like one that was never promoted, and would be
         proposed for ever. While there are vanished trials that no configuration that was passed
-        over accounts for, a coin is tossed for each promotion, at each suggestion anew.
+        over accounts for, each promotion is made with probability 1/`odds`, at each suggestion
+        anew.
         """
         if not self._unexplained:
             return False
         text = f"{self.study.seed} {self.study.first_index} {configuration.key!r}"
-        return bool(sampling.seed_of(text) & 1)
+        return sampling.seed_of(text) % odds != 0
 
     @cached_property
     def _unexplained(self) -> bool:

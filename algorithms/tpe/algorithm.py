@@ -41,19 +41,36 @@ _GROWTH: Final = 0.85
 MOST_BAD: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class _Trials:
-    """What the model learns from, in the unit cube; NaN where a foreign trial has no value.
+class _Block:
+    """Parameters that are modelled jointly.
 
-    Attributes:
-        good: The best trials, best first, shape (n, dimension).
-        weights: Of the good ones, shape (n,), with mean 1.
-        bad: The others, failed and pending ones included, shape (m, dimension).
+    Args:
+        columns: Which ones of the space.
+        axes: The same, as the estimator sees them.
+        good: Estimator of the good trials.
+        bad: The other trials in the unit cube, shape (n, len(columns)), none of them NaN.
     """
 
-    good: Array
-    weights: Array
-    bad: Array
+    def __init__(
+        self, columns: Sequence[int], axes: Sequence[Axis], good: Parzen, bad: Array
+    ) -> None:
+        self.columns = columns
+        self.good, self.bad = good, bad
+        self._axes = axes
+
+    def lie(self, point: Array) -> None:
+        """Counts `point` of the whole space as bad, though its outcome is not known."""
+        self.bad = np.vstack([self.bad, point[self.columns]])
+
+    def draw(
+        self, rng: np.random.Generator, count: int, prior_weight: float
+    ) -> tuple[Array, Array]:
+        """Draws from the good density and log l / g there, best first."""
+        worse = Parzen(self._axes, self.bad, np.ones(len(self.bad)), prior_weight)
+        points = self.good.sample(rng, count)
+        scores = self.good.log_density(points) - worse.log_density(points)
+        order = np.argsort(-scores, kind="stable")
+        return points[order], scores[order]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,26 +104,25 @@ class _Estimator(ABC):
         """See `suggestion.algorithm.Algorithm`."""
         space = study.space
         untried = Untried(space, study.visited())
-        trials: _Trials | None = None
+        model: Sequence[_Block] | None = None
         suggestions: list[Assignment] = []
         for index in range(study.first_index, study.first_index + count):
             study.deadline.check()
-            if index >= self.n_startup_trials and trials is None:
-                trials = self._split(study, suggestions)
-            if index < self.n_startup_trials or trials is None:
+            if index >= self.n_startup_trials and model is None:
+                model = self._fit(study, suggestions)
+            if index < self.n_startup_trials or model is None:
                 proposals: Iterator[Assignment] = iter([_start(study, index)])
             else:
-                proposals = self._proposals(space, trials, study.rng(index))
+                proposals = self._proposals(space, model, study.rng(index))
             suggestion = untried.pick(proposals, study.seed, index)
             suggestions.append(suggestion)
-            if trials is not None:
-                # Constant liar: what is being tried is bad until it is known to be good.
-                bad = np.vstack([trials.bad, space.encode([suggestion])])
-                trials = _Trials(trials.good, trials.weights, bad)
+            # Constant liar: what is being tried is bad until it is known to be good.
+            for block in model or ():
+                block.lie(space.encode([suggestion])[0])
         return suggestions
 
-    def _split(self, study: Study, suggested: Sequence[Assignment]) -> _Trials | None:
-        """Good trials and bad ones; None if there is nothing to learn from."""
+    def _fit(self, study: Study, suggested: Sequence[Assignment]) -> Sequence[_Block] | None:
+        """A model of each block of parameters; None if there is nothing to learn from."""
         partly = [trial for trial in study.foreign if isinstance(trial, Observation)]
         others = [trial for trial in study.foreign if not isinstance(trial, Observation)]
         finished = [*study.observations, *partly]
@@ -116,55 +132,44 @@ class _Estimator(ABC):
         order = np.argsort([trial.loss for trial in finished], kind="stable").tolist()
         ranked = [finished[k] for k in order]
         number = min(math.ceil(self.gamma * len(ranked) ** _GROWTH), MOST_GOOD)
-        good, rest = ranked[:number], ranked[number:]
-        bad = [*(t.assignment for t in rest), *hopeless]
-        if len(bad) > MOST_BAD:
-            bad = [bad[k] for k in np.linspace(0, len(bad) - 1, MOST_BAD).astype(int).tolist()]
-        bad += [*(trial.assignment for trial in study.pending), *suggested]
-        return _Trials(
-            study.space.encode([trial.assignment for trial in good]),
-            _weights(good, rest[0].loss if rest else math.inf),
-            study.space.encode(bad),
-        )
+        best, rest = ranked[:number], ranked[number:]
+        worst = [*(t.assignment for t in rest), *hopeless]
+        if len(worst) > MOST_BAD:
+            worst = [worst[k] for k in np.linspace(0, len(worst) - 1, MOST_BAD).astype(int)]
+        worst += [*(trial.assignment for trial in study.pending), *suggested]
+        # NaN where a foreign trial has no value; without one it says nothing about a block.
+        good = study.space.encode([trial.assignment for trial in best])
+        bad = study.space.encode(worst)
+        weights = _weights(best, rest[0].loss if rest else math.inf)
+        parameters = study.space.parameters
+        blocks = []
+        for columns in self._blocks([k for k, p in enumerate(parameters) if p.levels != 1]):
+            axes = [Axis.of(parameters[k]) for k in columns]
+            known = ~np.isnan(good[:, columns]).any(axis=1)
+            better = Parzen(axes, good[known][:, columns], weights[known], self.prior_weight)
+            others_known = ~np.isnan(bad[:, columns]).any(axis=1)
+            blocks.append(_Block(columns, axes, better, bad[others_known][:, columns]))
+        return blocks
 
     def _proposals(
-        self, space: SearchSpace, trials: _Trials, rng: np.random.Generator
+        self, space: SearchSpace, model: Sequence[_Block], rng: np.random.Generator
     ) -> Iterator[Assignment]:
         """Points in the order in which the model prefers them."""
-        columns = [k for k, p in enumerate(space.parameters) if p.levels != 1]
-        axes = {k: Axis.of(space.parameters[k]) for k in columns}
-        drawn: list[tuple[Sequence[int], Array, Array]] = []
-        for block in self._blocks(columns):
-            points, scores = self._draw([axes[k] for k in block], block, trials, rng)
-            order = np.argsort(-scores, kind="stable")
-            drawn.append((block, points[order], scores[order]))
+        drawn = [block.draw(rng, self.n_ei_candidates, self.prior_weight) for block in model]
         best = np.full((1, space.dimension), 0.5)
-        for block, points, _ in drawn:
-            best[0, block] = points[0]
+        for block, (points, _) in zip(model, drawn, strict=True):
+            best[0, block.columns] = points[0]
         yield space.decode(best)[0]
         # Then the points that differ from the best one in one block, by what that costs.
         others = [
             (float(scores[row] - scores[0]), number, row)
-            for number, (_, _, scores) in enumerate(drawn)
+            for number, (_, scores) in enumerate(drawn)
             for row in range(1, self.n_ei_candidates)
         ]
         for _, number, row in sorted(others, key=lambda other: (-other[0], *other[1:])):
-            block, points, _ = drawn[number]
             point = best.copy()
-            point[0, block] = points[row]
+            point[0, model[number].columns] = drawn[number][0][row]
             yield space.decode(point)[0]
-
-    def _draw(
-        self, axes: Sequence[Axis], block: Sequence[int], trials: _Trials, rng: np.random.Generator
-    ) -> tuple[Array, Array]:
-        """Draws from the good density of a block of parameters, and log l / g there."""
-        good, bad = trials.good[:, block], trials.bad[:, block]
-        known = ~np.isnan(good).any(axis=1)
-        better = Parzen(axes, good[known], trials.weights[known], self.prior_weight)
-        bad = bad[~np.isnan(bad).any(axis=1)]
-        worse = Parzen(axes, bad, np.ones(len(bad)), self.prior_weight)
-        points = better.sample(rng, self.n_ei_candidates)
-        return points, better.log_density(points) - worse.log_density(points)
 
 
 @register("tpe")

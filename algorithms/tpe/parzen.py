@@ -114,7 +114,7 @@ class Parzen:
         self, axes: Sequence[Axis], centres: Array, weights: Array, prior_weight: float
     ) -> None:
         self._axes = tuple(axes)
-        self._centres = centres
+        self.centres = centres
         count = len(centres)
         shares = np.append(weights, prior_weight)
         self._shares = shares / shares.sum()
@@ -142,7 +142,9 @@ class Parzen:
 
     def log_density(self, points: Array) -> Array:
         """Logarithms of the density, relative to the prior, at `points` (m, d); shape (m,)."""
-        count = len(self._centres)
+        if len(self._axes) == 1 and self._tables:
+            return self._of_levels()[self._axes[0].levels(points[:, 0])]
+        count = len(self.centres)
         exponents = np.zeros((len(points), count + 1))
         if self._smooth:
             x = points[:, self._smooth]
@@ -155,14 +157,22 @@ class Parzen:
         logs: Array = top + np.log(np.exp(exponents - top[:, None]).sum(axis=1))
         return logs
 
+    def _of_levels(self) -> Array:
+        """The same of all values of the only axis, alike kernels counted together; (levels,)."""
+        table = self._tables[0]
+        kernels = table.log_densities.shape[1]
+        shares = np.bincount(table.column, self._shares[:-1], minlength=kernels)
+        logs: Array = np.log(np.exp(table.log_densities) @ shares + self._shares[-1])
+        return logs
+
     def sample(self, rng: np.random.Generator, count: int) -> Array:
         """Independent draws, shape (count, d)."""
         chosen = np.searchsorted(np.cumsum(self._shares), rng.random(count), side="right")
         points = rng.random((count, len(self._axes)))  # draws from the prior
-        rows = np.flatnonzero(chosen < len(self._centres))
+        rows = np.flatnonzero(chosen < len(self.centres))
         kernels = chosen[rows]
         for column, k in enumerate(self._smooth):
-            middles, widths = self._centres[kernels, k], self._widths[kernels, k]
+            middles, widths = self.centres[kernels, k], self._widths[kernels, k]
             inside = self._inside[kernels, column]
             shares = self._below[kernels, column] + points[rows, k] * inside
             drawn = middles + widths * normal.quantile(np.clip(shares, 1e-15, 1 - 1e-15))

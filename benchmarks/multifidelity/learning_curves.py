@@ -1,141 +1,40 @@
 """Hyperband, ASHA and BOHB against random search on learning curves of real models.
 
-    python -m benchmarks.multifidelity.learning_curves [--problem mlp] [--seeds 5]
+    python -m benchmarks.multifidelity.learning_curves [--problem mlp] [--seeds 20]
 
-The resource is epochs. Every trial trains its model from the start, so a promotion costs all of
-its epochs again. Each algorithm has as many epochs as random search needs for `--random-trials`
-full trainings; four trials run at a time, in simulated time in which an epoch takes a second.
+The resource is epochs. Random search trains `--random-trials` configurations for all of them; the
+median over the seeds of its final loss is the target, and its epochs are everybody's budget. Four
+trials run at a time, in simulated time in which an epoch takes a second. Engines are compared
+seed by seed; intervals are of the bootstrap over seeds.
+
+A trial trains its model from the start, so that a promotion costs all of its epochs again; with
+`--resumed` it goes on from the configuration's last rung and costs only the further ones.
 """
 
 from __future__ import annotations
 
 import argparse
 import heapq
+import math
 import statistics
 import sys
 import time
-import warnings
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import SGDClassifier
-from sklearn.metrics import log_loss
-from sklearn.model_selection import train_test_split
-from sklearn.neural_network import MLPClassifier
 
 from algorithms.hyperband import Asha, Hyperband
 from algorithms.random import Random
+from benchmarks.multifidelity.curves import EPOCHS, PROBLEMS, Curves
 from suggestion.sampling import seed_of
-from suggestion.space import Categorical, Distribution, Double, Int, SearchSpace
 from suggestion.study import History, Observation, Pending, Study
 
-EPOCHS = 81
 WORKERS = 4
-WORST = 20.0  # a loss that has diverged
-
-
-def data() -> tuple[np.ndarray, ...]:
-    """Digits: 1,257 rows to train on and 540 to validate with, 64 features in [0, 1]."""
-    features, labels = load_digits(return_X_y=True)
-    parts: list[np.ndarray] = train_test_split(
-        features / 16, labels, test_size=0.3, random_state=0, stratify=labels
-    )
-    return tuple(parts)
-
-
-def mlp(values: Mapping[str, Any]) -> Any:
-    """A network with one hidden layer, trained by Adam."""
-    return MLPClassifier(
-        hidden_layer_sizes=(values["units"],),
-        learning_rate_init=values["lr"],
-        alpha=values["alpha"],
-        batch_size=values["batch"],
-        beta_1=1 - values["1-beta1"],
-        activation=values["activation"],
-        solver="adam",
-        random_state=0,
-    )
-
-
-def sgd(values: Mapping[str, Any]) -> Any:
-    """Logistic regression, one class against the rest, by stochastic gradient descent."""
-    return SGDClassifier(
-        loss="log_loss",
-        penalty=values["penalty"],
-        alpha=values["alpha"],
-        learning_rate="invscaling",
-        eta0=values["eta0"],
-        power_t=values["power_t"],
-        random_state=0,
-    )
-
-
-LOG = Distribution.LOG_UNIFORM
-EPOCH = Int("epochs", 1, EPOCHS)
-PROBLEMS: dict[str, tuple[Callable[[Mapping[str, Any]], Any], SearchSpace]] = {
-    "mlp": (
-        mlp,
-        SearchSpace(
-            (
-                Double("lr", "1e-5", "1", distribution=LOG),
-                Double("alpha", "1e-7", "1", distribution=LOG),
-                Double("1-beta1", "0.01", "1", distribution=LOG),
-                Int("units", 4, 48, distribution=LOG),
-                Int("batch", 32, 256, distribution=LOG),
-                Categorical("activation", ("relu", "tanh", "logistic")),
-                EPOCH,
-            )
-        ),
-    ),
-    "sgd": (
-        sgd,
-        SearchSpace(
-            (
-                Double("eta0", "1e-5", "10", distribution=LOG),
-                Double("alpha", "1e-8", "1", distribution=LOG),
-                Double("power_t", "0", "1"),
-                Categorical("penalty", ("l2", "l1", "elasticnet")),
-                EPOCH,
-            )
-        ),
-    ),
-}
-
-
-class Curves:
-    """Validation losses by epoch; a configuration is trained as far as anybody asks."""
-
-    def __init__(self, make: Callable[[Mapping[str, Any]], Any]) -> None:
-        self._make = make
-        self._train, self._test, self._labels, self._test_labels = data()
-        self._classes = np.unique(self._labels)
-        self._models: dict[str, tuple[Any, list[float]]] = {}
-
-    def loss(self, values: Mapping[str, Any], epochs: int) -> float:
-        key = repr(sorted((k, v) for k, v in values.items() if k != "epochs"))
-        if key not in self._models:
-            self._models[key] = (self._make(values), [])
-        model, losses = self._models[key]
-        while len(losses) < epochs:
-            losses.append(self._epoch(model, len(losses)))
-        return losses[epochs - 1]
-
-    def _epoch(self, model: Any, number: int) -> float:
-        order = np.random.default_rng(number).permutation(len(self._train))
-        try:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore", (ConvergenceWarning, RuntimeWarning))
-                model.partial_fit(self._train[order], self._labels[order], classes=self._classes)
-                probabilities = model.predict_proba(self._test)
-        except ValueError:  # its weights have overflowed
-            return WORST
-        if not np.isfinite(probabilities).all():
-            return WORST
-        return min(float(log_loss(self._test_labels, probabilities)), WORST)
-
+RESAMPLES = 10_000
+#: Epochs spent and least loss so far, after every trial.
+Race: TypeAlias = list[tuple[int, float]]
 
 ENGINES: dict[str, Any] = {
     "random": Random(),
@@ -143,70 +42,141 @@ ENGINES: dict[str, Any] = {
     "asha": Asha(r_l=EPOCHS, resource_name="epochs"),
     "bohb": Hyperband(r_l=EPOCHS, resource_name="epochs", sampler="tpe"),
 }
+PAIRS = (("bohb", "hyperband"), ("asha", "hyperband"))
 
 
-def run(
-    engine: Any, full: bool, space: SearchSpace, curves: Curves, seed: int, budget: int
-) -> list[tuple[int, float]]:
-    """Epochs spent and least loss so far, after every trial, until `budget` epochs are spent."""
+def race(engine: Any, curves: Curves, seed: int, budget: int, *, resumed: bool) -> Race:
+    """What `engine` finds until `budget` epochs are spent."""
     observations: list[Observation] = []
-    running: list[tuple[float, int, dict[str, Any]]] = []
+    running: list[tuple[float, int, int, dict[str, Any]]] = []
+    reached: dict[str, int] = {}
     now, spent, handed, best = 0.0, 0, 0, float("inf")
-    history: list[tuple[int, float]] = []
+    found: Race = []
     while spent < budget:
         while len(running) < WORKERS:
-            pending = tuple(Pending(str(index), values) for _, index, values in running)
+            pending = tuple(Pending(str(index), values) for _, index, _, values in running)
             study = Study(
                 name="benchmark",
-                space=space,
+                space=curves.space,
                 seed=seed_of(f"random_state {seed}"),
                 first_index=handed,
                 trials=History(tuple(observations), pending),
                 parallel_trial_count=WORKERS,
             )
             values = dict(engine.suggest(study, 1)[0])
-            if full:
+            if isinstance(engine, Random):
                 values["epochs"] = EPOCHS
-            heapq.heappush(running, (now + values["epochs"], handed, values))
+            cost = values["epochs"]
+            if resumed:
+                key = repr(sorted((k, v) for k, v in values.items() if k != "epochs"))
+                cost -= reached.get(key, 0)
+                reached[key] = values["epochs"]
+            heapq.heappush(running, (now + cost, handed, cost, values))
             handed += 1
-        now, index, values = heapq.heappop(running)
+        now, index, cost, values = heapq.heappop(running)
         loss = curves.loss(values, values["epochs"])
-        spent += values["epochs"]
+        spent += cost
         best = min(best, loss)
-        history.append((spent, best))
+        found.append((spent, best))
         observations.append(Observation(str(index), values, loss))
-    return history
+    return found
+
+
+def best_within(found: Race, budget: float) -> float:
+    """Least loss of what was finished within `budget` epochs."""
+    return min((best for spent, best in found if spent <= budget), default=float("inf"))
+
+
+def epochs_to(found: Race, target: float, budget: int) -> int:
+    """Epochs until the loss is at most `target`; twice the budget if that is not within it."""
+    return next((s for s, best in found if best <= target and s <= budget), 2 * budget)
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile."""
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
+def interval(differences: Sequence[float]) -> tuple[float, float]:
+    """95 % of the bootstrap of the mean of paired differences."""
+    rng = np.random.default_rng(0)
+    sample = np.asarray(differences, dtype=float)
+    means = sample[rng.integers(len(sample), size=(RESAMPLES, len(sample)))].mean(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def print_engines(races: Mapping[str, Sequence[Race]], target: float, budget: int) -> None:
+    """One row an engine: epochs to the target, and losses at parts of the budget."""
+    print(
+        "| engine | epochs to the target, median [quartiles] | share | reached "
+        "| loss at 1/9 | at 1/3 | at the end |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for name, all_found in races.items():
+        epochs = [epochs_to(found, target, budget) for found in all_found]
+        low, middle, high = quartiles(epochs)
+        cells = [
+            name,
+            f"{middle:.0f} [{low:.0f}-{high:.0f}]",
+            f"{middle / budget:.2f}",
+            f"{sum(e <= budget for e in epochs)} of {len(epochs)}",
+        ]
+        for part in (9, 3, 1):
+            low, middle, high = quartiles([best_within(f, budget / part) for f in all_found])
+            cells.append(f"{middle:.4f} [{low:.4f}-{high:.4f}]")
+        print("| " + " | ".join(cells) + " |")
+
+
+def print_pairs(races: Mapping[str, Sequence[Race]], target: float, budget: int) -> None:
+    """One row a pair of engines and a measure: the differences seed by seed."""
+    measures: dict[str, Callable[[Race], float]] = {
+        "share of the budget to the target": lambda f: epochs_to(f, target, budget) / budget,
+        "log10 loss at 1/9": lambda f: math.log10(best_within(f, budget / 9)),
+        "log10 loss at 1/3": lambda f: math.log10(best_within(f, budget / 3)),
+        "log10 loss at the end": lambda f: math.log10(best_within(f, budget)),
+    }
+    print("| pair | measure | mean difference [95 %] | less, same, more |")
+    print("|---|---|---|---|")
+    for one, other in PAIRS:
+        for name, measure in measures.items():
+            differences = [
+                measure(a) - measure(b) for a, b in zip(races[one], races[other], strict=True)
+            ]
+            low, high = interval(differences)
+            signs = [sum(np.sign(d) == sign for d in differences) for sign in (-1, 0, 1)]
+            print(
+                f"| {one} - {other} | {name} | {statistics.fmean(differences):+.3f} "
+                f"[{low:+.3f}, {high:+.3f}] | {', '.join(map(str, signs))} |"
+            )
 
 
 def main() -> None:
-    """Runs all engines on one problem and prints a table."""
+    """Runs all engines on one problem and prints two tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problem", choices=sorted(PROBLEMS), default="mlp")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--random-trials", type=int, default=40)
+    parser.add_argument("--resumed", action="store_true")
+    parser.add_argument("--cache", type=Path, help="a folder that keeps the learning curves")
     arguments = parser.parse_args()
-    make, space = PROBLEMS[arguments.problem]
     budget = EPOCHS * arguments.random_trials
-    results: dict[str, list[list[tuple[int, float]]]] = {name: [] for name in ENGINES}
+    races: dict[str, list[Race]] = {name: [] for name in ENGINES}
+    curves = Curves(arguments.problem, arguments.cache)
     began = time.process_time()
-    for seed in range(arguments.seeds):
-        curves = Curves(make)
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         for name, engine in ENGINES.items():
-            results[name].append(run(engine, name == "random", space, curves, seed, budget))
-        print(f"seed {seed}: {time.process_time() - began:.0f} s of CPU", file=sys.stderr)
-    target = statistics.median(history[-1][1] for history in results["random"])
+            races[name].append(race(engine, curves, seed, budget, resumed=arguments.resumed))
+        curves.forget_models()
+        took = time.process_time() - began
+        print(f"seed {seed}: {curves.trained} epochs, {took:.0f} s of CPU", file=sys.stderr)
+    target = statistics.median(found[-1][1] for found in races["random"])
     print(f"{arguments.problem}: target {target:.4f} = random search after {budget} epochs")
-    print("| engine | epochs to the target, median [quartiles] | share | reached | final loss |")
-    print("|---|---|---|---|---|")
-    for name, histories in results.items():
-        reached = [next((s for s, b in h if b <= target), 2 * budget) for h in histories]
-        low, middle, high = statistics.quantiles(reached, n=4, method="inclusive")
-        final = statistics.median(min(b for s, b in h if s <= budget) for h in histories)
-        count = sum(1 for epochs in reached if epochs <= budget)
-        print(
-            f"| {name} | {middle:.0f} [{low:.0f}-{high:.0f}] | {middle / budget:.2f} | "
-            f"{count} of {len(reached)} | {final:.4f} |"
-        )
+    print_engines(races, target, budget)
+    print()
+    print_pairs(races, target, budget)
 
 
 if __name__ == "__main__":

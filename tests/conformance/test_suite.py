@@ -104,6 +104,11 @@ def test_a_server_behind_another_program_is_stopped_by_a_command(tmp_path: Path)
     # It was killed and served again; its memory is not that of the command.
     assert "1 passed, 1 not run" in result.output
     assert result.exit_code == 3
+    status = f"sh -c 'cat /proc/$(cat {note})/status'"
+    result = suggest_check(
+        "--start", start, "--stop", stop, "--status", status, "--algorithm", "random", *only
+    )
+    assert (result.exit_code, "2 passed" in result.output) == (0, True), result.output
 
 
 def test_a_command_that_does_not_serve_is_shown() -> None:

@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from algorithms.hyperband.model import Model
 from algorithms.hyperband.plan import plan
+from algorithms.hyperband.rungs import Configuration
 from suggestion.errors import Invalid
-from suggestion.space import Double, Int
+from suggestion.space import Double, Int, SearchSpace
 
 from .controller import Controller, Trial, ask, experiment, validate
 
@@ -339,7 +341,7 @@ def test_suggestions_that_become_trials_late_are_not_given_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "least", "share"), [("hyperband", 10, 0.1), ("asha", 3, 0.25)]
+    ("algorithm", "least", "share"), [("hyperband", 10, 0.1), ("asha", 3, 0.2)]
 )
 @pytest.mark.parametrize("parallel", [1, 4])
 def test_trials_without_metrics_do_not_stop_promotions(
@@ -508,6 +510,41 @@ def test_bohb_keeps_the_rungs_of_hyperband(parallel: int) -> None:
     if parallel == 1:  # a round is 69 trials: 49 new ones
         for turn in (controller.trials[:69], controller.trials[69:138]):
             assert Counter(t.texts["epochs"] for t in turn) == {"1": 27, "3": 21, "9": 13, "27": 8}
+
+
+def test_bohb_does_not_learn_from_the_least_resource() -> None:
+    """Its first bracket is that of hyperband: 27 + 9 + 3 + 1 trials; then it has a model."""
+    texts = {}
+    for sampler in ("random", "tpe"):
+        message = experiment("hyperband", SMALL, {**SETTINGS, "sampler": sampler}, parallel=1)
+        controller = Controller(message, outcome, parallel=1, seed=6)
+        controller.run(lambda c=controller: len(c.trials) >= 69, limit=70)
+        texts[sampler] = [t.texts for t in controller.trials]
+    assert texts["random"][:40] == texts["tpe"][:40]
+    assert texts["random"][40:] != texts["tpe"][40:]
+
+
+def test_bohbs_densities_share_no_configuration() -> None:
+    space = SearchSpace((Double("x", "0", "1"), Double("y", "0", "1")))
+
+    def fit(results: int, failed: int = 0) -> Model | None:
+        configurations = []
+        for index in range(results + failed):
+            key = (index / 100, 0.5)
+            configuration = Configuration(key, dict(zip("xy", key, strict=True)), levels={0, 1})
+            if index < results:
+                configuration.losses.update({0: float(index), 1: float(index)})
+            configurations.append(configuration)
+        return Model.fit(space, configurations, 1)
+
+    assert fit(5) is None
+    assert fit(3, failed=3) is None  # none of l would be worse than another that was observed
+    for results, failed, good in ((6, 0, 3), (4, 2, 3), (40, 0, 6)):
+        model = fit(results, failed)
+        assert model is not None
+        assert model.good.points[:, 0] == pytest.approx([i / 100 for i in range(good)])
+        rest = [i / 100 for i in range(good, results + failed)]
+        assert sorted(model.bad.points[:, 0]) == pytest.approx(rest)
 
 
 def test_bohb_draws_near_the_good_ones() -> None:
