@@ -90,7 +90,6 @@ class BayesianOptimization:
                     proposer = Proposer(
                         study,
                         chosen,
-                        count,
                         estimator=self.base_estimator,
                         function=self.acq_func,
                         optimizer=self.acq_optimizer,

@@ -38,7 +38,7 @@ RESERVE: Final = 3.0
 #: What gp_hedge chooses from, and how sharply: the paper's eta.
 PORTFOLIO: Final[tuple[Kind, ...]] = ("EI", "LCB", "PI")
 HEDGE_RATE: Final = 1.0
-#: Suggestions before which gp_hedge is EI, and LCB beside it.
+#: Suggestions before which gp_hedge is EI alone.
 HEDGE_FROM: Final = 25
 
 _INCUMBENTS: Final = 5
@@ -70,7 +70,6 @@ class Proposer:
     Args:
         study: With at least one observation.
         chosen: Points already chosen for the same reply.
-        count: Points in the reply.
         estimator, function, optimizer: The algorithm's settings ``base_estimator``, ``acq_func``
             and ``acq_optimizer``.
     """
@@ -79,7 +78,6 @@ class Proposer:
         self,
         study: Study,
         chosen: Sequence[Assignment],
-        count: int,
         *,
         estimator: str,
         function: str,
@@ -88,7 +86,6 @@ class Proposer:
         self._study = study
         self._estimator, self._function = estimator, function
         self._climb = estimator == "GP" and optimizer != "sampling"
-        self._in_flight = len(study.pending) + count
         self._proposed = 0
         self._go_on = Patience(study.deadline, study.name)
         self._rng = study.rng(study.first_index, "bayesianoptimization")
@@ -195,30 +192,17 @@ class Proposer:
     def _criterion(self, index: int) -> Criterion:
         if self._function == "gp_hedge" and index >= HEDGE_FROM:
             return self._hedge(index)
-        if self._function == "gp_hedge" and not self._exploits(index):
-            return Criterion(self._mixture, "LCB")
         kinds: dict[str, Kind] = {"LCB": "LCB", "PI": "PI", "PIps": "PI"}
         return Criterion(self._mixture, kinds.get(self._function, "EI"))
-
-    def _exploits(self, index: int) -> bool:
-        """Whether this one of the points that are evaluated at the same time is not to explore.
-
-        The first of a batch; or, where points are asked for as others end, every `_in_flight`-th.
-        """
-        if self._study.pending:
-            return index % self._in_flight == 0
-        return self._proposed == 0
 
     def _hedge(self, index: int) -> Criterion:
         """The acquisition function whose turn it is in the portfolio GP-Hedge [Hoffman2011]_.
 
-        Until suggestion `HEDGE_FROM` the model knows too little to choose: a single point is EI's,
-        for which exploring costs more than it brings at first, and beside it all points that are
-        evaluated at the same time are LCB's, for what EI would add to it is a guess upon a guess.
-        Then each nominates a point and is taken with a probability that
-        grows with what the surrogate now thinks of its nominee. Unlike the paper, gains of earlier
-        nominees are not added up, for a reply is a function of the request and requests do not
-        tell nominees; and turns are taken in even proportion instead of drawn.
+        Exploring by LCB costs more than it brings at first: until suggestion `HEDGE_FROM` EI has
+        every turn. Then each nominates a point and is taken with a probability that grows with
+        what the surrogate now thinks of its nominee. Unlike the paper, gains of earlier nominees
+        are not added up, for a reply is a function of the request and requests do not tell
+        nominees; and turns are taken in even proportion instead of drawn.
 
         .. [Hoffman2011] M. Hoffman, E. Brochu, N. de Freitas. Portfolio allocation for Bayesian
            optimization. UAI 2011.

@@ -127,24 +127,6 @@ def test_the_portfolio_is_expected_improvement_at_first_and_takes_turns_later() 
     assert any("EI" not in kinds for kinds in taken[1:])
 
 
-def test_the_portfolio_explores_with_all_but_one_of_the_points_at_work() -> None:
-    told = observed(SQUARE, bowl, 15)
-    batch = study_of(SQUARE, told)
-    first, second = suggest(batch, 2, acq_func="gp_hedge")
-    assert first == suggest(batch, acq_func="EI")[0]
-    assert second != suggest(batch, 2, acq_func="EI")[1]
-    # One at a time beside two others that run: every third is the portfolio's.
-    taken = []
-    for index in range(18, 24):
-        study = study_of(SQUARE, told, pending=[first, second])
-        study = dataclasses.replace(study, first_index=index)
-        hedged = suggest(study, acq_func="gp_hedge")
-        of = {kind: suggest(study, acq_func=kind) for kind in ("EI", "LCB")}
-        assert of["EI"] != of["LCB"]
-        taken += [kind for kind, points in of.items() if points == hedged]
-    assert taken == ["EI", "LCB", "LCB", "EI", "LCB", "LCB"]
-
-
 def test_an_optimum_in_a_corner_is_found() -> None:
     space = SearchSpace(tuple(Double(name, 0, 1) for name in "abc"))
     found = optimise(space, lambda a: float(a["a"]) - float(a["b"]) + float(a["c"]) ** 2, 24)
