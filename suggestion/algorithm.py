@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -149,6 +148,8 @@ class Registry(Generic[T]):
     def _unknown(self, name: str, where: str, known: Iterable[str]) -> Unavailable:
         names = tuple(known)
         text = f"{self.noun} {quote(name)} is not {where}; there is {', '.join(names) or 'none'}"
+        import difflib  # noqa: PLC0415  (for messages alone)
+
         close = difflib.get_close_matches(name[:100].lower(), names, n=1)
         return Unavailable(f"{text}; did you mean {quote(close[0])}?" if close else text)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -188,6 +190,7 @@ def serve(
     # Until the server handles it: for the first process of a container SIGTERM has no effect of
     # its own, and a stop during the start would wait for the kill.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _import_shallowly("suggestion.servicer")
     from suggestion import server, services  # noqa: PLC0415
     from suggestion.algorithm import Unavailable, algorithms  # noqa: PLC0415
     from suggestion.errors import Invalid, Unreachable, Unready  # noqa: PLC0415
@@ -238,6 +241,16 @@ def serve(
         server.run(endpoints, options, ready)
     except OSError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _import_shallowly(module: str) -> None:
+    """Imports `module` in a thread, which begins with an empty stack.
+
+    CPython 3.11 keeps frames in chunks of 16 KiB, and maps and unmaps one at every call across the
+    end of the last. Below click's frames that is where numpy is imported: 2,500 times, 40 ms.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(import_module, module).result()
 
 
 def _port_below(address: str) -> str:

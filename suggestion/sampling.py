@@ -10,7 +10,6 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from importlib import resources
 from typing import Final
 
 import numpy as np
@@ -127,6 +126,8 @@ class Permutation:
 
 @lru_cache(maxsize=1)
 def _joe_kuo() -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:
+    from importlib import resources  # noqa: PLC0415  (for Sobol alone)
+
     path = resources.files("suggestion") / "data" / "joe-kuo-d6.npz"
     with path.open("rb") as file, np.load(file) as data:
         return data["degree"], data["coefficients"], data["initial"]

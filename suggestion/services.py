@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -102,6 +101,8 @@ def plan(names: Sequence[str], algorithms: Sequence[str]) -> Plan:
     known = [*algorithms, *(name for offer in found for name in offer.names)]
     for name in names:
         if name not in known:
+            import difflib  # noqa: PLC0415  (for messages alone)
+
             close = difflib.get_close_matches(name[:100].lower(), known, n=1)
             hint = f"; did you mean {quote(close[0])}?" if close else ""
             raise Unavailable(

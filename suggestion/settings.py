@@ -8,7 +8,6 @@ Algorithms and early-stopping rules both use it.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import types
 import typing
@@ -286,6 +285,8 @@ def _unknown(owner: str, name: str, known: Sequence[str]) -> str:
     message = f"{owner} has no setting {quote(name)}"
     # Compared without case: a wrong capital is the commonest slip.
     lowered = {spelling.lower(): spelling for spelling in reversed(known)}
+    import difflib  # noqa: PLC0415  (for messages alone)
+
     close = difflib.get_close_matches(name[:100].lower(), lowered, n=1, cutoff=0.6)
     if close:
         return f"{message}; did you mean {quote(lowered[close[0]])}?"
