@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -91,6 +91,12 @@ class Unavailable(LookupError):
     """No such name, or its packages are not installed; the text is for the user."""
 
 
+@cache
+def _installed(group: str) -> Mapping[str, EntryPoint]:
+    """The entry points of `group` by name, in alphabetical order; once a process."""
+    return {point.name: point for point in sorted(entry_points(group=group), key=lambda p: p.name)}
+
+
 class Registry(Generic[T]):
     """The classes that installed packages register under one group of entry points.
 
@@ -107,14 +113,10 @@ class Registry(Generic[T]):
         self.group = group
         self.noun = noun
         self._only = None if only is None else tuple(dict.fromkeys(only))
+        self._installed = _installed(group)
         for name in self._only or ():
             if name not in self._installed:
                 raise self._unknown(name, "installed", self._installed)
-
-    @cached_property
-    def _installed(self) -> Mapping[str, EntryPoint]:
-        found = sorted(entry_points(group=self.group), key=lambda point: point.name)
-        return {point.name: point for point in found}
 
     @property
     def names(self) -> tuple[str, ...]:

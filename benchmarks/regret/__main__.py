@@ -27,6 +27,7 @@ def main() -> None:
 @click.option("--problem", "chosen", multiple=True, help="All unless given.")
 @click.option("--seeds", default=10, show_default=True, help="Number of repetitions.")
 @click.option("--trials", default=0, help="50 sequentially, 96 in batches, unless given.")
+@click.option("--add", is_flag=True, help="Keep what is stored and run the seeds that are missing.")
 @MODE
 @HALF
 @FOLDER
@@ -35,6 +36,7 @@ def run(
     chosen: tuple[str, ...],
     seeds: int,
     trials: int,
+    add: bool,
     mode: str,
     half: str,
     folder: Path,
@@ -45,9 +47,14 @@ def run(
     for name in names:
         start = engines.find(name)
         for problem in selected:
-            result = results.run(name, start, problem, mode, range(seeds), trials)
-            results.save(result, folder)
-            mean = sum(float(best[-1]) for best in result.best.values()) / seeds
+            stored = results.path_of(folder, name, problem.name, mode)
+            before = results.read(stored) if add and stored.exists() else None
+            missing = [s for s in range(seeds) if before is None or s not in before.best]
+            if not missing:
+                continue
+            result = results.run(name, start, problem, mode, missing, trials)
+            results.save(results.merged(before, result) if before else result, folder)
+            mean = sum(float(best[-1]) for best in result.best.values()) / len(missing)
             click.echo(f"{name:28} {problem.name:20} {mean:.4f}  {result.cpu:.4f} s")
 
 

@@ -39,8 +39,8 @@ def complete(results: Sequence[Result], problems: Sequence[str], trials: int) ->
     """The engines that ran all of `problems` for `trials`, with as many seeds as any that did."""
     seeds: dict[str, dict[str, int]] = {}
     for result in results:
-        if result.problem in problems and result.trials >= trials:
-            seeds.setdefault(result.engine, {})[result.problem] = len(result.best)
+        if result.problem in problems and result.reaching(trials):
+            seeds.setdefault(result.engine, {})[result.problem] = len(result.reaching(trials))
     whole = {e: min(counts.values()) for e, counts in seeds.items() if len(counts) == len(problems)}
     most = max(whole.values(), default=0)
     return tuple(engine for engine, count in whole.items() if count == most)
@@ -58,16 +58,19 @@ def table(
     Regrets are averaged over the seeds of a problem and then over problems; ranks are taken for
     each problem and seed among the engines. The bootstrap draws problems and, within each, seeds.
     """
-    found = {
-        (r.engine, r.problem): r for r in results if r.problem in problems and r.trials >= trials
+    found = {(r.engine, r.problem): r.reaching(trials) for r in results}
+    cpu = {(r.engine, r.problem): r.cpu for r in results}
+    common = {
+        problem: sorted(set.intersection(*(set(found.get((e, problem), ())) for e in engines)))
+        for problem in problems
     }
-    shared = [p for p in problems if all((e, p) in found for e in engines)]
+    shared = [problem for problem, seeds in common.items() if seeds]
     if not shared:
         raise ValueError(f"no problem was run by all of these engines for {trials} trials")
     early, late, rank = [], [], []
     for problem in shared:
-        seeds = sorted(set.intersection(*(set(found[e, problem].best) for e in engines)))
-        curves = np.array([[found[e, problem].best[s][:trials] for s in seeds] for e in engines])
+        seeds = common[problem]
+        curves = np.array([[found[e, problem][s][:trials] for s in seeds] for e in engines])
         late.append(curves[:, :, trials - 1])
         early.append(curves[:, :, trials // 2 - 1].mean(axis=1))
         rank.append(ranks(late[-1]))
@@ -92,7 +95,7 @@ def table(
                 float(np.mean([e[k] for e in early])),
                 _interval(all_late[:, k], float(np.mean([x[k].mean() for x in late]))),
                 float("nan") if base is None else float(np.mean(all_late[:, k] < base)),
-                float(np.mean([found[engine, p].cpu for p in shared])),
+                float(np.mean([cpu[engine, p] for p in shared])),
             )
         )
     return sorted(rows, key=lambda row: row.rank[0])
@@ -117,13 +120,13 @@ def by_problem(
     results: Sequence[Result], engines: Sequence[str], problems: Sequence[str], trials: int
 ) -> str:
     """Mean normalised regret of each engine on each problem."""
-    found = {(r.engine, r.problem): r for r in results if r.trials >= trials}
+    found = {(r.engine, r.problem): r for r in results}
     lines = ["| problem | " + " | ".join(engines) + " |", "|---" * (len(engines) + 1) + "|"]
     for problem in problems:
         cells = []
         for engine in engines:
             result = found.get((engine, problem))
-            curves = [] if result is None else list(result.best.values())
+            curves = [] if result is None else list(result.reaching(trials).values())
             cells.append(f"{np.mean([c[trials - 1] for c in curves]):.4f}" if curves else "-")
         lines.append(f"| {problem} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -25,7 +25,8 @@ class Result:
     """What one engine did on one problem in one mode.
 
     Attributes:
-        best: For each seed the lowest normalised regret after every trial, shape (trials,).
+        best: For each seed the lowest normalised regret after every trial, shape (trials,); slow
+            engines may have run some seeds for longer than others.
         cpu: CPU seconds for a suggestion, the mean of all.
     """
 
@@ -35,10 +36,9 @@ class Result:
     best: dict[int, Array]
     cpu: float
 
-    @property
-    def trials(self) -> int:
-        """Trials of the shortest run."""
-        return min((len(curve) for curve in self.best.values()), default=0)
+    def reaching(self, trials: int) -> dict[int, Array]:
+        """The seeds that ran for `trials` at least."""
+        return {seed: curve for seed, curve in self.best.items() if len(curve) >= trials}
 
 
 def path_of(folder: Path, engine: str, problem: str, mode: str) -> Path:
@@ -76,19 +76,31 @@ def run(
     return Result(engine, problem.name, mode, best, cpu / (len(seeds) * trials * multiple))
 
 
+def merged(first: Result, second: Result) -> Result:
+    """Both, of the same engine, problem and mode; a seed of both is taken from `second`."""
+    best = dict(sorted({**first.best, **second.best}.items()))
+    a, b = len(first.best), len(second.best)
+    cpu = (first.cpu * a + second.cpu * b) / (a + b)
+    return Result(first.engine, first.problem, first.mode, best, cpu)
+
+
 def save(result: Result, folder: Path = FOLDER) -> Path:
-    """Writes `result`: for each seed the trials that improved, and the regret then."""
+    """Writes `result`: for each seed the trials that improved, and the regret then.
+
+    The number of trials is one for all seeds, or an object by seed where they differ.
+    """
     path = path_of(folder, result.engine, result.problem, result.mode)
     path.parent.mkdir(parents=True, exist_ok=True)
     steps: dict[str, list[tuple[int, float]]] = {}
     for seed, best in result.best.items():
         improved = [0, *(np.flatnonzero(np.diff(best) < 0) + 1).tolist()]
         steps[str(seed)] = [(k + 1, float(f"{best[k]:.5g}")) for k in improved]
+    lengths = {str(seed): len(best) for seed, best in result.best.items()}
     document = {
         "engine": result.engine,
         "problem": result.problem,
         "mode": result.mode,
-        "trials": len(next(iter(result.best.values()))),
+        "trials": lengths if len(set(lengths.values())) > 1 else min(lengths.values()),
         "cpu_seconds_a_suggestion": float(f"{result.cpu:.3g}"),
         "improvements": steps,
     }
@@ -107,9 +119,9 @@ def _flat(text: str) -> str:
 
 def read(path: Path) -> Result:
     document: dict[str, Any] = json.loads(path.read_text())
-    best = {}
+    best, trials = {}, document["trials"]
     for seed, steps in document["improvements"].items():
-        curve = np.empty(document["trials"])
+        curve = np.empty(trials[seed] if isinstance(trials, dict) else trials)
         for trial, regret in steps:
             curve[trial - 1 :] = regret
         best[int(seed)] = curve
