@@ -452,7 +452,7 @@ def run(
     Raises:
         OSError: If an address cannot be bound.
     """
-    _use_one_arena()
+    _be_thrifty()
     asyncio.run(_run(endpoints, options, ready))
     workers = [t for t in threading.enumerate() if t.name.startswith(_WORKER)]
     for worker in workers:
@@ -464,11 +464,17 @@ def run(
         os._exit(0)
 
 
-def _use_one_arena() -> None:
-    """Keeps glibc from giving every thread a heap of its own: a twentieth of the memory limit."""
-    m_arena_max = -8  # of <malloc.h>
+def _be_thrifty() -> None:
+    """Has glibc keep one heap for all threads, and give large arrays back when they are freed.
+
+    Else every thread has a heap of its own, a twentieth of the memory limit; and once a large array
+    was freed, others are laid into the heap, where what lies behind them decides what comes back.
+    """
+    m_mmap_threshold, m_arena_max = -3, -8  # of <malloc.h>
     with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(m_arena_max, 1)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(m_arena_max, 1)
+        libc.mallopt(m_mmap_threshold, 2**20)
 
 
 # --------------------------------------------------------------------- logging

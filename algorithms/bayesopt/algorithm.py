@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final, Literal
 
+import numpy as np
+
 from algorithms.bayesopt.proposer import Proposer
 from suggestion import sampling
 from suggestion.algorithm import register
@@ -39,7 +41,8 @@ class BayesianOptimization:
     n_initial_points: int = setting(
         10,
         at_least=0,
-        help="Trials, in any condition, of a Sobol sequence before the surrogate is asked.",
+        help="Trials, in any condition, before the surrogate is asked: the middle of the space, "
+        "then a Sobol sequence.",
     )
     acq_func: Literal["gp_hedge", "LCB", "EI", "PI", "EIps", "PIps"] = setting(
         "gp_hedge",
@@ -101,7 +104,18 @@ class BayesianOptimization:
 
 
 def _initial(study: Study, index: int, visited: sampling.Visited) -> Assignment:
-    """Point `index` of the Sobol sequence, or another one if it has been tried."""
+    """The middle of the space, then points of the Sobol sequence; another one if it was tried.
+
+    Nothing is nearer to all of the space than its middle, and ranges are chosen around what is
+    thought to be good: the first trial there, as in Vizier [Song2024]_.
+
+    .. [Song2024] X. Song et al. The Vizier Gaussian process bandit algorithm. arXiv:2408.11527,
+       2024.
+    """
+    if index == 0:
+        (middle,) = study.space.decode(np.full((1, study.space.dimension), 0.5))
+        if middle not in visited:
+            return middle
 
     def draw(first: int, number: int) -> Array:
         return sampling.sobol(study.seed, first, number, study.space.dimension)

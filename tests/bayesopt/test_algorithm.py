@@ -240,17 +240,28 @@ def test_failed_trials_repel() -> None:
 # --------------------------------------------------------------------- the start
 
 
-def test_it_starts_with_the_sobol_sequence_and_points_put_in_by_hand_count() -> None:
+def test_it_starts_in_the_middle_with_the_sobol_sequence_after_it() -> None:
     first = suggest(study_of(SQUARE, []), 10)
-    sobol = sampling.distinct(SQUARE, lambda start, n: sampling.sobol(5, start, n, 2), 5, 0, 10)
-    assert first == sobol
+    (middle,) = SQUARE.decode(np.full((1, 2), 0.5))
+    assert first == [middle, *_sobol(1, 9)]
+
+
+def test_a_middle_that_was_put_in_by_hand_is_not_tried_again() -> None:
+    (middle,) = SQUARE.decode(np.full((1, 2), 0.5))
+    study = study_of(SQUARE, [Observation("by-hand", middle, 1.0)])
+    assert suggest(dataclasses.replace(study, first_index=0)) == _sobol(0, 1)
+
+
+def test_points_put_in_by_hand_count() -> None:
     trials = observed(SQUARE, bowl, 9, seed=77)
-    assert suggest(study_of(SQUARE, trials)) == sampling.distinct(
-        SQUARE, lambda start, n: sampling.sobol(5, start, n, 2), 5, 9, 1
-    )
+    assert suggest(study_of(SQUARE, trials)) == _sobol(9, 1)
     trials = observed(SQUARE, bowl, 10, seed=77)
-    assert suggest(study_of(SQUARE, trials)) != sampling.distinct(
-        SQUARE, lambda start, n: sampling.sobol(5, start, n, 2), 5, 10, 1
+    assert suggest(study_of(SQUARE, trials)) != _sobol(10, 1)
+
+
+def _sobol(first: int, count: int) -> list[Assignment]:
+    return sampling.distinct(
+        SQUARE, lambda start, n: sampling.sobol(5, start, n, 2), 5, first, count
     )
 
 
