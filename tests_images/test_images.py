@@ -15,7 +15,7 @@ from deploy.images import Image, Kind, named
 from suggestion.api import api_pb2 as api
 from tests.support.requests import ask_for
 from tests_images import controller
-from tests_images.containers import CPUS, ROOT, Container, docker, reference
+from tests_images.containers import ROOT, Container, docker, reference, restrictions
 from tests_images.served import AVAILABLE, algorithms_of
 
 BASE = "python:3.13-slim"
@@ -40,7 +40,8 @@ def size(name: str) -> int:
 def inside(image: Image, program: str) -> str:
     """Output of a Python program in the image."""
     interpreter = ("--entrypoint", "/opt/suggest/bin/python")
-    return docker("run", "--rm", *interpreter, reference(image), "-c", program)
+    limits = restrictions(image)
+    return docker("run", "--rm", *limits, *interpreter, reference(image), "-c", program)
 
 
 # ---------------------------------------------------------------------- content
@@ -114,14 +115,14 @@ def test_there_is_no_compiler_no_installer_and_no_cache(image: Image) -> None:
 # ------------------------------------------------------------------ start and stop
 
 
-def test_it_serves_in_time(image: Image, measure: Measure) -> None:
-    """In under 3 s: with half a CPU, those are 1.5 s of computing, on a busy machine, too."""
+def test_it_serves(image: Image, measure: Measure) -> None:
+    """How long that takes is measured, against an interpreter so restricted, and not judged."""
     with Container(image) as running:
-        seconds = running.wait()
+        measure("s to SERVING", running.wait())
         usage = running.cpu_seconds()
-        measure("s to SERVING", seconds)
-        measure("CPU s to SERVING", usage)
-        assert usage < 3 * CPUS
+    imports = "import time, grpc, numpy; print(time.process_time())"
+    measure("CPU s to SERVING", usage)
+    measure("times importing grpc and numpy", usage / float(inside(image, imports)))
 
 
 def test_the_images_own_health_check_passes(container: Container) -> None:
