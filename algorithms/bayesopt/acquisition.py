@@ -21,6 +21,8 @@ Acquisition: TypeAlias = Callable[[Array, Array], tuple[Array, Array, Array]]
 #: Deviations below the mean that `LCB` looks, and the improvement that `PI` asks for, in standard
 #: deviations of the outputs: as in scikit-optimize.
 KAPPA: Final = 1.96
+#: The same for `narrow LCB`.
+NARROW_KAPPA: Final = 1.0
 XI: Final = 0.01
 
 
@@ -65,15 +67,19 @@ def probability_of_improvement(best: Array) -> Acquisition:
     return acquisition
 
 
-def lower_confidence_bound(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
-    """Minus the lower confidence bound [CoxJohn1997]_.
+def lower_confidence_bound(kappa: float) -> Acquisition:
+    """Minus the confidence bound `kappa` deviations below the mean [CoxJohn1997]_.
 
     .. [CoxJohn1997] D. D. Cox, S. John. SDO: a statistical method for global optimization.
        Multidisciplinary Design Optimization: State of the Art, 1997.
     """
-    count = mean.shape[-1]
-    values = KAPPA * deviation - np.mean(mean, axis=-1)
-    return values, np.full_like(mean, -1 / count), np.full_like(deviation, KAPPA)
+
+    def acquisition(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
+        count = mean.shape[-1]
+        values = kappa * deviation - np.mean(mean, axis=-1)
+        return values, np.full_like(mean, -1 / count), np.full_like(deviation, kappa)
+
+    return acquisition
 
 
 def _log_mean(logs: Array) -> tuple[Array, Array]:

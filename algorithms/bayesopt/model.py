@@ -9,6 +9,8 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 
 from algorithms.bayesopt.acquisition import (
+    KAPPA,
+    NARROW_KAPPA,
     Acquisition,
     expected_improvement,
     lower_confidence_bound,
@@ -19,7 +21,7 @@ from suggestion.space import Array
 #: The logarithm of a factor of acquisition functions, and its slopes: (m,) and (m, p) at (m, p).
 Prior: TypeAlias = Callable[[Array], tuple[Array, Array]]
 #: The acquisition functions that one surrogate has.
-Kind: TypeAlias = Literal["EI", "LCB", "PI"]
+Kind: TypeAlias = Literal["EI", "LCB", "PI", "narrow LCB"]
 
 
 class Surrogate(Protocol):
@@ -98,7 +100,7 @@ class Mixture:
             return expected_improvement(self.best)
         if kind == "PI":
             return probability_of_improvement(self.best)
-        return lower_confidence_bound
+        return lower_confidence_bound(KAPPA if kind == "LCB" else NARROW_KAPPA)
 
 
 class Criterion:
@@ -126,7 +128,7 @@ class Criterion:
 
     def _average(self, found: Array) -> tuple[Array, Array]:
         """Values (m,) and each surrogate's share in their slopes, shape (k, m)."""
-        if self._kind == "LCB":
+        if self._kind in ("LCB", "narrow LCB"):  # no logarithms
             weights = np.exp(self._log_weights - self._log_weights.max())
             weights /= weights.sum()
             return weights @ found, np.repeat(weights[:, None], found.shape[1], axis=1)

@@ -38,7 +38,7 @@ RESERVE: Final = 3.0
 #: What gp_hedge chooses from, and how sharply: the paper's eta.
 PORTFOLIO: Final[tuple[Kind, ...]] = ("EI", "LCB", "PI")
 HEDGE_RATE: Final = 1.0
-#: Suggestions before which gp_hedge is EI alone.
+#: Suggestions before which gp_hedge does without a portfolio.
 HEDGE_FROM: Final = 25
 
 _INCUMBENTS: Final = 5
@@ -190,19 +190,27 @@ class Proposer:
         return assignment
 
     def _criterion(self, index: int) -> Criterion:
-        if self._function == "gp_hedge" and index >= HEDGE_FROM:
-            return self._hedge(index)
+        """Of the setting ``acq_func``.
+
+        Before suggestion `HEDGE_FROM`, gp_hedge proposes the first point of a reply by EI and those
+        after it by a narrow LCB: EI over fantasies explores with most of a batch, at a time when
+        there is more to gain around what looks good. What measured that: docs/bayesopt.md.
+        """
+        if self._function == "gp_hedge":
+            if index >= HEDGE_FROM:
+                return self._hedge(index)
+            return Criterion(self._mixture, "narrow LCB" if self._proposed else "EI")
         kinds: dict[str, Kind] = {"LCB": "LCB", "PI": "PI", "PIps": "PI"}
         return Criterion(self._mixture, kinds.get(self._function, "EI"))
 
     def _hedge(self, index: int) -> Criterion:
         """The acquisition function whose turn it is in the portfolio GP-Hedge [Hoffman2011]_.
 
-        Exploring by LCB costs more than it brings at first: until suggestion `HEDGE_FROM` EI has
-        every turn. Then each nominates a point and is taken with a probability that grows with
-        what the surrogate now thinks of its nominee. Unlike the paper, gains of earlier nominees
-        are not added up, for a reply is a function of the request and requests do not tell
-        nominees; and turns are taken in even proportion instead of drawn.
+        Exploring by LCB costs more than it brings at first, so that the portfolio begins at
+        suggestion `HEDGE_FROM`. Each nominates a point and is taken with a probability that grows
+        with what the surrogate now thinks of its nominee. Unlike the paper, gains of earlier
+        nominees are not added up, for a reply is a function of the request and requests do not
+        tell nominees; and turns are taken in even proportion instead of drawn.
 
         .. [Hoffman2011] M. Hoffman, E. Brochu, N. de Freitas. Portfolio allocation for Bayesian
            optimization. UAI 2011.

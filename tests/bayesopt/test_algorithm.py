@@ -215,6 +215,14 @@ def test_a_batch_spreads() -> None:
     assert apart.max() > 0.05
 
 
+def test_later_points_of_an_early_batch_stay_nearer_to_what_looks_good() -> None:
+    study = study_of(MIXED, observed(MIXED, network, 16))
+    hedged, improving = suggest(study, 8, acq_func="gp_hedge"), suggest(study, 8, acq_func="EI")
+    assert hedged[0] == improving[0]
+    assert np.mean([*map(network, hedged[1:])]) < np.mean([*map(network, improving[1:])])
+    assert MIXED.encode(hedged).std(axis=0).max() > 0.05
+
+
 def test_pending_trials_repel() -> None:
     trials = observed(SQUARE, bowl, 20)
     (alone,) = suggest(study_of(SQUARE, trials))

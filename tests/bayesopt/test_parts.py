@@ -337,7 +337,7 @@ BEST = np.array([[-0.5, -1.0, -0.2], [0.1, -0.7, -0.3]])
 
 @pytest.mark.parametrize(
     "acquisition",
-    [expected_improvement(BEST), probability_of_improvement(BEST), lower_confidence_bound],
+    [expected_improvement(BEST), probability_of_improvement(BEST), lower_confidence_bound(1.3)],
     ids=["EI", "PI", "LCB"],
 )
 def test_acquisition_functions_have_their_own_gradients(acquisition: Acquisition) -> None:
@@ -368,6 +368,8 @@ def test_acquisition_functions_are_their_definitions() -> None:
     probability = np.mean(draws < best - XI)
     value = probability_of_improvement(best)(mean, deviation)[0]
     assert math.exp(value[0]) == pytest.approx(probability, rel=0.02)
+    value = lower_confidence_bound(1.0)(mean, deviation)[0]
+    assert -value[0] == pytest.approx(np.quantile(draws, 0.1587), abs=0.01)
 
 
 def test_improvements_that_underflow_still_have_an_order() -> None:
