@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -115,14 +116,25 @@ def test_there_is_no_compiler_no_installer_and_no_cache(image: Image) -> None:
 # ------------------------------------------------------------------ start and stop
 
 
-def test_it_serves(image: Image, measure: Measure) -> None:
-    """How long that takes is measured, against an interpreter so restricted, and not judged."""
-    with Container(image) as running:
-        measure("s to SERVING", running.wait())
-        usage = running.cpu_seconds()
+def test_it_serves_in_time(image: Image, measure: Measure) -> None:
+    """For little more than what importing grpc and numpy takes under the same restrictions.
+
+    In seconds, 3 were allowed where those imports take 0.6 s of computing and half a CPU is given.
+    A machine half as fast needs twice as long for both.
+    """
     imports = "import time, grpc, numpy; print(time.process_time())"
+    starts, bare = [], []
+    for _ in range(3):  # in turns, for what slows one down slows the other
+        with Container(image) as running:
+            seconds = running.wait()
+            starts.append(running.cpu_seconds())
+        bare.append(float(inside(image, imports)))
+    usage = statistics.median(starts)
+    ratio = usage / statistics.median(bare)
+    measure("s to SERVING", seconds)
     measure("CPU s to SERVING", usage)
-    measure("times importing grpc and numpy", usage / float(inside(image, imports)))
+    measure("times importing grpc and numpy", ratio)
+    assert ratio < 2.5
 
 
 def test_the_images_own_health_check_passes(container: Container) -> None:

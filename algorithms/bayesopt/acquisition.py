@@ -21,9 +21,9 @@ Acquisition: TypeAlias = Callable[[Array, Array], tuple[Array, Array, Array]]
 #: Deviations below the mean that `LCB` looks, and the improvement that `PI` asks for, in standard
 #: deviations of the outputs: as in scikit-optimize.
 KAPPA: Final = 1.96
-#: The same for `narrow LCB`.
-NARROW_KAPPA: Final = 1.0
 XI: Final = 0.01
+#: Deviations that `narrow LCB` looks below the mean: it explores less.
+NARROW_KAPPA: Final = 1.0
 
 
 def expected_improvement(best: Array) -> Acquisition:
@@ -69,6 +69,9 @@ def probability_of_improvement(best: Array) -> Acquisition:
 
 def lower_confidence_bound(kappa: float) -> Acquisition:
     """Minus the confidence bound `kappa` deviations below the mean [CoxJohn1997]_.
+
+    Args:
+        kappa: At least 0; the larger, the more it explores.
 
     .. [CoxJohn1997] D. D. Cox, S. John. SDO: a statistical method for global optimization.
        Multidisciplinary Design Optimization: State of the Art, 1997.
