@@ -202,7 +202,7 @@ def _fit(
     warm: Hyperparameters | None,
     go_on: Callable[[], bool],
 ) -> Hyperparameters:
-    d = int(groups.max()) + 1 if len(groups) else 0
+    d = int(np.max(groups)) + 1 if len(groups) else 0
     starts = np.array(
         [
             [0.0] * d + [0.0, math.log(0.01)],

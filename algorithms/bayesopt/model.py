@@ -129,7 +129,7 @@ class Criterion:
     def _average(self, found: Array) -> tuple[Array, Array]:
         """Values (m,) and each surrogate's share in their slopes, shape (k, m)."""
         if self._kind in ("LCB", "narrow LCB"):  # no logarithms
-            weights = np.exp(self._log_weights - self._log_weights.max())
+            weights = np.exp(self._log_weights - np.max(self._log_weights))
             weights /= weights.sum()
             return weights @ found, np.repeat(weights[:, None], found.shape[1], axis=1)
         logs = found + (self._log_weights - self._tops)[:, None]

@@ -38,7 +38,7 @@ class Outputs:
 
     def padded(self, count: int) -> Outputs:
         """With `count` failed trials at the end, which are as bad as the worst."""
-        values = np.append(self.values, np.full(count, self.values.max()))
+        values = np.append(self.values, np.full(count, np.max(self.values)))
         return Outputs(self.name, values, np.append(self.log_slopes, np.zeros(count)))
 
     def take(self, rows: NDArray[np.intp]) -> Outputs:
@@ -63,7 +63,7 @@ def transforms(losses: Array) -> list[Outputs]:
         _standardised("compressed", np.where(scaled > 0, above, scaled), -above),
     ]
     for shift in LOG_SHIFTS:
-        logs = np.log(scaled - scaled.min() + shift)
+        logs = np.log(scaled - np.min(scaled) + shift)
         made.append(_standardised(f"log {shift}", logs, -logs))
     return made
 

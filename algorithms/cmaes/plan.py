@@ -375,11 +375,11 @@ def _finite(losses: Sequence[float | None]) -> list[float]:
     finite = array[np.isfinite(array)]
     if not len(finite):
         array[:] = 0.0
-    elif finite.max() / 2 - finite.min() / 2 > 1e100:
+    elif np.max(finite) / 2 - np.min(finite) / 2 > 1e100:
         # Only their order survives.
         array = np.searchsorted(np.sort(finite), array).astype(np.float64)
     else:
-        array[~np.isfinite(array)] = finite.max()
+        array[~np.isfinite(array)] = np.max(finite)
     low, high = np.sort(array)[[len(array) // 4, 3 * len(array) // 4]]
     if low == high:
         # The package divides by this range.

@@ -214,7 +214,7 @@ def _weights(good: Sequence[Observation], threshold: float) -> Array:
     """
     # Halved, because the difference of two floats can overflow.
     gains = threshold / 2 - np.array([trial.loss / 2 for trial in good])
-    if len(good) == 0 or not np.isfinite(threshold) or gains.max() <= 0:
+    if len(good) == 0 or not np.isfinite(threshold) or np.max(gains) <= 0:
         return np.ones(len(good))
-    gains = gains / gains.max() + 1e-12
+    gains = gains / np.max(gains) + 1e-12
     return np.asarray(gains / gains.mean())
