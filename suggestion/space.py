@@ -391,8 +391,10 @@ class Int(_Numeric):
 
     def level(self, value: Value) -> int:
         assert self.levels is not None
-        nearest = round(Fraction(int(value) - self._first, self._stride))
-        return min(max(nearest, 0), self.levels - 1)
+        level, rest = divmod(int(value) - self._first, self._stride)
+        if 2 * rest + level % 2 > self._stride:  # halfway to the even one, as round() does
+            level += 1
+        return min(max(level, 0), self.levels - 1)
 
     def encode(self, values: Sequence[Value]) -> Array:
         return self._encode_levels([self.level(v) for v in values])

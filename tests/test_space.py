@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -99,6 +100,15 @@ def test_a_lattice_is_anchored_at_min_and_stays_below_max() -> None:
         0.95,
     ]
     assert Int("n", "1", "10", "4").decode(UNITS)[::500] == [1, 5, 9]
+
+
+@given(
+    st.integers(-(2**62), 2**62), st.integers(1, 2**20), st.integers(1, 50), st.integers(-5, 2**26)
+)
+def test_the_nearest_level_of_an_int_is_exact(low: int, step: int, last: int, away: int) -> None:
+    parameter = Int("n", str(low), str(low + last * step), str(step))
+    nearest = round(Fraction(away, step))
+    assert parameter.level(low + away) == min(max(nearest, 0), last)
 
 
 @given(
