@@ -64,6 +64,7 @@ lint: $(READY) ## ruff and mypy --strict
 bench: $(READY) ## speed and memory, as ratios in one run
 	$(BIN)/python -m benchmarks.core
 	$(BIN)/python -m benchmarks.speed tpe multivariate-tpe cmaes bayesianoptimization
+	$(BIN)/python -m benchmarks.bayesopt speed
 	$(BIN)/python -m benchmarks.early_stopping
 	$(BIN)/python -m benchmarks.experiments
 
@@ -77,7 +78,7 @@ lock: $(READY) ## pins every dependency with its hashes, for all supported Pytho
 	$(BIN)/python scripts/lock.py
 
 clean: ## removes what the other commands made
-	rm -rf $(VENV) build dist runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
