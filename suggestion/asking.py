@@ -6,7 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from rich.table import Table
 from suggestion import manifest, wire
 from suggestion.api import api_pb2 as api
 from suggestion.api import api_pb2_grpc
+from suggestion.errors import quote
 
 
 class Failure(Exception):
@@ -126,13 +127,25 @@ def ask(
     target: str | None,
     tls: ClientTLS | None,
     timeout: float,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> api.GetSuggestionsReply:
     """Validates the experiment and asks for suggestions, as a controller does.
+
+    Args:
+        warn: Called with what is allowed but hardly meant.
 
     Raises:
         Failure: If a file is wrong, the server cannot be reached, or it refuses.
     """
     request = read_request(experiment, count, trials)
+    lacking = wire.without_objective(request)
+    if lacking:
+        shown = ", ".join([*lacking[:5], "..."] if len(lacking) > 5 else lacking)
+        metric = request.experiment.spec.objective.objective_metric_name
+        warn(
+            f"{len(lacking)} of {len(request.trials)} trials ended without a number for "
+            f"{quote(metric)}, the objective, and count as failed: {shown}"
+        )
     with contextlib.ExitStack() as stack:
         if target is None:
             algorithm = request.experiment.spec.algorithm.algorithm_name

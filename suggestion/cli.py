@@ -405,9 +405,13 @@ def ask(
         from suggestion import asking  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise _missing(str(error.name), "client") from error
+
+    def warn(text: str) -> None:
+        click.echo(f"Warning: {text}", err=True)
+
     try:
         tls = asking.ClientTLS.read(tls_ca, tls_cert, tls_key)
-        reply: Any = asking.ask(experiment, count, trials, target, tls, timeout)
+        reply: Any = asking.ask(experiment, count, trials, target, tls, timeout, warn)
     except asking.Failure as error:
         raise click.ClickException(str(error)) from error
     click.echo(asking.as_json(reply) if output == "json" else asking.as_table(reply), nl=False)

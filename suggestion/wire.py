@@ -285,11 +285,7 @@ def _read_trial(message: api.Trial, experiment: Experiment) -> tuple[tuple[objec
     ended = _instant(status.completion_time)
     if condition in _FAILED:
         return order, Failed(name, assignment, ended)
-    metric = spec.objective.objective_metric_name or experiment.metric
-    value = None
-    for item in status.observation.metrics:
-        if item.name == metric:
-            value = _finite(item.value)
+    value = _objective(message, experiment.metric)
     if value is None:
         return order, Failed(name, assignment, ended)
     observation = Observation(
@@ -301,6 +297,16 @@ def _read_trial(message: api.Trial, experiment: Experiment) -> tuple[tuple[objec
         ended=ended,
     )
     return order if name else (*order, observation.loss), observation
+
+
+def _objective(message: api.Trial, metric: str) -> float | None:
+    """The last value of the metric that the trial, or else the experiment, names as objective."""
+    metric = message.spec.objective.objective_metric_name or metric
+    value = None
+    for item in message.status.observation.metrics:
+        if item.name == metric:
+            value = _finite(item.value)
+    return value
 
 
 def _finite(text: str) -> float | None:
@@ -397,6 +403,16 @@ def write_trial(entry: Mapping[str, Any]) -> api.Trial:
     for name, value in metrics.items():
         trial.status.observation.metrics.add(name=name, value=value)
     return trial
+
+
+def without_objective(request: api.GetSuggestionsRequest) -> list[str]:
+    """Names of the trials that ended well, but count as failed: they tell no finite objective."""
+    metric = request.experiment.spec.objective.objective_metric_name
+    return [
+        trial.name or f"number {number}"
+        for number, trial in enumerate(request.trials, 1)
+        if trial.status.condition in _FINISHED and _objective(trial, metric) is None
+    ]
 
 
 _BY_DISTRIBUTION: Final = {

@@ -72,6 +72,26 @@ def test_ask_counts_the_trials_it_is_given(server: ServerProcess, tmp_path: Path
     assert json.loads(suggest(*ask, "--trials", trials)) == first[2:]
 
 
+def test_ask_warns_of_trials_without_the_objective(server: ServerProcess, tmp_path: Path) -> None:
+    trials = tmp_path / "trials.yaml"
+    point = "parameters: {lr: 1e-3, layers: 2, optimizer: sgd}"
+    ended = [f"- {point}\n  name: t{k}\n  metrics: {{loss: 0.1}}\n" for k in range(1, 7)]
+    trials.write_text(
+        f"- {point}\n  metrics: {{accuracy: nan}}\n{''.join(ended)}"
+        f"- {point}\n  metrics: {{loss: 0.1, accuracy: 0.9}}\n"
+        f"- {point}\n  condition: Failed\n"
+        f"- {point}\n"
+    )
+    command = [sys.executable, "-m", "suggestion", "ask", FILE, "--target", server.address]
+    done = subprocess.run(
+        [*command, "--trials", trials], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stderr == (
+        "Warning: 7 of 10 trials ended without a number for 'accuracy', the objective, and count "
+        "as failed: number 1, t1, t2, t3, t4, ...\n"
+    )
+
+
 def test_ask_replays_a_whole_request(server: ServerProcess, tmp_path: Path) -> None:
     from google.protobuf import json_format  # noqa: PLC0415
 
