@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 
 from suggestion import algorithm as algorithms_module
@@ -69,11 +68,19 @@ class SuggestionService:
         except Invalid as error:
             found += error.violations
         experiment, algorithm, random_state = self._read(request.experiment, found)
+
+        def read() -> History:
+            history = wire.read_trials(request.trials, experiment)
+            # A metric of another name makes all trials failed ones: the log is where it shows.
+            kinds = ("observations", "pending", "failed", "foreign")
+            call.describe(**{kind: len(getattr(history, kind)) for kind in kinds})
+            return history
+
         study = _study(
             experiment,
             random_state,
             first_index=first_index,
-            trials=partial(wire.read_trials, request.trials, experiment),
+            trials=read,
             deadline=call.deadline,
         )
         suggested = algorithm.suggest(study, count)

@@ -476,6 +476,27 @@ def test_a_call_is_one_line_of_text() -> None:
     assert lines[1].endswith("outcome=INVALID_ARGUMENT")
 
 
+def test_a_line_says_what_the_trials_were_to_the_algorithm() -> None:
+    request = ask_for(experiment("tpe", [double("x", "0", "1")]), 1, 20)
+    for name, value, metric, condition in [
+        ("a", "0.1", "loss", api.TrialStatus.SUCCEEDED),
+        ("b", "0.2", "loss", api.TrialStatus.SUCCEEDED),
+        ("c", "0.3", "losss", api.TrialStatus.SUCCEEDED),
+        ("d", "0.4", "", api.TrialStatus.RUNNING),
+        ("e", "7", "loss", api.TrialStatus.SUCCEEDED),
+    ]:
+        trial = request.trials.add(name=name)
+        trial.spec.parameter_assignments.assignments.add(name="x", value=value)
+        trial.spec.parameter_assignments.assignments.add(name="y", value="1")
+        trial.status.condition = condition
+        if metric:
+            trial.status.observation.metrics.add(name=metric, value="1")
+    with serving("tpe") as server:
+        server.stub.GetSuggestions(request)
+        _, log = server.stop()
+    assert "trials=5 count=1 observations=2 pending=1 failed=1 foreign=0 ms=" in log
+
+
 def test_a_call_is_one_json_object() -> None:
     with serving("random", "--log-format", "json") as server:
         server.stub.GetSuggestions(ask_for(experiment(), 2, 2))
