@@ -84,7 +84,14 @@ def report_(
         click.echo(
             f"Left out, with fewer seeds, problems or trials (name them): {', '.join(left_out)}\n"
         )
-    rows = report.table(found, listed, problems.select(half), trials, against)
+    unknown = sorted(set(names) - {r.engine for r in found})
+    if unknown:
+        stored = ", ".join(sorted({r.engine for r in found}))
+        raise click.UsageError(f"nothing is stored of {', '.join(unknown)}; there is {stored}")
+    try:
+        rows = report.table(found, listed, problems.select(half), trials, against)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
     click.echo(report.markdown(rows, trials, against))
     if each:
         click.echo()
