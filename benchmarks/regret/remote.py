@@ -41,7 +41,13 @@ class Server:
         channel = grpc.insecure_channel(address, options)
         self.stub = api_pb2_grpc.SuggestionStub(channel)
         self._observed = psutil.Process(self._process.pid)
-        atexit.register(self._process.terminate)
+        atexit.register(self._stop)
+
+    def _stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     @property
     def pid(self) -> int:

@@ -189,7 +189,7 @@ def test_suggest_ask_takes_the_evidence(wrong: str, tmp_path: Path) -> None:
     arguments = ("ask", evidence, "--target", wrong, "--output", "json")
     asked = CliRunner().invoke(suggest, arguments)
     assert asked.exit_code == 0, asked.output
-    assert len(json.loads(asked.output)) == 1  # of two
+    assert len(json.loads(asked.stdout)) == 1  # of two
 
 
 def test_evidence_of_a_validation_is_a_request_that_validates(tmp_path: Path) -> None:
