@@ -43,9 +43,9 @@ def _compile(name: str, extras: list[str], inputs: list[str]) -> None:
 def main() -> None:
     """Writes all of them; ``--upgrade`` is what deleting dev.txt first does."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    extras = list(declared["project"]["optional-dependencies"])
+    extras = declared["project"]["optional-dependencies"]
     # What benchmarks compare with is large and needed by no test.
-    tested = [extra for extra in extras if not extra.startswith("benchmarks")]
+    tested = [e for e, packages in extras.items() if packages and not e.startswith("benchmarks")]
     compile_lock("dev", tested, ["requirements/dev.in"])
     compile_lock("base", [], [])
     compile_build(declared["build-system"]["requires"])

@@ -60,6 +60,10 @@ def test_names_of_images_are_unique_and_named_finds_them() -> None:
         named("tpe")
 
 
+def test_every_algorithm_can_be_installed_by_its_name() -> None:
+    assert set(NAMES) <= set(DECLARED["project"]["optional-dependencies"])
+
+
 @pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
 def test_what_an_image_installs_is_locked_with_hashes(image: Image) -> None:
     extras = DECLARED["project"]["optional-dependencies"]
