@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,7 @@ from experiments.state import Condition, Experiment, Store, Trial
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
 _ATTRIBUTE: Final = "suggest:trial"
@@ -36,30 +38,48 @@ def to_optuna(directory: Path, url: str) -> tuple[str, int]:
     experiment, trials = status.load(directory)
     objective = Objective.of(experiment.document)
     direction = StudyDirection.MAXIMIZE if objective.maximize else StudyDirection.MINIMIZE
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        study = optuna.create_study(
-            storage=url, study_name=experiment.name, direction=direction, load_if_exists=True
-        )
-    finally:
-        optuna.logging.set_verbosity(before)
-    if study.direction is not direction:
-        raise ValueError(f"{url}: the study {experiment.name} is to {study.direction.name.lower()}")
-    known = {trial.user_attrs.get(_ATTRIBUTE) for trial in study.get_trials(deepcopy=False)}
-    space = distributions(experiment)
-    store = Store(directory)
-    try:
-        fresh = [
-            _frozen(trial, objective, space, store.reports(trial.number))
-            for trial in trials
-            if not trial.condition.active and trial.name not in known
-        ]
-    finally:
-        store.close()
-    study.add_trials(fresh)
-    study.set_user_attr("suggest:algorithm", experiment.document["spec"]["algorithm"])
+    with closing_storage(url) as storage:
+        before = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            study = optuna.create_study(
+                storage=storage,
+                study_name=experiment.name,
+                direction=direction,
+                load_if_exists=True,
+            )
+        finally:
+            optuna.logging.set_verbosity(before)
+        if study.direction is not direction:
+            has = study.direction.name.lower()
+            raise ValueError(f"{url}: the study {experiment.name} is to {has}")
+        known = {trial.user_attrs.get(_ATTRIBUTE) for trial in study.get_trials(deepcopy=False)}
+        space = distributions(experiment)
+        store = Store(directory)
+        try:
+            fresh = [
+                _frozen(trial, objective, space, store.reports(trial.number))
+                for trial in trials
+                if not trial.condition.active and trial.name not in known
+            ]
+        finally:
+            store.close()
+        study.add_trials(fresh)
+        study.set_user_attr("suggest:algorithm", experiment.document["spec"]["algorithm"])
     return experiment.name, len(fresh)
+
+
+@contextmanager
+def closing_storage(url: str) -> Iterator[RDBStorage]:
+    """Optuna's storage at `url`; Optuna itself leaves its connections open."""
+    from optuna.storages import RDBStorage  # noqa: PLC0415
+
+    storage = RDBStorage(url)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def distributions(experiment: Experiment) -> dict[str, BaseDistribution]:

@@ -18,6 +18,7 @@ import yaml
 from click.testing import CliRunner, Result
 from rich.console import Console
 
+from experiments import export as exporting
 from experiments import plot, view
 from experiments.controller import Controller
 from suggestion.cli import main
@@ -203,9 +204,11 @@ def test_optuna(made: Path, tmp_path: Path) -> None:
     done = suggest("export", made, "--optuna", url)
     assert "added 6 trials to the study study" in done.output, done.output
     assert "added 0 trials" in suggest("export", made, "--optuna", url).output
-    study = optuna.load_study(study_name="study", storage=url)
-    assert study.direction.name == "MINIMIZE"
-    for theirs, trial in zip(study.trials, stored(made.parent), strict=True):
+    with exporting.closing_storage(url) as storage:
+        study = optuna.load_study(study_name="study", storage=storage)
+        direction, trials, best_trial = study.direction, study.trials, study.best_trial
+    assert direction.name == "MINIMIZE"
+    for theirs, trial in zip(trials, stored(made.parent), strict=True):
         assert theirs.user_attrs["suggest:trial"] == trial.name
         assert theirs.params["x"] == float(trial.assignment["x"])
         assert theirs.params["units"] == int(trial.assignment["units"])
@@ -222,7 +225,7 @@ def test_optuna(made: Path, tmp_path: Path) -> None:
         (t for t in stored(made.parent) if t.condition == "Succeeded"),
         key=lambda t: float(t.assignment["x"]),
     )
-    assert study.best_trial.user_attrs["suggest:trial"] == best.name
+    assert best_trial.user_attrs["suggest:trial"] == best.name
 
 
 OK = "echo loss=${trialParameters.x}"
