@@ -30,7 +30,8 @@ def to_optuna(directory: Path, url: str) -> tuple[str, int]:
 
     Raises:
         ModuleNotFoundError: If Optuna is not installed.
-        ValueError: If there is a study of this name with another direction.
+        ValueError: If there is no database at `url`, or in it a study of this name with another
+            direction.
     """
     import optuna  # noqa: PLC0415
     from optuna.study import StudyDirection  # noqa: PLC0415
@@ -71,10 +72,19 @@ def to_optuna(directory: Path, url: str) -> tuple[str, int]:
 
 @contextmanager
 def closing_storage(url: str) -> Iterator[RDBStorage]:
-    """Optuna's storage at `url`; Optuna itself leaves its connections open."""
-    from optuna.storages import RDBStorage  # noqa: PLC0415
+    """Optuna's storage at `url`; Optuna itself leaves its connections open.
 
-    storage = RDBStorage(url)
+    Raises:
+        ValueError: If there is no database to be had at `url`.
+    """
+    from optuna.storages import RDBStorage  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    try:
+        storage = RDBStorage(url)
+    except (SQLAlchemyError, ImportError) as error:  # the latter: no driver
+        why = str(error.__cause__ if isinstance(error, ImportError) and error.__cause__ else error)
+        raise ValueError(f"{url}: {why.splitlines()[0]}") from error
     try:
         yield storage
     finally:

@@ -228,6 +228,23 @@ def test_optuna(made: Path, tmp_path: Path) -> None:
     assert best_trial.user_attrs["suggest:trial"] == best.name
 
 
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("study.db", "study.db: Could not parse SQLAlchemy URL"),
+        ("nosuch://host/db", "nosuch://host/db: Can't load plugin: sqlalchemy.dialects:nosuch"),
+        ("sqlite:////nosuch/study.db", "unable to open database file"),
+        ("oracle://host/db", "oracle://host/db: No module named "),
+    ],
+)
+def test_optuna_without_a_database(made: Path, url: str, why: str) -> None:
+    pytest.importorskip("optuna", reason="the extra 'optuna' is not installed")
+    done = suggest("export", made, "--optuna", url)
+    assert done.exit_code == 1
+    assert why in done.output
+    assert len(done.output.splitlines()) == 1
+
+
 OK = "echo loss=${trialParameters.x}"
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
