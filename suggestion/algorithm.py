@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from suggestion import installed
 from suggestion.errors import Invalid, Violation, quote
 from suggestion.settings import SEED, Given, Setting, configure, describe
 from suggestion.space import Assignment, SearchSpace
@@ -91,12 +89,6 @@ class Unavailable(LookupError):
     """No such name, or its packages are not installed; the text is for the user."""
 
 
-@cache
-def _installed(group: str) -> Mapping[str, EntryPoint]:
-    """The entry points of `group` by name, in alphabetical order; once a process."""
-    return {point.name: point for point in sorted(entry_points(group=group), key=lambda p: p.name)}
-
-
 class Registry(Generic[T]):
     """The classes that installed packages register under one group of entry points.
 
@@ -113,22 +105,29 @@ class Registry(Generic[T]):
         self.group = group
         self.noun = noun
         self._only = None if only is None else tuple(dict.fromkeys(only))
-        self._installed = _installed(group)
         for name in self._only or ():
-            if name not in self._installed:
-                raise self._unknown(name, "installed", self._installed)
+            if installed.find(group, name) is None:
+                raise self._unknown(name, "installed", installed.every(group))
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of those served, in alphabetical order unless they were listed."""
-        return tuple(self._installed) if self._only is None else self._only
+        return tuple(installed.every(self.group)) if self._only is None else self._only
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
 
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return self._reference(name) is not None
+
     def package(self, name: str) -> str:
-        """The module that `name` lives in, without importing it."""
-        return self._installed[name].module
+        """The module that `name`, which is served here, lives in; without importing it."""
+        reference = self._reference(name)
+        assert reference is not None, name
+        return reference.partition(":")[0]
 
     def load(self, name: str) -> type[T]:
         """The class called `name`; imports it on first use.
@@ -136,16 +135,22 @@ class Registry(Generic[T]):
         Raises:
             Unavailable: If it is not served here, or needs packages that are not installed.
         """
-        if name not in self.names:
+        reference = self._reference(name)
+        if reference is None:
             raise self._unknown(name, "served here", self.names)
         try:
-            loaded: type[T] = self._installed[name].load()
+            loaded: type[T] = installed.load(reference)
         except ModuleNotFoundError as error:
             raise Unavailable(
                 f"{self.noun} {quote(name)} needs the package {quote(error.name)}, which is not "
                 f"installed on this server"
             ) from error
         return loaded
+
+    def _reference(self, name: object) -> str | None:
+        if not isinstance(name, str) or (self._only is not None and name not in self._only):
+            return None
+        return installed.find(self.group, name)
 
     def _unknown(self, name: str, where: str, known: Iterable[str]) -> Unavailable:
         names = tuple(known)
@@ -169,8 +174,7 @@ def settings_of(cls: type) -> tuple[Setting, ...]:
     return (*describe(cls), SEED)
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
+class Configured(NamedTuple):
     """An algorithm built from the settings of a request, and the seed that they ask for."""
 
     algorithm: Any  # an Algorithm; protocols with class attributes do not go with dataclasses

@@ -12,11 +12,12 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+from suggestion import installed
 
 if TYPE_CHECKING:
     from suggestion.server import TLS
@@ -30,19 +31,15 @@ _PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
 class _Commands(click.Group):
     """A group whose commands from other packages are imported when they are used."""
 
-    @staticmethod
-    def _installed() -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=COMMANDS)}
-
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *self._installed()})
+        return sorted({*super().list_commands(ctx), *installed.every(COMMANDS)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         own = super().get_command(ctx, cmd_name)
-        if own is not None or cmd_name not in self._installed():
+        if own is not None or (reference := installed.find(COMMANDS, cmd_name)) is None:
             return own
         try:
-            loaded: click.Command = self._installed()[cmd_name].load()
+            loaded: click.Command = installed.load(reference)
         except ModuleNotFoundError as error:
             missing = str(error.name)
 
@@ -215,7 +212,7 @@ def serve(
     beside: list[tuple[server.Service, Sequence[str]]] = []
     companions: list[tuple[server.Service, Sequence[str]]] = []
     try:
-        plan = services.plan(names, algorithms().names)
+        plan = services.plan(names, algorithms())
         if plan.algorithms or not names:
             registry = algorithms(plan.algorithms if names else None)
             # What is named is loaded now: better a failed start than a failed call.

@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -85,8 +85,7 @@ class Call:
         self.facts.update(facts)
 
 
-@dataclass(frozen=True, slots=True)
-class Rpc:
+class Rpc(NamedTuple):
     """One method of a service.
 
     Attributes:
@@ -118,8 +117,7 @@ class Service(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TLS:
+class TLS(NamedTuple):
     """PEM contents; with `client_ca`, clients must show a certificate that it signed."""
 
     certificate: bytes
@@ -127,8 +125,7 @@ class TLS:
     client_ca: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(NamedTuple):
     """How a server runs.
 
     Attributes:
@@ -144,8 +141,7 @@ class Options:
     tls: TLS | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(NamedTuple):
     """What became of a call."""
 
     code: grpc.StatusCode
@@ -415,8 +411,7 @@ class Server:
         self._state.pool.shutdown(wait=False, cancel_futures=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """An address and what is served there."""
 
     address: str

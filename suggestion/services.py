@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.metadata import entry_points
-from typing import Final, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, NamedTuple, Protocol
 
+from suggestion import installed
 from suggestion.algorithm import Unavailable
 from suggestion.errors import quote
 from suggestion.server import Service
@@ -14,8 +13,7 @@ from suggestion.server import Service
 OFFERS: Final = "suggestion.services"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flags:
+class Flags(NamedTuple):
     """What the command line says to services.
 
     Attributes:
@@ -65,12 +63,10 @@ class Offer(Protocol):
 
 def offers() -> tuple[Offer, ...]:
     """All that installed packages offer."""
-    found = sorted(entry_points(group=OFFERS), key=lambda point: point.name)
-    return tuple(point.load() for point in found)
+    return tuple(installed.load(reference) for reference in installed.every(OFFERS).values())
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What to start.
 
     Attributes:
@@ -82,7 +78,7 @@ class Plan:
     offers: tuple[tuple[Offer, tuple[str, ...]], ...]
 
 
-def plan(names: Sequence[str], algorithms: Sequence[str]) -> Plan:
+def plan(names: Sequence[str], algorithms: Collection[str]) -> Plan:
     """Which services `names` stand for; all that start unasked if there are none.
 
     Args:
@@ -92,7 +88,7 @@ def plan(names: Sequence[str], algorithms: Sequence[str]) -> Plan:
     Raises:
         Unavailable: If a name is neither an algorithm nor offered.
     """
-    if names and set(names) <= set(algorithms):
+    if names and all(name in algorithms for name in names):
         return Plan(tuple(dict.fromkeys(names)), ())
     found = offers()
     if not names:

@@ -12,8 +12,7 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from suggestion.errors import Invalid, Violation, quote
 from suggestion.space import parse_number
@@ -25,8 +24,7 @@ _KEY: Final = "suggestion.setting"
 _NONE_TEXTS: Final = frozenset({"none", "null"})
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """What one setting accepts.
 
     Attributes:
@@ -209,8 +207,7 @@ def describe(cls: type) -> tuple[Setting, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """One setting as a request holds it."""
 
     name: str
