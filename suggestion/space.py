@@ -13,10 +13,12 @@ import enum
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -285,11 +287,11 @@ class _Numeric(Parameter):
         high = self._cumulative(middles + stride / 2)
         return np.where(levels == 0, 0.0, low), np.where(levels == self.levels - 1, 1.0, high)
 
-    def _encode_levels(self, levels: list[int]) -> Array:
+    def _encode_levels(self, levels: list[int] | NDArray[np.int64]) -> Array:
         assert self.levels is not None
         if self.levels >= _EXACT:  # cells are narrower than the spacing of floats
-            return np.array([(k + 0.5) / self.levels for k in levels], dtype=np.float64)
-        low, high = self.cells(np.array(levels, dtype=np.int64))
+            return np.array([(int(k) + 0.5) / self.levels for k in levels], dtype=np.float64)
+        low, high = self.cells(np.asarray(levels, dtype=np.int64))
         return (low + high) / 2
 
     def _decode_levels(self, units: Array) -> list[int]:
@@ -397,7 +399,13 @@ class Int(_Numeric):
         return min(max(level, 0), self.levels - 1)
 
     def encode(self, values: Sequence[Value]) -> Array:
-        return self._encode_levels([self.level(v) for v in values])
+        assert self.levels is not None
+        if not -_EXACT < self.min <= self.max < _EXACT:  # steps between them overflow an int64
+            return self._encode_levels([self.level(v) for v in values])
+        offsets = np.array(values, dtype=np.int64) - self._first
+        levels, rests = np.divmod(offsets, self._stride)
+        levels += 2 * rests + levels % 2 > self._stride  # as `level` does, one by one
+        return self._encode_levels(np.clip(levels, 0, self.levels - 1))
 
     def decode(self, units: Array) -> list[Value]:
         return [self.value(k) for k in self._decode_levels(units)]
@@ -598,6 +606,7 @@ class SearchSpace:
     parameters: tuple[Parameter, ...]
     #: Number of points; None if any parameter is continuous.
     size: int | None = field(init=False, repr=False, compare=False, default=None)
+    _values: Callable[[Assignment], Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(self.parameters))
@@ -616,6 +625,7 @@ class SearchSpace:
             seen.add(parameter.name)
         if found:
             raise Invalid(found)
+        object.__setattr__(self, "_values", itemgetter(*(p.name for p in self.parameters)))
         levels = [parameter.levels for parameter in self.parameters]
         if all(count is not None for count in levels):
             object.__setattr__(self, "size", math.prod(n for n in levels if n is not None))
@@ -671,7 +681,8 @@ class SearchSpace:
 
     def key(self, assignment: Assignment) -> tuple[Value, ...]:
         """What two complete assignments have in common if they are the same point."""
-        return tuple(assignment[parameter.name] for parameter in self.parameters)
+        values: Any = self._values(assignment)
+        return values if len(self.parameters) > 1 else (values,)
 
     def __contains__(self, assignment: object) -> bool:
         """Whether `assignment` has an allowed value for every parameter, and nothing else."""
@@ -690,11 +701,25 @@ class SearchSpace:
 
         Names that the space lacks, and values outside their range, are left out.
         """
-        values: dict[str, Value] = {}
-        for parameter in self.parameters:
-            text = texts.get(parameter.name)
-            if text is not None:
-                value = parameter.parse(text)
-                if value is not None:
-                    values[parameter.name] = value
-        return values
+        return self.parser()(texts)
+
+    def parser(self) -> Callable[[Mapping[str, str]], Assignment]:
+        """`parse` for the trials of one request.
+
+        It remembers the texts of lattices and lists, which come again and again.
+        """
+        parsers = [
+            (p.name, p.parse if p.levels is None else cache(p.parse)) for p in self.parameters
+        ]
+
+        def parse(texts: Mapping[str, str]) -> Assignment:
+            values: dict[str, Value] = {}
+            for name, value_of in parsers:
+                text = texts.get(name)
+                if text is not None:
+                    value = value_of(text)
+                    if value is not None:
+                        values[name] = value
+            return values
+
+        return parse

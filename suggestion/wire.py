@@ -5,7 +5,7 @@ Reading collects every broken rule before it raises; paths of violations start a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 from operator import itemgetter
@@ -16,6 +16,7 @@ from suggestion.errors import Invalid, Violation, quote
 from suggestion.settings import Given
 from suggestion.space import (
     LONGEST_NAME,
+    Assignment,
     Categorical,
     Discrete,
     Distribution,
@@ -247,8 +248,9 @@ def read_trials(trials: Sequence[api.Trial], experiment: Experiment) -> History:
     A trial named twice counts once, in the condition that is furthest.
     """
     chosen: dict[object, tuple[tuple[object, ...], _Trial]] = {}
+    parse = experiment.space.parser()
     for index, message in enumerate(trials):
-        order, trial = _read_trial(message, experiment)
+        order, trial = _read_trial(message, experiment, parse)
         if not trial.assignment:
             continue
         identity: object = message.name or index
@@ -258,26 +260,31 @@ def read_trials(trials: Sequence[api.Trial], experiment: Experiment) -> History:
                 (other, (order, trial)), key=lambda it: (_RANK[type(it[1])], repr(it))
             )
         chosen[identity] = (order, trial)
-    in_order = [trial for _, trial in sorted(chosen.values(), key=itemgetter(0))]
     dimension = experiment.space.dimension
-    complete = [t for t in in_order if len(t.assignment) == dimension]
-    return History(
-        observations=tuple(t for t in complete if isinstance(t, Observation)),
-        pending=tuple(t for t in complete if isinstance(t, Pending)),
-        failed=tuple(t for t in complete if isinstance(t, Failed)),
-        foreign=tuple(t for t in in_order if len(t.assignment) < dimension),
-    )
+    observations, pending, failed, foreign = [], [], [], []
+    for _, trial in sorted(chosen.values(), key=itemgetter(0)):
+        if len(trial.assignment) < dimension:
+            foreign.append(trial)
+        elif isinstance(trial, Observation):
+            observations.append(trial)
+        elif isinstance(trial, Pending):
+            pending.append(trial)
+        else:
+            failed.append(trial)
+    return History(tuple(observations), tuple(pending), tuple(failed), tuple(foreign))
 
 
 _Trial: TypeAlias = Observation | Pending | Failed
 _RANK: Final[dict[type, int]] = {Pending: 0, Failed: 1, Observation: 2}
 
 
-def _read_trial(message: api.Trial, experiment: Experiment) -> tuple[tuple[object, ...], _Trial]:
+def _read_trial(
+    message: api.Trial, experiment: Experiment, parse: Callable[[Mapping[str, str]], Assignment]
+) -> tuple[tuple[object, ...], _Trial]:
     """A trial, after what to sort it by: the same for equal trials, whatever their place."""
     spec, status = message.spec, message.status
     texts = {item.name: item.value for item in spec.parameter_assignments.assignments}
-    assignment = experiment.space.parse(texts)
+    assignment = parse(texts)
     name, condition = message.name, status.condition
     order = (status.start_time, name, () if name else tuple(sorted(texts.items())))
     if condition not in _FAILED and condition not in _FINISHED:

@@ -103,12 +103,19 @@ def test_a_lattice_is_anchored_at_min_and_stays_below_max() -> None:
 
 
 @given(
-    st.integers(-(2**62), 2**62), st.integers(1, 2**20), st.integers(1, 50), st.integers(-5, 2**26)
+    st.integers(-(2**62), 2**62) | st.integers(-1000, 1000),
+    st.integers(1, 2**20),
+    st.integers(1, 50),
+    st.lists(st.integers(-5, 2**26)),
 )
-def test_the_nearest_level_of_an_int_is_exact(low: int, step: int, last: int, away: int) -> None:
+def test_the_nearest_level_of_an_int_is_exact(
+    low: int, step: int, last: int, away: list[int]
+) -> None:
     parameter = Int("n", str(low), str(low + last * step), str(step))
-    nearest = round(Fraction(away, step))
-    assert parameter.level(low + away) == min(max(nearest, 0), last)
+    levels = [min(max(round(Fraction(a, step)), 0), last) for a in away]
+    assert [parameter.level(low + a) for a in away] == levels
+    decoded = parameter.decode(parameter.encode([low + a for a in away]))
+    assert decoded == [low + level * step for level in levels]
 
 
 @given(
