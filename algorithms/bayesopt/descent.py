@@ -67,8 +67,12 @@ def minimise(
             active, g, free = active[going], g[going], free[going]
         if not len(active) or not go_on():
             break
-        direction = -_two_loops(g, free, [s[active] for s in steps], [c[active] for c in changes])
-        uphill = np.sum(direction * g, axis=1) > -1e-10 * np.sum(g * g, axis=1)
+        if len(active) == len(x):
+            past = list(zip(steps, changes, strict=True))
+        else:
+            past = [(s[active], c[active]) for s, c in zip(steps, changes, strict=True)]
+        direction = -_two_loops(g, free, past)
+        uphill = (direction * g).sum(axis=1) > -1e-10 * (g * g).sum(axis=1)
         direction[uphill] = -g[uphill]
         if not steps:
             direction /= np.maximum(1.0, np.abs(direction).max(axis=1, keepdims=True))
@@ -80,27 +84,35 @@ def minimise(
     return x, value
 
 
-def _two_loops(
-    g: Array, free: NDArray[np.bool_], steps: list[Array], changes: list[Array]
-) -> Array:
-    """The inverse Hessian times `g` within the free coordinates, shape (b, p)."""
+def _two_loops(g: Array, free: NDArray[np.bool_], past: list[tuple[Array, Array]]) -> Array:
+    """The inverse Hessian times `g` within the free coordinates, shape (b, p).
+
+    Args:
+        g: Projected gradients, shape (b, p).
+        free: Coordinates that no bound blocks, shape (b, p).
+        past: Steps and changes of the gradient, each of shape (b, p), the last ones last.
+    """
+    if not free.all():
+        past = [(s * free, c * free) for s, c in past]
     q = g.copy()
     kept: list[tuple[Array, Array, Array, Array]] = []
     scale = np.ones((len(g), 1))
-    for s, c in zip(reversed(steps), reversed(changes), strict=True):
-        s, c = s * free, c * free  # noqa: PLW2901
-        curvature = np.sum(s * c, axis=1, keepdims=True)
-        size = np.sum(c * c, axis=1, keepdims=True)
+    for s, c in reversed(past):
+        curvature = (s * c).sum(axis=1, keepdims=True)
+        size = (c * c).sum(axis=1, keepdims=True)
         usable = curvature > 1e-10 * size
+        if usable.all():
+            rho = 1 / curvature
+        else:
+            rho = np.where(usable, 1 / np.where(usable, curvature, 1.0), 0.0)
         if not kept:
             scale = np.where(usable, curvature / np.where(usable, size, 1.0), 1.0)
-        rho = np.where(usable, 1 / np.where(usable, curvature, 1.0), 0.0)
-        a = rho * np.sum(s * q, axis=1, keepdims=True)
+        a = rho * (s * q).sum(axis=1, keepdims=True)
         q -= a * c
         kept.append((s, c, rho, a))
     q *= scale
     for s, c, rho, a in reversed(kept):
-        q += (a - rho * np.sum(c * q, axis=1, keepdims=True)) * s
+        q += (a - rho * (c * q).sum(axis=1, keepdims=True)) * s
     return q * free
 
 
@@ -121,7 +133,8 @@ def _search(
         Which of `active` gained more than `value_tolerance`, and for all problems the steps and
         the changes of the gradient, zero where there was none.
     """
-    step, change = np.zeros_like(x), np.zeros_like(x)
+    # By rows whatever the layout of x, on which the order of summation, so the last digit, depends.
+    step, change = np.zeros(x.shape), np.zeros(x.shape)
     gained = np.zeros(len(active), dtype=bool)
     length = np.ones(len(active))
     waiting = np.arange(len(active))
@@ -129,7 +142,7 @@ def _search(
         rows = active[waiting]
         new = np.clip(x[rows] + length[waiting, None] * direction[waiting], lower, upper)
         delta = new - x[rows]
-        slope = np.sum(gradient[rows] * delta, axis=1)
+        slope = (gradient[rows] * delta).sum(axis=1)
         new_value, new_gradient = function(new, rows)
         with np.errstate(invalid="ignore"):
             rise = new_value - value[rows]

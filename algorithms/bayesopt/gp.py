@@ -76,23 +76,26 @@ def negative_log_posterior(
     white = inverse @ y
     alpha = np.matmul(white[:, None, :], inverse)[:, 0]
     values = (
-        0.5 * np.sum(white**2, axis=1)
-        + np.sum(np.log(lower[:, diagonal, diagonal]), axis=1)
+        0.5 * (white**2).sum(axis=1)
+        + np.log(lower[:, diagonal, diagonal]).sum(axis=1)
         + n * _HALF_LOG_2PI
     )
     # W = K^-1 - alpha alpha^T; the slope by a hyperparameter t is tr(W dK/dt) / 2.
     w = np.matmul(np.swapaxes(inverse, 1, 2), inverse)
     w -= alpha[:, :, None] * alpha[:, None, :]
     gradient = np.empty_like(theta)
-    gradient[:, d] = 0.5 * signal * np.sum(w * correlation, axis=(1, 2))
+    gradient[:, d] = 0.5 * signal * (w * correlation).sum(axis=(1, 2))
     gradient[:, d + 1] = 0.5 * (noise - LEAST_NOISE) * np.trace(w, axis1=1, axis2=2)
     # sum_ij G_ij (z_i - z_j)^2 = 2 sum_i z_i^2 sum_j G_ij - 2 z^T G z
     w *= slope
     w *= signal[:, None, None]
-    by_feature = np.sum(scaled**2 * np.sum(w, axis=2)[:, :, None], axis=1)
-    by_feature -= np.sum(scaled * (w @ scaled), axis=1)
-    for group in range(d):
-        gradient[:, group] = np.sum(by_feature[:, groups == group], axis=1)
+    by_feature = (scaled**2 * w.sum(axis=2)[:, :, None]).sum(axis=1)
+    by_feature -= (scaled * (w @ scaled)).sum(axis=1)
+    if len(groups) == d:  # a feature for each parameter: the usual case
+        gradient[:, groups] = by_feature
+    else:
+        for group in range(d):
+            gradient[:, group] = by_feature[:, groups == group].sum(axis=1)
     prior, prior_gradient = _prior(weights, signal, noise)
     values += prior
     gradient += prior_gradient
@@ -103,7 +106,7 @@ def negative_log_posterior(
 
 def _prior(weights: Array, signal: Array, noise: Array) -> tuple[Array, Array]:
     """Minus the log of the prior, up to a constant, and its gradient by the logarithms."""
-    values = np.sum(0.1 / weights + 0.1 * weights, axis=1)
+    values = (0.1 / weights + 0.1 * weights).sum(axis=1)
     values += signal - np.log(signal)  # Gamma(2, 1)
     values += 30 * noise - 0.1 * np.log(noise)  # Gamma(1.1, rate 30)
     by_noise = (30 - 0.1 / noise) * (noise - LEAST_NOISE)
@@ -363,7 +366,7 @@ class Posterior:
         by_covariance -= (by_deviation / deviation)[:, :, None] * (white @ self._inverse)
         slope *= 2 * signal  # the chain rule through the squared distance
         by_covariance *= slope
-        gradient = scaled * np.sum(by_covariance, axis=2)[:, :, None]
+        gradient = scaled * by_covariance.sum(axis=2)[:, :, None]
         gradient -= by_covariance @ self._points
         return values, gradient * self._scale
 

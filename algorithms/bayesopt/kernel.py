@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
+from numpy.typing import NDArray
 
 from suggestion.space import Array
 
@@ -32,8 +35,9 @@ def matern(squared: Array) -> tuple[Array, Array]:
 def squared_distances(a: Array, b: Array) -> Array:
     """Between all rows of `a`, shape (..., n, p), and of `b`, shape (..., m, p): (..., n, m)."""
     squared: Array = np.matmul(-2 * a, np.swapaxes(b, -1, -2))
-    squared += np.sum(a * a, axis=-1)[..., :, None]
-    squared += np.sum(b * b, axis=-1)[..., None, :]
+    squares = (a * a).sum(axis=-1)
+    squared += squares[..., :, None]
+    squared += (squares if b is a else (b * b).sum(axis=-1))[..., None, :]
     return np.maximum(squared, 0.0, out=squared)
 
 
@@ -44,7 +48,7 @@ def inverse_triangle(lower: Array) -> Array:
     """
     n = lower.shape[-1]
     if n <= 48:
-        return np.tril(np.linalg.inv(lower))
+        return np.where(_triangle(n), np.linalg.inv(lower), 0.0)
     half = n // 2
     inverse = np.zeros_like(lower)
     first = inverse_triangle(lower[..., :half, :half])
@@ -53,3 +57,8 @@ def inverse_triangle(lower: Array) -> Array:
     inverse[..., half:, half:] = last
     inverse[..., half:, :half] = -(last @ (lower[..., half:, :half] @ first))
     return inverse
+
+
+@cache
+def _triangle(n: int) -> NDArray[np.bool_]:
+    return np.tri(n, dtype=bool)
