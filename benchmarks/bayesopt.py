@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import click
 
 from algorithms.bayesopt import BayesianOptimization, gp, proposer
+from benchmarks import yardstick
 from benchmarks.regret import problems
 from benchmarks.regret.remote import Remote, server_for
 from suggestion import sampling
@@ -72,15 +73,16 @@ def study_of(trials: int) -> Study:
     return study
 
 
-def seconds(trials: int, count: int, repeats: int) -> float:
-    """CPU seconds for `count` suggestions after `trials`, the least of `repeats`."""
-    least = math.inf
+def seconds(trials: int, counts: Sequence[int], repeats: int) -> list[float]:
+    """CPU seconds for so many suggestions after `trials`, in turns, the least of `repeats`."""
+    least = [math.inf] * len(counts)
     study = study_of(trials)
     for _ in range(repeats):
-        gp.forget()
-        clock = time.process_time()
-        BayesianOptimization().suggest(study, count)
-        least = min(least, time.process_time() - clock)
+        for index, count in enumerate(counts):
+            gp.forget()
+            clock = time.process_time()
+            BayesianOptimization().suggest(study, count)
+            least[index] = min(least[index], time.process_time() - clock)
     return least
 
 
@@ -91,12 +93,13 @@ def main() -> None:
 
 @main.command()
 @click.argument("trials", nargs=-1, type=int)
-@click.option("--repeats", default=3, show_default=True)
+@click.option("--repeats", default=5, show_default=True)
 def speed(trials: Sequence[int], repeats: int) -> None:
     """CPU seconds of one suggestion and of ten."""
+    click.echo(yardstick.line())
     click.echo(f"{'trials':>8} {'one':>8} {'ten':>8} {'ratio':>6}")
     for number in trials or (30, 100, 300, 1000, 10000):
-        one, ten = seconds(number, 1, repeats), seconds(number, 10, repeats)
+        one, ten = seconds(number, (1, 10), repeats)
         click.echo(f"{number:8} {one:8.3f} {ten:8.3f} {ten / one:6.1f}")
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks import yardstick
 from benchmarks.regret.engines import optuna_engine
 from benchmarks.regret.remote import Remote, Server, experiment_of
 from suggestion import sampling
@@ -111,6 +112,7 @@ def _optuna(kind: str, trials: int, count: int, repeats: int) -> float:
 @click.argument("algorithms", nargs=-1, required=True)
 def main(algorithms: tuple[str, ...]) -> None:
     """Print a table with a row for each algorithm."""
+    click.echo(yardstick.line())
     click.echo("CPU seconds of the server; MiB after start, and after 1,000 trials one by one")
     click.echo("| algorithm | 1,000: one | ten | ratio | 10,000: one | ten | MiB | MiB |")
     click.echo("|---|---|---|---|---|---|---|---|")

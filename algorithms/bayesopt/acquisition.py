@@ -7,16 +7,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 
-from algorithms.bayesopt.normal import log_cdf, log_h
+from algorithms.bayesopt.normal import log_cdf, log_h, log_h_and_slope
 from suggestion.space import Array
 
 #: Takes means (..., m, fantasies) and deviations (..., m); returns values (..., m), to be
 #: maximised, and their derivatives by both.
-Acquisition: TypeAlias = Callable[[Array, Array], tuple[Array, Array, Array]]
+Slopes: TypeAlias = Callable[[Array, Array], tuple[Array, Array, Array]]
+
+
+class Acquisition(Protocol):
+    """What a search maximises, a function of predictions."""
+
+    def values(self, mean: Array, deviation: Array) -> Array:
+        """At means (..., m, fantasies) and deviations (..., m): shape (..., m)."""
+        ...
+
+    def slopes(self, mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
+        """The same values, and their derivatives by means and by deviations."""
+        ...
+
 
 #: Deviations below the mean that `LCB` looks, and the improvement that `PI` asks for, in standard
 #: deviations of the outputs: as in scikit-optimize.
@@ -26,7 +39,7 @@ XI: Final = 0.01
 NARROW_KAPPA: Final = 1.0
 
 
-def expected_improvement(best: Array) -> Acquisition:
+class ExpectedImprovement:
     """Logarithm of the expected improvement [Jones1998]_, eq. (8) of [Ament2023]_.
 
     Args:
@@ -36,38 +49,50 @@ def expected_improvement(best: Array) -> Acquisition:
        black-box functions. J. Global Optimization 13, 1998.
     """
 
-    def acquisition(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
+    def __init__(self, best: Array) -> None:
+        self._best = best[..., None, :]
+
+    def values(self, mean: Array, deviation: Array) -> Array:
         scale = deviation[..., None]
-        h = log_h((best[..., None, :] - mean) / scale)
+        return _log_mean(log_h((self._best - mean) / scale) + np.log(scale))[0]
+
+    def slopes(self, mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
+        scale = deviation[..., None]
+        h = log_h_and_slope((self._best - mean) / scale)
         values, shares = _log_mean(h.value + np.log(scale))
         by_mean = -shares * h.cdf / scale
-        by_deviation = np.sum(shares * h.pdf / scale, axis=-1)
+        by_deviation = (shares * h.pdf / scale).sum(axis=-1)
         return values, by_mean, by_deviation
 
-    return acquisition
 
-
-def probability_of_improvement(best: Array) -> Acquisition:
+class ProbabilityOfImprovement:
     """Logarithm of the probability of an improvement by more than `XI` [Kushner1964]_.
+
+    Args:
+        best: As for `ExpectedImprovement`.
 
     .. [Kushner1964] H. J. Kushner. A new method of locating the maximum point of an arbitrary
        multipeak curve in the presence of noise. J. Basic Engineering 86, 1964.
     """
 
-    def acquisition(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
+    def __init__(self, best: Array) -> None:
+        self._target = best[..., None, :] - XI
+
+    def values(self, mean: Array, deviation: Array) -> Array:
+        return _log_mean(log_cdf((self._target - mean) / deviation[..., None]))[0]
+
+    def slopes(self, mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
         scale = deviation[..., None]
-        u = (best[..., None, :] - XI - mean) / scale
+        u = (self._target - mean) / scale
         logs = log_cdf(u)
         values, shares = _log_mean(logs)
         # phi / Phi, bounded where both underflow
         ratio = np.exp(np.minimum(-u * u / 2 - 0.5 * math.log(2 * math.pi) - logs, 300.0))
         by_u = shares * ratio
-        return values, -by_u / scale, -np.sum(by_u * u, axis=-1) / deviation
-
-    return acquisition
+        return values, -by_u / scale, -(by_u * u).sum(axis=-1) / deviation
 
 
-def lower_confidence_bound(kappa: float) -> Acquisition:
+class LowerConfidenceBound:
     """Minus the confidence bound `kappa` deviations below the mean [CoxJohn1997]_.
 
     Args:
@@ -77,18 +102,22 @@ def lower_confidence_bound(kappa: float) -> Acquisition:
        Multidisciplinary Design Optimization: State of the Art, 1997.
     """
 
-    def acquisition(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
-        count = mean.shape[-1]
-        values = kappa * deviation - np.mean(mean, axis=-1)
-        return values, np.full_like(mean, -1 / count), np.full_like(deviation, kappa)
+    def __init__(self, kappa: float) -> None:
+        self._kappa = kappa
 
-    return acquisition
+    def values(self, mean: Array, deviation: Array) -> Array:
+        values: Array = self._kappa * deviation - mean.mean(axis=-1)
+        return values
+
+    def slopes(self, mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
+        by_mean = np.full_like(mean, -1 / mean.shape[-1])
+        return self.values(mean, deviation), by_mean, np.full_like(deviation, self._kappa)
 
 
 def _log_mean(logs: Array) -> tuple[Array, Array]:
     """Logarithm of the mean of exponentials along the last axis, and each one's share in it."""
-    top = np.max(logs, axis=-1, keepdims=True)
+    top = logs.max(axis=-1, keepdims=True)
     exponentials = np.exp(logs - top)
-    total = np.sum(exponentials, axis=-1, keepdims=True)
+    total = exponentials.sum(axis=-1, keepdims=True)
     values = top[..., 0] + np.log(total[..., 0] / logs.shape[-1])
     return values, exponentials / total

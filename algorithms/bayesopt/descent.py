@@ -67,11 +67,8 @@ def minimise(
             active, g, free = active[going], g[going], free[going]
         if not len(active) or not go_on():
             break
-        if len(active) == len(x):
-            past = list(zip(steps, changes, strict=True))
-        else:
-            past = [(s[active], c[active]) for s, c in zip(steps, changes, strict=True)]
-        direction = -_two_loops(g, free, past)
+        past = np.array([steps, changes]).reshape(2, len(steps), *x.shape)
+        direction = -_two_loops(g, free, *past.take(active, axis=2))
         uphill = (direction * g).sum(axis=1) > -1e-10 * (g * g).sum(axis=1)
         direction[uphill] = -g[uphill]
         if not steps:
@@ -84,35 +81,30 @@ def minimise(
     return x, value
 
 
-def _two_loops(g: Array, free: NDArray[np.bool_], past: list[tuple[Array, Array]]) -> Array:
+def _two_loops(g: Array, free: NDArray[np.bool_], steps: Array, changes: Array) -> Array:
     """The inverse Hessian times `g` within the free coordinates, shape (b, p).
 
     Args:
         g: Projected gradients, shape (b, p).
         free: Coordinates that no bound blocks, shape (b, p).
-        past: Steps and changes of the gradient, each of shape (b, p), the last ones last.
+        steps, changes: Of points and of gradients, each of shape (m, b, p), the last ones last.
     """
-    if not free.all():
-        past = [(s * free, c * free) for s, c in past]
+    if not len(steps):
+        return g.copy()
+    s, c = steps * free, changes * free
+    curvature = (s * c).sum(axis=2, keepdims=True)
+    size = (c * c).sum(axis=2, keepdims=True)
+    usable = curvature > 1e-10 * size
+    rho = np.where(usable, 1 / np.where(usable, curvature, 1.0), 0.0)
+    scale = np.where(usable[-1], curvature[-1] / np.where(usable[-1], size[-1], 1.0), 1.0)
     q = g.copy()
-    kept: list[tuple[Array, Array, Array, Array]] = []
-    scale = np.ones((len(g), 1))
-    for s, c in reversed(past):
-        curvature = (s * c).sum(axis=1, keepdims=True)
-        size = (c * c).sum(axis=1, keepdims=True)
-        usable = curvature > 1e-10 * size
-        if usable.all():
-            rho = 1 / curvature
-        else:
-            rho = np.where(usable, 1 / np.where(usable, curvature, 1.0), 0.0)
-        if not kept:
-            scale = np.where(usable, curvature / np.where(usable, size, 1.0), 1.0)
-        a = rho * (s * q).sum(axis=1, keepdims=True)
-        q -= a * c
-        kept.append((s, c, rho, a))
+    a = np.empty_like(rho)
+    for k in reversed(range(len(s))):
+        a[k] = rho[k] * (s[k] * q).sum(axis=1, keepdims=True)
+        q -= a[k] * c[k]
     q *= scale
-    for s, c, rho, a in reversed(kept):
-        q += (a - rho * (c * q).sum(axis=1, keepdims=True)) * s
+    for k in range(len(s)):
+        q += (a[k] - rho[k] * (c[k] * q).sum(axis=1, keepdims=True)) * s[k]
     return q * free
 
 
@@ -136,28 +128,30 @@ def _search(
     # By rows whatever the layout of x, on which the order of summation, so the last digit, depends.
     step, change = np.zeros(x.shape), np.zeros(x.shape)
     gained = np.zeros(len(active), dtype=bool)
-    length = np.ones(len(active))
-    waiting = np.arange(len(active))
+    rows, places, ahead = active, np.arange(len(active)), direction
+    length = np.ones((len(active), 1))
     for _ in range(_TRIES):
-        rows = active[waiting]
-        new = np.clip(x[rows] + length[waiting, None] * direction[waiting], lower, upper)
-        delta = new - x[rows]
+        old = x[rows]
+        new = np.minimum(np.maximum(old + length * ahead, lower), upper)
+        delta = new - old
         slope = (gradient[rows] * delta).sum(axis=1)
         new_value, new_gradient = function(new, rows)
         with np.errstate(invalid="ignore"):
             rise = new_value - value[rows]
             good = rise <= _SUFFICIENT * slope
         accepted = rows[good]
-        gained[waiting[good]] = -rise[good] > value_tolerance
+        gained[places[good]] = -rise[good] > value_tolerance
         step[accepted] = delta[good]
         change[accepted] = new_gradient[good] - gradient[accepted]
         x[accepted], value[accepted] = new[good], new_value[good]
         gradient[accepted] = new_gradient[good]
-        # The minimum of the parabola through both values and the slope, kept within reason.
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            factor = np.nan_to_num(-slope / (2 * (rise - slope)), nan=0.1)
-        length[waiting] *= np.clip(factor, 0.1, 0.5)
-        waiting = waiting[~good]
-        if not len(waiting):
+        waiting = ~good
+        if not waiting.any():
             break
+        # The minimum of the parabola through both values and the slope, kept within reason; as
+        # little as possible where the function is infinite.
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            factor = np.fmin(np.fmax(-slope / (2 * (rise - slope)), 0.1), 0.5)
+        length = (length * factor[:, None])[waiting]
+        rows, places, ahead = rows[waiting], places[waiting], ahead[waiting]
     return gained, step, change

@@ -73,6 +73,10 @@ class Features:
                 self._absent[column] = len(groups)
                 groups.append(index)
         self.groups = np.array(groups, dtype=np.intp)
+        ordered = [column for column in self._first if self._ordered[column]]
+        self._ordered_columns = np.array(ordered, dtype=np.intp)
+        self._ordered_features = np.array([self._first[c] for c in ordered], dtype=np.intp)
+        self._continuous_features = np.array([self._first[c] for c in continuous], dtype=np.intp)
 
     @property
     def dimension(self) -> int:
@@ -94,6 +98,13 @@ class Features:
         count = self._levels[column]
         return np.clip(np.floor(units * count), 0, count - 1).astype(np.int64)
 
+    def level_of(self, unit: float, column: int) -> int:
+        """`level` of one coordinate."""
+        if column in self._edges:
+            return int(np.searchsorted(self._edges[column][0], unit, side="right"))
+        count = self._levels[column]
+        return min(max(math.floor(unit * count), 0), count - 1)
+
     def middle(self, levels: NDArray[np.int64], column: int) -> Array:
         """The middles of cells of a finite `column`, shape (n,)."""
         if column in self._edges:
@@ -112,12 +123,15 @@ class Features:
         """Features of `points`, shape (n, dimension); result of shape (n, features)."""
         rows = np.arange(len(points))
         features = np.zeros((len(points), len(self.groups)))
+        features[:, self._ordered_features] = points[:, self._ordered_columns]
         for column, first in self._first.items():
+            if self._ordered[column] and column not in self._absent:
+                continue
             units = points[:, column]
             absent = np.isnan(units)
             count = self._levels[column]
             if self._ordered[column]:
-                features[:, first] = np.where(absent, 0.5, units)
+                features[absent, first] = 0.5
                 expected = 1 / 12  # of (u - 0.5)^2 for uniform u
             else:
                 levels = self.level(np.where(absent, 0.5, units), column)
@@ -127,6 +141,10 @@ class Features:
             if column in self._absent:
                 features[absent, self._absent[column]] = math.sqrt(expected)
         return features
+
+    def move(self, features: Array, units: Array) -> None:
+        """Puts `units`, shape (n, continuous), into the `continuous` columns of `features`."""
+        features[:, self._continuous_features] = units
 
     def prior(self, features: Array) -> tuple[Array, Array]:
         """Logarithm of a prior of where the optimum is, and its slopes: (m,) and (m, p).
@@ -138,13 +156,13 @@ class Features:
         .. [Hvarfner2022] C. Hvarfner et al. piBO: augmenting acquisition functions with user
            beliefs for Bayesian optimization. ICLR 2022.
         """
-        columns = [first for column, first in self._first.items() if self._ordered[column]]
+        columns = self._ordered_features
         units = features[:, columns]
         low, high = np.exp(-units / EDGE_WIDTH), np.exp((units - 1) / EDGE_WIDTH)
         slopes = np.zeros_like(features)
         slopes[:, columns] = EDGE / EDGE_WIDTH * (low - high)
-        return -EDGE * np.sum(low + high, axis=1), slopes
+        return -EDGE * (low + high).sum(axis=1), slopes
 
     def pull_back(self, gradient: Array) -> Array:
         """Slopes in the `continuous` columns from slopes in the features, shape (n, columns)."""
-        return gradient[:, [self._first[column] for column in self.continuous.tolist()]]
+        return gradient[:, self._continuous_features]

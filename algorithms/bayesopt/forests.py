@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.bayesopt.acquisition import Acquisition
+from algorithms.bayesopt.acquisition import Slopes
 from suggestion.space import Array
 
 
@@ -78,6 +78,6 @@ class Forest:
         self._fitted = self._fit()
         return np.asarray(mean[0])
 
-    def gradients(self, features: Array, acquisition: Acquisition) -> tuple[Array, Array]:
+    def gradients(self, features: Array, slopes: Slopes) -> tuple[Array, Array]:
         """Forests are step functions: they have none."""
         raise NotImplementedError("a forest has no gradient")

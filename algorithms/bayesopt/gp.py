@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.bayesopt.acquisition import Acquisition
+from algorithms.bayesopt.acquisition import Slopes
 from algorithms.bayesopt.descent import minimise
 from algorithms.bayesopt.kernel import inverse_triangle, matern, squared_distances
 from suggestion.space import Array
@@ -91,11 +91,11 @@ def negative_log_posterior(
     w *= signal[:, None, None]
     by_feature = (scaled**2 * w.sum(axis=2)[:, :, None]).sum(axis=1)
     by_feature -= (scaled * (w @ scaled)).sum(axis=1)
-    if len(groups) == d:  # a feature for each parameter: the usual case
-        gradient[:, groups] = by_feature
-    else:
-        for group in range(d):
-            gradient[:, group] = by_feature[:, groups == group].sum(axis=1)
+    sizes = np.bincount(groups, minlength=d)
+    alone = sizes[groups] == 1  # features of numbers, each a parameter of its own
+    gradient[:, groups[alone]] = by_feature[:, alone]
+    for group in np.flatnonzero(sizes > 1):
+        gradient[:, group] = by_feature[:, groups == group].sum(axis=1)
     prior, prior_gradient = _prior(weights, signal, noise)
     values += prior
     gradient += prior_gradient
@@ -109,8 +109,11 @@ def _prior(weights: Array, signal: Array, noise: Array) -> tuple[Array, Array]:
     values = (0.1 / weights + 0.1 * weights).sum(axis=1)
     values += signal - np.log(signal)  # Gamma(2, 1)
     values += 30 * noise - 0.1 * np.log(noise)  # Gamma(1.1, rate 30)
-    by_noise = (30 - 0.1 / noise) * (noise - LEAST_NOISE)
-    return values, np.column_stack([0.1 * weights - 0.1 / weights, signal - 1, by_noise])
+    gradient = np.empty((len(weights), weights.shape[1] + 2))
+    gradient[:, :-2] = 0.1 * weights - 0.1 / weights
+    gradient[:, -2] = signal - 1
+    gradient[:, -1] = (30 - 0.1 / noise) * (noise - LEAST_NOISE)
+    return values, gradient
 
 
 def _cholesky(matrices: Array) -> tuple[Array, NDArray[np.bool_]]:
@@ -283,6 +286,7 @@ class Posterior:
             del covariance
         self._beta = self._inverse @ y[:, :, None]  # shape (k, n, fantasies)
         self._alpha: Array | None = None
+        self._at_tracked: tuple[Array, Array] | None = None
         self._tracked = np.empty((len(hyperparameters), 0, len(groups)))
         self._tracked_white = np.empty((len(hyperparameters), 0, n))
 
@@ -304,6 +308,7 @@ class Posterior:
 
     def track(self, features: Array) -> None:
         """Names the points that `tracked` predicts; points appended later cost little there."""
+        self._at_tracked = None
         self._tracked = features * self._scale
         k, n = self._inverse.shape[:2]
         self._tracked_white = np.empty((k, len(features), n))
@@ -313,7 +318,10 @@ class Posterior:
 
     def tracked(self) -> tuple[Array, Array]:
         """What `predict` gives at the points named to `track`."""
-        return self._tracked_white @ self._beta, self._deviation(self._tracked_white)
+        if self._at_tracked is None:
+            white = self._tracked_white
+            self._at_tracked = white @ self._beta, self._deviation(white)
+        return self._at_tracked
 
     def append(self, features: Array, normals: Array) -> Array:
         """Adds one point whose outcomes lie `normals` deviations from their predictions.
@@ -347,10 +355,10 @@ class Posterior:
         before = np.broadcast_to(self._beta, (k, n, len(normals)))
         row = np.broadcast_to(normals, (k, 1, len(normals)))
         self._beta = np.concatenate([before, row], axis=1)
-        self._alpha = None
+        self._alpha = self._at_tracked = None
         return np.asarray(outcomes)
 
-    def gradients(self, features: Array, acquisition: Acquisition) -> tuple[Array, Array]:
+    def gradients(self, features: Array, slopes: Slopes) -> tuple[Array, Array]:
         """An acquisition function and its slopes: (k, m) and (k, m, p) at `features` (m, p)."""
         if self._alpha is None:
             self._alpha = np.swapaxes(self._inverse, 1, 2) @ self._beta
@@ -360,7 +368,7 @@ class Posterior:
         correlation *= signal
         white = correlation @ np.swapaxes(self._inverse, 1, 2)
         deviation = self._deviation(white)
-        values, by_mean, by_deviation = acquisition(white @ self._beta, deviation)
+        values, by_mean, by_deviation = slopes(white @ self._beta, deviation)
         # d mean / dk = alpha, and d deviation / dk = -K^-1 k / deviation
         by_covariance = by_mean @ np.swapaxes(self._alpha, 1, 2)
         by_covariance -= (by_deviation / deviation)[:, :, None] * (white @ self._inverse)

@@ -12,9 +12,10 @@ from algorithms.bayesopt.acquisition import (
     KAPPA,
     NARROW_KAPPA,
     Acquisition,
-    expected_improvement,
-    lower_confidence_bound,
-    probability_of_improvement,
+    ExpectedImprovement,
+    LowerConfidenceBound,
+    ProbabilityOfImprovement,
+    Slopes,
 )
 from suggestion.space import Array
 
@@ -43,7 +44,7 @@ class Surrogate(Protocol):
         """Adds a point without outcome; returns fantasies of it, shape (k, fantasies)."""
         ...
 
-    def gradients(self, features: Array, acquisition: Acquisition) -> tuple[Array, Array]:
+    def gradients(self, features: Array, slopes: Slopes) -> tuple[Array, Array]:
         """An acquisition function and its slopes: (k, m) and (k, m, p) at `features` (m, p)."""
         ...
 
@@ -97,10 +98,10 @@ class Mixture:
 
     def acquisition(self, kind: Kind) -> Acquisition:
         if kind == "EI":
-            return expected_improvement(self.best)
+            return ExpectedImprovement(self.best)
         if kind == "PI":
-            return probability_of_improvement(self.best)
-        return lower_confidence_bound(KAPPA if kind == "LCB" else NARROW_KAPPA)
+            return ProbabilityOfImprovement(self.best)
+        return LowerConfidenceBound(KAPPA if kind == "LCB" else NARROW_KAPPA)
 
 
 class Criterion:
@@ -119,7 +120,7 @@ class Criterion:
         self._acquisition = mixture.acquisition(kind)
         self._kind = kind
         self._log_weights = mixture.log_weights
-        found, _, _ = self._acquisition(*self._surrogate.tracked())
+        found = self._acquisition.values(*self._surrogate.tracked())
         self._tops = found.max(axis=1)
         self.tracked = self._average(found)[0] + mixture.at_candidates
         if self._cost is not None:
@@ -140,7 +141,7 @@ class Criterion:
 
     def values(self, features: Array) -> Array:
         """At `features`, shape (m, p): shape (m,)."""
-        found, _, _ = self._acquisition(*self._surrogate.predict(features))
+        found = self._acquisition.values(*self._surrogate.predict(features))
         values = self._average(found)[0] + self._prior(features)[0]
         if self._cost is not None:
             times, _ = self._cost.surrogate.predict(features)
@@ -149,7 +150,7 @@ class Criterion:
 
     def gradients(self, features: Array) -> tuple[Array, Array]:
         """Values (m,) and slopes (m, p) at `features`."""
-        found, slopes = self._surrogate.gradients(features, self._acquisition)
+        found, slopes = self._surrogate.gradients(features, self._acquisition.slopes)
         values, shares = self._average(found)
         prior, by_prior = self._prior(features)
         values = values + prior

@@ -6,6 +6,7 @@ import math
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from suggestion.space import Array
 
@@ -79,31 +80,57 @@ class LogH(NamedTuple):
     pdf: Array
 
 
-def log_h(u: Array) -> LogH:
-    """The logarithm of h(u) = phi(u) + u Phi(u), eq. (9) of [Ament2023]_, and its slope's parts.
+def log_h(u: Array) -> Array:
+    """The logarithm of h(u) = phi(u) + u Phi(u), eq. (9) of [Ament2023]_; any shape.
 
     .. [Ament2023] S. Ament et al. Unexpected improvements to expected improvement for Bayesian
        optimization. NeurIPS 2023.
     """
-    tail = erfcx(np.abs(u) / _SQRT2) / 2  # Phi(-|u|) / exp(-u^2/2)
-    with np.errstate(under="ignore"):
-        bell = np.exp(-u * u / 2)
-        cdf = np.where(u < 0, tail * bell, 1 - tail * bell)
-    pdf = bell / _SQRT_2PI
-    near = pdf + np.maximum(u, -1.0) * cdf
-    # For u < -1: h = phi(u) times a bracket that falls like 1/u^2.
-    down = np.clip(u, _FAR, -1.0)
-    bracket = 1 + down * _SQRT_2PI * tail
-    s = 1 / np.square(np.minimum(u, _FAR))
-    series = s * (1 - 3 * s * (1 - 5 * s * (1 - 7 * s)))
-    bracket = np.where(u < _FAR, series, np.where(u < -1, bracket, 1.0))
-    low = u < -1
-    near = np.where(low, 1.0, near)
+    return _h(u).log
+
+
+def log_h_and_slope(u: Array) -> LogH:
+    """`log_h`, and what its slopes are made of."""
+    h = _h(u)
     return LogH(
-        np.where(low, np.log(bracket) - u * u / 2 - math.log(_SQRT_2PI), np.log(near)),
-        np.where(low, _SQRT_2PI * tail / bracket, cdf / near),
-        np.where(low, 1 / bracket, pdf / near),
+        h.log,
+        np.where(h.low, _SQRT_2PI * h.tail / h.bracket, h.cdf / h.plain),
+        np.where(h.low, 1 / h.bracket, h.pdf / h.plain),
     )
+
+
+class _H(NamedTuple):
+    """h(u): `plain`, or where that would cancel, at `low` u, phi(u) times `bracket`."""
+
+    log: Array
+    low: NDArray[np.bool_]
+    plain: Array  # 1 where u is low
+    bracket: Array  # 1 where u is not low
+    tail: Array  # Phi(-|u|) / exp(-u^2/2)
+    cdf: Array
+    pdf: Array
+
+
+def _h(u: Array) -> _H:
+    half = u * u / 2
+    tail = erfcx(np.abs(u) / _SQRT2) / 2
+    with np.errstate(under="ignore"):
+        bell = np.exp(-half)
+        below = tail * bell
+        cdf = np.where(u < 0, below, 1 - below)
+    pdf = bell / _SQRT_2PI
+    low = u < -1
+    plain = np.where(low, 1.0, pdf + np.maximum(u, -1.0) * cdf)
+    # The bracket falls like 1/u^2.
+    bracket = 1 + np.minimum(np.maximum(u, _FAR), -1.0) * _SQRT_2PI * tail
+    bracket = np.where(low, bracket, 1.0)
+    far = u < _FAR
+    if far.any():
+        s = 1 / np.square(np.minimum(u, _FAR))
+        bracket = np.where(far, s * (1 - 3 * s * (1 - 5 * s * (1 - 7 * s))), bracket)
+    log = np.log(np.where(low, bracket, plain))
+    log = np.where(low, log - half - math.log(_SQRT_2PI), log)
+    return _H(log, low, plain, bracket, tail, cdf, pdf)
 
 
 def quantile(p: Array) -> Array:

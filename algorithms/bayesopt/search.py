@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -16,7 +16,7 @@ from suggestion.space import Array
 SOBOL_CANDIDATES: Final = 512
 LOCAL_CANDIDATES: Final = 192
 _ALL_LEVELS: Final = 12  # a parameter with more values than that is searched by neighbours
-_STRIDES: Final = np.array([-8, -4, -2, -1, 1, 2, 4, 8])
+_STRIDES: Final = (-8, -4, -2, -1, 1, 2, 4, 8)
 
 
 class Criterion(Protocol):
@@ -113,10 +113,12 @@ def ascend(
     if not len(columns):
         return starts, criterion.values(features(starts))
 
+    at_starts = features(starts)
+
     def objective(x: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:
-        points = starts[rows]
-        points[:, columns] = x
-        values, slopes = criterion.gradients(features(points))
+        moved = at_starts[rows]
+        features.move(moved, x)
+        values, slopes = criterion.gradients(moved)
         return -values, -features.pull_back(slopes)
 
     x, values = minimise(
@@ -167,18 +169,19 @@ def step(
 
 def _neighbours(features: Features, point: Array, rng: np.random.Generator) -> Array:
     """All points that differ from `point` in one finite column: few values, or nearby ones."""
-    rows = []
+    columns: list[int] = []
+    units = []
     for column in features.finite.tolist():
         count = features.levels(column)
-        level = int(features.level(point[column : column + 1], column)[0])
-        if count <= _ALL_LEVELS:
-            levels = np.arange(count)
-        else:
-            jumps = rng.integers(count, size=4)
-            near = np.clip(level + _STRIDES, 0, count - 1) if features.ordered(column) else jumps
-            levels = np.array(sorted({*near.tolist(), *jumps.tolist()}))
-        levels = levels[levels != level]
-        moved = np.repeat(point[None], len(levels), axis=0)
-        moved[:, column] = features.middle(levels, column)
-        rows.append(moved)
-    return np.concatenate(rows)
+        level = features.level_of(float(point[column]), column)
+        levels: Iterable[int] = range(count)
+        if count > _ALL_LEVELS:
+            jumps = rng.integers(count, size=4).tolist()
+            near = [min(max(level + stride, 0), count - 1) for stride in _STRIDES]
+            levels = sorted({*jumps, *near} if features.ordered(column) else {*jumps})
+        others = [other for other in levels if other != level]
+        columns += [column] * len(others)
+        units.append(features.middle(np.array(others, dtype=np.int64), column))
+    moved = np.repeat(point[None], len(columns), axis=0)
+    moved[np.arange(len(columns)), columns] = np.concatenate(units)
+    return moved

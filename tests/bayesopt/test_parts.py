@@ -14,9 +14,9 @@ from algorithms.bayesopt import data, gp, normal, outputs
 from algorithms.bayesopt.acquisition import (
     XI,
     Acquisition,
-    expected_improvement,
-    lower_confidence_bound,
-    probability_of_improvement,
+    ExpectedImprovement,
+    LowerConfidenceBound,
+    ProbabilityOfImprovement,
 )
 from algorithms.bayesopt.descent import minimise
 from algorithms.bayesopt.features import Features
@@ -75,7 +75,8 @@ def test_log_h_near_zero_is_the_plain_formula() -> None:
     u = np.linspace(-3, 10, 333)
     pdf = np.exp(-u * u / 2) / math.sqrt(2 * math.pi)
     cdf = np.array([math.erfc(-v / math.sqrt(2)) / 2 for v in u.tolist()])
-    h = normal.log_h(u)
+    h = normal.log_h_and_slope(u)
+    np.testing.assert_array_equal(h.value, normal.log_h(u))
     np.testing.assert_allclose(h.value, np.log(pdf + u * cdf), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(h.cdf, cdf / (pdf + u * cdf), rtol=1e-9)
     np.testing.assert_allclose(h.pdf, pdf / (pdf + u * cdf), rtol=1e-9)
@@ -85,8 +86,8 @@ def test_log_h_has_its_own_slope_everywhere() -> None:
     """Also where h itself underflows, and across the seams of the formulas."""
     u = np.concatenate([-np.logspace(4, -3, 400), np.logspace(-3, 2, 100), [-1.0, -50.0]])
     step = 1e-6 * np.maximum(1, np.abs(u))
-    slope = (normal.log_h(u + step).value - normal.log_h(u - step).value) / (2 * step)
-    np.testing.assert_allclose(normal.log_h(u).cdf, slope, rtol=1e-5)
+    slope = (normal.log_h(u + step) - normal.log_h(u - step)) / (2 * step)
+    np.testing.assert_allclose(normal.log_h_and_slope(u).cdf, slope, rtol=1e-5)
 
 
 def test_quantile_inverts_the_distribution() -> None:
@@ -337,7 +338,7 @@ BEST = np.array([[-0.5, -1.0, -0.2], [0.1, -0.7, -0.3]])
 
 @pytest.mark.parametrize(
     "acquisition",
-    [expected_improvement(BEST), probability_of_improvement(BEST), lower_confidence_bound(1.3)],
+    [ExpectedImprovement(BEST), ProbabilityOfImprovement(BEST), LowerConfidenceBound(1.3)],
     ids=["EI", "PI", "LCB"],
 )
 def test_acquisition_functions_have_their_own_gradients(acquisition: Acquisition) -> None:
@@ -345,11 +346,11 @@ def test_acquisition_functions_have_their_own_gradients(acquisition: Acquisition
     posterior.append(z[3] * 0.9 + 0.02, np.array([-1.0, 0.0, 1.0]))
     points, _, _ = _sample(40)
     points = points[25:] + 0.01
-    values, gradients = posterior.gradients(points, acquisition)
+    values, gradients = posterior.gradients(points, acquisition.slopes)
     for which in range(2):
 
         def value(x: Array, which: int = which) -> Array:
-            return np.asarray(acquisition(*posterior.predict(x))[0][which])
+            return np.asarray(acquisition.values(*posterior.predict(x))[which])
 
         np.testing.assert_allclose(values[which], value(points), rtol=1e-9)
         wanted = slopes_of(value, points)
@@ -363,19 +364,19 @@ def test_acquisition_functions_are_their_definitions() -> None:
     mean, deviation = np.array([[0.3]]), np.array([0.8])
     best = np.array([0.1])
     improvement = np.mean(np.maximum(best - draws, 0))
-    value = expected_improvement(best)(mean, deviation)[0]
+    value = ExpectedImprovement(best).values(mean, deviation)
     assert math.exp(value[0]) == pytest.approx(improvement, rel=0.02)
     probability = np.mean(draws < best - XI)
-    value = probability_of_improvement(best)(mean, deviation)[0]
+    value = ProbabilityOfImprovement(best).values(mean, deviation)
     assert math.exp(value[0]) == pytest.approx(probability, rel=0.02)
-    value = lower_confidence_bound(1.0)(mean, deviation)[0]
+    value = LowerConfidenceBound(1.0).values(mean, deviation)
     assert -value[0] == pytest.approx(np.quantile(draws, 0.1587), abs=0.01)
 
 
 def test_improvements_that_underflow_still_have_an_order() -> None:
     mean = np.array([[50.0], [60.0], [1e4]])
-    for acquisition in (expected_improvement, probability_of_improvement):
-        values, by_mean, _ = acquisition(np.zeros(1))(mean, np.full(3, 0.1))
+    for acquisition in (ExpectedImprovement, ProbabilityOfImprovement):
+        values, by_mean, _ = acquisition(np.zeros(1)).slopes(mean, np.full(3, 0.1))
         assert np.isfinite(values).all()
         assert values[0] > values[1] > values[2]
         assert (by_mean < 0).all()
