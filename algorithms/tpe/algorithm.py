@@ -117,8 +117,10 @@ class _Estimator(ABC):
             suggestion = untried.pick(proposals, study.seed, index)
             suggestions.append(suggestion)
             # Constant liar: what is being tried is bad until it is known to be good.
-            for block in model or ():
-                block.lie(space.encode([suggestion])[0])
+            if model is not None:
+                point = space.encode([suggestion])[0]
+                for block in model:
+                    block.lie(point)
         return suggestions
 
     def _fit(self, study: Study, suggested: Sequence[Assignment]) -> Sequence[_Block] | None:

@@ -132,8 +132,8 @@ class Parzen:
                     else _unordered_table(axis, centres[:, k], prior_weight / (count + 1))
                 )
         middles, widths = centres[:, self._smooth], self._widths[:, self._smooth]
-        self._below = normal.cdf(-middles / widths)
-        self._inside = normal.cdf((1 - middles) / widths) - self._below
+        self._below, up_to_one = normal.cdf(np.stack([-middles / widths, (1 - middles) / widths]))
+        self._inside = up_to_one - self._below
         log_areas = np.log(math.sqrt(2 * math.pi) * widths * self._inside).sum(axis=1)
         # The exponent -sum((x - m)^2 / (2 w^2)) as x^2 A + x B + c: two matrix products.
         self._square = (-0.5 / widths**2).T
@@ -148,13 +148,17 @@ class Parzen:
         exponents = np.zeros((len(points), count + 1))
         if self._smooth:
             x = points[:, self._smooth]
-            exponents[:, :count] = (x * x) @ self._square + x @ self._linear + self._constant
+            gaussian = (x * x) @ self._square
+            gaussian += x @ self._linear
+            gaussian += self._constant
+            exponents[:, :count] = gaussian
         for k, table in self._tables.items():
             rows = table.log_densities[self._axes[k].levels(points[:, k])]
             exponents[:, :count] += rows[:, table.column]
         exponents += self._log_shares
         top = exponents.max(axis=1)
-        logs: Array = top + np.log(np.exp(exponents - top[:, None]).sum(axis=1))
+        exponents -= top[:, None]
+        logs: Array = top + np.log(np.exp(exponents, out=exponents).sum(axis=1))
         return logs
 
     def _of_levels(self) -> Array:
