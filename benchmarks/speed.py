@@ -10,8 +10,8 @@ study that is built from the trials for each request, as a server without state 
 
 from __future__ import annotations
 
-import statistics
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -70,16 +70,20 @@ def _history(algorithm: str, server: Server, trials: int) -> api.GetSuggestionsR
     return request
 
 
-def _cost(server: Server, request: api.GetSuggestionsRequest, count: int, repeats: int) -> float:
-    """Mean CPU seconds of the server for one request, after a first one."""
-    costs = []
+def _costs(
+    server: Server, request: api.GetSuggestionsRequest, counts: Sequence[int], repeats: int
+) -> list[float]:
+    """Mean CPU seconds of the server for so many suggestions, in turns, after a first round."""
+    spent = [0.0] * len(counts)
     for number in range(repeats):
-        request.current_request_number = count
-        request.total_request_number = len(request.trials) + count + number
-        before = server.cpu
-        server.stub.GetSuggestions(request, timeout=600)
-        costs.append(server.cpu - before)
-    return statistics.mean(costs[1:])
+        for index, count in enumerate(counts):
+            request.current_request_number = count
+            request.total_request_number = len(request.trials) + count + number
+            before = server.cpu
+            server.stub.GetSuggestions(request, timeout=600)
+            if number:
+                spent[index] += server.cpu - before
+    return [seconds / (repeats - 1) for seconds in spent]
 
 
 def _optuna(kind: str, trials: int, count: int, repeats: int) -> float:
@@ -137,7 +141,7 @@ def main(algorithms: tuple[str, ...]) -> None:
         for trials, repeats in ((1000, 21), (10000, 6)):
             request = _history(algorithm, Server(algorithm), trials)
             other = Server(algorithm)
-            cells.append((_cost(other, request, 1, repeats), _cost(other, request, 10, repeats)))
+            cells.append(_costs(other, request, (1, 10), repeats))
         (one, ten), (late, late_ten) = cells
         click.echo(
             f"| {algorithm} | {one:.3f} | {ten:.3f} | {ten / one:.1f} | {late:.3f} | "
