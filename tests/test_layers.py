@@ -74,3 +74,23 @@ def test_the_folder_of_algorithms_is_not_on_the_path() -> None:
     import random  # noqa: PLC0415
 
     assert "algorithms" not in Path(random.__file__).parts
+
+
+def is_there(name: str) -> bool:
+    """Whether `name` is a module of ours, or in one (in a package: what its own file names)."""
+    path = ROOT.joinpath(*name.split("."))
+    if path.is_dir() or path.with_suffix(".py").exists():
+        return True
+    package = path.parent / "__init__.py"
+    return path.parent.with_suffix(".py").exists() or (
+        package.exists() and path.name in package.read_text()
+    )
+
+
+@pytest.mark.parametrize("folder", [*sorted(OURS), "benchmarks", "deploy", "scripts"])
+def test_what_is_imported_of_ours_is_there(folder: str) -> None:
+    """Also where nothing else looks, as in benchmarks, which neither tests nor mypy import."""
+    for file in files(folder):
+        for name in imports_of(file):
+            if name.partition(".")[0] in OURS | {"benchmarks", "deploy", "tests"}:
+                assert is_there(name), f"{file.relative_to(ROOT)} imports {name}"
