@@ -51,8 +51,11 @@ def inverse_triangle(lower: Array) -> Array:
         return np.where(_triangle(n), np.linalg.inv(lower), 0.0)
     half = n // 2
     inverse = np.zeros_like(lower)
-    first = inverse_triangle(lower[..., :half, :half])
-    last = inverse_triangle(lower[..., half:, half:])
+    first, last = lower[..., :half, :half], lower[..., half:, half:]
+    if n % 2 == 0:  # in one call, whose cost for small matrices is mostly its own
+        first, last = inverse_triangle(np.stack([first, last]))
+    else:
+        first, last = inverse_triangle(first), inverse_triangle(last)
     inverse[..., :half, :half] = first
     inverse[..., half:, half:] = last
     inverse[..., half:, :half] = -(last @ (lower[..., half:, :half] @ first))
