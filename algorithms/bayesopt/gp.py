@@ -66,15 +66,15 @@ def negative_log_posterior(
     signal, noise = np.exp(theta[:, d]), np.exp(theta[:, d + 1]) + LEAST_NOISE
     scaled = features * np.sqrt(weights)[:, None, groups]
     squared = squared_distances(scaled, scaled)
-    diagonal = np.arange(n)
-    squared[:, diagonal, diagonal] = 0.0
+    _diagonals(squared)[:] = 0.0
     correlation, slope = matern(squared)
-    covariance = signal[:, None, None] * correlation
-    covariance[:, diagonal, diagonal] += noise[:, None]
+    covariance = np.multiply(signal[:, None, None], correlation, out=squared)
+    _diagonals(covariance)[:] += noise[:, None]
     lower, definite = _cholesky(covariance)
     inverse = inverse_triangle(lower)
     white = inverse @ y
     alpha = np.matmul(white[:, None, :], inverse)[:, 0]
+    diagonal = np.arange(n)
     values = (
         0.5 * (white**2).sum(axis=1)
         + np.log(lower[:, diagonal, diagonal]).sum(axis=1)
@@ -82,10 +82,11 @@ def negative_log_posterior(
     )
     # W = K^-1 - alpha alpha^T; the slope by a hyperparameter t is tr(W dK/dt) / 2.
     w = np.matmul(np.swapaxes(inverse, 1, 2), inverse)
-    w -= alpha[:, :, None] * alpha[:, None, :]
+    w -= np.multiply(alpha[:, :, None], alpha[:, None, :], out=covariance)
+    correlation *= w
     gradient = np.empty_like(theta)
-    gradient[:, d] = 0.5 * signal * (w * correlation).sum(axis=(1, 2))
-    gradient[:, d + 1] = 0.5 * (noise - LEAST_NOISE) * np.trace(w, axis1=1, axis2=2)
+    gradient[:, d] = 0.5 * signal * correlation.sum(axis=(1, 2))
+    gradient[:, d + 1] = 0.5 * (noise - LEAST_NOISE) * _diagonals(w).sum(axis=1)
     # sum_ij G_ij (z_i - z_j)^2 = 2 sum_i z_i^2 sum_j G_ij - 2 z^T G z
     w *= slope
     w *= signal[:, None, None]
@@ -114,6 +115,12 @@ def _prior(weights: Array, signal: Array, noise: Array) -> tuple[Array, Array]:
     gradient[:, -2] = signal - 1
     gradient[:, -1] = (30 - 0.1 / noise) * (noise - LEAST_NOISE)
     return values, gradient
+
+
+def _diagonals(matrices: Array) -> Array:
+    """A view of the diagonals, shape (b, n), of contiguous matrices, shape (b, n, n)."""
+    b, n, _ = matrices.shape
+    return matrices.reshape(b, n * n)[:, :: n + 1]
 
 
 def _cholesky(matrices: Array) -> tuple[Array, NDArray[np.bool_]]:

@@ -28,6 +28,8 @@ MOST_KEPT: Final = 512
 MOST_MEMBERS: Final = 3
 TEMPERING: Final = 0.3
 LEAST_LOG_WEIGHT: Final = -2.5
+#: The log weight of a transform below which stronger ones are not tried.
+HOPELESS_LOG_WEIGHT: Final = -3.5
 #: Fantasies of each pending outcome.
 FANTASIES: Final = 8
 #: Finite spaces up to this size are searched exhaustively.
@@ -140,6 +142,8 @@ class Proposer:
             warm = found[0][2] if found else None
             fitted = gp.fit(inputs, groups, outputs.values[rows], warm=warm, go_on=self._go_on)
             found.append((float(np.sum(outputs.log_slopes[rows])) - fitted.loss, outputs, fitted))
+            if _gone_too_far([score for score, _, _ in found]):
+                break
         found.sort(key=lambda f: -f[0])
         scores = TEMPERING * np.array([score - found[0][0] for score, _, _ in found])
         used = scores[:MOST_MEMBERS] > LEAST_LOG_WEIGHT
@@ -261,3 +265,14 @@ class Proposer:
             if assignment not in visited:
                 return assignment
         return None
+
+
+def _gone_too_far(scores: Sequence[float]) -> bool:
+    """Whether the last transform explains the losses worse than the one before, and hopelessly.
+
+    Transforms come in order of strength, and their scores rise to the best one and fall after it,
+    so that those still to come need no fit. How often that is so: docs/bayesopt.md.
+    """
+    if len(scores) < 2 or scores[-1] >= scores[-2]:
+        return False
+    return TEMPERING * (scores[-1] - max(scores)) < HOPELESS_LOG_WEIGHT

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.bayesopt import BayesianOptimization, gp
+from algorithms.bayesopt import BayesianOptimization, gp, proposer
 from suggestion import sampling
 from suggestion.algorithm import build
 from suggestion.deadline import NEVER, Deadline
@@ -177,6 +178,30 @@ def test_what_was_fitted_before_leaves_no_trace() -> None:
     cold = suggest(study, 2)
     suggest(study_of(MIXED, observed(MIXED, network, 19)), 1)
     assert suggest(study, 2) == cold
+
+
+@pytest.mark.parametrize(("steep", "fewer"), [(0.0, True), (8.0, False)])
+def test_transforms_that_would_not_count_are_not_fitted(
+    steep: float, fewer: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that go further than one that went too far; with the same suggestions."""
+    made = []
+
+    def counted(*args: Any, **options: Any) -> gp.Hyperparameters:
+        made.append(1)
+        return fit(*args, **options)
+
+    def loss(a: Assignment) -> float:
+        return math.exp(steep * math.sin(float(a["x"]))) if steep else math.sin(2 * float(a["x"]))
+
+    fit = gp.fit
+    study = study_of(SQUARE, observed(SQUARE, loss, 40))
+    monkeypatch.setattr(gp, "fit", counted)
+    some, fitted = suggest(study, 2), len(made)
+    monkeypatch.setattr(proposer, "HOPELESS_LOG_WEIGHT", -math.inf)
+    assert suggest(study, 2) == some
+    assert len(made) - fitted == 4
+    assert fitted < 4 if fewer else fitted == 4
 
 
 def test_names_of_categories_leave_no_trace() -> None:
