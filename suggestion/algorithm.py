@@ -107,7 +107,7 @@ class Registry(Generic[T]):
         self._only = None if only is None else tuple(dict.fromkeys(only))
         for name in self._only or ():
             if installed.find(group, name) is None:
-                raise self._unknown(name, "installed", installed.every(group))
+                raise self.unknown(name, "installed", installed.every(group))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ class Registry(Generic[T]):
         """
         reference = self._reference(name)
         if reference is None:
-            raise self._unknown(name, "served here", self.names)
+            raise self.unknown(name, "served here", self.names)
         try:
             loaded: type[T] = installed.load(reference)
         except ModuleNotFoundError as error:
@@ -152,7 +152,8 @@ class Registry(Generic[T]):
             return None
         return installed.find(self.group, name)
 
-    def _unknown(self, name: str, where: str, known: Iterable[str]) -> Unavailable:
+    def unknown(self, name: str, where: str, known: Iterable[str]) -> Unavailable:
+        """The error that `name` is not `where`, which lists what is `known` and likely meant."""
         names = tuple(known)
         text = f"{self.noun} {quote(name)} is not {where}; there is {', '.join(names) or 'none'}"
         import difflib  # noqa: PLC0415  (for messages alone)

@@ -13,13 +13,19 @@ from suggestion.settings import Setting, describe
 RULES: Final = "suggestion.early_stopping"
 
 
+def _rules() -> Registry[Any]:
+    return Registry(RULES, "early-stopping algorithm")
+
+
 def _registry_of(name: str) -> Registry[Any]:
-    rules: Registry[Any] = Registry(RULES, "early-stopping algorithm")
-    return rules if name in rules else algorithms()
+    for registry in (algorithms(), _rules()):
+        if name in registry:
+            return registry
+    raise algorithms().unknown(name, "installed", _names())
 
 
 def _names() -> tuple[str, ...]:
-    return (*algorithms().names, *Registry[Any](RULES, "early-stopping algorithm").names)
+    return (*algorithms().names, *_rules().names)
 
 
 def _settings(cls: type[Any], registry: Registry[Any]) -> tuple[Setting, ...]:
@@ -41,9 +47,7 @@ def _text_of(name: str) -> Iterator[str]:
     registry = _registry_of(name)
     try:
         cls = registry.load(name)
-    except Unavailable as error:
-        if name not in registry:
-            raise
+    except Unavailable as error:  # its packages are not installed
         yield f"{name}: {error}"
         return
     yield f"{name}: {summary(cls)}"

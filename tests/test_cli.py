@@ -180,6 +180,7 @@ def test_algorithms_lists_everything() -> None:
         assert f"\n{name}: " in f"\n{listed}"
         assert "random_state / seed  (int >= 0, default none)" in suggest("algorithms", name)
     assert "did you mean 'sobol'?" in suggest("algorithms", "sobl", status=2)
+    assert "did you mean 'medianstop'?" in suggest("algorithms", "medianstp", status=2)
 
 
 @pytest.mark.parametrize("name", NAMES)
