@@ -14,7 +14,7 @@ def matern(squared: Array) -> tuple[Array, Array]:
     """Matern-5/2 and its slope as functions of the squared distance, eq. (4.17) of [RW2006]_.
 
     Args:
-        squared: Weighted squared distances, not negative; any shape.
+        squared: Weighted squared distances, not negative; any shape but a scalar.
 
     Returns:
         Correlations, and their derivatives by `squared`; shaped alike.
