@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import shutil
@@ -36,6 +37,12 @@ def is_folder_name(text: str) -> bool:
     )
 
 
+def aside(folder: Path, parent: str, child: str) -> Path:
+    """Where the copy for `child` is made. No two copies share it: each may remove its own."""
+    digest = hashlib.sha256(f"{parent}/{child}".encode()).hexdigest()
+    return folder / f"{_INCOMING}-{digest[:32]}"  # both names may be as long as a name can be
+
+
 def hand_down(
     data: Path, experiment: str, parent: str, child: str, check: Callable[[], None]
 ) -> None:
@@ -43,8 +50,9 @@ def hand_down(
 
     The child's folder appears at once with all of its files, by renaming a copy made aside. If it
     is there already nothing is done, so that a call may be repeated. A call that was cut short is
-    taken up where it ended: files that are complete are not copied again. Links are copied as
-    links, and nothing is written outside `data`.
+    taken up where it ended: files that are complete are not copied again. Calls at the same time,
+    also of other processes, work on one copy, and the first to have it complete renames it. Links
+    are copied as links, and nothing is written outside `data`.
 
     A parent without a folder is no error: a program may not write checkpoints.
 
@@ -57,6 +65,7 @@ def hand_down(
     """
     folder = data / experiment
     source, target = folder / parent, folder / child
+    incoming = aside(folder, parent, child)
     try:
         if os.path.lexists(target):
             return
@@ -65,21 +74,20 @@ def hand_down(
             return
         _confine(data, folder)
         _confine(folder, source)
-        incoming = folder / _INCOMING
         incoming.mkdir(exist_ok=True)
         _confine(folder, incoming)
-        staging = incoming / f"{parent}.{child}"
-        _copy_folder(source, staging, incoming, check)
-        staging.rename(target)
-        with contextlib.suppress(OSError):  # another copy is on its way
-            incoming.rmdir()
+        complete = incoming / "complete"
+        _copy_folder(source, complete, incoming, check)
+        complete.rename(target)
     except OSError as error:
-        if target.is_dir():  # a call at the same time was faster
-            return
-        raise Unready(
-            f"checkpoint of {quote(parent)}: cannot be copied to {quote(str(target))}: "
-            f"{error.strerror or error}"
-        ) from error
+        # With the folder there, a call at the same time was faster and took the copy away.
+        if not target.is_dir():
+            raise Unready(
+                f"checkpoint of {quote(parent)}: cannot be copied to {quote(str(target))}: "
+                f"{error.strerror or error}"
+            ) from error
+    # What calls that were killed, or came too late, have left of theirs.
+    shutil.rmtree(incoming, ignore_errors=True)
 
 
 def _confine(outer: Path, inner: Path) -> None:
@@ -96,7 +104,7 @@ def _copy_folder(source: Path, target: Path, scratch: Path, check: Callable[[], 
         check()
         copy = target / entry.name
         if entry.is_symlink():
-            if not os.path.lexists(copy):
+            with contextlib.suppress(FileExistsError):
                 copy.symlink_to(os.readlink(entry.path))
         elif entry.is_dir():
             _copy_folder(Path(entry.path), copy, scratch, check)

@@ -7,8 +7,12 @@ import logging
 import os
 import re
 import resource
+import signal
+import subprocess
+import sys
 import threading
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -357,28 +361,112 @@ def test_a_copy_cut_short_is_taken_up_where_it_ended(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path / "digits")) == ["child", "parent"]
 
 
-def test_two_copies_at_a_time(tmp_path: Path) -> None:
-    folder = parent(tmp_path)
-    for number in range(300):
-        (folder / f"{number}.bin").write_bytes(b"x" * number)
+def at_a_time(*copies: Callable[[], None]) -> None:
+    """Runs `copies` in threads that begin together, and raises what any of them raises."""
     failures: list[BaseException] = []
+    begin = threading.Barrier(len(copies))
 
-    def copy() -> None:
+    def run(copy: Callable[[], None]) -> None:
+        begin.wait()
         try:
-            checkpoints.hand_down(tmp_path, "digits", "parent", "child", nothing)
+            copy()
         except BaseException as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=copy) for _ in range(4)]
+    threads = [threading.Thread(target=run, args=(copy,)) for copy in copies]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_the_same_copy_several_times_at_a_time(tmp_path: Path) -> None:
+    folder = parent(tmp_path)
+    for number in range(200):
+        (folder / f"{number}.bin").write_bytes(b"x" * number)
+        (folder / f"{number}.link").symlink_to(f"{number}.bin")
+        (folder / "deep" / f"{number}").mkdir()
+
+    def copy() -> None:
+        checkpoints.hand_down(tmp_path, "digits", "parent", "child", nothing)
+
+    at_a_time(copy, copy, copy, copy)
+    child = tmp_path / "digits" / "child"
+    assert content(child) == content(folder)
+    assert sorted(child.rglob("*")) == sorted(
+        child / path.relative_to(folder) for path in folder.rglob("*")
+    )
+    assert sorted(os.listdir(tmp_path / "digits")) == ["child", "parent"]
+
+
+def test_the_same_copy_within_every_moment_of_another(tmp_path: Path) -> None:
+    folder = parent(tmp_path)
+    moments = 0
+
+    def count() -> None:
+        nonlocal moments
+        moments += 1
+
+    checkpoints.hand_down(tmp_path, "digits", "parent", "first", count)
+    assert moments > 3
+    for moment in range(moments):
+        child = tmp_path / "digits" / f"child-{moment}"
+        left = iter(range(moment))
+
+        def overtake(child: Path = child, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                checkpoints.hand_down(tmp_path, "digits", "parent", child.name, nothing)
+
+        checkpoints.hand_down(tmp_path, "digits", "parent", child.name, overtake)
+        assert content(child) == content(folder)
+    assert not [name for name in os.listdir(tmp_path / "digits") if name.startswith(".")]
+
+
+def test_copies_of_other_children_at_a_time(tmp_path: Path) -> None:
+    folder = parent(tmp_path)
+
+    def copies(thread: int) -> Callable[[], None]:
+        def run() -> None:
+            for number in range(50):
+                child = f"child-{thread}-{number}"
+                checkpoints.hand_down(tmp_path, "digits", "parent", child, nothing)
+                assert content(tmp_path / "digits" / child) == content(folder)
+
+        return run
+
+    at_a_time(*map(copies, range(4)))
+    assert len(os.listdir(tmp_path / "digits")) == 201
+
+
+def test_a_copy_killed_at_any_moment_leaves_nothing_behind_once_done(tmp_path: Path) -> None:
+    folder = parent(tmp_path)
+    program = (
+        "import os, pathlib, signal, sys\n"
+        "from algorithms.pbt import checkpoints\n"
+        "left = iter(range(int(sys.argv[2])))\n"
+        "def kill():\n"
+        "    if next(left, None) is None:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "checkpoints.hand_down(pathlib.Path(sys.argv[1]), 'digits', 'parent', 'child', kill)\n"
+    )
+    for moment in (1, 2, 4):
+        arguments = [sys.executable, "-c", program, str(tmp_path), str(moment)]
+        run = subprocess.run(arguments, check=False)
+        assert run.returncode == -signal.SIGKILL
+        assert not (tmp_path / "digits" / "child").exists()
+    checkpoints.hand_down(tmp_path, "digits", "parent", "child", nothing)
     assert content(tmp_path / "digits" / "child") == content(folder)
+    assert sorted(os.listdir(tmp_path / "digits")) == ["child", "parent"]
 
 
-@pytest.mark.parametrize("link", ["digits", "digits/parent", "digits/.incoming"])
+def test_the_longest_names(tmp_path: Path) -> None:
+    folder = parent(tmp_path, "p" * 253)
+    checkpoints.hand_down(tmp_path, "digits", folder.name, "c" * 253, nothing)
+    assert content(tmp_path / "digits" / ("c" * 253)) == content(folder)
+
+
+@pytest.mark.parametrize("link", ["digits", "digits/parent", "aside"])
 def test_nothing_is_read_or_written_outside(link: str, tmp_path: Path) -> None:
     data, outside = tmp_path / "data", tmp_path / "outside"
     data.mkdir()
@@ -390,7 +478,7 @@ def test_nothing_is_read_or_written_outside(link: str, tmp_path: Path) -> None:
         (data / "digits" / "parent").symlink_to(outside / "digits" / "parent")
     else:
         parent(data)
-        (data / "digits" / ".incoming").symlink_to(outside / "digits")
+        checkpoints.aside(data / "digits", "parent", "child").symlink_to(outside / "digits")
     before = content(outside)
     with pytest.raises(Unready, match="must not be a link to elsewhere"):
         checkpoints.hand_down(data, "digits", "parent", "child", nothing)
