@@ -98,6 +98,7 @@ def _confine(outer: Path, inner: Path) -> None:
 
 def _copy_folder(source: Path, target: Path, scratch: Path, check: Callable[[], None]) -> None:
     target.mkdir(exist_ok=True)
+    _confine(target.parent, target)
     with os.scandir(source) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:

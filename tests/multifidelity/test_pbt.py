@@ -466,7 +466,9 @@ def test_the_longest_names(tmp_path: Path) -> None:
     assert content(tmp_path / "digits" / ("c" * 253)) == content(folder)
 
 
-@pytest.mark.parametrize("link", ["digits", "digits/parent", "aside"])
+@pytest.mark.parametrize(
+    "link", ["digits", "digits/parent", "aside", "aside/complete", "aside/complete/deep"]
+)
 def test_nothing_is_read_or_written_outside(link: str, tmp_path: Path) -> None:
     data, outside = tmp_path / "data", tmp_path / "outside"
     data.mkdir()
@@ -478,7 +480,10 @@ def test_nothing_is_read_or_written_outside(link: str, tmp_path: Path) -> None:
         (data / "digits" / "parent").symlink_to(outside / "digits" / "parent")
     else:
         parent(data)
-        checkpoints.aside(data / "digits", "parent", "child").symlink_to(outside / "digits")
+        aside = checkpoints.aside(data / "digits", "parent", "child")
+        place = aside / Path(link).relative_to("aside")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(outside / "digits")
     before = content(outside)
     with pytest.raises(Unready, match="must not be a link to elsewhere"):
         checkpoints.hand_down(data, "digits", "parent", "child", nothing)
