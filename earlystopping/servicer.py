@@ -49,6 +49,9 @@ class EarlyStoppingService:
             ),
         }
 
+    def close(self) -> None:
+        self._reader.close()
+
     def get_early_stopping_rules(
         self, request: api.GetEarlyStoppingRulesRequest, call: Call
     ) -> api.GetEarlyStoppingRulesReply:

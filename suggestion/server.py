@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, Protocol, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -47,9 +47,11 @@ _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 # Clients accept 8 KiB of metadata; a longer error reaches them as RESOURCE_EXHAUSTED.
 _MESSAGE_BYTES: Final = 3000
 _DETAILS_BYTES: Final = 2400
-# A Watch of the health service learns of the end before its stream is closed.
+# A Watch of the health service, and the last callers, are told before their connections end.
 _FAREWELL_SECONDS: Final = 0.1
-_WORKER: Final = "suggest-worker"
+# For telling those whose calls the grace period was too short for.
+_LAST_SECONDS: Final = 1.0
+_SHUTTING_DOWN: Final = "this server is shutting down"
 
 _CODES: Final[Mapping[type[Exception], grpc.StatusCode]] = {
     Exhausted: grpc.StatusCode.OUT_OF_RANGE,
@@ -116,6 +118,10 @@ class Service(Protocol):
         """Its methods by name."""
         ...
 
+    def close(self) -> None:
+        """Gives back what it holds; called before the process ends."""
+        ...
+
 
 class TLS(NamedTuple):
     """PEM contents; with `client_ca`, clients must show a certificate that it signed."""
@@ -158,7 +164,9 @@ class _State:
     pool: ThreadPoolExecutor
     max_message_bytes: int
     draining: bool = False
-    in_flight: set[threading.Event] = field(default_factory=set)
+    grace_is_over: bool = False
+    # Until the reply is sent. The events are set once there is one, or the caller has gone.
+    in_flight: dict[threading.Event, asyncio.Task[Any]] = field(default_factory=dict)
 
 
 # ------------------------------------------------------------------- one call
@@ -264,30 +272,38 @@ def _method(
     async def serve(raw: bytes, context: Any) -> bytes:
         started = time.perf_counter()
         if state.draining:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "this server is shutting down")
+            await context.abort(grpc.StatusCode.UNAVAILABLE, _SHUTTING_DOWN)
         gone = threading.Event()
         left = context.time_remaining()
         at = float("inf") if left is None else time.monotonic() + left
         call = Call(Deadline(at, gone.is_set))
-        state.in_flight.add(gone)
-        code = grpc.StatusCode.CANCELLED
-        trace = ""
+        task = asyncio.current_task()
+        assert task is not None
+        state.in_flight[gone] = task
+        context.add_done_callback(lambda _: state.in_flight.pop(gone))
+        outcome = _Outcome(grpc.StatusCode.CANCELLED)
         try:
             outcome = await asyncio.get_running_loop().run_in_executor(
                 state.pool, _work, rpc, name, raw, call, state.max_message_bytes
             )
-            code, trace = outcome.code, outcome.trace
-            if code is not grpc.StatusCode.OK:
-                call.describe(message=outcome.message)
-                await context.abort(code, outcome.message, outcome.metadata)
-            return outcome.reply
+        except asyncio.CancelledError:
+            if not state.grace_is_over:  # it is the caller who has gone
+                raise
+            outcome = _Outcome(
+                grpc.StatusCode.UNAVAILABLE,
+                message=f"{_SHUTTING_DOWN}, and {name} did not finish within its grace period",
+            )
         finally:
-            gone.set()  # if the caller has gone, its thread stops at the next check
-            state.in_flight.discard(gone)
+            gone.set()  # if nobody waits for the result, its thread stops at the next check
+            if outcome.message:
+                call.describe(message=outcome.message)
             milliseconds = round((time.perf_counter() - started) * 1000, 1)
-            facts = {"method": name, **call.facts, "ms": milliseconds, "outcome": code.name}
-            level = logging.ERROR if trace else logging.INFO
-            logger.log(level, "%s", name, extra={"facts": facts, "trace": trace})
+            facts = {"method": name, **call.facts, "ms": milliseconds, "outcome": outcome.code.name}
+            level = logging.ERROR if outcome.trace else logging.INFO
+            logger.log(level, "%s", name, extra={"facts": facts, "trace": outcome.trace})
+        if outcome.code is not grpc.StatusCode.OK:
+            await context.abort(outcome.code, outcome.message, outcome.metadata)
+        return outcome.reply
 
     return serve
 
@@ -338,7 +354,7 @@ class Server:
     def __init__(self, services: Sequence[Service], options: Options) -> None:
         self._options = options
         self._services = tuple(services)
-        pool = ThreadPoolExecutor(max_workers=options.workers, thread_name_prefix=_WORKER)
+        pool = ThreadPoolExecutor(max_workers=options.workers, thread_name_prefix="suggest-worker")
         self._state = _State(pool, options.max_message_bytes)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._server = grpc.aio.server(
@@ -397,16 +413,31 @@ class Server:
                 await self._health.set(name, _SERVING)
         return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
 
-    async def stop(self) -> None:
-        """NOT_SERVING at once; waits for calls in flight, at most the grace period."""
-        await self._health.enter_graceful_shutdown()
-        self._state.draining = True
+    async def drain(self) -> None:
+        """NOT_SERVING at once; waits for calls in flight, at most the grace period.
+
+        Calls that come later, or take longer, are told UNAVAILABLE.
+        """
+        state = self._state
         until = time.monotonic() + self._options.grace
+        await self._health.enter_graceful_shutdown()
+        state.draining = True
         await asyncio.sleep(_FAREWELL_SECONDS)
+        await self._idle(until)
+        state.grace_is_over = True
+        for gone, task in state.in_flight.items():
+            if not gone.is_set():
+                gone.set()
+                task.cancel()
+        await self._idle(time.monotonic() + _LAST_SECONDS)
+        await asyncio.sleep(_FAREWELL_SECONDS)
+
+    async def _idle(self, until: float) -> None:
         while self._state.in_flight and time.monotonic() < until:
             await asyncio.sleep(0.02)
-        for gone in self._state.in_flight:
-            gone.set()
+
+    async def close(self) -> None:
+        """Ends at once."""
         await self._server.stop(None)
         self._state.pool.shutdown(wait=False, cancel_futures=True)
 
@@ -428,16 +459,36 @@ async def _run(
     servers = [Server(endpoint.services, options) for endpoint in endpoints]
     try:
         ready([await s.start(e.address) for s, e in zip(servers, endpoints, strict=True)])
-        await stopping.wait()
-        logger.info("stopping", extra={"facts": {}})
-    finally:
-        await asyncio.gather(*(server.stop() for server in servers))
+    except BaseException:
+        await asyncio.gather(*(server.close() for server in servers))
+        raise
+    await stopping.wait()
+    logger.info("stopping", extra={"facts": {}})
+    await asyncio.gather(*(server.drain() for server in servers))
+    _end([service for endpoint in endpoints for service in endpoint.services])
+
+
+def _end(services: Sequence[Service]) -> NoReturn:
+    """Ends the process, and its connections with it.
+
+    A call that comes too late finds its connection closed, which is UNAVAILABLE, and clients try
+    again. If gRPC were shut down first it would tell such a call CANCELLED (grpc/grpc#41785), and
+    they give up. Also, a computation that does not look at its deadline must not hold the end up.
+    """
+    for service in services:
+        try:
+            service.close()
+        except Exception:
+            logger.exception("%s could not be closed", service.full_name)
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def run(
     endpoints: Sequence[Endpoint], options: Options, ready: Callable[[Sequence[str]], None]
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then drains and returns.
+    """Serves until SIGTERM or SIGINT, then drains and ends the process with status 0.
 
     Args:
         endpoints: Served by one process.
@@ -449,14 +500,6 @@ def run(
     """
     _be_thrifty()
     asyncio.run(_run(endpoints, options, ready))
-    workers = [t for t in threading.enumerate() if t.name.startswith(_WORKER)]
-    for worker in workers:
-        worker.join(timeout=1.0 / len(workers))
-    if any(worker.is_alive() for worker in workers):
-        # A computation that does not look at its deadline must not keep the process alive.
-        logging.shutdown()
-        sys.stdout.flush()
-        os._exit(0)
 
 
 def _be_thrifty() -> None:

@@ -338,7 +338,8 @@ def test_an_expired_call_ends(server: ServerProcess) -> None:
 
 
 def test_a_cancelled_call_stops_computing() -> None:
-    with serving("slow", "random", "--workers", "1") as server:
+    # What it kept of a call would hold its end up for the grace period.
+    with serving("slow", "random", "--workers", "1", "--grace", "600") as server:
         calls = [server.stub.GetSuggestions.future(slow_request(600)) for _ in range(5)]
         time.sleep(0.5)
         for call in calls:
@@ -377,8 +378,58 @@ def test_the_grace_period_ends_what_does_not_finish(obstinate: str) -> None:
     with serving("slow", "--grace", "0.3") as server:
         call = server.stub.GetSuggestions.future(slow_request(60, obstinate=obstinate))
         time.sleep(0.5)
-        assert server.stop()[0] == 0
-        assert isinstance(call.exception(), grpc.RpcError)
+        server.process.terminate()
+        assert call.code() is grpc.StatusCode.UNAVAILABLE
+        said = "this server is shutting down, and GetSuggestions did not finish within its grace"
+        assert call.details().startswith(said)
+        assert server.process.wait(timeout=30) == 0
+        assert "outcome=UNAVAILABLE" in server.log()
+
+
+@pytest.mark.parametrize("go_on", [False, True])
+def test_a_signal_among_many_calls(go_on: bool) -> None:
+    """Never CANCELLED, which clients do not repeat."""
+    outcomes: list[grpc.StatusCode] = []
+
+    def load(server: ServerProcess, answered: threading.Semaphore) -> None:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        with grpc.insecure_channel(server.address, options=options) as channel:
+            stub = api_pb2_grpc.SuggestionStub(channel)
+            while True:
+                try:
+                    stub.GetSuggestions(ask_for(experiment(), 5), timeout=60)
+                except grpc.RpcError as error:
+                    outcomes.append(error.code())
+                    if not go_on or "shutting down" not in error.details():
+                        return
+                else:
+                    outcomes.append(grpc.StatusCode.OK)
+                    answered.release()
+
+    for _ in range(4):
+        answered = threading.Semaphore(0)
+        with serving("random") as server, ThreadPoolExecutor(6) as pool:
+            loads = [pool.submit(load, server, answered) for _ in range(6)]
+            for _ in range(12):
+                assert answered.acquire(timeout=60)
+            server.process.send_signal(signal.SIGTERM)
+            for each in loads:
+                each.result(timeout=60)
+            assert server.process.wait(timeout=20) == 0
+    assert set(outcomes) == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
+
+
+def test_the_last_reply_is_sent_to_its_end() -> None:
+    with serving("slow") as server:
+        parameters = [double(f"{'x' * 200}{k}", "0", "1") for k in range(20)]
+        message = experiment("slow", parameters, settings={"seconds": "1"})
+        call = server.stub.GetSuggestions.future(ask_for(message, 10_000, 10_000), timeout=120)
+        time.sleep(0.3)
+        server.process.terminate()
+        reply = call.result()
+        assert server.process.wait(timeout=30) == 0
+    assert len(reply.parameter_assignments) == 10_000
+    assert reply.ByteSize() > 40_000_000
 
 
 # -------------------------------------------------------------------------- TLS

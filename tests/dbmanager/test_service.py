@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -240,6 +241,14 @@ def test_what_was_answered_outlives_the_server(tmp_path: Path) -> None:
         first.kill()
     with serving("dbmanager", "--database", database) as second:
         assert Client(second).get("trial") == [(at(0), "loss", "1")]
+
+
+def test_once_stopped_all_is_in_the_one_file(tmp_path: Path) -> None:
+    with serving("dbmanager", "--database", f"sqlite:///{tmp_path / 'kept.db'}") as process:
+        Client(process).report("trial", (at(0), "loss", "1"))
+        assert len(os.listdir(tmp_path)) > 1  # a write-ahead log
+        assert process.stop()[0] == 0
+    assert os.listdir(tmp_path) == ["kept.db"]
 
 
 def test_a_full_disk_is_told_and_the_next_call_works(tmp_path: Path) -> None:
