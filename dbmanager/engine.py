@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
@@ -69,6 +70,8 @@ class Database:
                 f"database '{self.name}' needs the package {quote(error.name)}: "
                 f"pip install 'suggestion-servers[{extra}]'"
             ) from error
+        # Also at the end of the process: SQLite takes its write-ahead log into the file then.
+        weakref.finalize(self, self._engine.dispose)
         # SQLite lets one write at a time; waiting here is fair and costs nothing, polling its
         # lock would be neither.
         self._turn: AbstractContextManager[Any] = nullcontext()

@@ -40,9 +40,6 @@ class DBManagerService:
             ),
         }
 
-    def close(self) -> None:
-        self._storage.close()
-
     def report_observation_log(
         self, request: api.ReportObservationLogRequest, call: Call
     ) -> api.ReportObservationLogReply:

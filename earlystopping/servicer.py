@@ -49,9 +49,6 @@ class EarlyStoppingService:
             ),
         }
 
-    def close(self) -> None:
-        self._reader.close()
-
     def get_early_stopping_rules(
         self, request: api.GetEarlyStoppingRulesRequest, call: Call
     ) -> api.GetEarlyStoppingRulesReply:

@@ -8,6 +8,7 @@ what is malformed becomes INVALID_ARGUMENT, and a parser never holds up the loop
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import ctypes
 import json
@@ -116,10 +117,6 @@ class Service(Protocol):
     @property
     def rpcs(self) -> Mapping[str, Rpc]:
         """Its methods by name."""
-        ...
-
-    def close(self) -> None:
-        """Gives back what it holds; called before the process ends."""
         ...
 
 
@@ -465,22 +462,17 @@ async def _run(
     await stopping.wait()
     logger.info("stopping", extra={"facts": {}})
     await asyncio.gather(*(server.drain() for server in servers))
-    _end([service for endpoint in endpoints for service in endpoint.services])
+    _end()
 
 
-def _end(services: Sequence[Service]) -> NoReturn:
+def _end() -> NoReturn:
     """Ends the process, and its connections with it.
 
     A call that comes too late finds its connection closed, which is UNAVAILABLE, and clients try
     again. If gRPC were shut down first it would tell such a call CANCELLED (grpc/grpc#41785), and
     they give up. Also, a computation that does not look at its deadline must not hold the end up.
     """
-    for service in services:
-        try:
-            service.close()
-        except Exception:
-            logger.exception("%s could not be closed", service.full_name)
-    logging.shutdown()
+    atexit._run_exitfuncs()
     sys.stdout.flush()
     os._exit(0)
 

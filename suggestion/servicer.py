@@ -44,9 +44,6 @@ class SuggestionService:
             ),
         }
 
-    def close(self) -> None:
-        """It holds nothing."""
-
     def get_suggestions(
         self, request: api.GetSuggestionsRequest, call: Call
     ) -> api.GetSuggestionsReply:

@@ -244,8 +244,15 @@ def test_what_was_answered_outlives_the_server(tmp_path: Path) -> None:
 
 
 def test_once_stopped_all_is_in_the_one_file(tmp_path: Path) -> None:
-    with serving("dbmanager", "--database", f"sqlite:///{tmp_path / 'kept.db'}") as process:
+    database = f"sqlite:///{tmp_path / 'kept.db'}"
+    arguments = ("medianstop", "dbmanager", "--database", database, "--trial-status", "database")
+    with serving(*arguments) as process:
         Client(process).report("trial", (at(0), "loss", "1"))
+        assert process.process.stdout is not None
+        address = process.process.stdout.readline().strip().rpartition(" on ")[2]
+        with grpc.insecure_channel(address) as channel:
+            stub = api_pb2_grpc.EarlyStoppingStub(channel)
+            stub.SetTrialStatus(api.SetTrialStatusRequest(trial_name="trial"), timeout=10)
         assert len(os.listdir(tmp_path)) > 1  # a write-ahead log
         assert process.stop()[0] == 0
     assert os.listdir(tmp_path) == ["kept.db"]
