@@ -472,7 +472,7 @@ def _end() -> NoReturn:
     again. If gRPC were shut down first it would tell such a call CANCELLED (grpc/grpc#41785), and
     they give up. Also, a computation that does not look at its deadline must not hold the end up.
     """
-    atexit._run_exitfuncs()
+    atexit._run_exitfuncs()  # which os._exit leaves out
     sys.stdout.flush()
     os._exit(0)
 
