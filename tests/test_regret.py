@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.regret import report
-from benchmarks.regret.results import Result, merged, path_of, read, save
+from benchmarks.regret.results import (
+    FOLDER,
+    MODES,
+    Result,
+    merged,
+    path_of,
+    read,
+    read_all,
+    save,
+)
 
 LONG, SHORT = np.array([0.9, 0.5, 0.5, 0.1]), np.array([0.8, 0.2])
 
@@ -19,12 +30,43 @@ def result(engine: str, *curves: np.ndarray) -> Result:
 
 @pytest.mark.parametrize("curves", [(LONG, LONG / 2), (LONG, SHORT)])
 def test_what_is_stored_is_read_again(curves: tuple[np.ndarray, ...], tmp_path: Path) -> None:
-    path = save(result("e:1,k=2", *curves), tmp_path)
-    again = read(path)
-    assert path == path_of(tmp_path, "e:1,k=2", "p", "batch")
+    assert read("e:1,k=2", "p", "batch", tmp_path) is None
+    save(result("e:1,k=2", *curves), tmp_path)
+    again = read("e:1,k=2", "p", "batch", tmp_path)
+    assert again is not None
     assert (again.engine, again.problem, again.mode, again.cpu) == ("e:1,k=2", "p", "batch", 0.01)
     for seed, curve in enumerate(curves):
         np.testing.assert_array_equal(again.best[seed], curve)
+
+
+def test_an_engine_that_is_run_again_replaces_its_own_result_only(tmp_path: Path) -> None:
+    for engine in ("two", "one"):
+        path = save(result(engine, LONG), tmp_path)
+    before = path.read_bytes()
+    save(result("two", LONG / 2), tmp_path)
+    one, two = read_all("batch", tmp_path)
+    np.testing.assert_array_equal(one.best[0], LONG)
+    np.testing.assert_array_equal(two.best[0], LONG / 2)
+    assert path.read_bytes() != before
+    # The bytes depend on the results alone, not on the order or the time of the runs.
+    assert save(result("two", LONG), tmp_path).read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["batch.jsonl.gz"]
+
+
+def test_engines_may_run_at_the_same_time(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda k: save(result(f"e{k}", LONG), tmp_path), range(24)))
+    assert len(read_all("batch", tmp_path)) == 24
+
+
+@pytest.mark.parametrize("mode", list(MODES))
+def test_the_results_of_the_repository_are_stored_as_they_are_written(
+    mode: str, tmp_path: Path
+) -> None:
+    """Otherwise adding one result would rewrite others."""
+    shutil.copy(path_of(FOLDER, mode), path_of(tmp_path, mode))
+    any_one = read_all(mode, tmp_path)[0]
+    assert save(any_one, tmp_path).read_bytes() == path_of(FOLDER, mode).read_bytes()
 
 
 def test_seeds_that_stopped_earlier_count_up_to_where_they_stopped() -> None:
@@ -36,6 +78,8 @@ def test_seeds_that_stopped_earlier_count_up_to_where_they_stopped() -> None:
     assert by_engine["two"].rank[0] == 1
     with pytest.raises(ValueError, match="for 5 trials"):
         report.table(found, ("one", "two"), ("p",), 5)
+    with pytest.raises(ValueError, match="no engine has stored"):
+        report.table(found, report.complete(found, ("another",), 2), ("another",), 2)
 
 
 def test_engines_with_fewer_seeds_are_left_out_unless_named() -> None:

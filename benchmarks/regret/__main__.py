@@ -47,8 +47,7 @@ def run(
     for name in names:
         start = engines.find(name)
         for problem in selected:
-            stored = results.path_of(folder, name, problem.name, mode)
-            before = results.read(stored) if add and stored.exists() else None
+            before = results.read(name, problem.name, mode, folder) if add else None
             missing = [s for s in range(seeds) if before is None or s not in before.best]
             if not missing:
                 continue

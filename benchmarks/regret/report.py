@@ -58,6 +58,8 @@ def table(
     Regrets are averaged over the seeds of a problem and then over problems; ranks are taken for
     each problem and seed among the engines. The bootstrap draws problems and, within each, seeds.
     """
+    if not engines:
+        raise ValueError(f"no engine has stored results of all these problems for {trials} trials")
     found = {(r.engine, r.problem): r.reaching(trials) for r in results}
     cpu = {(r.engine, r.problem): r.cpu for r in results}
     common = {

@@ -1,10 +1,19 @@
-"""Running an engine on a problem, and one JSON file for what came of it."""
+"""Running engines on problems, and one file a mode for what came of it.
+
+``<mode>.jsonl.gz`` holds one JSON document a line, one for each engine and problem, ordered by
+them; the same results give the same bytes.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import gzip
+import io
 import json
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -41,9 +50,9 @@ class Result:
         return {seed: curve for seed, curve in self.best.items() if len(curve) >= trials}
 
 
-def path_of(folder: Path, engine: str, problem: str, mode: str) -> Path:
-    safe = engine.replace(":", "-").replace(",", "_").replace("=", "-")
-    return folder / mode / safe / f"{problem}.json"
+def path_of(folder: Path, mode: str) -> Path:
+    """The file of all results of `mode`."""
+    return folder / f"{mode}.jsonl.gz"
 
 
 def run(
@@ -85,18 +94,68 @@ def merged(first: Result, second: Result) -> Result:
 
 
 def save(result: Result, folder: Path = FOLDER) -> Path:
-    """Writes `result`: for each seed the trials that improved, and the regret then.
+    """Store `result` in the place of an earlier one of the same engine, problem and mode.
+
+    Runs of several engines may store at the same time; a reader sees all of a result or nothing.
+    """
+    path = path_of(folder, result.mode)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        stored = {(r.engine, r.problem): r for r in read_all(result.mode, folder)}
+        stored[result.engine, result.problem] = result
+        written = path.with_suffix(".part")
+        written.write_bytes(_packed(stored[key] for key in sorted(stored)))
+        written.replace(path)
+    return path
+
+
+def read(engine: str, problem: str, mode: str, folder: Path = FOLDER) -> Result | None:
+    """What is stored of `engine` on `problem`."""
+    found = (r for r in read_all(mode, folder) if (r.engine, r.problem) == (engine, problem))
+    return next(found, None)
+
+
+def read_all(mode: str, folder: Path = FOLDER) -> list[Result]:
+    """Everything that is stored of `mode`, ordered by engine and problem."""
+    path = path_of(folder, mode)
+    if not path.exists():
+        return []
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return [_result(json.loads(line)) for line in lines]
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Exclude other processes that write into `folder`."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _packed(results: Iterable[Result]) -> bytes:
+    """The bytes of a file: without a name and a time, so that they depend on the results alone."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
+        for result in results:
+            file.write(json.dumps(_document(result), separators=(",", ":")).encode() + b"\n")
+    return buffer.getvalue()
+
+
+def _document(result: Result) -> dict[str, Any]:
+    """For each seed the trials that improved, and the regret then.
 
     The number of trials is one for all seeds, or an object by seed where they differ.
     """
-    path = path_of(folder, result.engine, result.problem, result.mode)
-    path.parent.mkdir(parents=True, exist_ok=True)
     steps: dict[str, list[tuple[int, float]]] = {}
     for seed, best in result.best.items():
-        improved = [0, *(np.flatnonzero(np.diff(best) < 0) + 1).tolist()]
-        steps[str(seed)] = [(k + 1, float(f"{best[k]:.5g}")) for k in improved]
+        rounded = [float(f"{regret:.5g}") for regret in best]
+        improved = [0, *(np.flatnonzero(np.diff(rounded) < 0) + 1).tolist()]
+        steps[str(seed)] = [(k + 1, rounded[k]) for k in improved]
     lengths = {str(seed): len(best) for seed, best in result.best.items()}
-    document = {
+    return {
         "engine": result.engine,
         "problem": result.problem,
         "mode": result.mode,
@@ -104,21 +163,9 @@ def save(result: Result, folder: Path = FOLDER) -> Path:
         "cpu_seconds_a_suggestion": float(f"{result.cpu:.3g}"),
         "improvements": steps,
     }
-    lines = json.dumps(document, indent=1)
-    path.write_text(_flat(lines) + "\n")
-    return path
 
 
-def _flat(text: str) -> str:
-    """One line for each seed."""
-    head, _, tail = text.partition('"improvements"')
-    seeds = json.loads(tail.lstrip(": ").rsplit("}", 1)[0])
-    rows = ",\n".join(f'  "{seed}": {json.dumps(steps)}' for seed, steps in seeds.items())
-    return f'{head}"improvements": {{\n{rows}\n }}\n}}'
-
-
-def read(path: Path) -> Result:
-    document: dict[str, Any] = json.loads(path.read_text())
+def _result(document: dict[str, Any]) -> Result:
     best, trials = {}, document["trials"]
     for seed, steps in document["improvements"].items():
         curve = np.empty(trials[seed] if isinstance(trials, dict) else trials)
@@ -132,7 +179,3 @@ def read(path: Path) -> Result:
         best,
         document["cpu_seconds_a_suggestion"],
     )
-
-
-def read_all(mode: str, folder: Path = FOLDER) -> list[Result]:
-    return [read(path) for path in sorted((folder / mode).glob("*/*.json"))]
