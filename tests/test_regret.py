@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.regret import report
+from benchmarks.regret import picture, report
 from benchmarks.regret.results import (
     FOLDER,
     MODES,
@@ -97,3 +97,14 @@ def test_further_seeds_are_added() -> None:
     both = merged(before, Result("e", "p", "batch", {0: SHORT}, 0.04))
     assert list(both.best) == [0, 1, 2]
     assert both.cpu == pytest.approx(0.02)
+
+
+def test_the_picture_shows_the_stored_results() -> None:
+    assert picture.FILE.read_text() == picture.picture(), "run python -m benchmarks.regret.picture"
+
+
+def test_labels_are_moved_apart_and_keep_their_order() -> None:
+    assert picture.spread([10, 50], 5) == [10, 50]
+    assert picture.spread([10, 10, 90], 6) == [7, 13, 90]
+    # The second label pushes the first block, which in turn meets the third.
+    assert picture.spread([12, 10, 11], 10) == [21, 1, 11]

@@ -198,7 +198,7 @@ class Proposer:
 
         Before suggestion `HEDGE_FROM`, gp_hedge proposes the first point of a reply by EI and those
         after it by a narrow LCB: EI over fantasies explores with most of a batch, at a time when
-        there is more to gain around what looks good. What measured that: docs/bayesopt.md.
+        there is more to gain near good points. Measured in docs/research/bayesopt.md.
         """
         if self._function == "gp_hedge":
             if index >= HEDGE_FROM:
@@ -271,7 +271,7 @@ def _gone_too_far(scores: Sequence[float]) -> bool:
     """Whether the last transform explains the losses worse than the one before, and hopelessly.
 
     Transforms come in order of strength, and their scores rise to the best one and fall after it,
-    so that those still to come need no fit. How often that is so: docs/bayesopt.md.
+    so that those still to come need no fit. How often: docs/research/bayesopt.md.
     """
     if len(scores) < 2 or scores[-1] >= scores[-2]:
         return False

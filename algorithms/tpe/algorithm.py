@@ -34,7 +34,7 @@ from suggestion.study import Observation, Study
 #: However many trials there are, at most this many are called good [Bergstra2013]_.
 MOST_GOOD: Final = 25
 #: How the number of good trials grows with that of all. The paper's fixed share is the power 1,
-#: hyperopt's rule 1/2; docs/tpe.md says what was measured.
+#: hyperopt's rule 1/2; docs/research/tpe.md says what was measured.
 _GROWTH: Final = 0.85
 #: However many trials there are, at most this many others shape the bad density: they are taken
 #: evenly from the order of their losses.

@@ -46,6 +46,30 @@ def complete(results: Sequence[Result], problems: Sequence[str], trials: int) ->
     return tuple(engine for engine, count in whole.items() if count == most)
 
 
+def shared_curves(
+    results: Sequence[Result], engines: Sequence[str], problems: Sequence[str], trials: int
+) -> dict[str, Array]:
+    """Collect the regret curves of the seeds that all `engines` have run for `trials` trials.
+
+    Returns:
+        For each problem with such seeds an array of shape (engines, seeds, trials).
+
+    Raises:
+        ValueError: There is no such problem.
+    """
+    found = {(r.engine, r.problem): r.reaching(trials) for r in results}
+    curves = {}
+    for problem in problems:
+        seeds = sorted(set.intersection(*(set(found.get((e, problem), ())) for e in engines)))
+        if seeds:
+            curves[problem] = np.array(
+                [[found[e, problem][s][:trials] for s in seeds] for e in engines]
+            )
+    if not curves:
+        raise ValueError(f"no problem was run by all of these engines for {trials} trials")
+    return curves
+
+
 def table(
     results: Sequence[Result],
     engines: Sequence[str],
@@ -60,19 +84,10 @@ def table(
     """
     if not engines:
         raise ValueError(f"no engine has stored results of all these problems for {trials} trials")
-    found = {(r.engine, r.problem): r.reaching(trials) for r in results}
     cpu = {(r.engine, r.problem): r.cpu for r in results}
-    common = {
-        problem: sorted(set.intersection(*(set(found.get((e, problem), ())) for e in engines)))
-        for problem in problems
-    }
-    shared = [problem for problem, seeds in common.items() if seeds]
-    if not shared:
-        raise ValueError(f"no problem was run by all of these engines for {trials} trials")
+    shared = shared_curves(results, engines, problems, trials)
     early, late, rank = [], [], []
-    for problem in shared:
-        seeds = common[problem]
-        curves = np.array([[found[e, problem][s][:trials] for s in seeds] for e in engines])
+    for curves in shared.values():
         late.append(curves[:, :, trials - 1])
         early.append(curves[:, :, trials // 2 - 1].mean(axis=1))
         rank.append(ranks(late[-1]))
