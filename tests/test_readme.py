@@ -26,6 +26,30 @@ def test_the_client_gets_suggestions(server: ServerProcess) -> None:
     assert len(done.stdout.splitlines()) == 3
 
 
+def test_the_experiment_of_the_quick_start_runs(tmp_path: Path) -> None:
+    (experiment,) = re.findall(r"^```yaml\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    (tmp_path / "experiment.yaml").write_text(experiment)
+    (tmp_path / "train.py").write_text("import sys; print('loss=0.31', sys.argv)")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "suggestion",
+            "run",
+            "experiment.yaml",
+            "--set",
+            "spec.maxTrialCount=2",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert "loss 0.31" in done.stdout
+    assert (tmp_path / "runs" / "first").is_dir()
+
+
 def test_the_algorithm_is_one() -> None:
     lines = [line.removeprefix("   ") for line in BLOCKS[1].splitlines()]
     imports = (
