@@ -1,4 +1,4 @@
-"""What a check is, and what comes of running one."""
+"""Checks and their results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from conformance_tests.profiles import Profile
 
 
 class Service(enum.Enum):
-    """The services of the contract, as named in ids and options."""
+    """A service of the contract, as named in ids and options."""
 
     SUGGESTION = "suggestion"
     EARLY_STOPPING = "early-stopping"
@@ -22,22 +22,22 @@ class Service(enum.Enum):
 
 
 class Level(enum.Enum):
-    """How much is demanded; each level includes those before it."""
+    """How much is demanded; STRICT includes CONTRACT."""
 
     CONTRACT = "contract"  # what a controller relies on
-    STRICT = "strict"  # what a user can hope for beyond it
+    STRICT = "strict"  # what a good server does beyond it
 
     def includes(self, other: Level) -> bool:
         return self is Level.STRICT or other is Level.CONTRACT
 
 
 class Outcome(enum.Enum):
-    """What came of a check."""
+    """The outcome of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
-    NOT_RUN = "not run"  # something it needs is missing: it says nothing
-    NOT_APPLICABLE = "n/a"  # the rule makes no sense for this algorithm
+    NOT_RUN = "not run"  # something it needs is missing
+    NOT_APPLICABLE = "n/a"  # the rule does not apply to this algorithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Call:
     Attributes:
         method: ``Suggestion/GetSuggestions``.
         reply: None if the answer was an error.
-        seconds: From sending to receiving.
+        seconds: Time from sending to receiving.
     """
 
     method: str
@@ -71,7 +71,7 @@ class Failed(Exception):
 
     Args:
         rule: *subject: rule, got value*.
-        call: The call that shows it, if one call does.
+        call: The call that shows it, if a single call does.
     """
 
     def __init__(self, rule: str, call: Call | None = None) -> None:
@@ -81,21 +81,21 @@ class Failed(Exception):
 
 
 class NotRun(Exception):
-    """A check cannot say anything; the text tells what it lacks."""
+    """A check could not be run; the text says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One demand, and the function that tries it.
+    """One demand, and the function that tests it.
 
     Attributes:
         id: Unique; stable, since reports are compared by it.
-        sentence: What is demanded, and why a user suffers without it.
-        run: Takes the session of its service; returns if the demand is met, else raises `Failed`
-            or `NotRun`.
-        starts: Whether it needs servers of its own, to kill them.
-        last: Whether it judges the replies that all other checks have got, too.
-        applies: The reason why it makes no sense for an algorithm, or None.
+        sentence: What is demanded, and what goes wrong without it.
+        run: Called with the session of its service; raises `Failed` if the demand is not met, and
+            `NotRun` if that cannot be tested.
+        starts: Whether it starts servers of its own, to kill them.
+        last: Whether it also judges the replies to all other checks.
+        applies: Returns the reason why it does not apply to an algorithm, or None.
     """
 
     id: str
@@ -110,13 +110,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one check.
+    """The result of one check.
 
     Attributes:
         reason: The rule that was broken, or why the check was not run; empty if it passed.
         call: The call that shows the failure.
-        times: Seconds that each call of the check took.
-        seconds: That the whole check took.
+        times: Duration of each call of the check, in seconds.
+        seconds: Duration of the whole check.
     """
 
     check: Check
@@ -133,7 +133,7 @@ _checks: Final[dict[str, Check]] = {}
 
 
 def add(new: Check) -> None:
-    """Makes a check known. Order of addition is the order in reports."""
+    """Register a check. The order of registration is the order in reports."""
     if new.id in _checks:
         raise ValueError(f"check {new.id!r}: ids must differ")
     _checks[new.id] = new
@@ -148,7 +148,7 @@ def check(
     last: bool = False,
     applies: Callable[[Profile], str | None] = lambda profile: None,
 ) -> Callable[[Run], Run]:
-    """Makes a function a check; its docstring is the sentence."""
+    """Register a function as a check; its docstring is the sentence."""
 
     def decorate(run: Run) -> Run:
         sentence = " ".join((run.__doc__ or "").split())
@@ -159,7 +159,7 @@ def check(
 
 
 def all_checks() -> tuple[Check, ...]:
-    """Every check there is, by service and level, in the order of the reports."""
+    """Return every check by service and level, in the order of the reports."""
     from conformance_tests import checks  # noqa: PLC0415 - its modules import this one
 
     checks.import_all()
@@ -176,10 +176,10 @@ def all_checks() -> tuple[Check, ...]:
 def select(
     services: Iterable[Service], level: Level, only: Iterable[str] = ()
 ) -> tuple[Check, ...]:
-    """The checks of `services` that `level` includes; only those with an id in `only`, if any.
+    """Return the checks of `services` that `level` includes, or those named in `only`.
 
     Raises:
-        LookupError: If `only` names an unknown check.
+        LookupError: `only` names an unknown check.
     """
     known = all_checks()
     wanted = set(only)

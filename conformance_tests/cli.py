@@ -23,7 +23,7 @@ from conformance_tests.target import Client, ProcessLauncher
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to check, and how to reach or start it. Empty texts are what is not given."""
+    """What to check, and how to reach or start it; a text that was not given is empty."""
 
     target: str = ""
     start: str = ""
@@ -39,7 +39,7 @@ class Plan:
 
     @property
     def services(self) -> tuple[Service, ...]:
-        """Those that there is a server of."""
+        """The services that there is a server of."""
         given = {
             Service.SUGGESTION: self.target or self.start,
             Service.EARLY_STOPPING: self.early_stopping or self.start_early_stopping,
@@ -49,10 +49,10 @@ class Plan:
 
     @contextlib.contextmanager
     def sessions(self, profile: Profile) -> Iterator[dict[Service, Any]]:
-        """Sessions of the services, closed at the end with all servers that were started.
+        """Open sessions of the services; close them and stop all started servers at the end.
 
         Raises:
-            NotRun: If a server cannot be reached or started.
+            NotRun: A server cannot be reached or started.
         """
         with contextlib.ExitStack() as stack:
 
@@ -60,7 +60,7 @@ class Plan:
                 launcher = ProcessLauncher(command, self.stop, self.status) if command else None
                 if launcher is not None:
                     stack.callback(launcher.close)
-                    # The server that most checks talk to is never killed.
+                    # The server that most checks use is never killed.
                     address = address or launcher.launch().address
                 client = Client(address)
                 stack.callback(client.close)
@@ -85,7 +85,7 @@ class Plan:
             yield made
 
     def named(self, sessions: dict[Service, Any]) -> dict[Service, str]:
-        """The addresses that were checked."""
+        """Return the addresses that were checked."""
         return {service: session.address for service, session in sessions.items()}
 
 
@@ -102,10 +102,10 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
 def make_profile(
     algorithm: str, like: str | None, experiment: Path | None, settings: Sequence[str]
 ) -> Profile:
-    """The profile that the options ask for.
+    """Return the profile that the options describe.
 
     Raises:
-        click.UsageError: If they contradict each other, or the file is no Experiment.
+        click.UsageError: They contradict each other, or the file is not an Experiment.
     """
     given: dict[str, str] = {}
     parameters: tuple[Any, ...] = ()
@@ -118,7 +118,7 @@ def make_profile(
         parameters = tuple(read.spec.parameter_specs.parameters)
         algorithm = algorithm or read.spec.algorithm.algorithm_name
     if not algorithm:
-        raise click.UsageError("--algorithm or --experiment must say which algorithm to ask for")
+        raise click.UsageError("--algorithm or --experiment must name the algorithm to request")
     try:
         return profile_of(
             algorithm,
@@ -140,46 +140,50 @@ class _ReportPath(click.Path):
 
 @click.command()
 @click.argument("target", required=False, default="", metavar="[HOST:PORT]")
-@click.option("--algorithm", default="", help="The algorithm to ask the Suggestion server for.")
+@click.option("--algorithm", default="", help="Algorithm to request from the Suggestion server.")
 @click.option(
     "--level",
     type=click.Choice([level.value for level in Level]),
     default=Level.CONTRACT.value,
     show_default=True,
-    help="What a controller relies on, or that and more.",
+    help="contract: what a controller relies on; strict: what a good server does beyond it.",
 )
 @click.option(
     "--start",
     default="",
     metavar="COMMAND",
-    help="Starts such a server on this machine; {port} in it becomes a free port. Needed by checks "
-    "that kill servers. Without HOST:PORT all checks use one that is started so.",
+    help="Command that starts the server on this machine; {port} in it is replaced by a free port. "
+    "Checks that kill servers need it. Without HOST:PORT it starts the server for all checks.",
 )
 @click.option(
     "--stop",
     default="",
     metavar="COMMAND",
-    help="Kills a server at {port} where killing the start command is not enough.",
+    help="Command that kills the server at {port}, if killing the start command is not enough.",
 )
 @click.option(
     "--status",
     default="",
     metavar="COMMAND",
-    help="Prints /proc/PID/status of the server at {port} where it is no process of the start "
-    "command.",
+    help="Command that prints /proc/PID/status of the server at {port}, if it is not a process of "
+    "the start command.",
 )
-@click.option("--early-stopping", default="", metavar="HOST:PORT", help="Check this server, too.")
-@click.option("--early-stopping-algorithm", default="medianstop", show_default=True)
-@click.option("--start-early-stopping", default="", metavar="COMMAND", help="As --start.")
-@click.option("--dbmanager", default="", metavar="HOST:PORT", help="Check this server, too.")
 @click.option(
-    "--start-dbmanager", default="", metavar="COMMAND", help="As --start, over one database."
+    "--early-stopping", default="", metavar="HOST:PORT", help="EarlyStopping server to check."
+)
+@click.option(
+    "--early-stopping-algorithm", default="medianstop", show_default=True, help="Its algorithm."
+)
+@click.option("--start-early-stopping", default="", metavar="COMMAND", help="Like --start.")
+@click.option("--dbmanager", default="", metavar="HOST:PORT", help="DBManager server to check.")
+@click.option(
+    "--start-dbmanager", default="", metavar="COMMAND", help="Like --start, with one database."
 )
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Under which an early-stopping server reaches this machine.",
+    help="Name under which an early-stopping server reaches this machine.",
 )
 @click.option(
     "--experiment",
@@ -187,31 +191,31 @@ class _ReportPath(click.Path):
     help="An Experiment file whose algorithm, settings and parameters to use.",
 )
 @click.option(
-    "--setting", "settings", multiple=True, metavar="NAME=VALUE", help="A setting it needs."
+    "--setting", "settings", multiple=True, metavar="NAME=VALUE", help="A setting that it requires."
 )
 @click.option(
     "--profile",
     "like",
     default=None,
     metavar="ALGORITHM",
-    help="Treat the algorithm like this known one: 'grid' for one that ends, 'random' for one that "
-    "does not learn, 'hyperband' for one that sets a resource.",
+    help="Treat the algorithm like this known one: 'grid' if it ends, 'random' if it does not "
+    "learn, 'hyperband' if it is a multi-fidelity algorithm.",
 )
-@click.option("--only", multiple=True, metavar="ID", help="Only this check; may be repeated.")
+@click.option("--only", multiple=True, metavar="ID", help="Run only this check. Repeatable.")
 @click.option(
     "--report",
     "reports",
     multiple=True,
     type=_ReportPath(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the report as .md, .json or JUnit .xml; may be repeated.",
+    help="Write the report as .md, .json or JUnit .xml. Repeatable.",
 )
 @click.option(
     "--evidence",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Write the whole request, reply and rule of each failure.",
+    help="Write request, reply and rule of each failure.",
 )
 @click.option("--list", "listing", is_flag=True, help="List all checks and exit.")
 def check(
@@ -237,8 +241,8 @@ def check(
 ) -> None:
     """Check whether the server at HOST:PORT honours the v1beta1 contract.
 
-    Any server: it is known by the protocol alone. Exit status 0: every check of the level passed;
-    1: one failed; 3: none failed, but some could not be run.
+    Any server can be checked, as a black box. Exit status 0: every check of the level passed; 1:
+    one failed; 3: none failed, but some could not be run.
     """
     if listing:
         for known in all_checks():
@@ -284,7 +288,7 @@ def check(
 
 
 def _progress(result: Result) -> None:
-    """One mark a check, where somebody is watching."""
+    """Print one mark for each check if the output is a terminal."""
     if sys.stderr.isatty():
         mark = {Outcome.PASSED: ".", Outcome.FAILED: "F"}.get(result.outcome, "s")
         click.echo(mark, nl=False, err=True)

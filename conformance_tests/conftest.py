@@ -1,7 +1,7 @@
 """``pytest conformance_tests --target HOST:PORT``: every check is a test.
 
 Without a target each algorithm and early-stopping rule that is registered on this machine, and the
-DBManager, is started and checked, at the strict level unless told otherwise.
+DBManager, is started and checked, by default at the strict level.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from conformance_tests.profiles import Profile
 # The options of `suggest check`, with the same meaning.
 _OPTIONS: Final = (
     ("--target", "", "HOST:PORT of the Suggestion server"),
-    ("--algorithm", "", "the algorithm to ask it for"),
+    ("--algorithm", "", "algorithm to request"),
     ("--level", "", "contract or strict"),
-    ("--start", "", "command that starts such a server at {port}"),
+    ("--start", "", "command that starts the server at {port}"),
     ("--stop", "", "command that kills a server at {port}"),
     ("--status", "", "command that prints /proc/PID/status of a server at {port}"),
     ("--early-stopping", "", "HOST:PORT of an EarlyStopping server"),
     ("--early-stopping-algorithm", "medianstop", "its algorithm"),
-    ("--start-early-stopping", "", "command that starts such a server at {port}"),
+    ("--start-early-stopping", "", "command that starts the EarlyStopping server at {port}"),
     ("--dbmanager", "", "HOST:PORT of a DBManager server"),
-    ("--start-dbmanager", "", "command that starts such a server at {port}"),
-    ("--host", "127.0.0.1", "under which an EarlyStopping server reaches this machine"),
+    ("--start-dbmanager", "", "command that starts the DBManager server at {port}"),
+    ("--host", "127.0.0.1", "name under which an EarlyStopping server reaches this machine"),
     ("--experiment", "", "Experiment file with algorithm, settings and parameters"),
     ("--profile", "", "treat the algorithm like this known one"),
 )
@@ -54,15 +54,17 @@ _FROM_PLAN: Final = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the options of `suggest check`."""
+    """Add the options of `suggest check`."""
     group = parser.getgroup("conformance")
     for name, default, text in _OPTIONS:
         group.addoption(name, default=default, help=text)
-    group.addoption("--setting", action="append", default=[], help="NAME=VALUE that it needs")
+    group.addoption(
+        "--setting", action="append", default=[], help="NAME=VALUE, a setting that it requires"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes the mark known where pytest-xdist, whose it is, is not installed."""
+    """Declare the mark of pytest-xdist, which may not be installed."""
     config.addinivalue_line("markers", "xdist_group(name): tests that one worker must run")
 
 
@@ -86,13 +88,13 @@ def _registered(group: str) -> list[str]:
 
 
 def _own(level: Level, folder: str) -> Iterator[Subject]:
-    """Everything that is registered here, each as a server of its own."""
+    """Yield everything that is registered on this machine, each as a server of its own."""
 
     def serve(name: str, *options: str) -> str:
         command = [sys.executable, "-m", "suggestion", "serve", name, *options]
         return f"{shlex.join(command)} --address 127.0.0.1:{{port}}"
 
-    # One for all: what was reported must be there after a restart.
+    # One database for all, because what was reported must be there after a restart.
     database = ("--database", f"sqlite:///{folder}/log.db")
     for name in _registered("suggestion.algorithms"):
         yield Subject(name, Plan(start=serve(name)), make_profile(name, None, None, ()), level)
@@ -125,7 +127,7 @@ def _subjects(config: pytest.Config) -> list[Subject]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Makes a test of every check of every server."""
+    """Make a test of every check of every server."""
     if {"subject", "check"} <= set(metafunc.fixturenames):
         cases = [
             # With pytest-xdist and --dist loadgroup: one worker for each server.
@@ -142,7 +144,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 class Reached:
-    """The sessions of the subject that is being checked; those of the one before are closed."""
+    """Hold the sessions of the subject that is being checked; those of the previous one
+    are closed.
+    """
 
     def __init__(self) -> None:
         self._subject: Subject | None = None
@@ -150,10 +154,10 @@ class Reached:
         self._sessions: dict[Service, Any] = {}
 
     def sessions(self, subject: Subject) -> dict[Service, Any]:
-        """Sessions with the servers of `subject`, which are started if need be.
+        """Return sessions with the servers of `subject`, which are started if necessary.
 
         Raises:
-            NotRun: If one cannot be reached or started.
+            NotRun: A server cannot be reached or started.
         """
         if subject is not self._subject:
             self.close()
@@ -168,7 +172,7 @@ class Reached:
 
 @pytest.fixture(scope="session")
 def reached() -> Iterator[Reached]:
-    """Sessions by subject."""
+    """Yield the open sessions."""
     opened = Reached()
     yield opened
     opened.close()

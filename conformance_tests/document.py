@@ -1,4 +1,4 @@
-"""Experiment files: what the suite needs of them."""
+"""Read the parts of Experiment files that the suite needs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _WRONG_TYPES: Final = (ValueError, TypeError, AttributeError)
 
 
 class Unreadable(ValueError):
-    """A file is not an Experiment; the text says why."""
+    """The file is not an Experiment; the text says why."""
 
 
 def read(path: Path) -> pb.Experiment:
-    """The experiment in a file of kind Experiment, ``kubeflow.org/v1beta1``.
+    """Return the experiment in a file of kind Experiment, ``kubeflow.org/v1beta1``.
 
     Raises:
-        Unreadable: If it is none.
+        Unreadable: It is not one.
     """
     try:
-        # Scalars stay texts: 1e-3 must reach the server as it was written.
+        # Scalars stay strings, because 1e-3 must reach the server as it was written.
         document = yaml.load(path.read_text("utf-8"), Loader=yaml.BaseLoader)
         experiment = _experiment(document)
-        Space(experiment.spec.parameter_specs.parameters)  # every check reckons with its numbers
+        Space(experiment.spec.parameter_specs.parameters)  # every check needs its numbers
         return experiment
     except (OSError, yaml.YAMLError, ArithmeticError, LookupError, *_WRONG_TYPES) as error:
         raise Unreadable(f"{path}: must be an Experiment file, got {error!r}") from error

@@ -1,4 +1,4 @@
-"""What shows a failure: request, reply and rule, such that the call can be made again."""
+"""Show a failure: request, reply and rule, so that the call can be repeated."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from google.protobuf.message import Message
 from conformance_tests.check import Call, Result
 from suggestion.api import api_pb2 as pb
 
-#: Trials shown of a request; files hold all of them.
+#: Number of a request's trials that are shown; files hold all of them.
 _SHOWN: Final = 5
 
 
 def replayable(call: Call) -> dict[str, Any]:
-    """The request in protobuf's JSON form; if it is about an experiment, as `suggest ask` takes it.
+    """Return the request in protobuf's JSON form; if it is about an experiment, as `suggest ask`
+    reads it.
 
-    `suggest ask` validates the experiment before it asks, so a validation is wrapped into a request
-    for one suggestion.
+    `suggest ask` validates the experiment first, so a validation becomes a request for one
+    suggestion.
     """
     request: Message = call.request
     if isinstance(request, pb.ValidateAlgorithmSettingsRequest):
@@ -36,18 +37,17 @@ def _plain(message: Message) -> dict[str, Any]:
 
 
 def answer(call: Call, indent: int | None = 1) -> str:
-    """The reply as JSON, or the status."""
+    """Return the reply as JSON, or the status."""
     if call.reply is None:
         return call.status
     return json.dumps(_plain(call.reply), indent=indent, ensure_ascii=False)
 
 
 def brief(call: Call, longest: int = 8000) -> str:
-    """Request and reply for a person, each in one line.
+    """Return request and reply for a person, each in one line.
 
     Args:
-        longest: Characters of the request; a request with more trials than a few, and texts that
-            are too long, are cut.
+        longest: Largest number of characters of the request; longer ones are cut.
     """
     request = replayable(call)
     trials = request.get("trials", [])
@@ -72,7 +72,9 @@ def _cut(text: str, longest: int) -> str:
 
 
 def write(result: Result, folder: Path) -> None:
-    """Writes ``rule.txt``, ``request.json`` and ``reply.txt`` below `folder`, under the id."""
+    """Write ``rule.txt``, ``request.json`` and ``reply.txt`` in a folder named by the
+    check's id.
+    """
     place = folder / result.check.id
     place.mkdir(parents=True, exist_ok=True)
     (place / "rule.txt").write_text(f"{result.check.sentence}\n\n{result.reason}\n", "utf-8")

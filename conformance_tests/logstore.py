@@ -1,4 +1,4 @@
-"""An observation log in memory, served as a DBManager: what early stopping is fed from."""
+"""An observation log in memory, served as a DBManager to early-stopping servers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def parse_time(text: str) -> datetime:
-    """The time that an RFC 3339 text means; without an offset it is UTC."""
+    """Parse an RFC 3339 time; without an offset it is UTC."""
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def time_of(second: float) -> str:
-    """RFC 3339 text of a time `second` seconds after some beginning."""
+    """Return the RFC 3339 text of a time `second` seconds after a fixed one."""
     return (_BEGIN + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
 
 
@@ -37,7 +37,7 @@ class LogStore(api_pb2_grpc.DBManagerServicer):
     def feed(
         self, trial: str, values: Iterable[str], metric: str = "loss", start: float = 0
     ) -> None:
-        """Has `trial` report `values`, one a second."""
+        """Report `values` of `trial`, one a second."""
         with self._lock:
             log = self.logs.setdefault(trial, [])
             for second, value in enumerate(values):
@@ -84,10 +84,10 @@ class LogStore(api_pb2_grpc.DBManagerServicer):
 
 
 class LogServer:
-    """A `LogStore` behind a real socket.
+    """Serve a `LogStore` on a real socket.
 
     Args:
-        host: Under which the server under test reaches this machine.
+        host: The name under which the server under test reaches this machine.
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
@@ -100,5 +100,5 @@ class LogServer:
         self.address = f"{host}:{port}"
 
     def close(self) -> None:
-        """Stops serving."""
+        """Stop the server."""
         self._server.stop(None).wait()

@@ -1,4 +1,4 @@
-"""Short ways to write the contract's messages."""
+"""Helpers that make the contract's messages."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ DISTRIBUTIONS: Final = {
 def double(
     name: str, low: str, high: str, step: str = "", distribution: str = ""
 ) -> pb.ParameterSpec:
-    """A double in [low, high]."""
+    """Make a double in [low, high]."""
     return _numeric(pb.DOUBLE, name, low, high, step, distribution)
 
 
 def integer(
     name: str, low: str, high: str, step: str = "", distribution: str = ""
 ) -> pb.ParameterSpec:
-    """An int in [low, high]."""
+    """Make an int in [low, high]."""
     return _numeric(pb.INT, name, low, high, step, distribution)
 
 
@@ -46,13 +46,13 @@ def _numeric(
 
 
 def discrete(name: str, *values: str) -> pb.ParameterSpec:
-    """One of a list of numbers."""
+    """Make a discrete parameter: one of a list of numbers."""
     space = pb.FeasibleSpace(list=values)
     return pb.ParameterSpec(name=name, parameter_type=pb.DISCRETE, feasible_space=space)
 
 
 def categorical(name: str, *values: str) -> pb.ParameterSpec:
-    """One of a list of texts."""
+    """Make a categorical parameter: one of a list of texts."""
     space = pb.FeasibleSpace(list=values)
     return pb.ParameterSpec(name=name, parameter_type=pb.CATEGORICAL, feasible_space=space)
 
@@ -67,7 +67,7 @@ def experiment(
     metric: str = METRIC,
     parallel: int = 4,
 ) -> pb.Experiment:
-    """An experiment as the controller sends it."""
+    """Make an experiment like the controller's."""
     pairs = settings.items() if isinstance(settings, Mapping) else settings
     return pb.Experiment(
         name=name,
@@ -93,10 +93,10 @@ def trial(
     *,
     objective: pb.ObjectiveSpec | None = None,
 ) -> pb.Trial:
-    """A trial: SUCCEEDED if it has a `value` and no other condition is given, else RUNNING.
+    """Make a trial: by default SUCCEEDED if it has a `value`, else RUNNING.
 
     Args:
-        objective: Of the experiment, which the controller copies into its trials.
+        objective: The experiment's objective, which the controller copies into its trials.
     """
     if condition is None:
         condition = Status.RUNNING if value is None else Status.SUCCEEDED
@@ -124,7 +124,7 @@ def request(
     count: int = 1,
     total: int | None = None,
 ) -> pb.GetSuggestionsRequest:
-    """A request for `count` suggestions; `total` is reckoned from the trials unless given."""
+    """Make a request for `count` suggestions; by default `total` follows from the trials."""
     listed = list(trials)
     return pb.GetSuggestionsRequest(
         experiment=experiment,
@@ -135,24 +135,24 @@ def request(
 
 
 def assignment_of(item: pb.GetSuggestionsReply.ParameterAssignments) -> dict[str, str]:
-    """A suggestion's values by name."""
+    """Return a suggestion's values by name."""
     return {a.name: a.value for a in item.assignments}
 
 
 def assignments_of(reply: pb.GetSuggestionsReply) -> list[dict[str, str]]:
-    """The values of each suggestion, by name."""
+    """Return the values of each suggestion by name."""
     return [assignment_of(item) for item in reply.parameter_assignments]
 
 
 def trial_assignment(item: pb.Trial) -> dict[str, str]:
-    """A trial's values by name."""
+    """Return a trial's values by name."""
     return {a.name: a.value for a in item.spec.parameter_assignments.assignments}
 
 
 def with_parameters(
     original: pb.Experiment, parameters: Iterable[pb.ParameterSpec]
 ) -> pb.Experiment:
-    """A copy of `original` with more parameters."""
+    """Return a copy of `original` with more parameters."""
     copy = pb.Experiment()
     copy.CopyFrom(original)
     copy.spec.parameter_specs.parameters.extend(parameters)
@@ -162,7 +162,9 @@ def with_parameters(
 def invented(
     experiment: pb.Experiment, count: int, seed: str, *, prefix: str = "invented"
 ) -> list[pb.Trial]:
-    """`count` finished trials at random points; the objective is the distance from one of them."""
+    """Make `count` finished trials at random points; the objective is the distance from
+    one point.
+    """
     draw = random.Random(seed)
     space = Space(experiment.spec.parameter_specs.parameters)
     objective = experiment.spec.objective

@@ -1,7 +1,7 @@
-"""What the suite must know of an algorithm to ask it fair questions: one table.
+"""What the suite knows about each algorithm, in one table.
 
-An algorithm that is not in it gets the generic profile, or that of a similar one by ``--profile``.
-Its own parameters and settings come from ``--experiment`` and ``--setting``.
+An algorithm that is not in the table gets the generic profile, or with ``--profile`` that of a
+similar one. Its parameters and settings come from ``--experiment`` and ``--setting``.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Specs = tuple[pb.ParameterSpec, ...]
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """An experiment that an algorithm must refuse although the contract allows it.
+    """An experiment that the contract allows and the algorithm must refuse.
 
     Attributes:
         title: What is wrong with it.
-        change: Makes a good experiment such a one.
+        change: Makes a valid experiment unfit.
         culprits: Words of which the answer must contain at least one.
     """
 
@@ -32,7 +32,7 @@ class Unfit:
     culprits: tuple[str, ...]
 
 
-#: Every kind of parameter, with values that are easily rewritten by mistake.
+#: Every kind of parameter, with values whose text is easily changed by mistake.
 STANDARD: Final[Specs] = (
     double("x", "-5", "5"),
     double("lr", "1e-5", "1", distribution="logUniform"),
@@ -44,21 +44,21 @@ STANDARD: Final[Specs] = (
     categorical("optimizer", "sgd", "Adam W", "1.0", "größer"),
 )
 
-#: The same where a double needs a step.
+#: The same for algorithms that require a step for every double.
 LATTICE: Final[Specs] = (
     double("x", "-5", "5", step="0.01"),
     double("momentum", "0.1", "0.9", step="0.1"),
     *STANDARD[4:],
 )
 
-#: Twelve points.
+#: A space of twelve points.
 FINITE: Final[Specs] = (
     integer("depth", "1", "3"),
     integer("width", "10", "20", step="10"),
     categorical("activation", "relu", "tanh"),
 )
 
-#: One parameter for each distribution that a marginal can be compared with.
+#: One parameter for each distribution.
 PRIORS: Final[Specs] = (
     double("uniform", "-5", "5"),
     double("logUniform", "1e-5", "1", distribution="logUniform"),
@@ -75,23 +75,23 @@ PRIORS: Final[Specs] = (
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """An algorithm as the suite sees it.
+    """Describe an algorithm to the suite.
 
     Attributes:
-        settings: That every experiment of it must have.
-        standard: The parameters of most experiments.
-        extra: Parameters that every experiment must have besides, whatever it tries.
-        good: Further settings, of which each set must be accepted.
-        bad: Settings with a value to be refused.
-        unfit: Experiments to be refused.
-        seed: The setting for the seed; empty if there is none.
-        continuous: Takes doubles without a step.
-        prior: The first suggestions follow the parameters' distributions.
-        distinct: Does not propose a point twice.
-        learns: Gets better by what it is told; beats random search with twice the trials.
-        ends: Answers OUT_OF_RANGE once a finite space is used up.
-        resource: The parameter that multi-fidelity algorithms set themselves; empty for others.
-        maximum: The most resource that a trial is given.
+        settings: Settings that every experiment must have.
+        standard: Parameters of most experiments.
+        extra: Parameters that every experiment must have in addition.
+        good: Sets of further settings, each of which must be accepted.
+        bad: Settings with a value that must be refused.
+        unfit: Experiments that must be refused.
+        seed: Name of the setting for the seed; empty if there is none.
+        continuous: Whether it accepts doubles without a step.
+        prior: Whether its first suggestions follow the parameters' distributions.
+        distinct: Whether it never suggests a point twice.
+        learns: Whether it learns from trials and beats random search with twice the trials.
+        ends: Whether it answers OUT_OF_RANGE once a finite space is used up.
+        resource: Name of the parameter that holds the resource; empty if there is none.
+        maximum: The most resource that a trial gets.
         latency: Bound on the answer time at 1,000 trials, as a multiple of parsing the request.
         memory: Bound on the resident memory through an experiment of 1,000 trials, in MiB.
     """
@@ -209,7 +209,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
         ),
         Profile(
             "cmaes",
-            prior=False,  # the first generation is a normal distribution round the middle
+            prior=False,  # the first generation is a normal distribution around the middle
             good=({"sigma": "0.2", "restart_strategy": "ipop"}, {"restart_strategy": "none"}),
             bad=(("sigma", "0"), ("sigma", "wide"), ("restart_strategy", "always")),
             unfit=(Unfit("only one parameter is a number", _one_number, ("parameter",)),),
@@ -226,7 +226,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
             extra=(_EPOCHS,),
             resource="epochs",
             maximum=27,
-            learns=False,  # it spends less on each trial, which counting trials does not show
+            learns=False,  # it spends less on each trial, so their number is no measure
             good=({"eta": "2"},),
             bad=(("eta", "1"), ("r_l", "0"), ("r_l", "many")),
             unfit=_RUNGS_UNFIT,
@@ -249,7 +249,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
                 "n_population": "10",
                 "truncation_threshold": "0.25",
             },
-            distinct=False,  # a member may go on with its parent's values
+            distinct=False,  # a member may keep its parent's values
             learns=False,
             good=({"resample_probability": "0.25"}, {"truncation_threshold": "0.5"}),
             bad=(
@@ -274,17 +274,17 @@ def profile_of(
     settings: Mapping[str, str] | None = None,
     parameters: Specs = (),
 ) -> Profile:
-    """The profile of `algorithm`.
+    """Return the profile of `algorithm`.
 
     Args:
-        like: Name of the algorithm whose row of the table to take; its own if None. Without a row
-            it is the generic one: a learning algorithm that has no settings.
-        settings: Laid over those of the profile.
-        parameters: Replace the standard ones, if given. Where the algorithm sets a resource, its
-            settings `resource_name` and `r_l` tell which of them it is, and the most of it.
+        like: Name of the algorithm whose row of the table is used; its own if None. Without a row
+            the profile is generic: a learning algorithm that has no settings.
+        settings: Override those of the profile.
+        parameters: Replace the standard ones, if given. In a multi-fidelity algorithm the settings
+            `resource_name` and `r_l` say which of them is the resource, and its maximum.
 
     Raises:
-        LookupError: If `like` has no row.
+        LookupError: `like` has no row.
     """
     if like is not None and like not in PROFILES:
         raise LookupError(f"there is no profile {like!r}; there is {', '.join(PROFILES)}")

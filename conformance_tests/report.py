@@ -29,10 +29,10 @@ _STYLES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that a run has found out.
+    """The results of a run.
 
     Attributes:
-        targets: By service, what was checked: an address, or how servers were started.
+        targets: Address that was checked, by service.
         algorithm: Empty if no Suggestion server was checked.
     """
 
@@ -46,7 +46,9 @@ class Report:
 
     @property
     def status(self) -> int:
-        """0: every check passed that applies; 1: one failed; 3: none failed, one was not run."""
+        """The exit status. 0: every applicable check passed; 1: one failed; 3: none failed, one was
+        not run.
+        """
         if self.count(Outcome.FAILED):
             return 1
         if self.count(Outcome.NOT_RUN) or not self.count(Outcome.PASSED):
@@ -55,14 +57,14 @@ class Report:
 
     @property
     def title(self) -> str:
-        """What was checked, in a line."""
+        """What was checked, in one line."""
         where = ", ".join(f"{s.value} server {target}" for s, target in self.targets.items())
         what = f" ({self.algorithm})" if self.algorithm else ""
         return f"{where}{what}, level {self.level.value}"
 
     @property
     def summary(self) -> str:
-        """Passed, failed and not run, in a line."""
+        """Numbers of outcomes, in one line."""
         seconds = sum(result.seconds for result in self.results)
         parts = [f"{self.count(o)} {o.value}" for o in Outcome if self.count(o)]
         return f"{', '.join(parts)}, in {seconds:.0f} s"
@@ -82,7 +84,7 @@ def _times(result: Result) -> tuple[str, str, str]:
 
 
 def print_text(report: Report, file: IO[str] | None = None) -> None:
-    """A table of all checks, then each failure with request, reply and rule."""
+    """Print a table of all checks, then each failure with request, reply and rule."""
     file = file or sys.stdout
     console = Console(file=file, width=None if file.isatty() else 100, highlight=False)
     table = Table(title=escape(report.title), title_justify="left")
@@ -121,7 +123,7 @@ def _cell(text: str) -> str:
 
 
 def markdown(report: Report) -> str:
-    """The table and the failures as Markdown."""
+    """Return the table and the failures as Markdown."""
     lines = [
         f"# Conformance: {report.title}",
         "",
@@ -151,7 +153,7 @@ def markdown(report: Report) -> str:
 
 
 def as_json(report: Report) -> str:
-    """Everything, for programs."""
+    """Return everything as JSON."""
     return (
         json.dumps(
             {
@@ -195,7 +197,7 @@ _NOT_XML: Final = re.compile(r"[^\t\n\r -\uD7FF\uE000-\uFFFD\U00010000-\U0010FFF
 
 
 def junit(report: Report) -> str:
-    """JUnit XML, as CI systems read it; what was not run is skipped."""
+    """Return JUnit XML, as CI systems read it; what was not run is skipped."""
     suite = ElementTree.Element(
         "testsuite",
         name=_NOT_XML.sub("?", f"conformance {report.title}"),
@@ -226,12 +228,12 @@ def junit(report: Report) -> str:
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
 
-#: By the ending of the file's name.
+#: By suffix of the file's name.
 FORMATS: Final = {".md": markdown, ".json": as_json, ".xml": junit}
 
 
 def write(report: Report, path: Path) -> None:
-    """Writes a report in the format that the name of the file asks for."""
+    """Write a report in the format given by the file's name."""
     path.write_text(FORMATS[path.suffix](report), encoding="utf-8")
 
 
@@ -242,7 +244,9 @@ END: Final = "<!-- checks:end -->"
 
 
 def list_of(checks: Sequence[Check]) -> str:
-    """All checks as Markdown tables, one for each service and level: a section of the README."""
+    """Return all checks as Markdown tables, one for each service and level: a section of the
+    README.
+    """
     lines = [BEGIN, f"{len(checks)} checks.", ""]
     for service in Service:
         for level in Level:

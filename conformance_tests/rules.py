@@ -1,7 +1,7 @@
-"""Rules that every reply to GetSuggestions must obey, whatever was asked.
+"""Rules that every reply to GetSuggestions must obey.
 
-The session applies each of them to every reply that any check receives, so that a fault that only
-shows after 500 trials is found too; what a rule finds is held against its own check alone.
+The session applies each of them to every reply that any check receives, so an error that first
+occurs after 500 trials is found too. A broken rule fails its own check only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 def count(
     request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply, space: Space
 ) -> str | None:
-    """Exactly as many as asked for."""
+    """Check that there are exactly as many suggestions as requested."""
     asked, got = request.current_request_number, len(reply.parameter_assignments)
     if asked == got:
         return None
@@ -31,7 +31,7 @@ def count(
 def complete(
     request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply, space: Space
 ) -> str | None:
-    """Every declared parameter once, and none else."""
+    """Check that every declared parameter occurs once, and no other."""
     declared = [p.name for p in request.experiment.spec.parameter_specs.parameters]
     wanted = sorted(declared)
     for index, item in enumerate(reply.parameter_assignments):
@@ -61,7 +61,7 @@ def _of_values(broken: Callable[[Parameter, str], str | None]) -> Rule:
 def names(
     request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply, space: Space
 ) -> str | None:
-    """Names of trials are DNS-1123 labels, and new."""
+    """Check that names of trials are DNS-1123 labels, and new."""
     taken = {trial.name for trial in request.trials}
     for index, item in enumerate(reply.parameter_assignments):
         name = item.trial_name
@@ -78,7 +78,7 @@ def names(
     return None
 
 
-#: By the id of the check that a broken rule is held against.
+#: By the id of the check that a broken rule fails.
 RULES: Final[Mapping[str, Rule]] = {
     "exact-count": count,
     "every-parameter-once": complete,

@@ -1,4 +1,4 @@
-"""Runs checks against servers."""
+"""Run checks against servers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from conformance_tests.profiles import Profile
 
 
 def run_one(check: Check, session: Any, profile: Profile | None) -> Result:
-    """Runs one check; whatever goes wrong in it becomes its result."""
+    """Run one check; whatever goes wrong in it becomes its result."""
     if profile is not None and (reason := check.applies(profile)):
         return Result(check, Outcome.NOT_APPLICABLE, reason)
     if check.starts and session.launcher is None:
-        return Result(check, Outcome.NOT_RUN, "needs a command that starts such a server (--start)")
+        return Result(check, Outcome.NOT_RUN, "needs a command that starts the server (--start)")
     session.calls.clear()
     begin = time.perf_counter()
     outcome, reason, call = Outcome.PASSED, "", None
@@ -27,10 +27,10 @@ def run_one(check: Check, session: Any, profile: Profile | None) -> Result:
     except NotRun as lack:
         outcome, reason = Outcome.NOT_RUN, str(lack)
     except Exception as error:
-        # Neither passed nor judged; it must not look like the one or end the run like the other.
+        # An error of the check itself must neither count as passed nor end the run.
         place = traceback.extract_tb(error.__traceback__)[-1]
         outcome = Outcome.NOT_RUN
-        reason = f"the check itself broke at {place.name}:{place.lineno}: {error!r}"
+        reason = f"the check itself failed at {place.name}:{place.lineno}: {error!r}"
     times = tuple(c.seconds for c in session.calls)
     session.calls.clear()
     return Result(check, outcome, reason, call, times, time.perf_counter() - begin)
@@ -42,11 +42,11 @@ def run(
     profile: Profile | None,
     tell: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
-    """Runs `checks`, those that judge all replies last.
+    """Run `checks`; those that judge all replies run last.
 
     Args:
-        sessions: By service; there must be one for the service of each check.
-        tell: Is told of each result as it comes.
+        sessions: Sessions by service; each check needs the one of its service.
+        tell: Called with each result.
 
     Returns:
         The results in the order of `checks`.

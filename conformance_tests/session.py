@@ -1,4 +1,4 @@
-"""What a check of the Suggestion service works with: a server, an algorithm, a controller."""
+"""The session of the checks of the Suggestion service: a server, an algorithm, a controller."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Session:
     """One run of the suite against one Suggestion server.
 
     Args:
-        profile: Of the algorithm that is asked for.
+        profile: Profile of the requested algorithm.
         address: ``HOST:PORT``.
-        launcher: Starts more servers of the kind, for checks that kill them.
+        launcher: Starts more servers, for checks that kill them.
 
     Attributes:
         calls: Every call so far.
-        offences: The first offence against each of the rules for all replies.
+        offences: The first violation of each of the rules for all replies.
     """
 
     def __init__(self, profile: Profile, address: str, launcher: Launcher | None = None) -> None:
@@ -41,25 +41,25 @@ class Session:
         self._memory: dict[str, Any] = {}
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Close the connection."""
         self.client.close()
 
     def connect(self, address: str | None = None) -> Client:
-        """Another connection, to the same server unless told otherwise; close it."""
+        """Open another connection, by default to the same server; the caller closes it."""
         return Client(address or self.address, self.calls.append)
 
     def launch(self) -> Instance:
-        """A fresh server of the kind under test.
+        """Start a fresh server of the kind under test.
 
         Raises:
-            NotRun: If the suite was not told how to start one.
+            NotRun: The suite was not told how to start one.
         """
         if self.launcher is None:
             raise NotRun("needs --start, to start and kill servers of its own")
         return self.launcher.launch()
 
     def once(self, key: str, make: Callable[[], T]) -> T:
-        """What `make` returns, computed by the first check that needs it."""
+        """Return what `make` returns, computed by the first check that needs it."""
         if key not in self._memory:
             self._memory[key] = make()
         made: T = self._memory[key]
@@ -76,13 +76,13 @@ class Session:
         maximize: bool = False,
         parallel: int = 4,
     ) -> pb.Experiment:
-        """An experiment that the algorithm must accept.
+        """Make an experiment that the algorithm must accept.
 
         Args:
-            name: Short; the experiment's name is made of it and the algorithm's.
-            parameters: The profile's standard ones unless given. What the algorithm needs in any
-                case is added.
-            settings: Laid over the profile's.
+            name: Short; part of the experiment's name.
+            parameters: By default the profile's standard ones. What the algorithm always requires
+                is added.
+            settings: Override the profile's.
         """
         profile = self.profile
         chosen = profile.standard if parameters is None else tuple(parameters)
@@ -96,7 +96,7 @@ class Session:
         )
 
     def history(self, experiment: pb.Experiment, count: int, seed: str = "") -> list[pb.Trial]:
-        """`count` finished trials of `experiment`, at points of the suite's own choice."""
+        """Make `count` finished trials of `experiment`, at random points."""
         return messages.invented(experiment, count, f"{experiment.name} {seed}")
 
     # -------------------------------------------------------------------- calls
@@ -108,7 +108,7 @@ class Session:
         client: Client | None = None,
         timeout: float = DEADLINE,
     ) -> Call:
-        """Asks for suggestions, and applies the rules for all replies to the answer."""
+        """Request suggestions, and apply the rules for all replies to the answer."""
         call = (client or self.client).call("Suggestion/GetSuggestions", request, timeout)
         if isinstance(call.reply, pb.GetSuggestionsReply):
             space = Space(request.experiment.spec.parameter_specs.parameters)
@@ -125,19 +125,19 @@ class Session:
         client: Client | None = None,
         timeout: float = DEADLINE,
     ) -> pb.GetSuggestionsReply:
-        """The reply to `request`.
+        """Return the reply to `request`.
 
         Raises:
-            Failed: If it is an error, or empty although something was asked for.
+            Failed: It is an error.
         """
         call = self.send(request, client=client, timeout=timeout)
         return answered(call, what)
 
     def repeat(self, request: pb.GetSuggestionsRequest) -> pb.GetSuggestionsReply:
-        """The reply to a request that was sent before.
+        """Return the reply to a request that was sent before.
 
         Raises:
-            NotRun: If there is none: that is the business of another check.
+            NotRun: There is none; another check tests that.
         """
         call = self.send(request)
         if not isinstance(call.reply, pb.GetSuggestionsReply):
@@ -147,12 +147,12 @@ class Session:
         return call.reply
 
     def steady(self, request: pb.GetSuggestionsRequest, what: str) -> pb.GetSuggestionsReply:
-        """The reply to `request`, if the server gives it twice.
+        """Return the reply to `request`, if the server gives it twice.
 
         Raises:
-            Failed: If it is not answered.
-            NotRun: If the same request gets another reply: that is the business of another check,
-                and a comparison with the reply would say nothing.
+            Failed: It is not answered.
+            NotRun: The same request gets another reply. Another check tests that, and a comparison
+                with the reply would mean nothing.
         """
         reply = self.suggest(request, what)
         if self.repeat(request) != reply:
@@ -160,26 +160,26 @@ class Session:
         return reply
 
     def validate(self, experiment: pb.Experiment) -> Call:
-        """The answer of ValidateAlgorithmSettings."""
+        """Call ValidateAlgorithmSettings."""
         request = pb.ValidateAlgorithmSettingsRequest(experiment=experiment)
         return self.client.call("Suggestion/ValidateAlgorithmSettings", request)
 
 
 def answered(call: Call, what: str) -> pb.GetSuggestionsReply:
-    """The reply of `call`; raises `Failed` if it is an error."""
+    """Return the reply of `call`; raise `Failed` if it is an error."""
     if not isinstance(call.reply, pb.GetSuggestionsReply):
         raise Failed(f"{what}: must be answered, got {call.status}", call)
     return call.reply
 
 
 class Play:
-    """An experiment as the controller runs it: trials in any order, settings laid over.
+    """Play an experiment like the controller: trials in any order, settings of replies merged.
 
     Args:
-        session: Where it is asked for suggestions.
-        experiment: Copied; settings that come with replies are laid over the copy's.
-        client: The connection to use; the session's unless given. May be replaced in between.
-        shuffle: Send the trials in changing order, as the controller does.
+        session: The session that requests suggestions.
+        experiment: Copied; settings of replies are merged into the copy's.
+        client: The connection to use, by default the session's. May be replaced in between.
+        shuffle: Send the trials in changing order, like the controller.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ class Play:
         self._order = random.Random(experiment.name) if shuffle else None
 
     def request(self, count: int) -> pb.GetSuggestionsRequest:
-        """The request for `count` more suggestions."""
+        """Make the request for `count` more suggestions."""
         trials = list(self.trials)
         if self._order is not None:
             self._order.shuffle(trials)
@@ -210,10 +210,10 @@ class Play:
     def ask(
         self, count: int, what: str = "a request in the course of an experiment"
     ) -> list[pb.Trial]:
-        """The next `count` trials, running from now on.
+        """Return the next `count` trials, which are running from now on.
 
         Raises:
-            Failed: If the request is not answered.
+            Failed: The request is not answered.
         """
         request = self.request(count)
         reply = self.session.suggest(request, what, client=self.client)
@@ -226,10 +226,10 @@ class Play:
             new.append(messages.trial(name, assignment, objective=objective))
         self.asked += count
         self.trials += new
-        self._lay_over(reply.algorithm.algorithm_settings)
+        self._merge(reply.algorithm.algorithm_settings)
         return new
 
-    def _lay_over(self, settings: Iterable[pb.AlgorithmSetting]) -> None:
+    def _merge(self, settings: Iterable[pb.AlgorithmSetting]) -> None:
         own = self.experiment.spec.algorithm.algorithm_settings
         for setting in settings:
             for known in own:
@@ -245,7 +245,7 @@ class Play:
         value: str | None,
         condition: pb.TrialStatus.TrialConditionType = Status.SUCCEEDED,
     ) -> None:
-        """Ends a trial with `value` as its objective; without one if None."""
+        """End a trial with `value` as its objective, or without one if None."""
         trial.status.condition = condition
         trial.status.completion_time = messages.COMPLETED
         if value is not None:
@@ -253,12 +253,12 @@ class Play:
             trial.status.observation.metrics.add(name=metric, value=value)
 
     def loss(self, trial: pb.Trial, optimum: float = 0.3) -> float:
-        """Squared distance of a trial from one point of the unit cube."""
+        """Return the squared distance of a trial from one point of the unit cube."""
         assignment = messages.trial_assignment(trial)
         if not self.space.fits(assignment):
-            return 9.0  # the business of the rules for all replies
+            return 9.0  # left to the rules for all replies
         return sum((share - optimum) ** 2 for share in self.space.shares(assignment))
 
     def assignments(self) -> list[dict[str, str]]:
-        """What was suggested so far, in order."""
+        """Return the suggestions so far, in order."""
         return [messages.trial_assignment(trial) for trial in self.trials]

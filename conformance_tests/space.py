@@ -1,7 +1,7 @@
 """What the contract demands of a parameter's values, one rule at a time.
 
-Written from the contract alone, and apart from any server's code: numbers are compared as the
-decimals that were written.
+Written from the contract and independent of any server's code: numbers are compared as the decimals
+that were written.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Parameter:
                 self.step = Decimal(space.step)
             elif self.is_int:
                 self.step = Decimal(1)
-        #: Number of values; None if there is a continuum.
+        #: Number of values; None if continuous.
         self.size: int | None = None
         if self.is_list:
             self.size = len(self.listed)
@@ -50,7 +50,7 @@ class Parameter:
     # ------------------------------------------------------------------- rules
 
     def misformatted(self, text: str) -> str | None:
-        """The rule on the form of numbers that `text` breaks."""
+        """Return the rule on the format of numbers that `text` breaks, if any."""
         if self.is_int and not _INT.fullmatch(text):
             return f"parameter {self.name!r}: an int must be written like 3, got {text!r}"
         if not self.is_list and not _DOUBLE.fullmatch(text):
@@ -58,40 +58,44 @@ class Parameter:
         return None
 
     def out_of_range(self, text: str) -> str | None:
-        """The bound that `text` is beyond. What is no number is the business of another rule."""
+        """Return the rule that `text` breaks if it is out of range. Texts that are not numbers
+        break another rule.
+        """
         number = decimal(text)
         if self.is_list or number is None or self.low <= number <= self.high:
             return None
         return f"parameter {self.name!r}: value must lie in [{self.low}, {self.high}], got {text!r}"
 
     def unlisted(self, text: str) -> str | None:
-        """Whether `text` is not one of the list, letter by letter."""
+        """Return the rule that `text` breaks if it is not in the list, character by character."""
         if not self.is_list or text in self.listed:
             return None
         return f"parameter {self.name!r}: value must be one of {list(self.listed)}, got {text!r}"
 
     def off_lattice(self, text: str) -> str | None:
-        """Whether `text`, a number in the range, is between the points min + k * step."""
+        """Return the rule that `text`, a number in the range, breaks if it is not min + k
+        * step.
+        """
         number = decimal(text)
         if self.is_list or self.step is None or number is None:
             return None
         if self.out_of_range(text) or (self.is_int and number % 1):
-            return None  # the business of other rules
+            return None  # left to other rules
         nearest = self.low + round((number - self.low) / self.step) * self.step
-        # As floats, since a step such as 0.1 need not be a binary fraction: dust still shows.
+        # As floats, since a step such as 0.1 is not a binary fraction; larger errors still show.
         if float(nearest) == float(number):
             return None
         return f"parameter {self.name!r}: value must be {self.low} + k * {self.step}, got {text!r}"
 
     def key(self, text: str) -> object:
-        """Equal for texts that mean the same value."""
+        """Return a key that is equal for texts with the same value."""
         number = None if self.is_list else decimal(text)
         return text if number is None else float(number)
 
     # ------------------------------------------------------------------- prior
 
     def _cumulative(self, number: float) -> float:
-        """Prior probability of a value up to `number`, were there no lattice."""
+        """Return the prior probability of a value up to `number`, ignoring the lattice."""
         low, high = float(self.low), float(self.high)
         if self.spec.feasible_space.distribution in _LOG:
             number, low, high = math.log(max(number, 5e-324)), math.log(low), math.log(high)
@@ -102,7 +106,7 @@ class Parameter:
         return position
 
     def _quantile(self, share: float) -> float:
-        """The inverse of `_cumulative`."""
+        """Invert `_cumulative`."""
         position = share
         if self.spec.feasible_space.distribution in _NORMAL:
             edge = _STANDARD.cdf(-3)
@@ -115,14 +119,14 @@ class Parameter:
         return min(max(number, low), high)
 
     def level(self, text: str) -> int:
-        """The place of `text` among the values of a list or lattice, from 0."""
+        """Return the index of `text` among the values of a list or lattice, from 0."""
         if self.is_list:
             return self.listed.index(text)
         assert self.step is not None
         return round((Decimal(text) - self.low) / self.step)
 
     def text(self, share: float) -> str:
-        """The value at quantile `share`, in [0, 1), of the prior, as a trial would have it."""
+        """Return the value at quantile `share`, in [0, 1), of the prior, as a trial has it."""
         if self.size is None:
             return repr(self._quantile(share))
         if self.is_list:
@@ -136,7 +140,7 @@ class Parameter:
         return str(self.low + level * self.step)
 
     def share(self, text: str) -> float:
-        """A place of `text` in [0, 1] along the prior: the inverse of `text`, roughly."""
+        """Return a quantile in [0, 1] of the prior for `text`: roughly the inverse of `text`."""
         if self.size is None:
             return self._cumulative(float(text))
         if self.is_list or self.spec.feasible_space.distribution not in (*_LOG, *_NORMAL):
@@ -144,7 +148,9 @@ class Parameter:
         return self._cumulative(float(text))
 
     def distance(self, texts: Sequence[str]) -> float:
-        """The largest difference of the distribution of `texts` from the prior (Kolmogorov)."""
+        """Return the largest difference of the distribution of `texts` from the prior
+        (Kolmogorov).
+        """
         total = len(texts)
         if self.size is None:
             shares = sorted(self._cumulative(float(text)) for text in texts)
@@ -152,11 +158,11 @@ class Parameter:
         counts = [0] * self.size
         for text in texts:
             counts[min(max(self.level(text), 0), self.size - 1)] += 1
-        even = self.is_list or self.spec.feasible_space.distribution not in (*_LOG, *_NORMAL)
+        uniform = self.is_list or self.spec.feasible_space.distribution not in (*_LOG, *_NORMAL)
         worst, seen = 0.0, 0
         for level, count in enumerate(counts[:-1]):
             seen += count
-            if even:
+            if uniform:
                 prior = (level + 1) / self.size
             else:
                 assert self.step is not None
@@ -166,7 +172,7 @@ class Parameter:
 
 
 def decimal(text: str) -> Decimal | None:
-    """The finite number that `text` writes, or None."""
+    """Return the finite number that `text` represents, or None."""
     try:
         number = Decimal(text.strip())
     except InvalidOperation:
@@ -183,20 +189,20 @@ class Space:
 
     @property
     def size(self) -> int | None:
-        """Number of points; None if there is a continuum of them."""
+        """Number of points; None if the space is continuous."""
         sizes = [p.size for p in self.parameters]
         return None if None in sizes else math.prod(s for s in sizes if s is not None)
 
     def point(self, shares: Iterable[float]) -> dict[str, str]:
-        """The assignment at the given quantiles of the parameters' priors."""
+        """Return the assignment at these quantiles of the parameters' priors."""
         return {p.name: p.text(s) for p, s in zip(self.parameters, shares, strict=True)}
 
     def shares(self, assignment: Mapping[str, str]) -> list[float]:
-        """Where `assignment` lies in the unit cube."""
+        """Return the position of `assignment` in the unit cube."""
         return [p.share(assignment[p.name]) for p in self.parameters]
 
     def fits(self, assignment: Mapping[str, str]) -> bool:
-        """Whether `assignment` holds a readable value of every parameter."""
+        """Whether `assignment` holds a valid value of every parameter."""
         return all(
             p.name in assignment
             and not p.unlisted(assignment[p.name])
@@ -205,5 +211,5 @@ class Space:
         )
 
     def key(self, assignment: Mapping[str, str]) -> tuple[object, ...]:
-        """Equal for assignments that mean the same point."""
+        """Return a key that is equal for assignments of the same point."""
         return tuple(p.key(assignment.get(p.name, "")) for p in self.parameters)

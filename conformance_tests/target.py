@@ -1,4 +1,4 @@
-"""Reaching a server, and starting servers of the same kind."""
+"""Connect to a server, and start servers of the same kind."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from conformance_tests.check import Call, NotRun
 from suggestion.api import api_pb2 as pb
 
-#: Seconds after which the controller gives up a call.
+#: Seconds after which the controller gives up on a call.
 DEADLINE: Final = 60.0
-#: Seconds that a started server may take until it answers.
+#: Seconds that a server may take from its start to its first answer.
 START_TIME: Final = 60.0
 
 
 class Client:
-    """A connection as the controller opens it: plaintext, replies of at most 4 MiB.
+    """A connection like the controller's: not encrypted, replies of at most 4 MiB.
 
     Args:
         address: ``HOST:PORT``.
-        record: Is told of every call.
+        record: Called with every call.
     """
 
     def __init__(self, address: str, record: Callable[[Call], None] = lambda call: None) -> None:
@@ -43,11 +43,11 @@ class Client:
             address,
             options=[
                 ("grpc.max_send_message_length", -1),
-                # A connection of its own: calls of several clients really come at once.
+                # A connection of its own, so that calls of several clients are concurrent.
                 ("grpc.use_local_subchannel_pool", 1),
                 ("grpc.enable_http_proxy", 0),
-                # A server that is being started is noticed soon. (Not min_reconnect_backoff_ms:
-                # it also limits how long a connection may take.)
+                # A starting server is noticed soon. (Not min_reconnect_backoff_ms, which also
+                # limits how long a connection may take.)
                 ("grpc.initial_reconnect_backoff_ms", 100),
                 ("grpc.max_reconnect_backoff_ms", 250),
             ],
@@ -55,7 +55,7 @@ class Client:
         self._methods: dict[str, Any] = {}
 
     def call(self, method: str, request: Message, timeout: float = DEADLINE) -> Call:
-        """Calls ``Service/Method``; an error is an answer, too."""
+        """Call ``Service/Method``; an error is recorded as an answer."""
         stub = self._methods.get(method) or self._stub(method)
         begin = time.perf_counter()
         reply, code, details = None, grpc.StatusCode.OK, ""
@@ -79,7 +79,7 @@ class Client:
         return stub
 
     def health(self, service: str, timeout: float = 10.0) -> Call:
-        """The answer of the health service for `service`."""
+        """Call the health service for `service`."""
         stub = health_pb2_grpc.HealthStub(self._channel)
         request = health_pb2.HealthCheckRequest(service=service)
         begin = time.perf_counter()
@@ -93,8 +93,8 @@ class Client:
         return made
 
     def wait(self, timeout: float) -> bool:
-        """Whether the server answers calls, be it with an error, within `timeout` seconds."""
-        # Not grpc.channel_ready_future: its thread outlives the channel, and complains of that.
+        """Whether the server answers calls, even with an error, within `timeout` seconds."""
+        # Not grpc.channel_ready_future, whose thread outlives the channel and reports an error.
         stub = health_pb2_grpc.HealthStub(self._channel)
         try:
             stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout, wait_for_ready=True)
@@ -104,7 +104,7 @@ class Client:
         return True
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Close the connection."""
         self._channel.close()
 
 
@@ -114,24 +114,24 @@ class Instance(Protocol):
     address: str
 
     def kill(self) -> None:
-        """Ends it without warning, as ``kill -9`` does."""
+        """Kill it without warning, like ``kill -9``."""
 
     def start(self) -> None:
-        """Starts it again after `kill`, at the same address."""
+        """Start it again after `kill`, at the same address."""
 
     def peak_memory(self) -> float | None:
-        """Most resident memory that it has had, in MiB; None if that cannot be told."""
+        """Return its peak resident memory in MiB; None if that is unknown."""
 
 
 class Launcher(Protocol):
-    """Starts servers of the kind under test."""
+    """Start servers of the kind under test."""
 
     def launch(self) -> Instance:
-        """A fresh server that answers."""
+        """Return a fresh server that answers."""
 
 
 def free_port() -> int:
-    """A port at which nothing listens."""
+    """Return a port at which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -142,7 +142,7 @@ class ProcessInstance:
     """A server started by a command.
 
     Args:
-        command, stop, status: As of `ProcessLauncher`, with the port filled in.
+        command, stop, status: Those of `ProcessLauncher`, with the port inserted.
     """
 
     def __init__(self, command: str, port: int, stop: str = "", status: str = "") -> None:
@@ -154,10 +154,10 @@ class ProcessInstance:
         self._output = Path(tempfile.mkstemp(prefix="conformance-", suffix=".log")[1])
 
     def start(self) -> None:
-        """Runs the command and waits until the server answers.
+        """Run the command and wait until the server answers.
 
         Raises:
-            NotRun: If it ends instead, or takes more than a minute.
+            NotRun: It ends instead, or takes more than a minute.
         """
         with self._output.open("ab") as output:
             try:
@@ -192,7 +192,7 @@ class ProcessInstance:
         return self._output.read_text(errors="replace")[-1000:].strip() or "no output"
 
     def kill(self) -> None:
-        """Kills the whole process group."""
+        """Kill the whole process group."""
         if self._process is None:
             return
         if self._stop:
@@ -203,7 +203,9 @@ class ProcessInstance:
         self._process = None
 
     def peak_memory(self) -> float | None:
-        """Peak resident memory of the process group in MiB, from /proc or by the status command."""
+        """Return the peak resident memory of the process group in MiB, from /proc or by the status
+        command.
+        """
         if self._status:
             done = subprocess.run(
                 shlex.split(self._status), check=False, capture_output=True, text=True, timeout=60
@@ -211,7 +213,7 @@ class ProcessInstance:
             peaks = _peaks(done.stdout)
             return sum(peaks) / 1024 if peaks else None
         if self._process is None or self._stop:
-            return None  # what runs behind a client, in a container say, is not its child
+            return None  # a server in a container, for instance, is not its child
         peaks = []
         for status in Path("/proc").glob("[0-9]*/status"):
             try:
@@ -219,24 +221,24 @@ class ProcessInstance:
                     continue
                 peaks += _peaks(status.read_text())
             except OSError:
-                continue  # it has ended meanwhile
+                continue  # it has ended in the meantime
         return sum(peaks) / 1024 if peaks else None
 
     def discard(self) -> None:
-        """Kills it and forgets its output."""
+        """Kill it and delete its output."""
         self.kill()
         self._output.unlink(missing_ok=True)
 
 
 class ProcessLauncher:
-    """Starts servers by a command line.
+    """Start servers by a command line.
 
     Args:
-        command: ``{port}`` in it becomes a free port.
-        stop: What to run to kill one, where killing the command's process group does not do it:
+        command: ``{port}`` in it is replaced by a free port.
+        stop: Command that kills a server, if killing the command's process group is not enough:
             ``docker rm --force suggestion-{port}``.
-        status: Prints ``/proc/PID/status`` of the server, where it is not the command's own
-            process: ``docker exec suggestion-{port} cat /proc/1/status``.
+        status: Command that prints ``/proc/PID/status`` of the server, if it is not the command's
+            own process: ``docker exec suggestion-{port} cat /proc/1/status``.
     """
 
     def __init__(self, command: str, stop: str = "", status: str = "") -> None:
@@ -246,7 +248,7 @@ class ProcessLauncher:
         self._launched: list[ProcessInstance] = []
 
     def launch(self) -> ProcessInstance:
-        """Starts a server at a free port of this machine."""
+        """Start a server at a free port of this machine."""
         port = free_port()
         fill = {"port": str(port)}
         command, stop, status = (_fill(t, fill) for t in (self.command, self.stop, self.status))
@@ -256,19 +258,19 @@ class ProcessLauncher:
         return instance
 
     def close(self) -> None:
-        """Kills all that it has started."""
+        """Kill every server that was started."""
         for instance in self._launched:
             instance.discard()
         self._launched.clear()
 
 
 def _peaks(status: str) -> list[int]:
-    """The peaks of resident memory in a text like ``/proc/PID/status``, in KiB."""
+    """Return the peaks of resident memory, in KiB, in a text like ``/proc/PID/status``."""
     return [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")]
 
 
 def _fill(template: str, values: dict[str, str]) -> str:
-    # Not str.format: commands may have braces of their own.
+    # Not str.format, because commands may contain other braces.
     for key, value in values.items():
         template = template.replace("{" + key + "}", value)
     return template

@@ -1,4 +1,4 @@
-"""One test: a server meets the demand of a check. See conftest.py for its cases."""
+"""One test for each check of each server; conftest.py makes the cases."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conformance_tests.runner import run_one
 
 
 def test_server(subject: Any, check: Check, reached: Any) -> None:
-    """What the check demands is met; what cannot be said is skipped, never passed."""
+    """The demand of the check is met; a check that could not be run is skipped, never passed."""
     try:
         session = reached.sessions(subject)[check.service]
     except NotRun as error:

@@ -1,4 +1,4 @@
-"""The checks, by what they are about. Each module adds its own when it is imported."""
+"""The checks, by subject. Each module registers its own when it is imported."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _MODULES: Final = (
 
 
 def import_all() -> None:
-    """Imports every module of checks; the order is that of the reports."""
+    """Import every module of checks, in the order of the reports."""
     for module in _MODULES:
         importlib.import_module(f"{__name__}.{module}")
 
 
 def order(module: str) -> int:
-    """The place of a module's checks in the reports."""
+    """Return the place of a module's checks in the reports."""
     return _MODULES.index(module)

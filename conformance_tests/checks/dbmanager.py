@@ -1,4 +1,4 @@
-"""The observation log, as a client of the DBManager service sees it."""
+"""Checks of the observation log of the DBManager service."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class LogSession:
         self.launcher = launcher
         self.calls: list[Call] = []
         self.client = Client(address, self.calls.append)
-        # Logs outlive a run, unlike anything else that the suite talks to.
+        # Logs outlive a run, unlike everything else that the suite sends.
         self._run = uuid.uuid4().hex[:8]
         self._used: set[str] = set()
 
     def close(self) -> None:
-        """Deletes what was reported and ends the connection."""
+        """Delete what was reported and close the connection."""
         for trial in self._used:
             self.client.call(
                 "DBManager/DeleteObservationLog", pb.DeleteObservationLogRequest(trial_name=trial)
@@ -43,26 +43,26 @@ class LogSession:
         self.client.close()
 
     def launch(self) -> Instance:
-        """A fresh server; raises `NotRun` if the suite was not told how to start one."""
+        """Start a fresh server; raise `NotRun` if the suite was not told how."""
         if self.launcher is None:
             raise NotRun("needs --start-dbmanager, to start and kill servers of its own")
         return self.launcher.launch()
 
     def trial(self, name: str) -> str:
-        """A trial's name that no other run uses."""
+        """Return a trial's name that no other run uses."""
         trial = f"conformance-{self._run}-{name}"
         self._used.add(trial)
         return trial
 
     def call(self, method: str, request: Message, what: str, client: Client | None = None) -> Call:
-        """Calls a method that must work; raises `Failed` if it does not."""
+        """Call a method that must work; raise `Failed` if it does not."""
         call = (client or self.client).call(f"DBManager/{method}", request)
         if not call.ok:
             raise Failed(f"{what}: must be answered, got {call.status}", call)
         return call
 
     def report(self, trial: str, entries: Iterable[Entry], client: Client | None = None) -> None:
-        """Reports entries of a trial's log in one call."""
+        """Report entries of a trial's log in one call."""
         request = pb.ReportObservationLogRequest(trial_name=trial)
         for time, metric, value in entries:
             request.observation_log.metric_logs.add(
@@ -78,7 +78,7 @@ class LogSession:
         end: str = "",
         client: Client | None = None,
     ) -> list[tuple[str, str]]:
-        """Metrics and values of a trial's log."""
+        """Return metrics and values of a trial's log."""
         request = pb.GetObservationLogRequest(
             trial_name=trial, metric_name=metric, start_time=start, end_time=end
         )
@@ -89,7 +89,7 @@ class LogSession:
     def expect(
         self, got: Sequence[tuple[str, str]], wanted: Sequence[tuple[str, str]], what: str
     ) -> None:
-        """Raises `Failed` unless the log is as wanted."""
+        """Raise `Failed` unless the log is `wanted`."""
         if list(got) != list(wanted):
             raise Failed(
                 f"{what}: the log must be {_brief(wanted)}, got {_brief(got)}", self.calls[-1]
@@ -102,7 +102,7 @@ def _brief(log: Sequence[tuple[str, str]]) -> str:
 
 
 def _rising(count: int, metric: str = "loss", first: float = 0) -> list[Entry]:
-    """One report a second, with its number as value."""
+    """Make one report a second, with its number as its value."""
     return [(time_of(first + k), metric, str(k)) for k in range(count)]
 
 
@@ -112,7 +112,7 @@ def _seen(entries: Iterable[Entry]) -> list[tuple[str, str]]:
 
 @check("db-report-and-get", _SERVICE, Level.CONTRACT)
 def report_and_get(session: LogSession) -> None:
-    """What a trial reports can be read; else no trial has an objective."""
+    """What a trial reports can be read; otherwise no trial has an objective."""
     trial = session.trial("get")
     session.report(trial, _rising(3))
     got = session.get(trial)
@@ -121,21 +121,21 @@ def report_and_get(session: LogSession) -> None:
 
 @check("db-values-verbatim", _SERVICE, Level.CONTRACT)
 def values_verbatim(session: LogSession) -> None:
-    """Values come back as they were reported, numbers or not; a diverged trial reports nan, and
-    its log must tell so.
+    """Values are returned as they were reported, numbers or not; a diverged trial reports nan, and
+    its log must show it.
     """
     trial = session.trial("verbatim")
     values = ("0.10", "1e-3", "nan", "unavailable", "", "-0.0", "0.12345678901234566789")
     entries = [(time_of(k), "loss", value) for k, value in enumerate(values)]
     session.report(trial, entries)
     got = session.get(trial)
-    session.expect(sorted(got), sorted(_seen(entries)), "reports of odd values")
+    session.expect(sorted(got), sorted(_seen(entries)), "reports of unusual values")
 
 
 @check("db-order", _SERVICE, Level.CONTRACT)
 def order(session: LogSession) -> None:
-    """A log comes in order of time, however it was reported; early stopping and plots read it as a
-    curve.
+    """A log is sorted by time, in whatever order it was reported; early stopping and plots read it
+    as a curve.
     """
     trial = session.trial("order")
     entries = _rising(9)
@@ -147,7 +147,7 @@ def order(session: LogSession) -> None:
 
 @check("db-filter-metric", _SERVICE, Level.CONTRACT)
 def filter_metric(session: LogSession) -> None:
-    """A metric's name asks for that metric alone; else loss and accuracy are averaged."""
+    """A metric's name selects that metric only; otherwise loss and accuracy are averaged."""
     trial = session.trial("metric")
     loss, accuracy = _rising(3), _rising(3, "accuracy", 10)
     session.report(trial, [*loss, *accuracy])
@@ -157,8 +157,8 @@ def filter_metric(session: LogSession) -> None:
 
 @check("db-filter-time", _SERVICE, Level.CONTRACT)
 def filter_time(session: LogSession) -> None:
-    """Start and end times limit the log, one or both of them; else a page that shows the last
-    minute shows a week.
+    """Start and end times limit the log, one or both of them; otherwise a page that asks for a
+    minute gets a week.
     """
     trial = session.trial("time")
     entries = _rising(10)
@@ -176,8 +176,8 @@ def filter_time(session: LogSession) -> None:
 
 @check("db-trials-apart", _SERVICE, Level.CONTRACT)
 def trials_apart(session: LogSession) -> None:
-    """A trial's log holds nothing of another one's, be its name the beginning of it; else results
-    are attributed to the wrong parameters.
+    """A trial's log holds nothing of another trial, also if its name is a prefix of the other's;
+    otherwise results are attributed to the wrong parameters.
     """
     one, other = session.trial("apart"), session.trial("apart-2")
     session.report(one, _rising(2))
@@ -188,14 +188,16 @@ def trials_apart(session: LogSession) -> None:
 
 @check("db-unknown-trial", _SERVICE, Level.CONTRACT)
 def unknown_trial(session: LogSession) -> None:
-    """The log of a trial that has not reported is empty, not an error; every trial begins so."""
+    """The log of a trial that has not reported is empty and not an error; every trial starts like
+    this.
+    """
     session.expect(session.get(session.trial("unknown")), [], "a trial without reports")
 
 
 @check("db-delete", _SERVICE, Level.CONTRACT)
 def delete(session: LogSession) -> None:
-    """Deleting removes a trial's whole log and no other; else a trial of the same name inherits
-    it, or an innocent one loses it.
+    """Deleting removes a trial's whole log and no other; otherwise a trial of the same name
+    inherits it, or another trial loses its log.
     """
     gone, kept = session.trial("delete"), session.trial("delete-not")
     session.report(gone, [*_rising(3), *_rising(3, "accuracy")])
@@ -203,23 +205,21 @@ def delete(session: LogSession) -> None:
     request = pb.DeleteObservationLogRequest(trial_name=gone)
     session.call("DeleteObservationLog", request, "DeleteObservationLog")
     session.expect(session.get(gone), [], "a deleted trial")
-    session.expect(sorted(session.get(kept)), _seen(_rising(2)), "another trial than was deleted")
+    session.expect(sorted(session.get(kept)), _seen(_rising(2)), "a trial that was not deleted")
 
 
 @check("db-delete-again", _SERVICE, Level.CONTRACT)
 def delete_again(session: LogSession) -> None:
-    """Deleting a log that is not there is no error; a controller that is restarted deletes
-    again.
-    """
+    """Deleting a log that does not exist is not an error; a restarted controller deletes again."""
     request = pb.DeleteObservationLogRequest(trial_name=session.trial("delete-again"))
-    for what in ("the deletion of what never was", "the same again"):
+    for what in ("deleting a log that does not exist", "deleting it again"):
         session.call("DeleteObservationLog", request, what)
 
 
 @check("db-report-twice", _SERVICE, Level.CONTRACT)
 def report_twice(session: LogSession) -> None:
-    """A report that is sent again is stored once; collectors repeat what timed out, and averages
-    would count it twice.
+    """A repeated report is stored once; collectors repeat what timed out, and averages would count
+    it twice.
     """
     trial = session.trial("report-twice")
     for _ in range(2):
@@ -229,7 +229,7 @@ def report_twice(session: LogSession) -> None:
 
 @check("db-restart", _SERVICE, Level.CONTRACT, starts=True)
 def restart(session: LogSession) -> None:
-    """What was reported before `kill -9` is there after a new start; else finished trials lose
+    """What was reported before `kill -9` is there after a restart; otherwise finished trials lose
     their results.
     """
     instance = session.launch()
@@ -250,8 +250,8 @@ def restart(session: LogSession) -> None:
 
 @check("db-time-zones", _SERVICE, Level.STRICT)
 def time_zones(session: LogSession) -> None:
-    """Times with fractions and offsets are compared as times, not as texts; trials on nodes in
-    other zones would be put into the wrong order.
+    """Times with fractions and offsets are compared as times, not as strings; otherwise trials on
+    nodes in other time zones are sorted wrongly.
     """
     trial = session.trial("zones")
     entries = [
@@ -266,7 +266,7 @@ def time_zones(session: LogSession) -> None:
 
 @check("db-equal-times", _SERVICE, Level.STRICT)
 def equal_times(session: LogSession) -> None:
-    """Reports of one time stay in the order in which they were reported; trials report several
+    """Reports with equal times keep the order in which they were reported; trials report several
     steps within the resolution of a clock.
     """
     trial = session.trial("equal-times")

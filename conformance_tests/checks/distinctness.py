@@ -1,4 +1,4 @@
-"""No trial twice."""
+"""Checks that no point is tried twice."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _play(session: Session, name: str, specs: tuple[pb.ParameterSpec, ...], *bat
     for count in batches:
         play.ask(count)
         waiting = [t for t in play.trials if t.status.condition == Status.RUNNING]
-        # All but two finish, the first of them by failing.
+        # All but two finish; the first of them fails.
         for index, trial in enumerate(waiting[:-2]):
             if index:
                 play.finish(trial, repr(play.loss(trial)))
@@ -41,7 +41,7 @@ def _play(session: Session, name: str, specs: tuple[pb.ParameterSpec, ...], *bat
 
 
 def _exchanges(session: Session) -> list[_Exchange]:
-    """Two experiments in finite spaces; the smaller one is used up to the last of its points."""
+    """Play two experiments in finite spaces; the smaller one uses up all its points."""
 
     def make() -> list[_Exchange]:
         small = _play(session, "points-12", FINITE, 5, 3, 1, 3)
@@ -75,8 +75,8 @@ def _against(session: Session, pending: bool, what: str) -> None:
 
 @check("distinct-in-call", Service.SUGGESTION, Level.STRICT, applies=_distinct)
 def distinct_in_call(session: Session) -> None:
-    """The suggestions of one reply differ from each other; else parallel trials compute the same
-    thing.
+    """The suggestions of one reply differ from each other; otherwise parallel trials compute the
+    same thing.
     """
     for request, reply in _exchanges(session):
         space = Space(request.experiment.spec.parameter_specs.parameters)
@@ -90,24 +90,25 @@ def distinct_in_call(session: Session) -> None:
 
 @check("distinct-from-pending", Service.SUGGESTION, Level.STRICT, applies=_distinct)
 def distinct_from_pending(session: Session) -> None:
-    """No running trial is suggested again; else a worker computes what another one is about to
-    know.
+    """No running trial is suggested again; otherwise a worker computes what another one already
+    computes.
     """
     _against(session, True, "one of the running trials")
 
 
 @check("distinct-from-past", Service.SUGGESTION, Level.STRICT, applies=_distinct)
 def distinct_from_past(session: Session) -> None:
-    """No finished or failed trial is suggested again before a finite space is used up; else time
-    is spent on what is known.
+    """No finished or failed trial is suggested again before a finite space is used up; otherwise
+    time is spent on known results.
     """
     _against(session, False, "one of the finished trials")
 
 
 @check("exhausted-space", Service.SUGGESTION, Level.STRICT)
 def exhausted_space(session: Session) -> None:
-    """When all points of a finite space have been tried, a request gets its full count again or
-    OUT_OF_RANGE (grid: OUT_OF_RANGE), at once; else the experiment hangs or fails without a reason.
+    """When all points of a finite space have been tried, a request at once gets its full count
+    again or OUT_OF_RANGE (grid: OUT_OF_RANGE); otherwise the experiment hangs or fails without a
+    reason.
     """
     experiment = session.experiment("exhausted", FINITE)
     space = Space(experiment.spec.parameter_specs.parameters)

@@ -1,7 +1,7 @@
-"""The median rule, as a client of the EarlyStopping service sees it.
+"""Checks of the median rule of the EarlyStopping service.
 
-Observation logs come from a DBManager of the suite's own. In every check but those about it, mean
-and median of the logs are the same, and so are all sensible readings of a doubtful log.
+Observation logs come from a DBManager of the suite. Except in the checks of the median itself, mean
+and median of the logs are equal, and so are all sensible readings of an unusual log.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class EarlySession:
     """One run of the suite against one EarlyStopping server.
 
     Args:
-        algorithm: That stops by the median: ``medianstop``.
+        algorithm: The median rule's name: ``medianstop``.
         address: ``HOST:PORT``.
-        launcher: Starts more servers of the kind, for checks that kill them.
-        host: Under which the server reaches the suite's DBManager.
+        launcher: Starts more servers, for checks that kill them.
+        host: The name under which the server reaches the suite's DBManager.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class EarlySession:
         self.logs = LogServer(host)
 
     def close(self) -> None:
-        """Ends the connection and the DBManager."""
+        """Close the connection and stop the DBManager."""
         self.client.close()
         self.logs.close()
 
     def launch(self) -> Instance:
-        """A fresh server; raises `NotRun` if the suite was not told how to start one."""
+        """Start a fresh server; raise `NotRun` if the suite was not told how."""
         if self.launcher is None:
             raise NotRun("needs --start-early-stopping, to start and kill servers of its own")
         return self.launcher.launch()
@@ -67,7 +67,7 @@ class EarlySession:
         condition: pb.TrialStatus.TrialConditionType = Status.SUCCEEDED,
         metric: str = messages.METRIC,
     ) -> list[pb.Trial]:
-        """Trials with these logs of the objective, which are there to be fetched from now on."""
+        """Make trials whose logs of the objective can be fetched from now on."""
         made = []
         for index, log in enumerate(logs):
             trial = f"conformance-{name}-{index}"
@@ -83,7 +83,7 @@ class EarlySession:
         *,
         maximize: bool = False,
     ) -> pb.GetEarlyStoppingRulesRequest:
-        """A request for the rules of an experiment."""
+        """Make a request for the rules of an experiment."""
         experiment = messages.experiment(
             f"conformance-{name}", "random", (messages.double("x", "0", "10"),), maximize=maximize
         )
@@ -93,7 +93,7 @@ class EarlySession:
         )
 
     def spec(self, settings: Mapping[str, str] | None = None) -> pb.EarlyStoppingSpec:
-        """The algorithm with its settings."""
+        """Return the algorithm with its settings."""
         given = {"min_trials_required": "3", "start_step": str(_STEP), **(settings or {})}
         return pb.EarlyStoppingSpec(
             algorithm_name=self.algorithm,
@@ -103,7 +103,7 @@ class EarlySession:
     def rules(
         self, request: pb.GetEarlyStoppingRulesRequest, what: str, client: Client | None = None
     ) -> list[pb.EarlyStoppingRule]:
-        """The rules; raises `Failed` if there is an error instead."""
+        """Return the rules; raise `Failed` if the call fails."""
         call = (client or self.client).call(_RULES, request)
         if not isinstance(call.reply, pb.GetEarlyStoppingRulesReply):
             raise Failed(f"{what}: must be answered, got {call.status}", call)
@@ -112,7 +112,7 @@ class EarlySession:
     def rule(
         self, request: pb.GetEarlyStoppingRulesRequest, what: str, client: Client | None = None
     ) -> pb.EarlyStoppingRule:
-        """The one rule; raises `Failed` if there are none or several."""
+        """Return the one rule; raise `Failed` if there are none or several."""
         rules = self.rules(request, what, client)
         if len(rules) != 1:
             raise Failed(f"{what}: there must be one rule, got {len(rules)}", self.calls[-1])
@@ -125,7 +125,7 @@ class EarlySession:
         what: str,
         client: Client | None = None,
     ) -> None:
-        """Raises `Failed` unless the threshold is `value`, but for rounding."""
+        """Raise `Failed` unless the threshold is `value` up to rounding."""
         got = self.rule(request, what, client).value
         try:
             close = abs(float(got) - value) <= 1e-9 * max(1.0, abs(value))
@@ -135,19 +135,19 @@ class EarlySession:
             raise Failed(f"{what}: the threshold must be {value}, got {got!r}", self.calls[-1])
 
     def validate(self, spec: pb.EarlyStoppingSpec) -> Call:
-        """The answer of ValidateEarlyStoppingSettings."""
+        """Call ValidateEarlyStoppingSettings."""
         request = pb.ValidateEarlyStoppingSettingsRequest(early_stopping=spec)
         return self.client.call("EarlyStopping/ValidateEarlyStoppingSettings", request)
 
 
 def _level(*averages: float) -> list[list[str]]:
-    """Logs that stay at one value each, well beyond the step that counts."""
+    """Make logs that stay at one value each, beyond the step that counts."""
     return [[repr(average)] * (_STEP + 2) for average in averages]
 
 
 @check("es-health", _SERVICE, Level.CONTRACT)
 def health(session: EarlySession) -> None:
-    """The gRPC health service answers SERVING for `api.v1.beta1.EarlyStopping`; without it the pod
+    """The gRPC health service answers SERVING for `api.v1.beta1.EarlyStopping`; otherwise the pod
     is never ready.
     """
     name = "api.v1.beta1.EarlyStopping"
@@ -156,7 +156,7 @@ def health(session: EarlySession) -> None:
 
 @check("es-validate-good", _SERVICE, Level.CONTRACT)
 def validate_good(session: EarlySession) -> None:
-    """Valid settings, and none, are accepted; else an experiment that has always worked fails."""
+    """Valid settings, and none, are accepted; otherwise a correct experiment fails."""
     bare = pb.EarlyStoppingSpec(algorithm_name=session.algorithm)
     for spec in (bare, session.spec(), session.spec({"start_step": "1"})):
         call = session.validate(spec)
@@ -166,22 +166,24 @@ def validate_good(session: EarlySession) -> None:
 
 @check("es-refuse-unknown-algorithm", _SERVICE, Level.CONTRACT)
 def refuse_unknown_algorithm(session: EarlySession) -> None:
-    """An unknown algorithm is refused by name; else nothing is ever stopped and nobody is told."""
+    """An unknown algorithm is refused by name; otherwise nothing is ever stopped and nobody is
+    told.
+    """
     spec = pb.EarlyStoppingSpec(algorithm_name="no-such-rule")
     refused(session.validate(spec), "an unknown algorithm", "no-such-rule")
 
 
 @check("es-refuse-unknown-setting", _SERVICE, Level.CONTRACT)
 def refuse_unknown_setting(session: EarlySession) -> None:
-    """An unknown setting is refused by name; else a misspelt one silently has no effect."""
+    """An unknown setting is refused by name; otherwise a misspelt one silently has no effect."""
     call = session.validate(session.spec({"no_such_setting": "1"}))
     refused(call, "an unknown setting", "no_such_setting")
 
 
 @check("es-refuse-bad-setting", _SERVICE, Level.CONTRACT)
 def refuse_bad_setting(session: EarlySession) -> None:
-    """Settings below 1, or that are no whole numbers, are refused by name; else the rule is one
-    that nobody asked for.
+    """Settings below 1, or that are not integers, are refused by name; otherwise the rule is not
+    the one that the user asked for.
     """
     for name in ("min_trials_required", "start_step"):
         for value in ("0", "-1", "few", "1.5"):
@@ -192,7 +194,8 @@ def refuse_bad_setting(session: EarlySession) -> None:
 @check("es-median", _SERVICE, Level.CONTRACT)
 def median(session: EarlySession) -> None:
     """The threshold is the median of the finished trials, not their mean, minimising and
-    maximising; else one diverged trial moves it so far that nothing, or everything, is stopped.
+    maximising; otherwise one diverged trial moves it so far that nothing, or everything, is
+    stopped.
     """
     for maximize, outlier in ((False, 100.0), (True, -100.0)):
         name = f"median-{maximize}"
@@ -207,8 +210,8 @@ def median(session: EarlySession) -> None:
 
 @check("es-comparison", _SERVICE, Level.CONTRACT)
 def comparison(session: EarlySession) -> None:
-    """Minimising, a trial is stopped above the threshold (GREATER), maximising, below it (LESS);
-    else the best trials are stopped.
+    """When minimising, a trial is stopped above the threshold (GREATER), when maximising, below it
+    (LESS); otherwise the best trials are stopped.
     """
     for maximize, wanted in ((False, pb.GREATER), (True, pb.LESS)):
         name = f"comparison-{maximize}"
@@ -225,7 +228,7 @@ def comparison(session: EarlySession) -> None:
 
 @check("es-metric", _SERVICE, Level.CONTRACT)
 def metric(session: EarlySession) -> None:
-    """The rule watches the objective's metric; one for another name never fires."""
+    """The rule names the objective's metric; a rule for another name never applies."""
     trials = session.trials("metric", _level(1, 2, 3))
     rule = session.rule(session.request("metric", trials), "three trials")
     if rule.name != messages.METRIC:
@@ -236,7 +239,7 @@ def metric(session: EarlySession) -> None:
 
 @check("es-start-step", _SERVICE, Level.CONTRACT)
 def start_step(session: EarlySession) -> None:
-    """The rule carries the `start_step` of the settings; else trials are stopped before they have
+    """The rule has the `start_step` of the settings; otherwise trials are stopped before they have
     learned anything.
     """
     trials = session.trials("start-step", _level(1, 2, 3))
@@ -252,8 +255,8 @@ def start_step(session: EarlySession) -> None:
 
 @check("es-first-reports", _SERVICE, Level.CONTRACT)
 def first_reports(session: EarlySession) -> None:
-    """A trial counts by the average of its first `start_step` reports; its last ones are compared
-    with beginnings otherwise, and every new trial is stopped.
+    """A trial counts by the average of its first `start_step` reports; if last reports were
+    compared with first ones, every new trial would be stopped.
     """
     logs = [["4", "2", "2", "0", "-50", "-90"], ["6", "4", "4", "2", "-50", "-90"]]
     logs.append(["8", "6", "6", "4", "-50", "-90"])
@@ -276,8 +279,8 @@ def other_metrics(session: EarlySession) -> None:
 
 @check("es-min-trials-required", _SERVICE, Level.CONTRACT)
 def min_trials_required(session: EarlySession) -> None:
-    """With fewer finished trials than `min_trials_required` there is no rule, with as many there
-    is one; else a threshold comes from a single trial, or never.
+    """With fewer finished trials than `min_trials_required` there is no rule, with as many there is
+    one; otherwise a threshold comes from a single trial, or never.
     """
     trials = session.trials("min-trials", _level(1, 2, 3, 4, 5))
     for required, available, wanted in (
@@ -300,8 +303,8 @@ def min_trials_required(session: EarlySession) -> None:
 
 @check("es-new-trials", _SERVICE, Level.CONTRACT)
 def new_trials(session: EarlySession) -> None:
-    """The threshold follows trials that finish later; one that is fixed by the first trials lets
-    all later ones pass.
+    """The threshold follows trials that finish later; a threshold fixed by the first trials stops
+    no later one.
     """
     trials = session.trials("new-trials", _level(1, 2, 3, 0, -1))
     for available, wanted in ((3, 2.0), (5, 1.0)):
@@ -314,8 +317,8 @@ def new_trials(session: EarlySession) -> None:
 
 @check("es-only-succeeded", _SERVICE, Level.CONTRACT)
 def only_succeeded(session: EarlySession) -> None:
-    """Running, failed and early-stopped trials do not count; the threshold would sink to the level
-    of those that were stopped.
+    """Running, failed and early-stopped trials do not count; otherwise the threshold follows the
+    trials that were stopped.
     """
     trials = session.trials("only-succeeded", _level(1, 2, 3))
     for condition in (Status.RUNNING, Status.FAILED, Status.KILLED, Status.EARLYSTOPPED):
@@ -330,11 +333,11 @@ def only_succeeded(session: EarlySession) -> None:
         )
 
 
-def _doubtful(session: EarlySession, name: str, what: str, *logs: Sequence[str]) -> None:
+def _unusual(session: EarlySession, name: str, what: str, *logs: Sequence[str]) -> None:
     good = session.trials(name, _level(1, 2, 2, 2, 3))
-    doubtful = session.trials(f"{name}-doubtful", logs)
+    unusual = session.trials(f"{name}-unusual", logs)
     session.expect(
-        session.request(name, [doubtful[0], *good, *doubtful[1:]]),
+        session.request(name, [unusual[0], *good, *unusual[1:]]),
         2.0,
         f"five good trials and {len(logs)} {what}",
     )
@@ -342,25 +345,25 @@ def _doubtful(session: EarlySession, name: str, what: str, *logs: Sequence[str])
 
 @check("es-empty-log", _SERVICE, Level.CONTRACT)
 def empty_log(session: EarlySession) -> None:
-    """Finished trials without reports are passed over; else one of them ends early stopping."""
-    _doubtful(session, "empty-log", "without reports", [], [])
+    """Finished trials without reports are ignored; otherwise one of them ends early stopping."""
+    _unusual(session, "empty-log", "without reports", [], [])
 
 
 @check("es-short-log", _SERVICE, Level.CONTRACT)
 def short_log(session: EarlySession) -> None:
-    """Finished trials with fewer reports than `start_step` are taken as they are or passed over;
-    else one of them ends early stopping.
+    """Finished trials with fewer reports than `start_step` are used as they are or ignored;
+    otherwise one of them ends early stopping.
     """
-    _doubtful(session, "short-log", "with one or two reports", ["1.5"], ["2", "3"])
+    _unusual(session, "short-log", "with one or two reports", ["1.5"], ["2", "3"])
 
 
 @check("es-non-numeric-log", _SERVICE, Level.CONTRACT)
 def non_numeric_log(session: EarlySession) -> None:
-    """Reports that are no finite numbers are passed over; a diverged trial reports nan."""
-    _doubtful(
+    """Reports that are not finite numbers are ignored; a diverged trial reports nan."""
+    _unusual(
         session,
         "non-numeric-log",
-        "whose reports are partly no numbers",
+        "some of whose reports are not numbers",
         ["1", "nan", "unavailable", "1"],
         ["3", "", "inf", "-inf"],
         ["nan", "nan", "n/a", "nan"],
@@ -369,8 +372,8 @@ def non_numeric_log(session: EarlySession) -> None:
 
 @check("es-two-experiments", _SERVICE, Level.CONTRACT)
 def two_experiments(session: EarlySession) -> None:
-    """Two experiments on one server get each its own threshold, in turn; else one is stopped by
-    what is good in the other.
+    """Two experiments on one server each get their own threshold, in turn; otherwise one is stopped
+    by the results of the other.
     """
     requests = [
         (session.request(name, session.trials(name, logs), maximize=maximize), wanted)
@@ -386,8 +389,8 @@ def two_experiments(session: EarlySession) -> None:
 
 @check("es-restart", _SERVICE, Level.CONTRACT, starts=True)
 def restart(session: EarlySession) -> None:
-    """After `kill -9` and a new start the next request gets the same threshold; a pod can be moved
-    at any time.
+    """After `kill -9` and a restart the next request gets the same threshold; a pod can be moved at
+    any time.
     """
     instance = session.launch()
     try:
@@ -405,8 +408,8 @@ def restart(session: EarlySession) -> None:
 
 @check("es-exact-value", _SERVICE, Level.STRICT)
 def exact_value(session: EarlySession) -> None:
-    """The threshold is written with all its digits; rounded, it stops the very trial that it was
-    taken from.
+    """The threshold is written with all its digits; rounded, it stops the trial that it was taken
+    from.
     """
     middle = 0.5 + 2**-40  # 0.5000000000009095
     trials = session.trials("exact", [[repr(middle)]] * 3)
@@ -424,8 +427,8 @@ def exact_value(session: EarlySession) -> None:
 
 @check("es-db-manager-down", _SERVICE, Level.STRICT)
 def db_manager_down(session: EarlySession) -> None:
-    """When the DBManager cannot be reached, the answer says so within 60 s (not INTERNAL or
-    UNKNOWN), and the next call works; else nobody can tell why nothing is stopped.
+    """If the DBManager cannot be reached, the answer says so within 60 s (not INTERNAL or UNKNOWN),
+    and the next call works; otherwise nobody knows why nothing is stopped.
     """
     trials = session.trials("down", _level(1, 2, 3))
     request = session.request("down", trials)
@@ -448,9 +451,7 @@ def db_manager_down(session: EarlySession) -> None:
 
 @check("es-same-call-twice", _SERVICE, Level.STRICT)
 def same_call_twice(session: EarlySession) -> None:
-    """The same request gets the same rules; the controller repeats every request that timed
-    out.
-    """
+    """The same request gets the same rules; the controller repeats every request that timed out."""
     request = session.request("twice", session.trials("twice", _level(1, 2, 3)))
     first, second = (session.rules(request, "a request") for _ in range(2))
     if first != second:
@@ -459,8 +460,8 @@ def same_call_twice(session: EarlySession) -> None:
 
 @check("es-set-trial-status", _SERVICE, Level.STRICT)
 def set_trial_status(session: EarlySession) -> None:
-    """SetTrialStatus for a trial that nobody knows gets a status that says what is wrong, not
-    INTERNAL, UNKNOWN or UNIMPLEMENTED; else stopped trials are never marked and nobody sees why.
+    """SetTrialStatus for an unknown trial gets a status that says what is wrong, not INTERNAL,
+    UNKNOWN or UNIMPLEMENTED; otherwise stopped trials are never marked and nobody sees why.
     """
     request = pb.SetTrialStatusRequest(trial_name="conformance-no-such-trial")
     call = session.client.call("EarlyStopping/SetTrialStatus", request)

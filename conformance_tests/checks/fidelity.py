@@ -1,4 +1,4 @@
-"""Algorithms that set a resource themselves: little for new configurations, more for good ones."""
+"""Checks of multi-fidelity algorithms: little resource at first, more for good configurations."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _TRIALS = 120
 
 
 def _multi_fidelity(profile: Profile) -> str | None:
-    return None if profile.resource else "it sets no resource"
+    return None if profile.resource else "it is not a multi-fidelity algorithm"
 
 
 class _Rungs:
-    """An experiment in which more resource always helps, and a good configuration stays good.
+    """Play an experiment in which more resource always helps and a good configuration stays good.
 
     Args:
-        failing: Every how many-th trial fails; none if 0.
+        failing: Every n-th trial fails; none if 0.
     """
 
     def __init__(self, session: Session, name: str, failing: int = 0) -> None:
         self.resource = session.profile.resource
         play = Play(session, session.experiment(name, parallel=3))
-        #: Of each trial: configuration, resource, loss (None if it failed).
+        #: Configuration, resource and loss of each trial; the loss is None if it failed.
         self.trials: list[tuple[object, float, float | None]] = []
-        #: Of each promotion: losses of the rung it came from at the time, and its own.
+        #: Rung, losses of that rung at the time, and own loss of each promotion.
         self.promotions: list[tuple[float, list[float], float]] = []
         while len(self.trials) < _TRIALS:
-            # Ask and finish three at a time: a controller with three trials in parallel.
+            # Three at a time, like a controller with three parallel trials.
             new = play.ask(3)
             if not new:
                 break
@@ -45,7 +45,7 @@ class _Rungs:
         if not play.space.fits(assignment):
             play.finish(trial, None, Status.FAILED)
             self.trials.append((trial.name, 1.0, None))
-            return  # the business of the rules for all replies
+            return  # left to the rules for all replies
         resource = float(assignment.pop(self.resource))
         configuration = tuple(sorted(assignment.items()))
         before = [r for c, r, loss in self.trials if c == configuration and loss is not None]
@@ -86,8 +86,8 @@ def _undisturbed(session: Session) -> _Rungs:
 
 @check("resource-values", Service.SUGGESTION, Level.CONTRACT, applies=_multi_fidelity)
 def resource_values(session: Session) -> None:
-    """Resources are steps of a ladder by `eta` that ends at exactly `r_l`, most trials below it;
-    other values cost more than the user has allowed, or cannot be compared with each other.
+    """Resources are powers of `eta` below `r_l`, and exactly `r_l` at the top, most trials below
+    it; other values cost more than the user allowed, or cannot be compared.
     """
     profile = session.profile
     values = sorted({resource for _, resource, _ in _undisturbed(session).trials})
@@ -108,8 +108,8 @@ def resource_values(session: Session) -> None:
 
 @check("rung-progress", Service.SUGGESTION, Level.CONTRACT, applies=_multi_fidelity)
 def rung_progress(session: Session) -> None:
-    """Within 120 trials a configuration that began with little resource is given the most; else the
-    budget is spent on beginnings.
+    """Within 120 trials a configuration that began with little resource gets the most; otherwise
+    the budget is spent on first rungs only.
     """
     if not _undisturbed(session).reaches(session.profile.maximum):
         raise Failed(
@@ -121,8 +121,8 @@ def rung_progress(session: Session) -> None:
 
 @check("rung-failures", Service.SUGGESTION, Level.CONTRACT, applies=_multi_fidelity)
 def rung_failures(session: Session) -> None:
-    """With every fourth trial failing, configurations are still promoted to the most resource; else
-    one crash holds up its rung for good.
+    """With every fourth trial failing, configurations are still promoted to the most resource;
+    otherwise one crash blocks its rung permanently.
     """
     if not _undisturbed(session).reaches(session.profile.maximum):
         raise NotRun("nothing is promoted without failures either; see rung-progress")
@@ -135,8 +135,8 @@ def rung_failures(session: Session) -> None:
 
 @check("promotes-the-best", Service.SUGGESTION, Level.CONTRACT, applies=_multi_fidelity)
 def promotes_the_best(session: Session) -> None:
-    """Only configurations of the better half of the lowest rung are promoted; else the resource
-    goes to those that are known to be bad.
+    """Only configurations of the better half of the lowest rung are promoted; otherwise resource is
+    spent on configurations that are known to be bad.
     """
     rungs = _undisturbed(session)
     lowest = min(resource for _, resource, _ in rungs.trials)

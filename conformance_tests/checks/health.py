@@ -1,4 +1,4 @@
-"""Whether the cluster can see that the server lives."""
+"""Checks of the gRPC health service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PROBE = 4.0
 
 
 def serving(call: Call, name: str) -> None:
-    """Raises `Failed` unless `call` answered SERVING for `name`."""
+    """Raise `Failed` unless `call` answered SERVING for `name`."""
     got = call.status
     if isinstance(call.reply, health_pb2.HealthCheckResponse):
         if call.reply.status == _SERVING:
@@ -27,7 +27,7 @@ def serving(call: Call, name: str) -> None:
 
 @check("health", Service.SUGGESTION, Level.CONTRACT)
 def health(session: Session) -> None:
-    """The gRPC health service answers SERVING for `manager.v1beta1.Suggestion`; without it the pod
+    """The gRPC health service answers SERVING for `manager.v1beta1.Suggestion`; otherwise the pod
     is never ready and the experiment never starts.
     """
     serving(session.client.health("manager.v1beta1.Suggestion"), "manager.v1beta1.Suggestion")
@@ -35,8 +35,8 @@ def health(session: Session) -> None:
 
 @check("health-under-load", Service.SUGGESTION, Level.CONTRACT)
 def health_under_load(session: Session) -> None:
-    """Health is answered within 4 s while suggestions are being computed; else the cluster
-    restarts a server that is merely busy, and loses its work.
+    """Health checks are answered within 4 s while suggestions are computed; otherwise the cluster
+    restarts a server that is only busy, and its work is lost.
     """
     experiment = session.experiment("health-under-load")
     request = messages.request(experiment, session.history(experiment, 100), 8)
@@ -70,8 +70,8 @@ def health_under_load(session: Session) -> None:
 
 @check("health-names", Service.SUGGESTION, Level.STRICT)
 def health_names(session: Session) -> None:
-    """Health answers for the empty name and for `api.v1.beta1.Suggestion`, too; probes other than
-    the controller's ask under these.
+    """Health checks also answer for the empty name and for `api.v1.beta1.Suggestion`; probes other
+    than the controller's use these names.
     """
     for name in ("", "api.v1.beta1.Suggestion"):
         serving(session.client.health(name), name)

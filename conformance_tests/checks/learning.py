@@ -1,4 +1,4 @@
-"""Whether an algorithm is worth its name."""
+"""Checks that a learning algorithm is better than random search."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _SEEDS: Final = 5
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A function whose optimum is known, over a small search space.
+    """A function with a known optimum, over a small search space.
 
     Attributes:
-        loss: Of an assignment, given its places along the priors by name; lowest is 0.
+        loss: Loss of an assignment, also given as quantiles of the priors by name; the lowest is 0.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Problem:
     maximize: bool = False
 
     def value(self, space: Space, assignment: Mapping[str, str]) -> float:
-        """The objective as a trial reports it."""
+        """Return the objective as a trial reports it."""
         shares = {p.name: p.share(assignment[p.name]) for p in space.parameters}
         loss = self.loss(assignment, shares)
         return 100.0 - loss if self.maximize else loss
@@ -73,7 +73,7 @@ HILL: Final = Problem(
 
 @functools.lru_cache
 def random_search(problem: Problem, trials: int) -> float:
-    """The median, over the luck of the draw, of the best value of `trials` random points."""
+    """Return the median, over draws, of the best value of `trials` random points."""
     space = Space(problem.parameters)
     draw = random.Random(problem.name)
     values = sorted(
@@ -99,7 +99,7 @@ def _best(session: Session, problem: Problem, seed: int) -> float:
             assignment = messages.trial_assignment(trial)
             if not play.space.fits(assignment):
                 play.finish(trial, None, messages.Status.FAILED)
-                continue  # the business of the rules for all replies
+                continue  # left to the rules for all replies
             value = problem.value(play.space, assignment)
             play.finish(trial, repr(value))
             values.append(value)
@@ -121,21 +121,22 @@ def _learn(session: Session, problem: Problem) -> None:
 
 
 def _learns(profile: Profile) -> str | None:
-    return None if profile.learns else "counting trials does not show what it is good at"
+    return None if profile.learns else "the number of trials is not a fair measure for it"
 
 
 @check("learns-minimize", Service.SUGGESTION, Level.STRICT, applies=_learns)
 def learns_minimize(session: Session) -> None:
-    """Minimising, 40 trials find more than random search does in 80 (median of 5 seeds; random
-    search itself passes with probability 0.15); else users pay for a model that is worth nothing.
+    """When minimising, 40 trials find more than 80 trials of random search (median of 5 seeds;
+    random search itself passes with probability 0.15); otherwise users pay for a model that is
+    worth nothing.
     """
     _learn(session, BOWL)
 
 
 @check("learns-maximize", Service.SUGGESTION, Level.STRICT, applies=_learns)
 def learns_maximize(session: Session) -> None:
-    """Maximising, too, 40 trials find more than random search does in 80 (median of 5 seeds; random
-    search itself passes with probability 0.15); a server that ignores the direction finds the
-    worst trials.
+    """When maximising, 40 trials find more than 80 trials of random search (median of 5 seeds;
+    random search itself passes with probability 0.15); a server that ignores the direction finds
+    the worst trials.
     """
     _learn(session, HILL)

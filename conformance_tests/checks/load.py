@@ -1,4 +1,4 @@
-"""Size, haste and crowds."""
+"""Checks of size, speed and concurrency."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MIB = 2**20
 
 @functools.lru_cache(maxsize=2)
 def _large_request(data: bytes) -> pb.GetSuggestionsRequest:
-    """A request of the serialized experiment `data` with 10,000 trials."""
+    """Make a request of the serialized experiment `data` with 10,000 trials."""
     experiment = pb.Experiment.FromString(data)
     trials = messages.invented(experiment, 10_000, experiment.name)
     request = messages.request(experiment, trials, 1)
@@ -31,8 +31,8 @@ def _large_request(data: bytes) -> pb.GetSuggestionsRequest:
 
 @check("10000-trials", Service.SUGGESTION, Level.CONTRACT)
 def ten_thousand_trials(session: Session) -> None:
-    """A request with 10,000 trials, which is over 4 MiB, is answered within 60 s; else a long
-    experiment stops for good at the default message limit or at the controller's deadline.
+    """A request with 10,000 trials, which is over 4 MiB, is answered within 60 s; otherwise a long
+    experiment stops at gRPC's default message limit or the controller's deadline.
     """
     experiment = session.experiment("10000-trials")
     request = _large_request(experiment.SerializeToString(deterministic=True))
@@ -41,8 +41,8 @@ def ten_thousand_trials(session: Session) -> None:
 
 @check("concurrent-calls", Service.SUGGESTION, Level.CONTRACT)
 def concurrent_calls(session: Session) -> None:
-    """Sixteen clients at once are all answered; the controller has several requests in flight, and
-    some servers serve several experiments.
+    """Sixteen concurrent clients are all answered; the controller has several requests in progress,
+    and a server may serve several experiments.
     """
 
     def ask(index: int) -> None:
@@ -62,21 +62,21 @@ def concurrent_calls(session: Session) -> None:
 
 @check("memory", Service.SUGGESTION, Level.STRICT, starts=True)
 def memory(session: Session) -> None:
-    """Resident memory stays within the bound of the algorithm (100 MiB unless stated) through an
-    experiment of 1,000 trials; beyond the container's limit the cluster kills the server.
+    """Resident memory stays below the algorithm's limit (100 MiB unless stated) through an
+    experiment of 1,000 trials; above the container's limit the cluster kills the server.
     """
     instance = session.launch()
     client = session.connect(instance.address)
     try:
         if instance.peak_memory() is None:
-            raise NotRun("the memory of a server behind another program cannot be told")
+            raise NotRun("the memory of a server behind another program is unknown")
         experiment = session.experiment("memory")
         trials = session.history(experiment, 1000)
         for number in (10, 100, 300, 600, 800, 1000):
             session.suggest(messages.request(experiment, trials[:number], 2), client=client)
         peak = instance.peak_memory()
         if peak is None:
-            raise NotRun("the memory of the server cannot be told")
+            raise NotRun("the memory of the server is unknown")
         if peak > session.profile.memory:
             raise Failed(
                 f"resident memory through 1,000 trials: must stay within "
@@ -89,8 +89,8 @@ def memory(session: Session) -> None:
 
 @check("latency", Service.SUGGESTION, Level.STRICT)
 def latency(session: Session) -> None:
-    """An answer at 1,000 trials takes at most the algorithm's multiple of the time that parsing
-    the request takes; a server that is slower makes GPUs wait.
+    """An answer with 1,000 trials takes at most the algorithm's multiple of the time for parsing
+    the request; a slower server keeps GPUs waiting.
     """
     experiment = session.experiment("latency")
     trials = session.history(experiment, 1000)
@@ -102,9 +102,9 @@ def latency(session: Session) -> None:
         parsing.append(time.perf_counter() - begin)
     bound = session.profile.latency * min(parsing)
     best = None
-    # The best of several on both sides: what else the machine does is not the server's fault.
+    # The best of several on both sides, because other work on the machine must not count.
     for left_out in range(6):
-        # Each request differs: a cache of replies must not be what is measured.
+        # Each request differs, so that a cache of replies is not measured.
         call = session.send(messages.request(experiment, trials[: 1000 - left_out], 1))
         answered(call, "a request with 1,000 trials")
         best = call if best is None or call.seconds < best.seconds else best
@@ -120,8 +120,8 @@ def latency(session: Session) -> None:
 
 @check("bad-requests", Service.SUGGESTION, Level.STRICT)
 def bad_requests(session: Session) -> None:
-    """Requests that make no sense (nothing in it, a count of 0 or below) get a status other than
-    INTERNAL and UNKNOWN, and the server lives on; a stack trace tells nobody what to do.
+    """Invalid requests (an empty one, a count of 0 or below) get a status other than INTERNAL and
+    UNKNOWN, and the server keeps running; a stack trace tells nobody what to do.
     """
     good = session.experiment("bad-requests")
     for what, request in (
@@ -132,7 +132,5 @@ def bad_requests(session: Session) -> None:
     ):
         call = session.client.call("Suggestion/GetSuggestions", request)
         if call.code.name in ("INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED"):
-            raise Failed(
-                f"{what}: must get a status that tells what to do, got {call.status}", call
-            )
+            raise Failed(f"{what}: must get a status that says what to do, got {call.status}", call)
     session.suggest(Play(session, good).request(1), "a good request after bad ones")

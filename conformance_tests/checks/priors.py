@@ -1,4 +1,4 @@
-"""Where suggestions come from as long as nothing is known."""
+"""Checks of the distribution of the first suggestions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from conformance_tests.session import Session
 from conformance_tests.space import Space
 
 _EXPERIMENTS: Final = 60
-_EACH: Final = 10  # more might be modelled
-#: Probability that a correct parameter fails.
+_EACH: Final = 10  # later ones may come from a model
+#: Probability that a parameter with the correct distribution fails.
 _FALSE_ALARM: Final = 1e-6
 
 
@@ -23,9 +23,9 @@ def _from_prior(profile: Profile) -> str | None:
 
 @check("distributions", Service.SUGGESTION, Level.STRICT, applies=_from_prior)
 def distributions(session: Session) -> None:
-    """The first ten suggestions of 60 experiments follow each parameter's distribution (Kolmogorov
-    and Smirnov; a correct server fails with probability below 1e-5); else `logUniform` and `step`
-    are promises that nobody keeps.
+    """The first ten suggestions of 60 experiments follow each parameter's distribution
+    (Kolmogorov-Smirnov; a correct server fails with probability below 1e-5); otherwise `logUniform`
+    and `step` have no meaning.
     """
     texts: dict[str, list[str]] = {spec.name: [] for spec in PRIORS}
     for number in range(_EXPERIMENTS):
@@ -40,7 +40,7 @@ def distributions(session: Session) -> None:
         parameter = space.by_name[name]
         fit = [v for v in values if not (parameter.misformatted(v) or parameter.unlisted(v))]
         if not fit:
-            continue  # the business of other rules
+            continue  # left to other rules
         # Dvoretzky, Kiefer, Wolfowitz and Massart: P(distance > e) <= 2 exp(-2 n e^2), for any
         # distribution and any n.
         bound = math.sqrt(math.log(2 / _FALSE_ALARM) / (2 * len(fit)))

@@ -1,4 +1,4 @@
-"""The same question again: in this process, in another one, after a restart."""
+"""Checks of repeated requests: to the same process, to another one, after a restart."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from conformance_tests.session import Play, Session
 
 @check("request-sent-again", Service.SUGGESTION, Level.CONTRACT)
 def request_sent_again(session: Session) -> None:
-    """A request that is sent a second time is answered again; the controller repeats every request
-    that timed out.
-    """
+    """A repeated request is answered; the controller repeats every request that timed out."""
     experiment = session.experiment("sent-again")
     for number in (0, 5):
         request = messages.request(experiment, session.history(experiment, number), 2)
@@ -21,7 +19,7 @@ def request_sent_again(session: Session) -> None:
 
 
 def _rounds(session: Session, kill: bool) -> list[list[dict[str, str]]]:
-    """Four rounds of an experiment on a fresh server, killed after the first two or not."""
+    """Play four rounds of an experiment on a fresh server, killed after the first two or not."""
     instance = session.launch()
     try:
         play = Play(
@@ -47,8 +45,8 @@ def _rounds(session: Session, kill: bool) -> list[list[dict[str, str]]]:
 
 @check("restart", Service.SUGGESTION, Level.CONTRACT, starts=True)
 def restart(session: Session) -> None:
-    """After `kill -9` and a new start the next request of a running experiment is answered; a pod
-    can be moved at any time, and an experiment that does not survive it loses days.
+    """After `kill -9` and a restart the next request of a running experiment is answered; a pod can
+    be moved at any time, and otherwise the experiment is lost.
     """
     session.once("restart", lambda: _rounds(session, kill=True))
 
@@ -56,7 +54,7 @@ def restart(session: Session) -> None:
 @check("restart-changes-nothing", Service.SUGGESTION, Level.STRICT, starts=True)
 def restart_changes_nothing(session: Session) -> None:
     """Suggestions after a restart are those of a server that was never killed, and two fresh
-    servers suggest the same; else no result can be reproduced.
+    servers suggest the same; otherwise no result can be reproduced.
     """
     try:
         killed = session.once("restart", lambda: _rounds(session, kill=True))
@@ -74,8 +72,8 @@ def restart_changes_nothing(session: Session) -> None:
 
 @check("same-call-twice", Service.SUGGESTION, Level.STRICT)
 def same_call_twice(session: Session) -> None:
-    """The same request gets the same reply; else a request that timed out and is sent again leaves
-    suggestions that nobody runs, and two replicas contradict each other.
+    """The same request gets the same reply; otherwise a repeated request leaves suggestions that
+    nobody runs, and two replicas contradict each other.
     """
     experiment = session.experiment("twice")
     for number in (0, 5, 20):
@@ -92,8 +90,8 @@ def same_call_twice(session: Session) -> None:
 
 @check("experiments-apart", Service.SUGGESTION, Level.STRICT)
 def experiments_apart(session: Session) -> None:
-    """What one experiment asks does not change the suggestions of another on the same server; else
-    nobody can tell what a trial was based on.
+    """A request of one experiment does not change the suggestions of another on the same server;
+    otherwise a suggestion cannot be explained.
     """
     requests = []
     for name in ("apart-a", "apart-b"):
@@ -114,7 +112,7 @@ def experiments_apart(session: Session) -> None:
 @check("order-of-trials", Service.SUGGESTION, Level.STRICT)
 def order_of_trials(session: Session) -> None:
     """The order of the trials in a request does not change the suggestions; the controller sends
-    them in any.
+    them in any order.
     """
     experiment = session.experiment("order")
     trials = session.history(experiment, 20)
@@ -134,8 +132,8 @@ def _seeded(profile: Profile) -> str | None:
 
 @check("seed", Service.SUGGESTION, Level.STRICT, applies=_seeded)
 def seed(session: Session) -> None:
-    """The seed decides: under another seed other suggestions come, under the same one the same,
-    whatever the experiment is called; else an experiment cannot be repeated on purpose.
+    """The seed decides: another seed gives other suggestions, the same seed the same ones, whatever
+    the experiment's name; otherwise an experiment cannot be repeated.
     """
 
     def ask(name: str, value: str) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""What every reply must look like."""
+"""Checks of the form of every reply."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _verdict(session: Session, identity: str) -> None:
 
 
 def _probe(session: Session) -> None:
-    """First and later suggestions of one experiment, in the course of which everything happens."""
+    """Play one experiment with first and later suggestions, running and failed trials."""
 
     def play() -> None:
         played = Play(session, session.experiment("replies"))
@@ -34,8 +34,8 @@ def _probe(session: Session) -> None:
 
 @check("exact-count", Service.SUGGESTION, Level.CONTRACT, last=True)
 def exact_count(session: Session) -> None:
-    """A reply holds exactly as many suggestions as were asked for (1, 3, 17, 100; whatever is
-    running or has failed); any other number is refused by the controller, for ever.
+    """A reply holds exactly as many suggestions as requested (1, 3, 17, 100; with running and
+    failed trials); the controller refuses any other number, every time.
     """
     for count in (1, 3, 17, 100):
         session.suggest(
@@ -48,8 +48,8 @@ def exact_count(session: Session) -> None:
 
 @check("every-parameter-once", Service.SUGGESTION, Level.CONTRACT, last=True)
 def every_parameter_once(session: Session) -> None:
-    """A suggestion holds every declared parameter once and no other; else the trial's command is
-    rendered with holes and fails.
+    """A suggestion holds every declared parameter once and no other; otherwise the trial's command
+    has gaps and fails.
     """
     _probe(session)
     _verdict(session, "every-parameter-once")
@@ -66,8 +66,8 @@ def number_format(session: Session) -> None:
 
 @check("values-in-range", Service.SUGGESTION, Level.CONTRACT, last=True)
 def values_in_range(session: Session) -> None:
-    """Numbers lie in [min, max]; a learning rate outside the range that the user knows to be safe
-    wastes the trial.
+    """Numbers lie in [min, max]; a learning rate outside the range that the user chose wastes the
+    trial.
     """
     _probe(session)
     _verdict(session, "values-in-range")
@@ -75,8 +75,8 @@ def values_in_range(session: Session) -> None:
 
 @check("listed-values-verbatim", Service.SUGGESTION, Level.CONTRACT, last=True)
 def listed_values_verbatim(session: Session) -> None:
-    """Discrete and categorical values come back letter by letter as they were listed; a program
-    that compares texts does not know `0.001` for `1e-3`.
+    """Discrete and categorical values are returned exactly as listed; a program that compares
+    strings does not accept `0.001` for `1e-3`.
     """
     listed = (
         messages.discrete("number", "1e-3", "0.010", "1.0", "2", "-3", "+4.50"),
@@ -92,8 +92,8 @@ def listed_values_verbatim(session: Session) -> None:
 
 @check("trial-names", Service.SUGGESTION, Level.CONTRACT, last=True)
 def trial_names(session: Session) -> None:
-    """Where the reply names trials, the names are DNS-1123 labels of at most 63 characters and not
-    used twice, nor by two experiments; the cluster refuses any other, and there is no trial.
+    """If the reply names trials, the names are DNS-1123 labels of at most 63 characters and never
+    used twice, also not by two experiments; the cluster refuses any other.
     """
     taken: set[str] = set()
     for name in ("names-a", "names-b"):
@@ -121,8 +121,8 @@ def _stepped(profile: Profile) -> str | None:
 
 @check("step-lattice", Service.SUGGESTION, Level.STRICT, last=True, applies=_stepped)
 def step_lattice(session: Session) -> None:
-    """With a step, values are min + k * step, written without float dust; users choose steps such
-    that results can be compared and folders named after them.
+    """With a step, values are min + k * step, written without rounding errors; users choose steps
+    so that results can be compared.
     """
     stepped = (
         messages.double("a", "0.1", "0.9", step="0.1"),

@@ -1,4 +1,4 @@
-"""Trials as they really come: running, failed, without a metric, with a strange one."""
+"""Checks with trials in every condition: running, failed, without a metric, with a strange one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from suggestion.api import api_pb2 as pb
 def _answers(
     session: Session, name: str, kind: str, change: Callable[[int, pb.Trial], None]
 ) -> None:
-    """Asks once with some trials of a kind among good ones, and once with nothing else.
+    """Send some trials of a kind, once with good trials and once without.
 
     Args:
-        kind: What the trials are, for the message.
+        kind: What the trials are like, for the message.
         change: Makes the i-th good trial one of the kind.
     """
     for good in (15, 0):
@@ -50,8 +50,8 @@ def _reported(values: Iterable[str]) -> Callable[[int, pb.Trial], None]:
 
 @check("running-trials", Service.SUGGESTION, Level.CONTRACT)
 def running_trials(session: Session) -> None:
-    """Requests with created and running trials, which the controller sends too, are answered; else
-    nothing runs in parallel.
+    """Requests with created and running trials, which the controller sends too, are answered;
+    otherwise nothing runs in parallel.
     """
     conditions = (Status.CREATED, Status.RUNNING, Status.UNKNOWN)
     _answers(
@@ -64,7 +64,7 @@ def running_trials(session: Session) -> None:
 
 @check("failed-trials", Service.SUGGESTION, Level.CONTRACT)
 def failed_trials(session: Session) -> None:
-    """Requests with failed and killed trials are answered; else one crash of a trial ends the
+    """Requests with failed and killed trials are answered; otherwise one crash of a trial ends the
     experiment.
     """
 
@@ -77,7 +77,9 @@ def failed_trials(session: Session) -> None:
 
 @check("early-stopped-trials", Service.SUGGESTION, Level.CONTRACT)
 def early_stopped_trials(session: Session) -> None:
-    """Requests with early-stopped trials are answered; else early stopping ends the experiment."""
+    """Requests with early-stopped trials are answered; otherwise early stopping ends the
+    experiment.
+    """
 
     def stop(index: int, trial: pb.Trial) -> None:
         trial.status.condition = Status.EARLYSTOPPED
@@ -87,8 +89,8 @@ def early_stopped_trials(session: Session) -> None:
 
 @check("nan-metric", Service.SUGGESTION, Level.CONTRACT)
 def nan_metric(session: Session) -> None:
-    """Requests with objectives that are nan or infinite are answered; else one diverged trial
-    blocks the experiment for good.
+    """Requests with objectives that are nan or infinite are answered; otherwise one diverged trial
+    blocks the experiment permanently.
     """
     _answers(
         session,
@@ -100,21 +102,21 @@ def nan_metric(session: Session) -> None:
 
 @check("unavailable-metric", Service.SUGGESTION, Level.CONTRACT)
 def unavailable_metric(session: Session) -> None:
-    """Requests with objectives that are `unavailable`, empty or not numbers are answered; else one
-    missing line in a trial's output blocks the experiment for good.
+    """Requests with objectives that are `unavailable`, empty or not numbers are answered; otherwise
+    one missing line in a trial's output blocks the experiment permanently.
     """
     _answers(
         session,
         "unavailable",
-        "whose objective is no number",
+        "whose objective is not a number",
         _reported(("unavailable", "", "n/a", " ", "0,5", "0x")),
     )
 
 
 @check("missing-metric", Service.SUGGESTION, Level.CONTRACT)
 def missing_metric(session: Session) -> None:
-    """Requests with succeeded trials that have no observation, or only other metrics, are
-    answered; else a trial that reports nothing blocks the experiment for good.
+    """Requests with succeeded trials that have no observation, or only other metrics, are answered;
+    otherwise a trial that reports nothing blocks the experiment permanently.
     """
 
     def drop(index: int, trial: pb.Trial) -> None:
@@ -131,7 +133,7 @@ def missing_metric(session: Session) -> None:
 @check("empty-times", Service.SUGGESTION, Level.CONTRACT)
 def empty_times(session: Session) -> None:
     """Requests with trials whose start or completion time is empty are answered; the controller
-    sends them, and a parser of times that fails on them blocks the experiment.
+    sends them, and a server that cannot parse them blocks the experiment.
     """
 
     def clear(index: int, trial: pb.Trial) -> None:
@@ -145,8 +147,8 @@ def empty_times(session: Session) -> None:
 
 @check("objective-of-trials", Service.SUGGESTION, Level.CONTRACT)
 def objective_of_trials(session: Session) -> None:
-    """Requests with trials that leave the metric's name to the experiment are answered; trials
-    need not carry an objective of their own.
+    """Requests with trials that do not name the metric are answered; the experiment's objective
+    applies.
     """
 
     def clear(index: int, trial: pb.Trial) -> None:
@@ -157,7 +159,7 @@ def objective_of_trials(session: Session) -> None:
 
 @check("total-request-number-0", Service.SUGGESTION, Level.CONTRACT)
 def total_zero(session: Session) -> None:
-    """Requests whose `total_request_number` is 0 are answered; small clients do not count it."""
+    """Requests whose `total_request_number` is 0 are answered; simple clients do not count it."""
     experiment = session.experiment("total-0")
     for number in (0, 5):
         trials = session.history(experiment, number)
@@ -169,11 +171,11 @@ def total_zero(session: Session) -> None:
 
 @check("settings-of-replies", Service.SUGGESTION, Level.CONTRACT)
 def settings_of_replies(session: Session) -> None:
-    """Settings that come with a reply are accepted when the controller lays them over the
-    experiment's own in later requests, as it always does; else the second request fails.
+    """Settings returned with a reply are accepted when the controller merges them into the
+    experiment's own in later requests, as it always does; otherwise the second request fails.
     """
     experiment = session.experiment("settings-of-replies")
-    # Fewer trials than suggestions: one handed out a moment ago may not be a trial yet.
+    # Fewer trials than suggestions: the latest suggestion may not be a trial yet.
     for number in (0, 2, 6):
         trials = session.history(experiment, number)
         what = f"request with {number} trials and the settings of earlier replies"
@@ -187,10 +189,10 @@ def settings_of_replies(session: Session) -> None:
                 own.append(setting)
 
 
-@check("foreign-trials", Service.SUGGESTION, Level.STRICT)
-def foreign_trials(session: Session) -> None:
-    """Requests with trials that lack a parameter, have another one, or one out of its range are
-    answered; they come from points put in by hand, or from before the space was edited.
+@check("out-of-space-trials", Service.SUGGESTION, Level.STRICT)
+def out_of_space_trials(session: Session) -> None:
+    """Requests with trials that lack a parameter, have another one, or a value out of its range are
+    answered; such points are added by hand or are older than an edit of the space.
     """
 
     def alter(index: int, trial: pb.Trial) -> None:
@@ -203,7 +205,7 @@ def foreign_trials(session: Session) -> None:
             for assignment in assignments:
                 assignment.value = "999999999"
 
-    _answers(session, "foreign", "that do not fit the space", alter)
+    _answers(session, "out-of-space", "outside the search space", alter)
 
 
 def _learns(profile: Profile) -> str | None:
@@ -212,8 +214,8 @@ def _learns(profile: Profile) -> str | None:
 
 @check("right-metric", Service.SUGGESTION, Level.STRICT, applies=_learns)
 def right_metric(session: Session) -> None:
-    """Additional metrics do not change the suggestions, wherever they stand; a server that takes
-    the first metric optimises the wrong one.
+    """Additional metrics do not change the suggestions, whatever their position; a server that
+    takes the first metric optimises the wrong one.
     """
     experiment = session.experiment("right-metric")
     experiment.spec.objective.additional_metric_names.append("accuracy")

@@ -1,7 +1,6 @@
-"""What ValidateAlgorithmSettings accepts, and how it refuses the rest.
+"""Checks of ValidateAlgorithmSettings: what it accepts and what it refuses.
 
-It is the only moment at which a user is told anything: an error in GetSuggestions shows up in the
-controller's log alone.
+Only these messages reach the user: an error in GetSuggestions is seen in the controller's log only.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Change = Callable[[pb.Experiment], None]
 
 
 def refused(call: Call, title: str, *culprits: str) -> None:
-    """Raises `Failed` unless the call was refused with a text that names one of `culprits`."""
+    """Raise `Failed` unless the call was refused with a text that names one of `culprits`."""
     if call.code is not grpc.StatusCode.INVALID_ARGUMENT:
         raise Failed(f"{title}: must be refused with INVALID_ARGUMENT, got {call.status}", call)
     text = call.details.lower()
@@ -33,8 +32,8 @@ def refused(call: Call, title: str, *culprits: str) -> None:
 
 @check("validate-good", Service.SUGGESTION, Level.CONTRACT)
 def validate_good(session: Session) -> None:
-    """Valid settings are accepted, each of the algorithm's own among them; else an experiment that
-    has always worked fails at once.
+    """Valid settings are accepted, including each of the algorithm's own; otherwise a correct
+    experiment fails at once.
     """
     for index, settings in enumerate(({}, *session.profile.good)):
         call = session.validate(session.experiment(f"good-{index}", settings=settings))
@@ -46,11 +45,11 @@ def validate_good(session: Session) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A kind of bad experiment.
+    """An invalid experiment that must be refused.
 
     Attributes:
-        change: Makes a good experiment such a one.
-        culprits: Of which the answer must name at least one.
+        change: Makes a valid experiment invalid.
+        culprits: Words of which the answer must contain at least one.
     """
 
     id: str
@@ -108,110 +107,112 @@ def _nameless(experiment: pb.Experiment) -> None:
 _CONTRACT: Final = Level.CONTRACT
 _STRICT: Final = Level.STRICT
 
-# Doubles carry a step where the step is not the point: grid wants one.
+# Doubles have a step even where the step is not tested: grid requires one.
 REFUSALS: Final = (
     Refusal(
         "refuse-unknown-algorithm",
         _CONTRACT,
-        "An unknown algorithm is refused by name; else a slip of the pen runs another algorithm, "
-        "or none.",
+        "An unknown algorithm is refused by name; otherwise a typing error runs another "
+        "algorithm, or none.",
         _algorithm,
         ("no-such-algorithm",),
     ),
     Refusal(
         "refuse-unknown-setting",
         _CONTRACT,
-        "An unknown setting is refused by name; else a misspelt setting silently has no effect.",
+        "An unknown setting is refused by name; otherwise a misspelt one silently has no effect.",
         _setting,
         ("no_such_setting",),
     ),
     Refusal(
         "refuse-bad-number",
         _CONTRACT,
-        "A bound that is no number is refused with the parameter's name; else the first request "
-        "fails where no user looks.",
+        "A bound that is not a number is refused with the parameter's name; otherwise the first "
+        "request fails where no user looks.",
         _parameter(messages.double("culprit", "ten", "20", step="1")),
         ("culprit",),
     ),
     Refusal(
         "refuse-min-above-max",
         _CONTRACT,
-        "A range with min > max is refused with the parameter's name; else values come from a "
-        "range that nobody meant.",
+        "A range with min > max is refused with the parameter's name; otherwise values come from "
+        "a range that nobody intended.",
         _parameter(messages.double("culprit", "3", "2", step="0.5")),
         ("culprit",),
     ),
     Refusal(
         "refuse-empty-list",
         _CONTRACT,
-        "A categorical parameter without values is refused with its name; else every suggestion "
-        "fails.",
+        "A categorical parameter without values is refused with its name; otherwise every "
+        "suggestion fails.",
         _parameter(messages.categorical("culprit")),
         ("culprit",),
     ),
     Refusal(
         "refuse-zero-step",
         _CONTRACT,
-        "A step of 0 is refused with the parameter's name; else a server divides by it, or loops.",
+        "A step of 0 is refused with the parameter's name; otherwise a server divides by it, or "
+        "loops.",
         _parameter(messages.double("culprit", "0", "1", step="0")),
         ("culprit",),
     ),
     Refusal(
         "refuse-duplicate-name",
         _CONTRACT,
-        "Two parameters of one name are refused with it; else one of them overwrites the other.",
+        "Two parameters of the same name are refused with it; otherwise one overwrites the other.",
         _twice,
         ("twin",),
     ),
     Refusal(
         "refuse-log-min-zero",
         _CONTRACT,
-        "A logarithmic range from 0 is refused with the parameter's name; else it is silently "
-        "sampled in another way, or fails later.",
+        "A logarithmic range from 0 is refused with the parameter's name; otherwise it is "
+        "silently sampled in another way, or fails later.",
         _parameter(messages.double("culprit", "0", "1", "0.1", "logUniform")),
         ("culprit",),
     ),
     Refusal(
         "refuse-no-parameters",
         _CONTRACT,
-        "An experiment without parameters is refused; else all its trials are the same.",
+        "An experiment without parameters is refused; otherwise all its trials are the same.",
         _no_parameters,
         ("parameter",),
     ),
     Refusal(
         "refuse-no-objective",
         _CONTRACT,
-        "An experiment without objective is refused; else it is optimised in a direction that "
-        "nobody has chosen.",
+        "An experiment without an objective is refused; otherwise it is optimised in a direction "
+        "that nobody has chosen.",
         _no_objective,
         ("objective",),
     ),
     Refusal(
         "refuse-no-direction",
         _STRICT,
-        "An objective that is neither minimised nor maximised is refused; else half of the users "
-        "get the worst trials.",
+        "An objective that is neither minimised nor maximised is refused; otherwise half of the "
+        "users get the worst trials.",
         _no_direction,
         ("objective",),
     ),
     Refusal(
         "refuse-no-metric",
         _STRICT,
-        "An objective without a metric's name is refused; else no trial ever counts.",
+        "An objective without a metric's name is refused; otherwise no trial ever counts.",
         _no_metric,
         ("metric",),
     ),
     Refusal(
         "refuse-infinite-bound",
         _STRICT,
-        "A bound of `inf` is refused with the parameter's name; no range has such an end.",
+        "A bound of `inf` is refused with the parameter's name; values cannot be drawn from such "
+        "a range.",
         _parameter(messages.double("culprit", "0", "inf", step="1")),
         ("culprit",),
     ),
     Refusal(
         "refuse-negative-step",
         _STRICT,
-        "A step below 0 is refused with the parameter's name; else the lattice runs out of the "
+        "A step below 0 is refused with the parameter's name; otherwise the lattice leaves the "
         "range.",
         _parameter(messages.double("culprit", "0", "1", step="-0.5")),
         ("culprit",),
@@ -219,39 +220,40 @@ REFUSALS: Final = (
     Refusal(
         "refuse-wide-step",
         _STRICT,
-        "A step wider than the range is refused with the parameter's name; else the parameter "
-        "never varies, which nobody declares on purpose.",
+        "A step larger than the range is refused with the parameter's name; otherwise the "
+        "parameter never varies.",
         _parameter(messages.double("culprit", "0", "1", step="2")),
         ("culprit",),
     ),
     Refusal(
         "refuse-fractional-int",
         _STRICT,
-        "A bound of an int that is not whole is refused with the parameter's name; else it is "
-        "rounded in a direction that nobody knows.",
+        "A bound of an int that is not an integer is refused with the parameter's name; "
+        "otherwise it is rounded, and nobody knows in which direction.",
         _parameter(messages.integer("culprit", "0.5", "3")),
         ("culprit",),
     ),
     Refusal(
         "refuse-duplicate-entry",
         _STRICT,
-        "A value listed twice is refused with the parameter's name; else it is tried twice as "
-        "often as the others.",
+        "A value listed twice is refused with the parameter's name; otherwise it is tried twice "
+        "as often as the others.",
         _parameter(messages.categorical("culprit", "a", "b", "a")),
         ("culprit",),
     ),
     Refusal(
         "refuse-discrete-text",
         _STRICT,
-        "A discrete value that is no number is refused with the parameter's name; else the "
-        "server fails when it sorts the list.",
+        "A discrete value that is not a number is refused with the parameter's name; otherwise "
+        "the server fails when it sorts the list.",
         _parameter(messages.discrete("culprit", "1", "two")),
         ("culprit",),
     ),
     Refusal(
         "refuse-unknown-type",
         _STRICT,
-        "A parameter without a type is refused with its name; else it is missing from the trials.",
+        "A parameter without a type is refused with its name; otherwise it is missing from the "
+        "trials.",
         _unknown_type,
         ("typeless",),
     ),
@@ -284,8 +286,8 @@ def _has_bad(profile: Profile) -> str | None:
 
 @check("refuse-bad-setting", Service.SUGGESTION, Level.CONTRACT, applies=_has_bad)
 def refuse_bad_setting(session: Session) -> None:
-    """A setting whose value is no number, or out of its range, is refused with the setting's name;
-    else the experiment runs with something that the user did not ask for.
+    """A setting whose value is not a number, or out of its range, is refused with the setting's
+    name; otherwise the experiment runs with a value that the user did not choose.
     """
     for name, value in session.profile.bad:
         experiment = session.experiment("bad-setting", settings={name: value})
@@ -293,13 +295,13 @@ def refuse_bad_setting(session: Session) -> None:
 
 
 def _has_unfit(profile: Profile) -> str | None:
-    return None if profile.unfit else "it takes every experiment"
+    return None if profile.unfit else "it accepts every experiment"
 
 
 @check("refuse-unfit-experiment", Service.SUGGESTION, Level.CONTRACT, applies=_has_unfit)
 def refuse_unfit_experiment(session: Session) -> None:
-    """What the algorithm cannot do with this experiment (a setting that it needs is missing, a
-    grid without steps) is refused before the first trial; later nobody would be told.
+    """An experiment that the algorithm cannot run (a required setting is missing, a grid without
+    steps) is refused before the first trial; later nobody is told.
     """
     for unfit in session.profile.unfit:
         experiment = session.experiment("unfit")
@@ -309,8 +311,8 @@ def refuse_unfit_experiment(session: Session) -> None:
 
 @check("all-violations", Service.SUGGESTION, Level.STRICT)
 def all_violations(session: Session) -> None:
-    """Faults that are refused one by one are all named when they come together; else the author
-    of an experiment mends and submits it once for each of them.
+    """Errors that are refused one by one are all named when they occur together; otherwise the user
+    fixes and submits the experiment once for each of them.
     """
     faults: dict[str, Change] = {
         "first_culprit": _parameter(messages.integer("first_culprit", "3", "2")),
@@ -329,12 +331,12 @@ def all_violations(session: Session) -> None:
             known.append(name)
             change(together)
     if len(known) < 2:
-        raise NotRun(f"the server names {len(known)} of {len(faults)} faults that come alone")
+        raise NotRun(f"the server names {len(known)} of {len(faults)} errors that occur alone")
     call = session.validate(together)
     missing = [name for name in known if name not in call.details]
     if missing:
         raise Failed(
-            f"{len(known)} faults: one answer must name them all, got nothing of "
+            f"{len(known)} errors: one answer must name them all, got nothing of "
             f"{', '.join(missing)} in {call.status!r}",
             call,
         )

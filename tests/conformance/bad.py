@@ -353,7 +353,7 @@ class MistrustsItsOwnSettings(reference.Suggestion):
         reply.algorithm.algorithm_settings.add(name="state", value=str(state))
 
 
-@caught_by("foreign-trials")
+@caught_by("out-of-space-trials")
 class TakesParametersForGranted(reference.Suggestion):
     def look_at(self, request: pb.GetSuggestionsRequest) -> None:
         wanted = [p.name for p in request.experiment.spec.parameter_specs.parameters]

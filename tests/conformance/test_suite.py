@@ -294,7 +294,7 @@ def test_a_check_that_breaks_has_not_passed(good: str) -> None:
     finally:
         session.close()
     assert result.outcome is Outcome.NOT_RUN
-    assert "the check itself broke at broken" in result.reason
+    assert "the check itself failed at broken" in result.reason
 
 
 def test_the_suite_knows_servers_by_the_protocol_alone() -> None:
