@@ -1,7 +1,7 @@
 """The container images: what each serves, installs and needs.
 
-One entry of `IMAGES` is all that an image is: its Dockerfile, its place in Katib's configuration,
-its bill of materials and its tests are made from it.
+Each entry of `IMAGES` defines one image: its Dockerfile, its place in Katib's configuration, its
+bill of materials and its tests are generated from it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 
 class Kind(Enum):
-    """Which service an image runs."""
+    """The service of an image."""
 
     SUGGESTION = "suggestion"
     EARLY_STOPPING = "early stopping"
@@ -20,12 +20,12 @@ class Kind(Enum):
 
     @property
     def port(self) -> int:
-        """Where controllers expect it."""
+        """The port that controllers expect."""
         return 6788 if self is Kind.EARLY_STOPPING else 6789
 
     @property
     def health_name(self) -> str:
-        """What probes ask the health service for."""
+        """The service name in health checks."""
         return _HEALTH_NAMES[self]
 
 
@@ -41,15 +41,14 @@ class Image:
     """One image.
 
     Attributes:
-        name: Without registry and tag; also the folder of its Dockerfile.
+        name: Name without registry and tag; also the folder of its Dockerfile.
         serves: Arguments of ``suggest serve``; everything that is installed if empty.
-        extras: Of pyproject.toml, whose packages it installs beside those of every server.
-        memory: MiB that it needs for an experiment of 1,000 trials; Katib's default is 100.
+        extras: Extras of pyproject.toml that it installs.
+        memory: MiB that an experiment of 1,000 trials needs; Katib's default is 100.
         kind: Which service it runs.
-        registered: Whether Katib is told to take it for what it serves. Not more than one image
-            of an algorithm is.
+        registered: Whether it is registered in Katib; at most one image of an algorithm is.
         writes: Folder that must be writable, if any.
-        environment: Variables beside those that all images set.
+        environment: Variables in addition to those of all images.
     """
 
     name: str
@@ -68,7 +67,7 @@ class Image:
 
     @property
     def title(self) -> str:
-        """What the label says."""
+        """The text of the image's title label."""
         what = ", ".join(self.serves) or "all algorithms and early-stopping rules"
         noun = "server" if self.kind is Kind.DBMANAGER or not self.serves else self.kind.value
         return f"Suggestion Servers: {what}" + (f" ({noun})" if noun != "server" else "")
@@ -115,10 +114,10 @@ IMAGES: Final = (
 
 
 def named(name: str) -> Image:
-    """The image called `name`.
+    """Return the image called `name`.
 
     Raises:
-        LookupError: If there is none; the text is for the user.
+        LookupError: There is none; the text is for the user.
     """
     for image in IMAGES:
         if image.name == name:

@@ -1,8 +1,8 @@
-"""``suggest registration``: what a Katib administrator applies.
+"""``suggest registration``: Katib's configuration for the images.
 
-Katib reads the config map ``katib-config``. Today its key ``katib-config.yaml`` holds a document of
-kind KatibConfig; releases before 0.16 had one JSON object for each kind of service instead, keyed
-by algorithm.
+Katib reads the config map ``katib-config``. Its key ``katib-config.yaml`` holds a document of kind
+KatibConfig; releases before 0.16 had one JSON object for each kind of service instead, keyed by
+algorithm.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SUGGESTION: Final = "suggestion"  # keys of older ones
 _EARLY: Final = "early-stopping"
 _REFERENCE: Final = re.compile(r"[a-z0-9]+([._/:-]+[a-z0-9]+)*")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-# The restricted profile of the Pod Security Standards, and a file system that stays as it is.
+# The restricted profile of the Pod Security Standards, and a read-only file system.
 SECURITY: Final[Mapping[str, Any]] = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -40,14 +40,14 @@ SECURITY: Final[Mapping[str, Any]] = {
 
 
 class Format(Enum):
-    """How Katib's config map is written."""
+    """The format of Katib's config map."""
 
     KATIB_CONFIG = "katib-config"
     LEGACY = "legacy"
 
 
 class Refused(ValueError):
-    """What was given cannot be registered, or merged; the text is for the user."""
+    """The arguments cannot be registered or merged; the text is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ class Entry:
     """One algorithm or rule, and the image that Katib starts for it.
 
     Attributes:
-        name: What experiments call it.
-        reference: Of the image, with registry and tag.
-        memory: MiB.
+        name: Its name in experiments.
+        reference: The image with registry and tag.
+        memory: Memory limit in MiB.
     """
 
     name: str
@@ -66,7 +66,9 @@ class Entry:
 
     @property
     def resources(self) -> dict[str, dict[str, str]]:
-        """As much memory is requested as allowed: what is over its request is evicted first."""
+        """Limits and requests; equal for memory, because pods over their request are
+        evicted first.
+        """
         memory = f"{self.memory}Mi"
         return {
             "limits": {"cpu": "500m", "memory": memory},
@@ -75,7 +77,7 @@ class Entry:
 
     @property
     def listed(self) -> dict[str, Any]:
-        """As an item of a KatibConfig."""
+        """The entry as an item of a KatibConfig."""
         return {
             "algorithmName": self.name,
             "image": self.reference,
@@ -85,7 +87,7 @@ class Entry:
 
     @property
     def keyed(self) -> dict[str, Any]:
-        """As a value of the older JSON objects, which know no security context."""
+        """The entry as a value of the older JSON objects, which have no security context."""
         return {"image": self.reference, "resources": self.resources}
 
 
@@ -105,19 +107,19 @@ class Registration:
 
 
 def registration(registry: str, tag: str, chosen: Mapping[str, str] | None = None) -> Registration:
-    """What is installed, each with the image that serves it.
+    """Return everything that is installed, with the images that serve it.
 
     Args:
-        registry: Where the images are: ``example.com/team``.
-        tag: Of the images.
+        registry: Registry of the images: ``example.com/team``.
+        tag: Tag of the images.
         chosen: Other images by algorithm: the name of one of `IMAGES`, or a whole reference.
 
     Raises:
-        Refused: If an argument is malformed or names what there is not.
+        Refused: An argument is malformed, or names something that does not exist.
     """
     registry = registry.rstrip("/")
     if not _REFERENCE.fullmatch(registry):
-        raise Refused(f"registry: must be HOST[:PORT]/PATH in small letters, got {registry!r}")
+        raise Refused(f"registry: must be HOST[:PORT]/PATH in lower case, got {registry!r}")
     if not _TAG.fullmatch(tag):
         raise Refused(f"tag: must be letters, digits, '_', '.' and '-', got {tag!r}")
     chosen = dict(chosen or {})
@@ -163,19 +165,19 @@ def _serving(name: str, kind: Kind) -> Image | None:
 
 
 def register(made: Registration, format: Format, installed: str | None = None) -> str:
-    """The YAML that tells Katib of `made`.
+    """Return the YAML that registers `made` in Katib.
 
-    Without `installed`: a KatibConfig with nothing else in it, or a config map with the older keys.
-    Either is a part of what Katib needs; applied as it is, it would take the place of the rest.
+    Without `installed` it is a KatibConfig with nothing else in it, or a config map with the older
+    keys. Either is a part of what Katib needs; applied as it is, it would replace the rest.
 
     Args:
         made: What to register.
-        format: How Katib's config map is written.
-        installed: The YAML of a config map, or of a KatibConfig: the same comes back, with the
-            entries of `made` in place of those of the same name, and all others kept.
+        format: Format of Katib's config map.
+        installed: The YAML of a config map, or of a KatibConfig; it is returned with the entries of
+            `made` in place of those of the same name, and with all others unchanged.
 
     Raises:
-        Refused: If `installed` is neither, or of another format.
+        Refused: `installed` is neither, or has another format.
     """
     import yaml  # noqa: PLC0415
 
@@ -217,7 +219,7 @@ def _empty(format: Format) -> dict[str, Any]:
 
 
 def _data(document: dict[str, Any], key: str, format: Format) -> dict[str, str]:
-    # Who changed what, which `kubectl replace` would send back to no use.
+    # `kubectl replace` must not send the field managers back.
     document.get("metadata", {}).pop("managedFields", None)
     data = document.get("data") or {}
     if key not in data:
@@ -230,7 +232,7 @@ def _data(document: dict[str, Any], key: str, format: Format) -> dict[str, str]:
 
 
 def _enlist(document: dict[str, Any], made: Registration) -> None:
-    """Puts entries into the lists of a KatibConfig."""
+    """Put entries into the lists of a KatibConfig."""
     runtime = document.setdefault("runtime", {})
     for key, entries in (
         ("suggestions", made.suggestions),
@@ -238,14 +240,14 @@ def _enlist(document: dict[str, Any], made: Registration) -> None:
     ):
         ours = {entry.name: entry.listed for entry in entries}
         kept = runtime.get(key) or []
-        # In the places where they were, new ones at the end: a small difference to review.
+        # Existing entries keep their place and new ones follow, so that the difference is small.
         merged = [ours.pop(item["algorithmName"], item) for item in kept]
         if merged or ours:
             runtime[key] = [*merged, *ours.values()]
 
 
 def _enter(data: dict[str, str], key: str, entries: Iterable[Entry]) -> None:
-    """Puts entries into one of the older JSON objects."""
+    """Put entries into one of the older JSON objects."""
     merged = json.loads(data.get(key) or "{}")
     merged.update({entry.name: entry.keyed for entry in entries})
     if merged:
@@ -277,37 +279,39 @@ def _dump(document: Any) -> str:
 
 @click.command("registration")
 @click.option(
-    "--registry", required=True, metavar="HOST/PATH", help="Where the images are: example.com/team."
+    "--registry",
+    required=True,
+    metavar="HOST/PATH",
+    help="Registry of the images: example.com/team.",
 )
-@click.option("--tag", required=True, help="Of the images.")
+@click.option("--tag", required=True, help="Tag of the images.")
 @click.option(
     "--format",
     "chosen",
     type=click.Choice([known.value for known in Format]),
     default=Format.KATIB_CONFIG.value,
     show_default=True,
-    help="Of Katib's config map: today's, or that of releases before 0.16.",
+    help="Format of Katib's config map; legacy is that of Katib before 0.16.",
 )
 @click.option(
     "--image",
     "images",
     multiple=True,
     metavar="ALGORITHM=IMAGE",
-    help="Another image for an algorithm: one of this project's by name, or a whole reference. "
-    "May be repeated.",
+    help="Another image for an algorithm: the name of one of this project's, or a whole reference. "
+    "Repeatable.",
 )
 @click.option(
     "--merge",
     type=click.File("r"),
     metavar="FILE",
-    help="The config map in use, or - for standard input; what it says of other algorithms and of "
-    "everything else is kept.",
+    help="The config map in use, or - for standard input; everything else in it is kept.",
 )
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     metavar="FILE",
-    help="Where to write; standard output by default.",
+    help="Output file; standard output by default.",
 )
 def command(
     registry: str,
@@ -342,7 +346,7 @@ def command(
             f"pip install 'suggestion-servers[client]'"
         ) from error
     for name in made.unserved:
-        click.echo(f"no image serves {name!r}; give one: --image {name}=...", err=True)
+        click.echo(f"no image serves {name!r}; name one with --image {name}=...", err=True)
     if output is None:
         sys.stdout.write(text)
     else:

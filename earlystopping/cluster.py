@@ -1,4 +1,4 @@
-"""Trial objects of a Kubernetes cluster, of which stopped ones are marked."""
+"""Mark Trial objects of a Kubernetes cluster as stopped."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from suggestion.errors import Denied, Missing, Unreachable, Unready, quote
 
 _TRIALS: Final = {"group": "kubeflow.org", "version": "v1beta1", "plural": "trials"}
 _ATTEMPTS: Final = 8
-_PAUSE: Final = 0.02  # seconds after the first conflict; twice as long after each further one
+_PAUSE: Final = 0.02  # seconds after the first conflict; doubled after each further one
 _LONGEST_PAUSE: Final = 0.25
 _LONGEST_WAIT: Final = 10.0  # seconds for one answer of the API server
 
 
 class ClusterStatuses:
-    """Marks Trial objects, ``kubeflow.org/v1beta1``, through the Kubernetes API.
+    """Mark Trial objects, ``kubeflow.org/v1beta1``, through the Kubernetes API.
 
-    In a pod it acts as the pod's service account; elsewhere as the kubeconfig says
-    (``$KUBECONFIG``, ``~/.kube/config``).
+    In a pod the pod's service account is used, elsewhere the kubeconfig (``$KUBECONFIG``,
+    ``~/.kube/config``).
 
     Args:
-        namespace: Of the trials; None for that of the service account or kubeconfig.
+        namespace: Namespace of the trials; None for that of the service account or kubeconfig.
     """
 
     def __init__(self, namespace: str | None = None) -> None:
@@ -39,10 +39,10 @@ class ClusterStatuses:
         self._connected: tuple[Any, str] | None = None
 
     def mark_stopped(self, trial: str, deadline: Deadline) -> None:
-        """Adds the condition EarlyStopped to the trial's, unless it is there.
+        """Add the condition EarlyStopped to the trial's, unless it is there.
 
         The patch names the version of the object that it was made from. If the object has changed
-        in between, which would undo somebody else's condition, it is read again.
+        in between, so that the patch would undo another condition, it is read again.
         """
         api, namespace = self._connect()
         place = {**_TRIALS, "namespace": namespace, "name": trial}
@@ -78,7 +78,7 @@ class ClusterStatuses:
                 self._connected = None
 
     def _connect(self) -> tuple[Any, str]:
-        """The API of the cluster, and the namespace; imports the client when first called."""
+        """Return the API of the cluster and the namespace; the first call imports the client."""
         with self._lock:
             if self._connected is None:
                 self._connected = _load(self._namespace)
@@ -93,7 +93,7 @@ def _load(namespace: str | None) -> tuple[Any, str]:
             f"marking trials in a cluster needs the package {error.name!r}: "
             f"pip install 'suggestion-servers[kubernetes]', or choose another --trial-status"
         ) from error
-    loader: Any = config  # without types
+    loader: Any = config  # it has no type hints
     configuration = client.Configuration()
     try:
         if statuses.in_cluster():
@@ -107,13 +107,13 @@ def _load(namespace: str | None) -> tuple[Any, str]:
         raise Unready(
             f"no Kubernetes cluster is configured: {error}; choose another --trial-status"
         ) from error
-    # Failed connections are tried again by the caller, who knows how long it wants to wait.
+    # The caller repeats failed calls, because it knows how long it can wait.
     configuration.retries = 0
     return client.CustomObjectsApi(client.ApiClient(configuration)), namespace or own
 
 
 def _marked(trial: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The patch that adds the condition to `trial`; None if it holds already."""
+    """Return the patch that adds the condition to `trial`; None if it has it already."""
     conditions = (trial.get("status") or {}).get("conditions") or []
     of_type = [c for c in conditions if c.get("type") == EARLY_STOPPED]
     if any(c.get("status") == "True" for c in of_type):
@@ -164,7 +164,7 @@ def _translated(subject: str, verb: str) -> Iterator[None]:
 
 
 def _reason(error: Any) -> str:
-    """What the API server says, without headers."""
+    """Return the message of the API server, without headers."""
     try:
         text = str(json.loads(error.body)["message"])
     except (ValueError, TypeError, KeyError):

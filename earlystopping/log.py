@@ -1,6 +1,6 @@
-"""A learning curve from an observation log, whatever is in the log.
+"""Read a learning curve from an observation log, whatever is in the log.
 
-How each kind of malformed log is handled is written in docs/early-stopping.md.
+docs/early-stopping.md says how each kind of unusual log is read.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from suggestion.rfc3339 import canonical
 from suggestion.space import parse_number
 
 _EARLIEST: Final = ""
-#: Part of a trial's duration that holds all reports that a rule looks at, usually.
+#: Share of a trial's duration that usually holds all reports that a rule reads.
 _OPENING: Final = 1 / 16
 _SHORT: Final = 60  # seconds
 
 
 def opening(start: str, completion: str) -> str:
-    """The end of the first sixteenth of a trial, RFC 3339; empty if its times do not tell.
+    """Return the end of the first sixteenth of a trial, RFC 3339; empty if its times are unknown.
 
-    Rules look at the first reports only, and logs can be long. Of a trial of less than a minute
-    the whole log is as good.
+    Rules read only the first reports, and logs can be long. For a trial of less than a minute the
+    whole log is read.
     """
     try:
         first, last = (datetime.fromisoformat(canonical(text)) for text in (start, completion))
@@ -39,13 +39,13 @@ def opening(start: str, completion: str) -> str:
 def read_losses(
     times: Sequence[str], values: Sequence[str], *, maximize: bool, horizon: int
 ) -> tuple[float, ...]:
-    """The first `horizon` losses of a log; none if none of them is finite.
+    """Return the first `horizon` losses of a log, or none if none of them is finite.
 
     Args:
-        times: RFC 3339, one a report, in the order of the log.
-        values: The objective as it was reported, one a report.
-        maximize: Whether larger values are better; they are turned round then.
-        horizon: How many reports to look at, at least 1.
+        times: RFC 3339 times of the reports, in the order of the log.
+        values: Values of the objective as they were reported.
+        maximize: Whether larger values are better; losses are then negated.
+        horizon: Number of reports to read, at least 1.
     """
     if not _in_order(times):
         order = _by_time(times)[:horizon]
@@ -61,10 +61,10 @@ def read_losses(
 
 
 def _in_order(times: Sequence[str]) -> bool:
-    """Whether `times` are certainly in order; a shortcut for what is usual.
+    """Whether `times` are certainly in order; a shortcut for the usual case.
 
-    Where all end in ``Z`` and have a ``T`` in its place, text order is time order; what is no
-    time at all would keep its place in `_by_time` too.
+    If all end in ``Z`` and have a ``T`` in its place, the order of the texts is that of the times;
+    a text that is not a time would keep its place in `_by_time` too.
     """
     if {text[-1:] for text in times} - {"Z"} or {text[10:11] for text in times} - {"T"}:
         return False
@@ -73,7 +73,9 @@ def _in_order(times: Sequence[str]) -> bool:
 
 
 def _by_time(times: Sequence[str]) -> list[int]:
-    """Indices in order of time, then of the log; what has no time stays behind its predecessor."""
+    """Return indices in order of time, then of the log; a text that is not a time follows its
+    predecessor.
+    """
     keys = []
     latest = _EARLIEST
     for text in times:

@@ -1,4 +1,4 @@
-"""Quantiles of running averages: what medianstop and percentilestop compare with."""
+"""Quantiles of running averages, used by medianstop and percentilestop."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _SCALE: Final = 2.0**-64  # keeps a sum of the largest floats within their range
 def threshold(
     curves: Sequence[Curve], *, quantile: float, step: int, min_trials_required: int
 ) -> Threshold | None:
-    """The `quantile` of the running averages of `curves` up to `step` [Golovin2017]_, section 3.2.
+    """Return the `quantile` of the running averages of `curves` up to `step` [Golovin2017]_, 3.2.
 
     Args:
-        curves: Of completed trials.
-        quantile: In [0, 1], counted from the best: 0 is the lowest average.
-        step: Reports that each average is taken over, and at which trials are compared.
-        min_trials_required: With fewer averages there is no threshold.
+        curves: Curves of completed trials.
+        quantile: Quantile in [0, 1], counted from the best: 0 is the lowest average.
+        step: Number of reports in each average, and report at which trials are compared.
+        min_trials_required: Number of averages below which there is no threshold.
     """
     averages = [
         average for curve in curves if (average := running_average(curve.losses, step)) is not None
@@ -32,10 +32,11 @@ def threshold(
 
 
 def running_average(losses: Sequence[float], step: int) -> float | None:
-    """The mean of the first `step` entries of `losses` that are not nan; None if there is none.
+    """Return the mean of the first `step` entries of `losses` that are not nan; None if there is
+    none.
 
-    Correct to the last digit or two, between the smallest and the largest entry even so: a trial
-    that is as good as those it is compared with is never worse than their mean.
+    It is correct to the last digit or two, and never outside the range of the entries: a trial that
+    is as good as those it is compared with is never worse than their mean.
     """
     finite = [loss for loss in islice(losses, step) if not isnan(loss)]
     if not finite:
@@ -48,9 +49,9 @@ def running_average(losses: Sequence[float], step: int) -> float | None:
 
 
 def interpolated(values: Sequence[float], quantile: float) -> float:
-    """The `quantile` of `values` (finite, at least one), linear between neighbours in order.
+    """Return the `quantile` of `values` (finite, at least one), linear between sorted neighbours.
 
-    Of 0.5 it is the median: the middle value, or the mean of the two in the middle.
+    The quantile 0.5 is the median: the middle value, or the mean of the two in the middle.
     """
     ordered = sorted(values)
     position = quantile * (len(ordered) - 1)

@@ -1,4 +1,4 @@
-"""What an early-stopping rule is, and how the installed ones are found."""
+"""The protocol of an early-stopping rule, and the registry of installed rules."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ class Curve:
     """The learning curve of a completed trial.
 
     Attributes:
-        trial: Its name.
-        losses: The objective at its first reports, in order of time, turned round when it is
-            maximised: lower is better. Not longer than the `horizon` of the rule that asks, never
-            empty. A report that is no finite number keeps its place, as nan; at least one loss
-            is finite.
+        trial: Name of the trial.
+        losses: The objective at its first reports, in order of time, negated when maximising: lower
+            is better. At most `horizon` of the rule, at least one. A report that is not a finite
+            number is nan; at least one loss is finite.
     """
 
     trial: str
@@ -32,8 +31,8 @@ class Curve:
 class Threshold:
     """Stop a trial whose lowest loss up to its `step`-th report, counted from 1, is above `loss`.
 
-    One rule gives at most one: a trial stops only when all of its thresholds are crossed, and
-    thresholds of one metric share a counter of reports, so that several would be no ladder.
+    A rule returns at most one. Several would be no ladder: a trial stops only when it crosses all
+    of its thresholds, and thresholds of one metric share a counter of reports.
     """
 
     loss: float
@@ -41,31 +40,32 @@ class Threshold:
 
 
 class Rule(Protocol):
-    """Decides when trials are given up; a frozen dataclass whose fields are its settings.
+    """Decide when trials are stopped; a frozen dataclass whose fields are its settings.
 
     Class attributes:
-        name: Under which it is registered, by `suggestion.algorithm.register`.
+        name: The name given to `register`.
     """
 
     name: ClassVar[str]
 
     @property
     def horizon(self) -> int:
-        """How many reports of each completed trial it looks at."""
+        """Number of reports of each completed trial that it reads."""
         ...
 
     @property
     def min_trials_required(self) -> int:
-        """With fewer completed trials there is no threshold, whatever their curves."""
+        """Number of completed trials below which there is no threshold."""
         ...
 
     def threshold(self, curves: Sequence[Curve]) -> Threshold | None:
-        """The threshold that the trials created next get, or None to let them run.
+        """Return the threshold for the trials created next, or None to let them run.
 
-        A function of its arguments, and independent of the order of `curves`: no state, no clock.
+        It is a function of its arguments and independent of the order of `curves`: no state, no
+        clock.
 
         Args:
-            curves: Of all completed trials whose logs are usable; may be fewer than
+            curves: Curves of all completed trials whose logs are usable; may be fewer than
                 `min_trials_required`.
         """
         ...
@@ -75,9 +75,9 @@ RULES: Final = "suggestion.early_stopping"
 
 
 def rules(only: Iterable[str] | None = None) -> Registry[Rule]:
-    """The registry of installed rules.
+    """Return the registry of installed rules.
 
     Raises:
-        Unavailable: If a name in `only` is not installed.
+        Unavailable: A name in `only` is not installed.
     """
     return Registry(RULES, "early-stopping algorithm", only)

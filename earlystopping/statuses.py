@@ -1,4 +1,4 @@
-"""Where it is kept that a trial was stopped early."""
+"""Where a trial is marked as stopped early."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from suggestion.errors import Invalid, Unready
 if TYPE_CHECKING:
     from dbmanager.storage import Storage
 
-#: What a trial's status is called, in the cluster and in the database.
+#: The status of a stopped trial, in the cluster and in the database.
 EARLY_STOPPED: Final = "EarlyStopped"
-#: What Kubernetes mounts into every pod that has a service account.
+#: Folder that Kubernetes mounts into every pod with a service account.
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -26,29 +26,29 @@ def in_cluster() -> bool:
 
 
 class Statuses(Protocol):
-    """Keeps the statuses of trials. Used by several threads."""
+    """Store the statuses of trials. Thread-safe."""
 
     def mark_stopped(self, trial: str, deadline: Deadline) -> None:
-        """Marks `trial` as stopped early; doing it again changes nothing.
+        """Mark `trial` as stopped early; repeating it changes nothing.
 
         Raises:
-            Missing: If there is no such trial.
-            Denied: If this server may not.
-            Unreachable, TimedOut: If what keeps them does not answer; to be tried again.
-            Unready: If something must be installed or set up first.
+            Missing: There is no such trial.
+            Denied: This server lacks the permission.
+            Unreachable, TimedOut: The cluster or database does not answer; repeat the call.
+            Unready: Something must be installed or set up first.
         """
         ...
 
 
 class NoStatuses:
-    """Accepts every mark and keeps none."""
+    """Accept every mark and store none."""
 
     def mark_stopped(self, trial: str, deadline: Deadline) -> None:
         pass
 
 
 class DatabaseStatuses:
-    """Keeps statuses in the DB manager's database, which is opened when it is first needed.
+    """Store statuses in the DB manager's database, which is opened when it is first needed.
 
     Args:
         url: See `dbmanager.engine.Database`.
@@ -69,10 +69,10 @@ class DatabaseStatuses:
             from dbmanager.storage import Storage  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise Unready(
-                f"keeping trial statuses in a database needs the package {error.name!r}: "
+                f"storing trial statuses in a database needs the package {error.name!r}: "
                 f"pip install 'suggestion-servers[dbmanager]', or choose another --trial-status"
             ) from error
         try:
             return Storage(self._url)
         except Invalid as error:  # not the caller's mistake
-            raise Unready(f"{error}; mend --database") from error
+            raise Unready(f"{error}; fix --database") from error

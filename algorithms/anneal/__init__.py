@@ -1,4 +1,4 @@
-"""Simulated annealing, as hyperopt does it."""
+"""Simulated annealing as implemented by hyperopt."""
 
 from algorithms.anneal.algorithm import Anneal
 

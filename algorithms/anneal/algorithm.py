@@ -1,4 +1,4 @@
-"""Simulated annealing, as hyperopt does it."""
+"""Simulated annealing as implemented by hyperopt."""
 
 from __future__ import annotations
 
@@ -15,35 +15,37 @@ from suggestion.settings import setting
 from suggestion.space import Assignment
 from suggestion.study import Observation, Study
 
-if find_spec("hyperopt") is None:  # what is missing is told at the start all the same
+if find_spec("hyperopt") is None:  # a missing package is an error at start
     raise ModuleNotFoundError("No module named 'hyperopt'", name="hyperopt")
 
-#: hyperopt is shown this many of the best trials, or more if `avg_best_idx` reaches further.
+#: Number of the best trials that hyperopt is given, or more if `avg_best_idx` needs them.
 _SHOWN: Final = 50
 
 
 @register("anneal")
 @dataclass(frozen=True, kw_only=True)
 class Anneal:
-    """Sample near one of the best points, ever nearer [Bergstra2013]_.
+    """Sample near one of the best points, from windows that shrink [Bergstra2013]_.
 
     For each suggestion one of the best trials is chosen, the k-th best with a probability that
     falls geometrically, and every parameter is drawn from a window around its value; a category
-    keeps its value with a growing probability. After T trials the window is
-    1 / (1 + T * shrink_coef) of the range.
+    keeps its value with a growing probability. After T trials the window is 1 / (1 + T *
+    shrink_coef) of the range.
 
     .. [Bergstra2013] J. Bergstra, D. Yamins, D. Cox. Making a science of model search:
        hyperparameter optimization in hundreds of dimensions for vision architectures. ICML 2013.
-       The algorithm is described in `hyperopt.anneal` alone.
+       The algorithm is described only in the module `hyperopt.anneal`.
     """
 
     avg_best_idx: float = setting(
         2.0,
         above=0,
-        help="Mean rank of the trial to sample around, counted from 1; below 1 is as 1.",
+        help="Mean rank of the trial to sample around; the best has rank 1, values below 1 mean 1.",
     )
     shrink_coef: float = setting(
-        0.1, above=0, help="How fast the windows shrink with the number of trials."
+        0.1,
+        above=0,
+        help="How fast the windows shrink with the number of trials T: 1 / (1 + T * shrink_coef).",
     )
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
@@ -54,7 +56,7 @@ class Anneal:
         shown = finished[: max(_SHOWN, math.ceil(20 * self.avg_best_idx))]
         model = None
         if shown:
-            # A second of computing and 70 MiB that the start of a server need not wait for.
+            # Importing hyperopt takes a second and 70 MiB, so it is delayed until it is needed.
             from algorithms.anneal.model import Model  # noqa: PLC0415
 
             model = Model(study.space, shown)
@@ -65,7 +67,7 @@ class Anneal:
             if model is None:
                 proposals = iter(sampling.independent(study.space, study.seed, index, 1))
             else:
-                # hyperopt takes T from the trials that it is shown.
+                # hyperopt computes T from the trials that it is given.
                 shrink = self.shrink_coef * (trials + len(suggestions)) / len(shown)
                 proposals = model.draws(study.rng(index), max(self.avg_best_idx, 1.0), shrink)
             suggestions.append(untried.pick(proposals, study.seed, index))

@@ -1,4 +1,4 @@
-"""Simulated annealing by hyperopt; imported by the first call that has something to learn from."""
+"""Simulated annealing by hyperopt, imported by the first call that has a finished trial."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hyperopt import anneal, hp
 from suggestion.space import Array, Assignment, SearchSpace
 from suggestion.study import Observation
 
-#: Number of the trial that hyperopt is asked for; it draws from its seed and this.
+#: Id of the trial that hyperopt is asked for; it is part of hyperopt's seed.
 _NEW: Final = 0
-#: Draws for one suggestion, until a random point is taken instead.
+#: Number of draws for one suggestion before a random point is used.
 _DRAWS: Final = 32
 
 
 class Model:
-    """hyperopt's view of some finished trials, in the unit cube; it remembers nothing more."""
+    """Present finished trials to hyperopt, in the unit cube."""
 
     def __init__(self, space: SearchSpace, shown: Sequence[Observation]) -> None:
         self._space = space
@@ -42,13 +42,13 @@ class Model:
         self._trials = hyperopt.trials_from_docs(documents, validate=False)
 
     def _document(self, number: int, point: Array, rank: int) -> Mapping[str, Any]:
-        """A finished trial; only the order of losses counts, so its rank stands for the loss."""
+        """Make a finished trial; only the order of losses counts, so its rank replaces the loss."""
         values: dict[str, list[float | int]] = {}
         for column, (label, parameter) in enumerate(
             zip(self._labels, self._space.parameters, strict=True)
         ):
             unit = float(point[column])
-            if math.isnan(unit):  # a foreign trial
+            if math.isnan(unit):  # an out-of-space trial
                 values[label] = []
             elif parameter.ordered:
                 values[label] = [unit]
@@ -76,7 +76,7 @@ class Model:
     def draws(
         self, rng: np.random.Generator, avg_best_idx: float, shrink: float
     ) -> Iterator[Assignment]:
-        """Independent draws for one suggestion."""
+        """Yield independent draws for one suggestion."""
         for seed in rng.integers(2**31 - 1, size=_DRAWS).tolist():
             (document,) = anneal.suggest(
                 [_NEW],

@@ -1,6 +1,6 @@
 """Acquisition functions of a minimised output, averaged over fantasies of pending outcomes.
 
-Leading axes, here written `...`, are those of several surrogates.
+Leading axes, written `...` here, are those of several surrogates.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ import numpy as np
 from algorithms.bayesopt.normal import log_cdf, log_h, log_h_and_slope
 from suggestion.space import Array
 
-#: Takes means (..., m, fantasies) and deviations (..., m); returns values (..., m), to be
+#: Called with means (..., m, fantasies) and deviations (..., m); returns values (..., m), which are
 #: maximised, and their derivatives by both.
 Slopes: TypeAlias = Callable[[Array, Array], tuple[Array, Array, Array]]
 
 
 class Acquisition(Protocol):
-    """What a search maximises, a function of predictions."""
+    """A function of predictions that a search maximises."""
 
     def values(self, mean: Array, deviation: Array) -> Array:
-        """At means (..., m, fantasies) and deviations (..., m): shape (..., m)."""
+        """Return values (..., m) at means (..., m, fantasies) and deviations (..., m)."""
         ...
 
     def slopes(self, mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
-        """The same values, and their derivatives by means and by deviations."""
+        """Return the same values, and their derivatives by means and by deviations."""
         ...
 
 
-#: Deviations below the mean that `LCB` looks, and the improvement that `PI` asks for, in standard
-#: deviations of the outputs: as in scikit-optimize.
+#: Number of deviations of `LCB`, and the improvement required by `PI`, in standard deviations of
+#: the outputs; the values of scikit-optimize.
 KAPPA: Final = 1.96
 XI: Final = 0.01
-#: Deviations that `narrow LCB` looks below the mean: it explores less.
+#: Number of deviations of `narrow LCB`, which explores less.
 NARROW_KAPPA: Final = 1.0
 
 
@@ -93,10 +93,10 @@ class ProbabilityOfImprovement:
 
 
 class LowerConfidenceBound:
-    """Minus the confidence bound `kappa` deviations below the mean [CoxJohn1997]_.
+    """Minus the confidence bound, `kappa` deviations below the mean [CoxJohn1997]_.
 
     Args:
-        kappa: At least 0; the larger, the more it explores.
+        kappa: Number of deviations, at least 0; larger values explore more.
 
     .. [CoxJohn1997] D. D. Cox, S. John. SDO: a statistical method for global optimization.
        Multidisciplinary Design Optimization: State of the Art, 1997.
@@ -115,7 +115,9 @@ class LowerConfidenceBound:
 
 
 def _log_mean(logs: Array) -> tuple[Array, Array]:
-    """Logarithm of the mean of exponentials along the last axis, and each one's share in it."""
+    """Return the logarithm of the mean of exponentials along the last axis, and each
+    one's share.
+    """
     top = logs.max(axis=-1, keepdims=True)
     exponentials = np.exp(logs - top)
     total = exponentials.sum(axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Bayesian optimisation: settings, and how a suggestion comes about."""
+"""Bayesian optimisation: settings, and the choice of each suggestion."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _SETTINGS: Final = "spec.algorithm.algorithm_settings"
 @register("bayesianoptimization")
 @dataclass(frozen=True, kw_only=True)
 class BayesianOptimization:
-    """Fit a surrogate of the objective and try where an acquisition function is largest.
+    """Fit a surrogate of the objective and try the point where an acquisition function is largest.
 
-    Efficient global optimisation [Jones1998]_ for expensive trials, with what has been learnt
-    since: length scales by maximum a posteriori, expected improvement in log space [Ament2023]_,
-    fantasies of pending trials [Snoek2012]_, outputs warped as the data ask for.
+    Efficient global optimisation [Jones1998]_ for expensive trials, with later improvements: length
+    scales by maximum a posteriori, expected improvement in log space [Ament2023]_, fantasies of
+    pending trials [Snoek2012]_, transforms of the losses chosen by the data.
 
     .. [Snoek2012] J. Snoek, H. Larochelle, R. P. Adams. Practical Bayesian optimization of machine
        learning algorithms. NeurIPS 2012.
@@ -35,28 +35,29 @@ class BayesianOptimization:
 
     base_estimator: Literal["GP", "RF", "ET", "GBRT"] = setting(
         "GP",
-        help="The surrogate: a Gaussian process, or a random forest, extremely randomised or "
-        "boosted trees of scikit-optimize.",
+        help="Surrogate: a Gaussian process (GP), or scikit-optimize's random forest (RF), "
+        "extremely randomised (ET) or gradient boosted trees (GBRT).",
     )
     n_initial_points: int = setting(
         10,
         at_least=0,
-        help="Trials, in any condition, before the surrogate is asked: the middle of the space, "
-        "then a Sobol sequence.",
+        help="Number of trials, in any condition, before the model is used: the middle of the "
+        "space, then a Sobol sequence.",
     )
     acq_func: Literal["gp_hedge", "LCB", "EI", "PI", "EIps", "PIps"] = setting(
         "gp_hedge",
-        help="Lower confidence bound, expected or probability of improvement, the latter two also "
-        "per second of a trial's duration, or a portfolio of the first three.",
+        help="Acquisition function: lower confidence bound (LCB), expected improvement (EI), "
+        "probability of improvement (PI), the latter two divided by the predicted duration (EIps, "
+        "PIps), or a portfolio of the first three (gp_hedge).",
     )
     acq_optimizer: Literal["auto", "sampling", "lbfgs"] = setting(
         "auto",
-        help="Maximise the acquisition function by gradients (lbfgs), among samples, or as the "
-        "surrogate allows.",
+        help="How the acquisition function is maximised: by gradients (lbfgs), among samples "
+        "(sampling), or by gradients where the surrogate has them (auto).",
     )
 
     def violations(self, study: Study) -> Iterator[Violation]:
-        """Settings that do not go together, spaces beyond the sequence, and missing packages."""
+        """Yield settings that contradict each other, too many parameters, and missing packages."""
         if self.base_estimator != "GP":
             if self.acq_optimizer == "lbfgs":
                 yield Violation(
@@ -84,7 +85,7 @@ class BayesianOptimization:
         proposer: Proposer | None = None
         for index in range(study.first_index, study.first_index + count):
             study.deadline.check()
-            if visited.used_up:  # the space begins anew
+            if visited.used_up:  # the space is used up: start again
                 visited = sampling.Visited(study.space, chosen[-(study.space.size or 1) + 1 :])
             if not study.observations or known + len(chosen) < self.n_initial_points:
                 point = _initial(study, index, visited)
@@ -104,10 +105,10 @@ class BayesianOptimization:
 
 
 def _initial(study: Study, index: int, visited: sampling.Visited) -> Assignment:
-    """The middle of the space, then points of the Sobol sequence; another one if it was tried.
+    """Return the middle of the space, then points of the Sobol sequence, without repetition.
 
-    Nothing is nearer to all of the space than its middle, and ranges are chosen around what is
-    thought to be good: the first trial there, as in Vizier [Song2024]_.
+    Users choose ranges around values that they think are good, so the first trial is the middle, as
+    in Vizier [Song2024]_.
 
     .. [Song2024] X. Song et al. The Vizier Gaussian process bandit algorithm. arXiv:2408.11527,
        2024.

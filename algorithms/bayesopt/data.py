@@ -1,4 +1,4 @@
-"""The trials of a study as arrays, in an order of their own, and a bounded choice of them."""
+"""The trials of a study as arrays in a canonical order, and a bounded selection of them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from suggestion.study import Observation, Study
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Trials that are over.
+    """Finished trials.
 
     Attributes:
-        points: In the unit cube, shape (n, dimension); NaN where a foreign trial has no value.
+        points: Points of the unit cube, shape (n, dimension); NaN where an out-of-space trial has
+            no value.
         losses: Shape (n,); inf for failed trials.
         durations: Seconds, shape (n,); NaN where unknown.
     """
@@ -40,7 +41,7 @@ class Data:
 
 
 def read(study: Study) -> Data:
-    """Observations, failed trials and foreign observations, sorted by what they hold."""
+    """Return observations, failed trials and out-of-space observations, sorted by their values."""
     foreign = [trial for trial in study.foreign if isinstance(trial, Observation)]
     observed = [*study.observations, *foreign]
     assignments = [trial.assignment for trial in observed]
@@ -57,10 +58,10 @@ def read(study: Study) -> Data:
 
 
 def select(features: Array, size: int) -> NDArray[np.intp]:
-    """Rows for a model of at most `size` trials: local where it matters, coarse elsewhere.
+    """Select rows for a model of at most `size` trials: dense near the best, sparse elsewhere.
 
-    A quarter are the best; up to three quarters are the nearest to the very best one; the rest are
-    spread evenly over the ranks of what is left.
+    A quarter are the best; up to a quarter more are the nearest to the very best one; the rest are
+    spread evenly over the ranks of the others.
 
     Args:
         features: In the order of their losses, the best first; shape (n, p).

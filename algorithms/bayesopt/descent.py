@@ -1,4 +1,4 @@
-"""Minimisation within bounds of many smooth functions at once."""
+"""Minimise many smooth functions within bounds at the same time."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def minimise(
     value_tolerance: float,
     go_on: Callable[[], bool] = lambda: True,
 ) -> tuple[Array, Array]:
-    """Projected L-BFGS [Bertsekas1982]_ [Nocedal1980]_ from every row of `start`, in step.
+    """Run projected L-BFGS [Bertsekas1982]_ [Nocedal1980]_ from every row of `start`, in step.
 
-    All problems share their calls of `function`, which makes numpy's cost per call small; one that
-    has converged is not evaluated any more.
+    All problems share their calls of `function`, which keeps numpy's cost per call small; a
+    converged problem is not evaluated any more.
 
     Args:
         function: Smooth within the bounds; may return inf (then the step is shortened).
         start: Shape (b, p).
         lower, upper: Bounds, shape (p,).
-        iterations: At most.
-        gradient_tolerance: Stops a problem whose projected gradient is nowhere larger.
-        value_tolerance: Stops a problem whose step gains less, absolutely.
-        go_on: Asked before each iteration; False ends with the best so far.
+        iterations: Largest number of iterations.
+        gradient_tolerance: A problem stops when no component of its projected gradient is larger.
+        value_tolerance: A problem stops when a step gains less than this absolute value.
+        go_on: Called before each iteration; False ends with the best so far.
 
     Returns:
         Points, shape (b, p), and their values, shape (b,): never worse than at `start`.
@@ -82,12 +82,12 @@ def minimise(
 
 
 def _two_loops(g: Array, free: NDArray[np.bool_], steps: Array, changes: Array) -> Array:
-    """The inverse Hessian times `g` within the free coordinates, shape (b, p).
+    """Return the inverse Hessian times `g` within the free coordinates, shape (b, p).
 
     Args:
         g: Projected gradients, shape (b, p).
         free: Coordinates that no bound blocks, shape (b, p).
-        steps, changes: Of points and of gradients, each of shape (m, b, p), the last ones last.
+        steps, changes: Differences of points and of gradients, shape (m, b, p), the latest last.
     """
     if not len(steps):
         return g.copy()
@@ -119,7 +119,7 @@ def _search(
     upper: Array,
     value_tolerance: float,
 ) -> tuple[NDArray[np.bool_], Array, Array]:
-    """Backtracks along the projected path; updates x, value and gradient where it succeeds.
+    """Backtrack along the projected path; update x, value and gradient where it succeeds.
 
     Returns:
         Which of `active` gained more than `value_tolerance`, and for all problems the steps and

@@ -1,4 +1,4 @@
-"""Points of the unit cube as vectors whose squared distances the kernel weighs."""
+"""Map points of the unit cube to vectors between which the kernel measures distances."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from numpy.typing import NDArray
 
 from suggestion.space import Array, SearchSpace
 
-#: How much less likely an optimum is taken to be at the edge of a parameter than in its middle, as
-#: a logarithm, and how far the edge reaches into the range.
+#: Log prior of an optimum in the middle of a range minus that at its edge, and width of the edge as
+#: a share of the range.
 EDGE: Final = 0.2
 EDGE_WIDTH: Final = 0.05
 
-_MOST_CELLS: Final = 4096  # a lattice that is finer counts as a continuum until it is decoded
+_MOST_CELLS: Final = 4096  # a finer lattice is treated as continuous
 
 
 class Features:
-    """The map from the unit cube to the vectors that kernels work on.
+    """The map from the unit cube to the vectors that kernels use.
 
     An ordered parameter is its coordinate, in the middle of its lattice cell. A category is a unit
     vector divided by sqrt(2), so that two different ones are at squared distance 1: the kernel of
-    the Hamming distance [Hutter2011]_. A missing value is where it is at its expected squared
-    distance from all others: the mean of the prior, in a direction of its own. A parameter with
-    one value has no feature.
+    the Hamming distance [Hutter2011]_. A missing value is at its expected squared distance from all
+    others: the mean of the prior, in a direction of its own. A parameter with one value has no
+    feature.
 
     Args:
         space: The search space.
-        missing: Which of its columns have missing values, shape (dimension,).
+        missing: Mask of the columns with missing values, shape (dimension,).
 
     Attributes:
-        groups: Of each feature, the index among `columns` of its parameter, shape (features,).
+        groups: Index in `columns` of each feature's parameter, shape (features,).
         columns: Columns of the cube that have features.
-        continuous: Columns without cells, in which an objective can be differentiated.
-        finite: The other ones of `columns`.
+        continuous: Columns without cells, in which the acquisition function is differentiable.
+        finite: The other columns.
 
     .. [Hutter2011] F. Hutter, H. H. Hoos, K. Leyton-Brown. Sequential model-based optimization for
        general algorithm configuration. LION 5, 2011.
@@ -84,35 +84,35 @@ class Features:
         return len(self.columns)
 
     def levels(self, column: int) -> int:
-        """Number of values of a finite column."""
+        """Return the number of values of a finite column."""
         return self._levels[column]
 
     def ordered(self, column: int) -> bool:
-        """Whether neighbouring values of a column are similar."""
+        """Whether the values of a column are ordered."""
         return self._ordered[column]
 
     def level(self, units: Array, column: int) -> NDArray[np.int64]:
-        """The cells that coordinates of a finite `column` lie in, shape (n,)."""
+        """Return the cells that contain coordinates of a finite `column`, shape (n,)."""
         if column in self._edges:
             return np.searchsorted(self._edges[column][0], units, side="right").astype(np.int64)
         count = self._levels[column]
         return np.clip(np.floor(units * count), 0, count - 1).astype(np.int64)
 
     def level_of(self, unit: float, column: int) -> int:
-        """`level` of one coordinate."""
+        """Return `level` of one coordinate."""
         if column in self._edges:
             return int(np.searchsorted(self._edges[column][0], unit, side="right"))
         count = self._levels[column]
         return min(max(math.floor(unit * count), 0), count - 1)
 
     def middle(self, levels: NDArray[np.int64], column: int) -> Array:
-        """The middles of cells of a finite `column`, shape (n,)."""
+        """Return the middles of cells of a finite `column`, shape (n,)."""
         if column in self._edges:
             return self._edges[column][1][levels]
         return (levels + 0.5) / self._levels[column]
 
     def snap(self, points: Array) -> Array:
-        """`points`, shape (n, dimension), moved to the middles of their cells and into the cube."""
+        """Move `points`, shape (n, dimension), to the middles of their cells and into the cube."""
         snapped = np.clip(points, 0.0, 1.0)
         snapped[:, self._single] = 0.5
         for column in self.finite.tolist():
@@ -120,7 +120,7 @@ class Features:
         return snapped
 
     def __call__(self, points: Array) -> Array:
-        """Features of `points`, shape (n, dimension); result of shape (n, features)."""
+        """Return features of `points`, shape (n, dimension); the result has shape (n, features)."""
         rows = np.arange(len(points))
         features = np.zeros((len(points), len(self.groups)))
         features[:, self._ordered_features] = points[:, self._ordered_columns]
@@ -143,15 +143,15 @@ class Features:
         return features
 
     def move(self, features: Array, units: Array) -> None:
-        """Puts `units`, shape (n, continuous), into the `continuous` columns of `features`."""
+        """Write `units`, shape (n, continuous), into the `continuous` columns of `features`."""
         features[:, self._continuous_features] = units
 
     def prior(self, features: Array) -> tuple[Array, Array]:
-        """Logarithm of a prior of where the optimum is, and its slopes: (m,) and (m, p).
+        """Return the log prior of the optimum's position, and its slopes: (m,) and (m, p).
 
-        It multiplies an acquisition function, as in [Hvarfner2022]_. Where a surrogate explains
-        little, deviations are largest in the corners, and a search without it goes from corner to
-        corner; where it explains much, differences of logarithms outweigh it.
+        It multiplies an acquisition function, as in [Hvarfner2022]_. A surrogate that explains
+        little has its largest deviations in the corners, and without the prior a search goes from
+        corner to corner. A surrogate that explains much has larger differences than the prior.
 
         .. [Hvarfner2022] C. Hvarfner et al. piBO: augmenting acquisition functions with user
            beliefs for Bayesian optimization. ICLR 2022.
@@ -164,5 +164,7 @@ class Features:
         return -EDGE * (low + high).sum(axis=1), slopes
 
     def pull_back(self, gradient: Array) -> Array:
-        """Slopes in the `continuous` columns from slopes in the features, shape (n, columns)."""
+        """Return slopes in the `continuous` columns from slopes in the features, shape (n,
+        columns).
+        """
         return gradient[:, self._continuous_features]

@@ -1,4 +1,4 @@
-"""Forests of scikit-optimize as surrogates. Imported only when they are asked for."""
+"""scikit-optimize's forests as surrogates, imported only when they are used."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from suggestion.space import Array
 
 
 class Forest:
-    """A random forest, extremely randomised trees or boosted quantile trees.
+    """A random forest, extremely randomised trees or gradient boosted quantile trees.
 
-    The deviation of the first two is that of the law of total variance over trees [Hutter2011]_.
+    The deviation of the first two is by the law of total variance over trees [Hutter2011]_.
 
     Args:
         kind: RF, ET or GBRT.
@@ -48,11 +48,11 @@ class Forest:
                 n_estimators=100, min_samples_leaf=3, random_state=self._seed, min_variance=1e-6
             )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of scikit-learn's about scikit-optimize's calls
+            warnings.simplefilter("ignore")  # scikit-learn warns about scikit-optimize's calls
             return model.fit(self._features, self._y)
 
     def predict(self, features: Array) -> tuple[Array, Array]:
-        """Means, shape (1, m, 1), and standard deviations (1, m) at `features` (m, p)."""
+        """Return means, shape (1, m, 1), and standard deviations (1, m) at `features` (m, p)."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if self._kind == "GBRT":  # quantiles 0.16, 0.5 and 0.84: one deviation apart
@@ -63,15 +63,15 @@ class Forest:
         return np.asarray(mean)[None, :, None], np.maximum(deviation, 1e-6)[None]
 
     def track(self, features: Array) -> None:
-        """Names the points that `tracked` predicts."""
+        """Set the points that `tracked` predicts."""
         self._tracked = features
 
     def tracked(self) -> tuple[Array, Array]:
-        """What `predict` gives at the points named to `track`."""
+        """Return what `predict` returns at the points set by `track`."""
         return self.predict(self._tracked)
 
     def append(self, features: Array, normals: Array) -> Array:
-        """Adds a point as if its prediction had come true; returns it, shape (1, 1)."""
+        """Add a point with its prediction as its outcome; return it, shape (1, 1)."""
         mean, _ = self.predict(features[None])
         self._features = np.vstack([self._features, features])
         self._y = np.append(self._y, mean[0, 0, 0])
@@ -79,5 +79,5 @@ class Forest:
         return np.asarray(mean[0])
 
     def gradients(self, features: Array, slopes: Slopes) -> tuple[Array, Array]:
-        """Forests are step functions: they have none."""
+        """Raise NotImplementedError: forests are step functions."""
         raise NotImplementedError("a forest has no gradient")

@@ -1,4 +1,4 @@
-"""A Gaussian process: its hyperparameters by maximum a posteriori, and its posterior."""
+"""A Gaussian process: maximum a posteriori hyperparameters, and the posterior."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from algorithms.bayesopt.descent import minimise
 from algorithms.bayesopt.kernel import inverse_triangle, matern, squared_distances
 from suggestion.space import Array
 
-#: Least variance of the noise, of outputs whose variance is 1.
+#: Least variance of the noise, for outputs of variance 1.
 LEAST_NOISE: Final = 1e-6
 
 _LOG_WEIGHT: Final = (-8.0, 8.0)
@@ -29,7 +29,7 @@ _HALF_LOG_2PI: Final = 0.5 * math.log(2 * math.pi)
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """Of a Gaussian process on outputs of about mean 0 and variance 1.
+    """Hyperparameters of a Gaussian process on outputs of mean 0 and variance 1, approximately.
 
     Attributes:
         weights: Inverse squared length scales in units of the cube, shape (parameters,).
@@ -47,10 +47,11 @@ class Hyperparameters:
 def negative_log_posterior(
     theta: Array, features: Array, groups: NDArray[np.intp], y: Array
 ) -> tuple[Array, Array]:
-    """Minus the log of likelihood times prior, eq. (2.30) and (5.9) of [RW2006]_, and its slopes.
+    """Return minus the log of likelihood times prior, eq. (2.30) and (5.9) of [RW2006]_, and its
+    slopes.
 
-    The priors are those that Optuna's GPSampler uses: they keep inverse squared length scales near
-    1 without forbidding others, and the noise low.
+    The priors are those of Optuna's GPSampler: they keep inverse squared length scales near 1
+    without excluding others, and the noise low.
 
     Args:
         theta: Logarithms of weights, signal and noise, shape (b, parameters + 2).
@@ -74,7 +75,7 @@ def negative_log_posterior(
     inverse = inverse_triangle(lower)
     white = inverse @ y
     alpha = np.matmul(white[:, None, :], inverse)[:, 0]
-    diagonal = np.arange(n)  # copied, not viewed: the order of a sum decides its last digit
+    diagonal = np.arange(n)  # a copy, because the order of a sum decides its last digit
     values = (
         0.5 * (white**2).sum(axis=1)
         + np.log(lower[:, diagonal, diagonal]).sum(axis=1)
@@ -93,7 +94,7 @@ def negative_log_posterior(
     by_feature = (scaled**2 * w.sum(axis=2)[:, :, None]).sum(axis=1)
     by_feature -= (scaled * (w @ scaled)).sum(axis=1)
     sizes = np.bincount(groups, minlength=d)
-    alone = sizes[groups] == 1  # features of numbers, each a parameter of its own
+    alone = sizes[groups] == 1  # parameters with one feature each
     gradient[:, groups[alone]] = by_feature[:, alone]
     for group in np.flatnonzero(sizes > 1):
         gradient[:, group] = by_feature[:, groups == group].sum(axis=1)
@@ -106,7 +107,7 @@ def negative_log_posterior(
 
 
 def _prior(weights: Array, signal: Array, noise: Array) -> tuple[Array, Array]:
-    """Minus the log of the prior, up to a constant, and its gradient by the logarithms."""
+    """Return minus the log prior, up to a constant, and its gradient by the logarithms."""
     values = (0.1 / weights + 0.1 * weights).sum(axis=1)
     values += signal - np.log(signal)  # Gamma(2, 1)
     values += 30 * noise - 0.1 * np.log(noise)  # Gamma(1.1, rate 30)
@@ -118,12 +119,12 @@ def _prior(weights: Array, signal: Array, noise: Array) -> tuple[Array, Array]:
 
 
 def _diagonals(matrices: Array) -> Array:
-    """A view of the diagonals, shape (b, n), of matrices, shape (b, n, n)."""
+    """Return a view of the diagonals, shape (b, n), of matrices, shape (b, n, n)."""
     return np.asarray(np.einsum("kii->ki", matrices))
 
 
 def _cholesky(matrices: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Factors, and which of the matrices, shape (b, n, n), are positive definite."""
+    """Return factors, and which of the matrices, shape (b, n, n), are positive definite."""
     definite = np.ones(len(matrices), dtype=bool)
     try:
         return np.asarray(np.linalg.cholesky(matrices), dtype=np.float64), definite
@@ -139,8 +140,10 @@ def _cholesky(matrices: Array) -> tuple[Array, NDArray[np.bool_]]:
 
 
 class _Fits:
-    """The last fits by their inputs: a request that comes again, or with more pending trials, is
-    answered faster, and not otherwise."""
+    """Cache the last fits by their inputs.
+
+    A repeated request, or one with more pending trials, gets the same answer faster.
+    """
 
     _MOST = 64
 
@@ -175,7 +178,7 @@ _FITS: Final = _Fits()
 
 
 def forget() -> None:
-    """Empties the cache of fits, for measuring."""
+    """Clear the cache of fits, for measurements."""
     _FITS.clear()
 
 
@@ -187,14 +190,14 @@ def fit(
     warm: Hyperparameters | None = None,
     go_on: Callable[[], bool] = lambda: True,
 ) -> Hyperparameters:
-    """The most probable hyperparameters, by L-BFGS from several starts.
+    """Fit the most probable hyperparameters by L-BFGS from several starts.
 
     Args:
         features: Shape (n, p).
-        groups: Parameter of each feature, shape (p,), numbered from 0 without gaps.
+        groups: Parameter of each feature, shape (p,), from 0 without gaps.
         y: Outputs, shape (n,), of about mean 0 and variance 1.
-        warm: Those of similar outputs, to start from instead.
-        go_on: Asked between steps; False ends with the best so far.
+        warm: Hyperparameters of similar outputs, to start from.
+        go_on: Called between steps; False ends with the best so far.
     """
     like = np.empty(0) if warm is None else np.array([*warm.weights, warm.signal, warm.noise])
     key = _FITS.key(features, groups, y, like)
@@ -243,7 +246,7 @@ def _fit(
             go_on=go_on,
         )
 
-    # A few steps tell which start is worth more of them.
+    # After a few steps only the best start is continued.
     theta, values = climb(starts, 8)
     theta, values = climb(theta[[int(np.argmin(values))]], 40)
     best = theta[int(np.argmin(values))]
@@ -256,18 +259,17 @@ def _fit(
 
 
 class Posterior:
-    """Gaussian processes of several outputs of the same points, in whitened coordinates.
+    """Gaussian processes of several outputs at the same points, in whitened coordinates.
 
     With K = L L^T, v(x) = L^-1 k(x) and beta = L^-1 y, the mean is v(x) beta and the variance
     signal - v(x) v(x), eq. (2.25) and (2.26) of [RW2006]_. A further point appends one row to L^-1
-    and to beta; the latter is the point's deviation from its own prediction in standard
-    deviations. So several fantasies of its outcome are a row of normal numbers.
+    and to beta; its entry of beta is its deviation from its own prediction in standard deviations.
+    So several fantasies of its outcome are a row of standard normal numbers.
 
-    The processes are computed in step: where there are few trials, numpy's cost per call is most
-    of the cost.
+    The processes are computed together, because with few trials numpy's cost per call dominates.
 
     Args:
-        hyperparameters: Of each process, as fitted.
+        hyperparameters: Fitted hyperparameters of each process.
         features: Shape (n, p).
         groups: Parameter of each feature, shape (p,).
         y: Outputs of each process, shape (k, n).
@@ -323,18 +325,18 @@ class Posterior:
             self._tracked_white[index] = covariance @ self._inverse[index].T
 
     def tracked(self) -> tuple[Array, Array]:
-        """What `predict` gives at the points named to `track`."""
+        """Return what `predict` returns at the points set by `track`."""
         if self._at_tracked is None:
             white = self._tracked_white
             self._at_tracked = white @ self._beta, self._deviation(white)
         return self._at_tracked
 
     def append(self, features: Array, normals: Array) -> Array:
-        """Adds one point whose outcomes lie `normals` deviations from their predictions.
+        """Add one point whose outcomes are `normals` deviations from their predictions.
 
         Args:
             features: Shape (p,).
-            normals: Shape (fantasies,); the same number for every point.
+            normals: Shape (fantasies,); the same length for every point.
 
         Returns:
             The fantasised outcomes, shape (k, fantasies).
@@ -343,7 +345,7 @@ class Posterior:
         point = features * self._scale
         covariance = self._covariance(slice(None), point)
         white = covariance @ np.swapaxes(self._inverse, 1, 2)  # shape (k, 1, n)
-        # A fantasy is of the function, not of a noisy value; the jitter keeps L^-1 bounded.
+        # A fantasy is a value of the function without noise; the jitter keeps L^-1 bounded.
         variance = self._signal - np.einsum("kij,kij->k", white, white)
         spread = np.sqrt(np.maximum(variance, 0.0) + LEAST_NOISE)[:, None]
         outcomes = (white @ self._beta)[:, 0] + spread * normals
@@ -365,7 +367,9 @@ class Posterior:
         return np.asarray(outcomes)
 
     def gradients(self, features: Array, slopes: Slopes) -> tuple[Array, Array]:
-        """An acquisition function and its slopes: (k, m) and (k, m, p) at `features` (m, p)."""
+        """Return an acquisition function and its slopes: (k, m) and (k, m, p) at
+        `features` (m, p).
+        """
         if self._alpha is None:
             self._alpha = np.swapaxes(self._inverse, 1, 2) @ self._beta
         scaled = features * self._scale
@@ -386,7 +390,7 @@ class Posterior:
 
 
 def _inverse_factor(covariance: Array, signal: float, noise: float) -> Array:
-    """L^-1 of `covariance` (n, n) with noise, as much more as it takes to be definite."""
+    """Return L^-1 of `covariance` (n, n) plus noise, increased until it is positive definite."""
     diagonal = np.diag_indices(len(covariance))
     for _ in range(12):
         covariance[diagonal] = signal + noise

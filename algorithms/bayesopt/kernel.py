@@ -1,4 +1,4 @@
-"""The kernel: Matern-5/2 with a weight for each parameter."""
+"""The Matern-5/2 kernel with a weight for each parameter."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from suggestion.space import Array
 
 
 def matern(squared: Array) -> tuple[Array, Array]:
-    """Matern-5/2 and its slope as functions of the squared distance, eq. (4.17) of [RW2006]_.
+    """Return Matern-5/2 and its slope as functions of the squared distance, eq. (4.17) of
+    [RW2006]_.
 
     Args:
         squared: Weighted squared distances, not negative; any shape but a scalar.
 
     Returns:
-        Correlations, and their derivatives by `squared`; shaped alike.
+        Correlations, and their derivatives by `squared`; the same shape.
 
     .. [RW2006] C. E. Rasmussen, C. K. I. Williams. Gaussian processes for machine learning. MIT
        Press, 2006.
     """
-    # In place: with some hundred rows, most of the time is what fresh memory costs.
+    # In place, because with some hundred rows most of the time is spent on new memory.
     slope = 5 * squared
     np.sqrt(slope, out=slope)
     correlation = np.negative(slope)
@@ -37,7 +38,9 @@ def matern(squared: Array) -> tuple[Array, Array]:
 
 
 def squared_distances(a: Array, b: Array) -> Array:
-    """Between all rows of `a`, shape (..., n, p), and of `b`, shape (..., m, p): (..., n, m)."""
+    """Return squared distances of all rows of `a`, shape (..., n, p), and `b`, shape
+    (..., m, p).
+    """
     squared: Array = np.matmul(-2 * a, np.swapaxes(b, -1, -2))
     squares = (a * a).sum(axis=-1)
     squared += squares[..., :, None]
@@ -46,9 +49,9 @@ def squared_distances(a: Array, b: Array) -> Array:
 
 
 def inverse_triangle(lower: Array) -> Array:
-    """Inverse of lower triangular matrices, shape (..., n, n), by halves.
+    """Invert lower triangular matrices, shape (..., n, n), by halves.
 
-    A third of the work of a general inverse, and nearly all of it matrix products.
+    This takes a third of the work of a general inverse, and most of it is matrix products.
     """
     n = lower.shape[-1]
     if n <= 48:
@@ -56,7 +59,7 @@ def inverse_triangle(lower: Array) -> Array:
     half = n // 2
     inverse = np.zeros_like(lower)
     first, last = lower[..., :half, :half], lower[..., half:, half:]
-    if n % 2 == 0:  # in one call, whose cost for small matrices is mostly its own
+    if n % 2 == 0:  # one call, because small matrices cost little more than the call
         first, last = inverse_triangle(np.stack([first, last]))
     else:
         first, last = inverse_triangle(first), inverse_triangle(last)

@@ -1,4 +1,6 @@
-"""What the trials say: surrogates of the loss under several transforms, and what is pending."""
+"""Surrogates of the loss under several transforms, with pending trials, and acquisition
+functions.
+"""
 
 from __future__ import annotations
 
@@ -19,39 +21,41 @@ from algorithms.bayesopt.acquisition import (
 )
 from suggestion.space import Array
 
-#: The logarithm of a factor of acquisition functions, and its slopes: (m,) and (m, p) at (m, p).
+#: Returns the log of a factor of acquisition functions, and its slopes: (m,) and (m, p) at (m, p).
 Prior: TypeAlias = Callable[[Array], tuple[Array, Array]]
-#: The acquisition functions that one surrogate has.
+#: Acquisition functions.
 Kind: TypeAlias = Literal["EI", "LCB", "PI", "narrow LCB"]
 
 
 class Surrogate(Protocol):
-    """Predicts k outputs at features: k Gaussian processes in step, or one forest."""
+    """Predict k outputs at features: k Gaussian processes, or one forest."""
 
     def predict(self, features: Array) -> tuple[Array, Array]:
-        """Means, shape (k, m, fantasies), and deviations (k, m) at `features` (m, p)."""
+        """Return means (k, m, fantasies) and deviations (k, m) at `features` (m, p)."""
         ...
 
     def track(self, features: Array) -> None:
-        """Names the points that `tracked` predicts."""
+        """Set the points that `tracked` predicts."""
         ...
 
     def tracked(self) -> tuple[Array, Array]:
-        """What `predict` gives at the points named to `track`."""
+        """Return what `predict` returns at the points set by `track`."""
         ...
 
     def append(self, features: Array, normals: Array) -> Array:
-        """Adds a point without outcome; returns fantasies of it, shape (k, fantasies)."""
+        """Add a point without outcome; return fantasies of it, shape (k, fantasies)."""
         ...
 
     def gradients(self, features: Array, slopes: Slopes) -> tuple[Array, Array]:
-        """An acquisition function and its slopes: (k, m) and (k, m, p) at `features` (m, p)."""
+        """Return an acquisition function and its slopes: (k, m) and (k, m, p) at
+        `features` (m, p).
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a trial takes: the logarithm of its duration is `scale` times what `surrogate` says."""
+    """The duration of a trial: its logarithm is `scale` times the prediction of `surrogate`."""
 
     surrogate: Surrogate
     scale: float
@@ -61,12 +65,12 @@ class Mixture:
     """Surrogates of the same losses under several transforms.
 
     Args:
-        surrogate: Of the k outputs.
+        surrogate: Surrogate of the k outputs.
         log_weights: Logarithms of their weights, up to a common constant, shape (k,).
         best: Their lowest values so far, shape (k,).
         candidates: Features of the points that a search starts from, shape (m, p).
-        prior: With which acquisition functions are multiplied.
-        cost: By which acquisition functions are divided, if at all.
+        prior: Factor of acquisition functions.
+        cost: Divisor of acquisition functions, or None.
 
     Attributes:
         best: The lowest values in each fantasy, shape (k, fantasies).
@@ -93,7 +97,7 @@ class Mixture:
             cost.surrogate.track(candidates)
 
     def append(self, features: Array, normals: Array) -> None:
-        """Adds a pending point, shape (p,)."""
+        """Add a pending point, shape (p,)."""
         self.best = np.minimum(self.best, self.surrogate.append(features, normals))
 
     def acquisition(self, kind: Kind) -> Acquisition:
@@ -105,7 +109,7 @@ class Mixture:
 
 
 class Criterion:
-    """One acquisition function over a mixture of surrogates; what a search maximises.
+    """One acquisition function over a mixture of surrogates, which a search maximises.
 
     Expected improvements under different transforms have different units: each is divided by its
     largest value among the candidates before they are averaged.
@@ -128,7 +132,7 @@ class Criterion:
             self.tracked = self.tracked - self._cost.scale * times[0, :, 0]
 
     def _average(self, found: Array) -> tuple[Array, Array]:
-        """Values (m,) and each surrogate's share in their slopes, shape (k, m)."""
+        """Return values (m,) and each surrogate's share in their slopes, shape (k, m)."""
         if self._kind in ("LCB", "narrow LCB"):  # no logarithms
             weights = np.exp(self._log_weights - np.max(self._log_weights))
             weights /= weights.sum()
@@ -140,7 +144,7 @@ class Criterion:
         return top + np.log(total), exponentials / total
 
     def values(self, features: Array) -> Array:
-        """At `features`, shape (m, p): shape (m,)."""
+        """Return values at `features`, shape (m, p): shape (m,)."""
         found = self._acquisition.values(*self._surrogate.predict(features))
         values = self._average(found)[0] + self._prior(features)[0]
         if self._cost is not None:
@@ -149,7 +153,7 @@ class Criterion:
         return values
 
     def gradients(self, features: Array) -> tuple[Array, Array]:
-        """Values (m,) and slopes (m, p) at `features`."""
+        """Return values (m,) and slopes (m, p) at `features`."""
         found, slopes = self._surrogate.gradients(features, self._acquisition.slopes)
         values, shares = self._average(found)
         prior, by_prior = self._prior(features)
@@ -163,5 +167,5 @@ class Criterion:
 
 
 def _mean(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
-    """The prediction itself as an acquisition function."""
+    """Return the prediction itself as an acquisition function."""
     return mean[..., 0], np.ones_like(mean), np.zeros_like(deviation)

@@ -1,4 +1,4 @@
-"""Functions of the normal distribution that stay accurate far in its tails."""
+"""Functions of the normal distribution that are accurate far in its tails."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from suggestion.space import Array
 
 _SQRT2: Final = math.sqrt(2.0)
 _SQRT_2PI: Final = math.sqrt(2 * math.pi)
-_FAR: Final = -50.0  # below it an asymptotic series replaces a difference of close numbers
+_FAR: Final = -50.0  # below this an asymptotic series replaces a difference of close numbers
 
 
 def _scaled_erfc(x: float) -> float:
-    """exp(x^2) erfc(x) of one x >= 0."""
+    """Return exp(x^2) erfc(x) of one x >= 0."""
     if x < 25:
         return math.exp(x * x) * math.erfc(x)
     s = 1 / (2 * x * x)
@@ -24,7 +24,8 @@ def _scaled_erfc(x: float) -> float:
 
 
 def _coefficients(degree: int) -> Array:
-    """Of a polynomial in t = (x-4)/(x+4) that is (1+2x) exp(x^2) erfc(x) [ShepherdLaframboise1981].
+    """Return the polynomial in t = (x-4)/(x+4) for (1+2x) exp(x^2) erfc(x)
+    [ShepherdLaframboise1981].
 
     It interpolates at Chebyshev nodes; highest power first.
     """
@@ -51,7 +52,7 @@ _POWERS: Final = _coefficients(26)
 
 
 def erfcx(x: Array) -> Array:
-    """exp(x^2) erfc(x) for x >= 0, to about 13 digits; any shape.
+    """Return exp(x^2) erfc(x) for x >= 0, to about 13 digits; any shape.
 
     .. [ShepherdLaframboise1981] M. M. Shepherd, J. G. Laframboise. Chebyshev approximation of
        (1+2x) exp(x^2) erfc x in 0 <= x < inf. Mathematics of Computation 36, 1981.
@@ -66,7 +67,7 @@ def erfcx(x: Array) -> Array:
 
 
 def log_cdf(u: Array) -> Array:
-    """log Phi(u); any shape."""
+    """Return log Phi(u); any shape."""
     tail = erfcx(np.abs(u) / _SQRT2) / 2
     with np.errstate(under="ignore"):
         return np.where(u < 0, np.log(tail) - u * u / 2, np.log1p(-tail * np.exp(-u * u / 2)))
@@ -81,7 +82,7 @@ class LogH(NamedTuple):
 
 
 def log_h(u: Array) -> Array:
-    """The logarithm of h(u) = phi(u) + u Phi(u), eq. (9) of [Ament2023]_; any shape.
+    """Return the logarithm of h(u) = phi(u) + u Phi(u), eq. (9) of [Ament2023]_; any shape.
 
     .. [Ament2023] S. Ament et al. Unexpected improvements to expected improvement for Bayesian
        optimization. NeurIPS 2023.
@@ -90,7 +91,7 @@ def log_h(u: Array) -> Array:
 
 
 def log_h_and_slope(u: Array) -> LogH:
-    """`log_h`, and what its slopes are made of."""
+    """Return `log_h`, and the terms of its slopes."""
     h = _h(u)
     return LogH(
         h.log,
@@ -100,7 +101,7 @@ def log_h_and_slope(u: Array) -> LogH:
 
 
 class _H(NamedTuple):
-    """h(u): `plain`, or where that would cancel, at `low` u, phi(u) times `bracket`."""
+    """h(u) as `plain`, or at `low` u, where that would cancel, as phi(u) times `bracket`."""
 
     log: Array
     low: NDArray[np.bool_]
@@ -121,7 +122,7 @@ def _h(u: Array) -> _H:
     pdf = bell / _SQRT_2PI
     low = u < -1
     plain = np.where(low, 1.0, pdf + np.maximum(u, -1.0) * cdf)
-    # The bracket falls like 1/u^2.
+    # The bracket decreases like 1/u^2.
     bracket = 1 + np.minimum(np.maximum(u, _FAR), -1.0) * _SQRT_2PI * tail
     bracket = np.where(low, bracket, 1.0)
     far = u < _FAR
@@ -134,7 +135,7 @@ def _h(u: Array) -> _H:
 
 
 def quantile(p: Array) -> Array:
-    """The inverse of Phi, for p in (0, 1); any shape."""
+    """Invert Phi for p in (0, 1); any shape."""
     from statistics import NormalDist  # noqa: PLC0415
 
     inverse = NormalDist().inv_cdf

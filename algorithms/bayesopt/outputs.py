@@ -1,4 +1,4 @@
-"""Losses as outputs of a surrogate: of mean 0 and variance 1, whatever their units and tails."""
+"""Losses as outputs of a surrogate, with mean 0 and variance 1 whatever their units and tails."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from suggestion.space import Array
 
-_DIGITS: Final = 9  # kept of an output, so that units of the objective leave no trace
+_DIGITS: Final = 9  # kept of an output, so that the unit of the objective has no influence
 _DUST: Final = 1e-14  # relative differences below it are rounding errors
 
-#: How far below the lowest loss the logarithm has its pole, in spreads of the good half.
+#: Distances of the logarithm's pole below the lowest loss, in spreads of the good half.
 LOG_SHIFTS: Final = (0.3, 0.03)
 
 
@@ -22,10 +22,10 @@ class Outputs:
     """Losses after an increasing transform.
 
     Attributes:
-        name: Of the transform.
-        values: Mean 0 and variance 1, or all 0; shape (n,).
-        log_slopes: Logarithms of the transform's derivatives, shape (n,), by which likelihoods
-            under different transforms are comparable: the likelihood of a warped Gaussian process
+        name: Name of the transform.
+        values: Outputs of mean 0 and variance 1, or all 0; shape (n,).
+        log_slopes: Logarithms of the transform's derivatives, shape (n,), which make likelihoods
+            under different transforms comparable: the likelihood of a warped Gaussian process
             [Snelson2004]_.
 
     .. [Snelson2004] E. Snelson, C. E. Rasmussen, Z. Ghahramani. Warped Gaussian processes. NeurIPS
@@ -37,7 +37,7 @@ class Outputs:
     log_slopes: Array
 
     def padded(self, count: int) -> Outputs:
-        """With `count` failed trials at the end, which are as bad as the worst."""
+        """Append `count` failed trials, which are as bad as the worst."""
         values = np.append(self.values, np.full(count, np.max(self.values)))
         return Outputs(self.name, values, np.append(self.log_slopes, np.zeros(count)))
 
@@ -46,10 +46,10 @@ class Outputs:
 
 
 def transforms(losses: Array) -> list[Outputs]:
-    """`losses` under each transform that a surrogate may be fitted to.
+    """Return `losses` under each transform that a surrogate may be fitted to.
 
-    Plain; with the logarithm above the median, for tails and divergence; and as the logarithm of
-    the distance from a point below the lowest, for losses that span orders of magnitude.
+    Plain; with the logarithm above the median, for long tails and divergence; and as the logarithm
+    of the distance from a point below the lowest, for losses over many orders of magnitude.
 
     Args:
         losses: Finite, shape (n,), n >= 1.
@@ -69,7 +69,7 @@ def transforms(losses: Array) -> list[Outputs]:
 
 
 def _scaled(losses: Array) -> Array | None:
-    """`losses` with median 0 and a spread of 1 below it; None if they are all equal."""
+    """Return `losses` with median 0 and a spread of 1 below it; None if they are all equal."""
     values = losses / 2 - np.median(losses / 2)  # halves, because differences can overflow
     largest = float(np.abs(values).max())
     if largest <= _DUST * float(np.abs(losses).max()):
@@ -77,7 +77,7 @@ def _scaled(losses: Array) -> Array | None:
     values /= largest
     good = values[values < 0]
     spread = float(np.sqrt(np.mean(good**2))) if len(good) else 0.0
-    if spread <= _DUST:  # more than half are equal, or one is out of all proportion
+    if spread <= _DUST:  # more than half are equal, or one is extremely large
         spread = float(np.sqrt(np.mean(values**2)))
     return np.asarray(values / spread)
 

@@ -1,4 +1,4 @@
-"""The surrogate of one request, and the points proposed from it one after the other."""
+"""The surrogate of one request, and the points suggested by it one after the other."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from suggestion.study import Study
 
 _LOGGER: Final = logging.getLogger(__name__)
 
-#: Most trials that hyperparameters are fitted to, and that a posterior is conditioned on.
+#: Largest number of trials that hyperparameters are fitted to, and that a posterior uses.
 MOST_FITTED: Final = 200
 MOST_KEPT: Final = 512
-#: Most surrogates that are averaged; how much of their evidence counts; who is left out.
+#: Largest number of averaged surrogates, the power of their evidence, and the least log weight.
 MOST_MEMBERS: Final = 3
 TEMPERING: Final = 0.3
 LEAST_LOG_WEIGHT: Final = -2.5
 #: The log weight of a transform below which stronger ones are not tried.
 HOPELESS_LOG_WEIGHT: Final = -3.5
-#: Fantasies of each pending outcome.
+#: Number of fantasies of each pending outcome.
 FANTASIES: Final = 8
 #: Finite spaces up to this size are searched exhaustively.
 MOST_ENUMERATED: Final = 1024
-#: Seconds before the deadline at which a reply is made of what is known so far.
+#: Seconds before the deadline at which the search ends with the best points so far.
 RESERVE: Final = 3.0
 
-#: What gp_hedge chooses from, and how sharply: the paper's eta.
+#: Functions of gp_hedge, and how sharply it prefers the best: the paper's eta.
 PORTFOLIO: Final[tuple[Kind, ...]] = ("EI", "LCB", "PI")
 HEDGE_RATE: Final = 1.0
-#: Suggestions before which gp_hedge does without a portfolio.
+#: Index of the first suggestion for which gp_hedge uses a portfolio.
 HEDGE_FROM: Final = 25
 
 _INCUMBENTS: Final = 5
@@ -48,8 +48,8 @@ _GOLDEN: Final = 0.6180339887498949  # multiples of it fill the unit interval ev
 _SHORTEST: Final = 0.5  # seconds: times have a resolution of one
 
 
-class Patience:
-    """Whether there is time for another step; says so once in the log if there is not."""
+class TimeBudget:
+    """Whether there is time for another step; logs once when there is not."""
 
     def __init__(self, deadline: Deadline, name: str) -> None:
         self._deadline, self._name = deadline, name
@@ -59,7 +59,7 @@ class Patience:
         if not self._lost and self._deadline.remaining() < RESERVE:
             self._lost = True
             _LOGGER.warning(
-                "experiment %r: less than %g s are left; answering with the best found so far",
+                "experiment %r: less than %g s before the deadline; using the best points so far",
                 self._name,
                 RESERVE,
             )
@@ -67,10 +67,10 @@ class Patience:
 
 
 class Proposer:
-    """The surrogate of one request, and the points proposed from it one after the other.
+    """The surrogate of one request, and the points suggested by it one after the other.
 
     Args:
-        study: With at least one observation.
+        study: A study with at least one observation.
         chosen: Points already chosen for the same reply.
         estimator, function, optimizer: The algorithm's settings ``base_estimator``, ``acq_func``
             and ``acq_optimizer``.
@@ -89,7 +89,7 @@ class Proposer:
         self._estimator, self._function = estimator, function
         self._climb = estimator == "GP" and optimizer != "sampling"
         self._proposed = 0
-        self._go_on = Patience(study.deadline, study.name)
+        self._go_on = TimeBudget(study.deadline, study.name)
         self._rng = study.rng(study.first_index, "bayesianoptimization")
         trials = data.read(study)
         self._features = Features(study.space, np.asarray(np.isnan(trials.points).any(axis=0)))
@@ -115,8 +115,10 @@ class Proposer:
     # -------------------------------------------------------------- surrogates
 
     def _incumbents(self, surrogate: Surrogate) -> tuple[Array, Array]:
-        """The lowest means, shape (k,), and the points that are best under the first surrogate,
-        shape (m, dimension)."""
+        """Return the lowest means, shape (k,), and the best points, shape (m, dimension).
+
+        Points are compared by the mean of the first surrogate.
+        """
         usable = self._trials.complete & ~self._trials.failed
         rows = np.flatnonzero(usable if usable.any() else ~self._trials.failed)
         means = surrogate.predict(self._inputs[rows])[0][:, :, 0]
@@ -125,11 +127,11 @@ class Proposer:
         return means.min(axis=1), np.where(np.isnan(points), 0.5, points)
 
     def _surrogate(self) -> tuple[Surrogate, Array]:
-        """And the logarithms of its outputs' weights, shape (k,), the most probable one first.
+        """Fit the surrogate; also return the log weights of its outputs, shape (k,), largest first.
 
-        One output for each transform of the losses that explains them about as well as the best.
-        Differences of log likelihoods count for `TEMPERING` of what they are: few trials do not
-        tell transforms apart as surely as a likelihood that takes the kernel for true.
+        It has one output for each transform of the losses that explains them about as well as the
+        best. Differences of log likelihoods are multiplied by `TEMPERING`, because few trials do
+        not distinguish transforms as surely as a likelihood that takes the kernel for true.
         """
         if self._estimator != "GP":
             return self._forest(self._inputs, self._outputs[0].values, "forest"), np.zeros(1)
@@ -157,7 +159,7 @@ class Proposer:
         return Forest(self._estimator, inputs, y, seed)
 
     def _cost(self) -> Cost | None:
-        """Of the logarithm of a trial's seconds; None where hardly any trial tells them."""
+        """Fit the logarithm of a trial's duration; None if hardly any trial has one."""
         rows = np.flatnonzero(self._trials.durations >= 0)
         if len(rows) < 2:
             return None
@@ -170,17 +172,17 @@ class Proposer:
         return Cost(gp.Posterior([fitted], inputs, groups, y[None]), float(np.std(logs)))
 
     def _append(self, point: Array) -> None:
-        """Fantasises the outcome of a pending point of the cube, shape (dimension,)."""
+        """Add fantasies of a pending point of the cube, shape (dimension,)."""
         normals = quantile((np.arange(FANTASIES) + 0.5) / FANTASIES)
         self._mixture.append(self._features(point[None])[0], self._rng.permutation(normals))
 
     # ------------------------------------------------------------------ search
 
     def propose(self, index: int, visited: sampling.Visited) -> Assignment:
-        """The point that the acquisition function wants next; it is pending for those after it.
+        """Return the point that maximises the acquisition function; it is pending for later points.
 
         Args:
-            index: Of the suggestion.
+            index: Index of the suggestion.
             visited: Points that are not proposed.
         """
         rng = self._study.rng(index, "search")
@@ -194,9 +196,9 @@ class Proposer:
         return assignment
 
     def _criterion(self, index: int) -> Criterion:
-        """Of the setting ``acq_func``.
+        """Return the acquisition function of the setting ``acq_func``.
 
-        Before suggestion `HEDGE_FROM`, gp_hedge proposes the first point of a reply by EI and those
+        Before suggestion `HEDGE_FROM`, gp_hedge chooses the first point of a reply by EI and those
         after it by a narrow LCB: EI over fantasies explores with most of a batch, at a time when
         there is more to gain near good points. Measured in docs/research/bayesopt.md.
         """
@@ -208,13 +210,14 @@ class Proposer:
         return Criterion(self._mixture, kinds.get(self._function, "EI"))
 
     def _hedge(self, index: int) -> Criterion:
-        """The acquisition function whose turn it is in the portfolio GP-Hedge [Hoffman2011]_.
+        """Return the acquisition function whose turn it is in the portfolio GP-Hedge
+        [Hoffman2011]_.
 
-        Exploring by LCB costs more than it brings at first, so that the portfolio begins at
-        suggestion `HEDGE_FROM`. Each nominates a point and is taken with a probability that grows
-        with what the surrogate now thinks of its nominee. Unlike the paper, gains of earlier
-        nominees are not added up, for a reply is a function of the request and requests do not
-        tell nominees; and turns are taken in even proportion instead of drawn.
+        At first LCB explores more than it gains, so the portfolio begins at suggestion
+        `HEDGE_FROM`. Each function nominates a point and is chosen with a frequency that grows with
+        the surrogate's present prediction for its nominee. Unlike the paper, gains of earlier
+        nominees are not summed, because a reply is a function of the request and requests do not
+        hold nominees; and turns are taken in proportion instead of drawn.
 
         .. [Hoffman2011] M. Hoffman, E. Brochu, N. de Freitas. Portfolio allocation for Bayesian
            optimization. UAI 2011.
@@ -227,7 +230,7 @@ class Proposer:
         return criteria[int(np.searchsorted(shares / shares[-1], turn, side="right"))]
 
     def _candidates(self, incumbents: Array) -> Array:
-        """Points of the cube among which and from which the maximum is sought, shape (m, d)."""
+        """Return the points from which the maximum is searched, shape (m, d)."""
         space = self._study.space
         if self._enumerated:
             return space.encode([space.point(k) for k in range(space.size or 0)])
@@ -237,7 +240,7 @@ class Proposer:
         return np.vstack([incumbents, near, self._features.snap(even)])
 
     def _search(self, criterion: Criterion, rng: np.random.Generator) -> tuple[Array, Array]:
-        """The candidates and what they led to, shape (m, d), and their values, shape (m,)."""
+        """Return the candidates and improved points, shape (m, d), and their values, shape (m,)."""
         points, values = self._points, criterion.tracked
         if self._enumerated:
             return points, values
@@ -270,8 +273,8 @@ class Proposer:
 def _gone_too_far(scores: Sequence[float]) -> bool:
     """Whether the last transform explains the losses worse than the one before, and hopelessly.
 
-    Transforms come in order of strength, and their scores rise to the best one and fall after it,
-    so that those still to come need no fit. How often: docs/research/bayesopt.md.
+    Transforms are ordered by strength, and their scores rise to the best one and fall after it, so
+    later ones need no fit. How often that holds: docs/research/bayesopt.md.
     """
     if len(scores) < 2 or scores[-1] >= scores[-2]:
         return False

@@ -1,4 +1,4 @@
-"""The maximum of an acquisition function over a mixed space."""
+"""Maximise an acquisition function over a mixed space."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from suggestion.space import Array
 
 SOBOL_CANDIDATES: Final = 512
 LOCAL_CANDIDATES: Final = 192
-_ALL_LEVELS: Final = 12  # a parameter with more values than that is searched by neighbours
+_ALL_LEVELS: Final = 12  # a parameter with more values is searched by neighbours
 _STRIDES: Final = (-8, -4, -2, -1, 1, 2, 4, 8)
 
 
 class Criterion(Protocol):
-    """What is maximised."""
+    """The function to be maximised."""
 
     def values(self, features: Array) -> Array:
-        """At `features`, shape (m, p): shape (m,)."""
+        """Return values at `features`, shape (m, p): shape (m,)."""
         ...
 
     def gradients(self, features: Array) -> tuple[Array, Array]:
-        """Values (m,) and slopes (m, p) at `features`."""
+        """Return values (m,) and slopes (m, p) at `features`."""
         ...
 
 
 def around(features: Features, centres: Array, count: int, rng: np.random.Generator) -> Array:
-    """`count` points near `centres`, shape (c, dimension), at all distances; snapped."""
+    """Return `count` points near `centres`, shape (c, dimension), at many distances; snapped."""
     d = features.dimension
     points = centres[rng.integers(len(centres), size=count)]
     scale = 10 ** rng.uniform(-3.0, -0.5, (count, 1))
@@ -45,7 +45,9 @@ def around(features: Features, centres: Array, count: int, rng: np.random.Genera
 
 
 def choose(values: Array, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """The best index and others in proportion to exp(values), shape (at most count,)."""
+    """Return the best index and others drawn in proportion to exp(values), shape (at most
+    count,).
+    """
     first = int(np.argmax(values))
     keys = values + rng.gumbel(size=len(values))  # sampling without replacement
     order = np.argsort(-keys, kind="stable")
@@ -55,14 +57,14 @@ def choose(values: Array, count: int, rng: np.random.Generator) -> NDArray[np.in
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long a search goes on.
+    """The length of a search.
 
     Attributes:
-        starts: Points that it starts from.
-        iterations: Quasi-Newton steps from each of them.
-        kept: Of the points found, those whose finite columns are searched too.
-        further: Quasi-Newton steps after that.
-        again: Whether the finite columns are then searched once more.
+        starts: Number of starting points.
+        iterations: Number of quasi-Newton steps from each.
+        kept: Number of points whose finite columns are searched.
+        further: Number of quasi-Newton steps after that.
+        again: Whether the finite columns are then searched again.
     """
 
     starts: int
@@ -73,7 +75,7 @@ class Effort:
 
 
 FULL: Final = Effort(starts=6, iterations=25, kept=3, further=12, again=True)
-#: For the later points of a batch.
+#: Effort for the later points of a batch.
 BRIEF: Final = Effort(starts=3, iterations=10, kept=1, further=5, again=False)
 
 
@@ -85,7 +87,7 @@ def refine(
     go_on: Callable[[], bool],
     effort: Effort = FULL,
 ) -> tuple[Array, Array]:
-    """Climbs from `starts`: gradients for continuous columns, single moves for the others.
+    """Improve `starts`: gradients for continuous columns, single moves for the others.
 
     Returns:
         Points, shape (b, dimension), and their values, shape (b,).
@@ -108,7 +110,7 @@ def ascend(
     go_on: Callable[[], bool],
     iterations: int,
 ) -> tuple[Array, Array]:
-    """Quasi-Newton steps in the continuous columns."""
+    """Take quasi-Newton steps in the continuous columns."""
     columns = features.continuous
     if not len(columns):
         return starts, criterion.values(features(starts))
@@ -144,7 +146,7 @@ def step(
     rng: np.random.Generator,
     go_on: Callable[[], bool],
 ) -> tuple[Array, Array]:
-    """Steepest ascent by changes of one finite column at a time, until none helps."""
+    """Change one finite column at a time, by steepest ascent, until no change helps."""
     points, values = points.copy(), values.copy()
     rising = np.arange(len(points))
     for _ in range(2 * len(features.finite) + 2):
@@ -168,7 +170,9 @@ def step(
 
 
 def _neighbours(features: Features, point: Array, rng: np.random.Generator) -> Array:
-    """All points that differ from `point` in one finite column: few values, or nearby ones."""
+    """Return points that differ from `point` in one finite column: all values if few, else near
+    ones.
+    """
     columns: list[int] = []
     units = []
     for column in features.finite.tolist():

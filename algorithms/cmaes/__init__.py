@@ -1,4 +1,4 @@
-"""CMA-ES: a normal distribution that learns where good points lie, and in which direction."""
+"""CMA-ES: adapt a normal distribution to the good points."""
 
 from algorithms.cmaes.algorithm import Cmaes
 

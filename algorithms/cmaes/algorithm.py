@@ -21,10 +21,10 @@ _MEMORY: Final = Memory(size=2)
 @register("cmaes")
 @dataclass(frozen=True, kw_only=True)
 class Cmaes:
-    """Learn the normal distribution from which good points come [Hansen2016]_.
+    """Adapt a normal distribution to the good points [Hansen2016]_.
 
-    The distribution lives in the unit cube. Lattices and numeric lists have a margin that keeps
-    every value within reach [Hamano2022]_, categories a distribution of their own beside it
+    The distribution is over the unit cube. Lattices and numeric lists have a margin that bounds the
+    probability of every value from below [Hamano2022]_; categories have a categorical distribution
     [Hamano2024]_.
 
     .. [Hansen2016] N. Hansen. The CMA evolution strategy: a tutorial. arXiv:1604.00772, 2016.
@@ -45,8 +45,8 @@ class Cmaes:
     )
     restart_strategy: Literal["none", "None", "ipop", "bipop"] | None = setting(
         None,
-        help="What follows when the distribution has converged: nothing, ever larger populations "
-        "(ipop), or large and small ones in turn (bipop).",
+        help="What follows when the distribution has converged: nothing (none), runs with doubled "
+        "populations (ipop), or with large and small ones in turn (bipop).",
     )
 
     def violations(self, study: Study) -> Iterator[Violation]:
@@ -65,7 +65,7 @@ class Cmaes:
         untried = Untried(study.space, study.visited())
         fresh = plan.fresh()
         trials = sum(map(len, (study.observations, study.pending, study.failed, study.foreign)))
-        # What was handed out and is no trial (yet) is not handed out again.
+        # Earlier suggestions that are not trials (yet) are not repeated.
         for _ in range(study.first_index - trials):
             next(fresh, None)
         return [

@@ -1,4 +1,4 @@
-"""Between assignments and the solutions of `CatCMAwM`."""
+"""Convert between assignments and the solutions of `CatCMAwM`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 from algorithms.cmaes.package import CatCmaWithMargin
 from suggestion.space import Array, Assignment, Parameter, SearchSpace
 
-#: Coordinates are rounded to this grid of the unit cube before they are decoded, so that the last
-#: bits of another machine do not make another trial of them.
+#: Coordinates are rounded to multiples of 1 / _GRID before they are decoded, so that differences
+#: between machines in the last bits do not change the assignment.
 _GRID: Final = 2.0**30
-#: A lattice of more values than this is a continuum to it, and snapped.
+#: A lattice of more values than this is treated as continuous, and points are rounded to it.
 _FINEST: Final = 1000
 
 
 class Coding:
-    """How CMA-ES sees a space.
+    """Map a search space to the variables of CMA-ES.
 
-    Continuous parameters are its ``x``, lattices and numeric lists its ``z``, at the middles of
-    their cells in the unit cube. Categories are its ``c``, and so is everything of two values, as
-    the authors of the package advise. A parameter of one value it does not see.
+    Continuous parameters are its ``x``. Lattices and numeric lists are its ``z``, at the middles of
+    their cells in the unit cube. Categories are its ``c``, and so is every parameter of two values,
+    as the authors of the package advise. Parameters of one value are left out.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -51,7 +51,7 @@ class Coding:
         return self.numeric + len(self._c)
 
     def optimizer(self, population: int, mean: Array, sigma: float) -> Any:
-        """A distribution with standard deviation `sigma` around `mean`, in the unit cube."""
+        """Make a distribution with standard deviation `sigma` around `mean`, in the unit cube."""
         numeric: dict[str, Any] = {}
         if self.numeric:
             numeric = {"mean": mean.copy(), "sigma": sigma, "cov": np.eye(self.numeric)}
@@ -65,7 +65,7 @@ class Coding:
         )
 
     def decode(self, solutions: Sequence[Any]) -> list[Assignment]:
-        """The assignments that `solutions` stand for."""
+        """Return the assignments of `solutions`."""
         points = np.full((len(solutions), self._space.dimension), 0.5)
         for row, solution in enumerate(solutions):
             if self._x:

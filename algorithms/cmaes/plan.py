@@ -1,10 +1,10 @@
-"""The plan of a CMA-ES experiment: its generations, found again in the trials of a request.
+"""The generations of a CMA-ES experiment, replayed from the trials of a request.
 
-The plan is a function of the seed, the space, the settings and the outcomes of the trials. The
-samples of a generation come from a generator of random numbers of its own, in a fixed order and
-without end; a trial belongs to it if it has the assignment of one of them. As soon as enough have
-finished, their losses make the next generation's distribution. Those that finish later, or were
-more than enough, count for the next generation.
+The generations are a function of the seed, the space, the settings and the outcomes of the trials.
+The samples of a generation come from a random generator of its own, in a fixed and infinite
+sequence; a trial belongs to the generation if it has the assignment of one of them. As soon as
+enough have finished, their losses update the distribution of the next generation. Those that finish
+later, or are more than enough, count for the next generation.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from suggestion.study import Study
 Key: TypeAlias = tuple[Value, ...]
 Restart: TypeAlias = Literal["none", "None", "ipop", "bipop"] | None
 
-#: Samples that come this far behind the last one that is a trial are not looked for.
+#: Number of samples after the last one that is a trial that are searched for further trials.
 _AHEAD: Final = 16
-#: Generations in a row that may consist of points tried before.
+#: Number of successive generations that may consist of points that were tried before.
 _MOST_FREE: Final = 20
-#: Points tried before that a generation may bring in a row.
+#: Number of successive samples of a generation that may have been tried before.
 _MOST_REPEATS: Final = 200
-#: Choices of the first to finish that are tried where completion times do not tell.
+#: Number of choices that are tried if completion times do not say who finished first.
 _MOST_CHOICES: Final = 32
 #: A population grows to at most this many times the first one.
 _MOST_GROWTH: Final = 64
@@ -42,11 +42,11 @@ _MOST_GROWTH: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is known of a point.
+    """The result of a point.
 
     Attributes:
-        loss: Infinite if it failed; None while it is running.
-        ended: When it finished, in seconds; minus infinity if that is unknown.
+        loss: Infinite for a failed trial, None for a running one.
+        ended: Completion time in seconds; minus infinity if unknown.
     """
 
     loss: float | None
@@ -54,7 +54,7 @@ class Outcome:
 
 
 def outcomes(study: Study) -> dict[Key, Outcome]:
-    """What is known of every point tried; of a point tried twice, what was known first."""
+    """Return the outcome of every point that was tried; the first one, if it was tried twice."""
     key = study.space.key
     found = {key(trial.assignment): Outcome(None) for trial in study.pending}
     finished = [(trial, trial.loss) for trial in study.observations]
@@ -68,7 +68,7 @@ def outcomes(study: Study) -> dict[Key, Outcome]:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A sample and its point; `key` tells points apart."""
+    """A sample and its point; `key` is equal for equal points."""
 
     solution: Any
     assignment: Assignment
@@ -76,7 +76,7 @@ class Sample:
 
 
 class _Generation:
-    """The samples of one distribution: a fixed sequence without end."""
+    """The samples of one distribution: a fixed, infinite sequence."""
 
     def __init__(self, optimizer: Any, coding: Coding, study: Study, number: int) -> None:
         self.optimizer = optimizer
@@ -92,7 +92,7 @@ class _Generation:
 
     @property
     def nominal(self) -> set[Key]:
-        """The points of as many samples as the population has."""
+        """The points of the first `population` samples."""
         return {self[index].key for index in range(self.population)}
 
     def __getitem__(self, index: int) -> Sample:
@@ -105,17 +105,17 @@ class _Generation:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far the replay has come.
+    """The state of the replay.
 
     Attributes:
-        told: Points whose losses were told.
-        left: Members of the last generation that it was not told of.
-        run: Number of the run.
+        told: Points whose losses the optimizer has received.
+        left: Members of the last generation that it has not received.
+        run: Index of the run.
         large: The largest population so far.
-        regime: Of the run, if it is a restart: ``large`` or ``small``.
-        spent: Losses told in each regime.
-        free: Generations in a row that brought nothing new.
-        over: Whether it has converged for good.
+        regime: Kind of a restarted run: ``large`` or ``small``.
+        spent: Number of losses in each regime.
+        free: Number of successive generations without a new point.
+        over: Whether it has converged and is not restarted.
     """
 
     large: int
@@ -137,8 +137,8 @@ class _Snapshot:
 
     Attributes:
         progress, optimizer, number: The replay, and the distribution and number of its generation.
-        members: Trials of the generations before, all of them finished.
-        absent: Hashes of the points that were looked for among the trials and not found.
+        members: Trials of earlier generations, all of them finished.
+        absent: Hashes of the points that were searched for among the trials and not found.
     """
 
     progress: _Progress
@@ -148,14 +148,16 @@ class _Snapshot:
     absent: set[int]
 
     def holds(self, known: Mapping[Key, Outcome]) -> bool:
-        """Whether a replay of `known` would come to the same."""
+        """Whether a replay of `known` gives the same result."""
         return all(known.get(key) == outcome for key, outcome in self.members.items()) and (
             self.absent.isdisjoint(map(hash, known.keys() - self.members.keys()))
         )
 
 
 class Memory:
-    """The latest snapshots of some experiments: they make a reply faster, never different."""
+    """Cache the latest snapshots of some experiments, which makes replies faster, never
+    different.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -176,14 +178,14 @@ class Memory:
 
 
 class Plan:
-    """The generations of an experiment, replayed as far as its trials go.
+    """The generations of an experiment, replayed from its trials.
 
     Args:
-        study: What the request says.
+        study: The study of the request.
         sigma: Initial standard deviation, in the unit cube.
-        restart: What follows when a run has converged: runs with populations that double
-            (IPOP [Auger2005]_), or large and small ones in turn (BIPOP [Hansen2009]_); or nothing.
-        memory: Of replays done before.
+        restart: What follows a converged run: runs with doubled populations (IPOP [Auger2005]_),
+            with large and small ones in turn (BIPOP [Hansen2009]_), or nothing.
+        memory: Cache of earlier replays.
     """
 
     def __init__(self, study: Study, sigma: float, restart: Restart, memory: Memory) -> None:
@@ -212,9 +214,9 @@ class Plan:
             memory.store(identity, latest)
 
     def fresh(self) -> Iterator[Sample]:
-        """Samples of the current generation that are no trials yet; all different.
+        """Yield samples of the current generation that are not trials yet; all different.
 
-        They end where the distribution hardly brings new points any more, and when it is over.
+        The sequence ends when the distribution hardly gives new points, and when the run is over.
         """
         seen: set[Key] = set()
         repeats = 0
@@ -233,7 +235,7 @@ class Plan:
         return _Generation(optimizer, self._coding, self._study, number)
 
     def _replay(self) -> _Snapshot | None:
-        """Goes on as far as the trials go; returns the last snapshot worth remembering."""
+        """Continue as far as the trials go; return the last snapshot that is worth caching."""
         now = self._now
         snapshot = None
         settled = True
@@ -251,14 +253,14 @@ class Plan:
             self._members_so_far.update((s.key, self._known[s.key]) for s in members)
             now.free = now.free + 1 if all(sample.key in now.told for sample in told) else 0
             now.told.update(sample.key for sample in told)
-            # What was left over before is out of date by now.
+            # Members left over from an earlier generation are dropped.
             old = set(map(id, now.left))
             now.left = [s for s in members if s.key not in now.told and id(s) not in old]
             now.spent[now.regime] += len(told)
             self._generation = following
             if self._coding.numeric and following.optimizer.should_stop():
                 self._next_run()
-            # Copies are made now and then, and near the end.
+            # Snapshots are expensive: one from time to time, and those near the end.
             near = len(now.told) >= finished_trials - 3 * population
             if settled and (near or len(now.told) >= taken + 25 * population):
                 taken = len(now.told)
@@ -272,7 +274,9 @@ class Plan:
         return snapshot
 
     def _members(self) -> list[Sample]:
-        """Samples that are trials: what the last generation left over, then this one's."""
+        """Return the samples that are trials: those left over from the last generation, then this
+        one's.
+        """
         told = self._now.told
         members = list(self._now.left)
         keys = {sample.key for sample in members}
@@ -282,8 +286,8 @@ class Plan:
             sample = self._generation[index]
             if sample.key in self._known:
                 before = sample.key in told or sample.key in keys
-                # The loss of a point that comes again is known without a trial. Behind the
-                # population only trials of its own count, or chance would decide who does.
+                # The loss of a repeated point is known without a trial. After the first
+                # `population` samples only trials of this generation count.
                 if not before or index < population:
                     members.append(sample)
                 if not before:
@@ -295,26 +299,27 @@ class Plan:
         return members
 
     def _finished(self, members: Sequence[Sample]) -> list[Sample]:
-        """Those of `members` that have finished, the first one first."""
+        """Return the finished samples among `members`, in the order of completion."""
 
         def ended(sample: Sample) -> float:
             return -math.inf if sample.key in self._now.told else self._known[sample.key].ended
 
         done = [sample for sample in members if self._known[sample.key].loss is not None]
-        return sorted(done, key=ended)  # equal ones in the order of the samples
+        return sorted(done, key=ended)  # ties keep the order of the samples
 
     def _choose(
         self, members: Sequence[Sample], finished: Sequence[Sample]
     ) -> tuple[Sequence[Sample], _Generation, bool]:
-        """The members that make the next generation, that generation, and whether that is certain.
+        """Return the members that make the next generation, that generation, and whether this is
+        certain.
 
-        They are the first to finish. Where completion times are missing or equal, the choice made
-        back then is the one whose generation is found among the trials.
+        They are the first to finish. If completion times are missing or equal, several choices are
+        tried, and the one whose generation occurs among the trials is used.
         """
         population = self._generation.population
         told = finished[:population]
         surplus = len(finished) - population
-        # With so many left over that they make a generation, it need not be among the trials.
+        # If the surplus makes a whole generation, the next one need not be among the trials.
         if not 0 < surplus < population:
             return told, self._following(self._generation.optimizer, told), True
         seen = {sample.key for sample in members}
@@ -345,7 +350,7 @@ class Plan:
         return self._begin(optimizer, self._generation.number + 1)
 
     def _next_run(self) -> None:
-        """The run that follows one that has converged."""
+        """Start the run that follows a converged one."""
         now = self._now
         if self._restart not in ("ipop", "bipop"):
             now.over = True
@@ -370,13 +375,13 @@ class Plan:
 
 
 def _finite(losses: Sequence[float | None]) -> list[float]:
-    """Losses that arithmetic can be done with, in the same order; failed ones are the worst."""
+    """Return finite losses in the same order; failed trials are the worst."""
     array = np.array(losses, dtype=np.float64)
     finite = array[np.isfinite(array)]
     if not len(finite):
         array[:] = 0.0
     elif np.max(finite) / 2 - np.min(finite) / 2 > 1e100:
-        # Only their order survives.
+        # The range overflows, so only their order is kept.
         array = np.searchsorted(np.sort(finite), array).astype(np.float64)
     else:
         array[~np.isfinite(array)] = np.max(finite)

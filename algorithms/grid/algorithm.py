@@ -15,10 +15,11 @@ from suggestion.study import Study
 @register("grid")
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Walk the product of all lattices and lists, every point once, in an order fixed by the seed.
+    """Suggest every point of the product of all lattices and lists once, in an order fixed by the
+    seed.
 
-    The order is random, so that an experiment stopped half-way has not spent its trials on one
-    corner. It is never stored: a grid of 10^12 points costs no more than one of 12.
+    The order is random, so an experiment that is stopped early has not spent its trials in one
+    corner. It is computed, not stored: a grid of 10^12 points costs no more than one of 12.
     """
 
     def violations(self, study: Study) -> Iterator[Violation]:
@@ -49,8 +50,8 @@ class Grid:
             raise Exhausted(f"the grid of {size} points is used up")
         if first + count > size:
             raise Exhausted(
-                f"{size - first} of the {size} points of the grid are left, {count} were asked "
-                f"for; ask for at most {size - first}, or set max_trial_count to {size}"
+                f"the grid has {size - first} of its {size} points left, {count} were requested; "
+                f"request at most {size - first}, or set max_trial_count to {size}"
             )
         order = Permutation(size, study.seed, "grid")
         return [study.space.point(order(first + offset)) for offset in range(count)]

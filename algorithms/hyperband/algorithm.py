@@ -1,4 +1,4 @@
-"""Hyperband, and BOHB."""
+"""Hyperband and BOHB."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from suggestion.study import Study
 @register("hyperband")
 @dataclass(frozen=True, kw_only=True)
 class Hyperband:
-    """Try many configurations with little resource, and promote the best to more [Li2018]_.
+    """Start many configurations with little resource, and promote the best to more [Li2018]_.
 
     The resource is one of the parameters; its declared distribution is not used. A round is one
-    bracket of successive halving for each of r_l * eta^-s, s = s_max .. 0. A request is always
-    answered in full: promotions that are due, then new configurations of the open bracket, then
-    of the next; after the last bracket a new round begins. A rung's best are promoted when all of
-    it has finished; failed trials are its worst.
+    bracket of successive halving for each of r_l * eta^-s, s = s_max .. 0. A request always gets as
+    many suggestions as it asks for: promotions that are due, then new configurations of the open
+    bracket, then of the next one; after the last bracket a new round begins. The best of a rung are
+    promoted when the whole rung has finished; failed trials are its worst.
 
     With the sampler ``tpe`` new configurations come from a model of the good ones, which is BOHB
     [Falkner2018]_.
@@ -38,22 +38,21 @@ class Hyperband:
        optimization at scale. ICML 2018.
     """
 
-    #: What another server wrote into the experiment; here it is recomputed.
+    #: Settings that another server wrote into the experiment; here they are recomputed.
     ignored: ClassVar[frozenset[str]] = frozenset(
         {"s_max", "b_l", "r", "n", "current_s", "current_i", "evaluating_trials"}
     )
 
-    r_l: float = setting(
-        REQUIRED, at_least=1, help="The most resource that one configuration gets."
-    )
+    r_l: float = setting(REQUIRED, at_least=1, help="Largest resource of a configuration.")
     resource_name: str = setting(
-        REQUIRED, help="The int or double parameter that holds the resource."
+        REQUIRED, help="Name of the int or double parameter that holds the resource."
     )
     eta: float = setting(
-        3.0, above=1, help="One in eta configurations is promoted, to eta times the resource."
+        3.0, above=1, help="One in eta configurations is promoted, and gets eta times the resource."
     )
     sampler: Literal["random", "tpe"] = setting(
-        "random", help="How new configurations are drawn: at random, or from a model (BOHB)."
+        "random",
+        help="How configurations are drawn: from the prior (random), or from a model (tpe, BOHB).",
     )
 
     def search_space(self, declared: SearchSpace) -> SearchSpace:
@@ -68,7 +67,7 @@ class Hyperband:
         plan = planning.plan(resource, self.r_l, 1, self.eta)
         search = Search(study, self.resource_name, plan, marked=True)
         model = None
-        # A draw from the prior can be recognised, which ends the doubt about what is in flight.
+        # Draws from the prior can be recognised, so they are used while suggestions are in flight.
         if self.sampler == "tpe" and not search.in_flight:
             model = Model.fit(search.subspace.space, search.found.values(), plan.top)
 
@@ -84,9 +83,9 @@ class Hyperband:
 
 
 def _promotions(search: Search) -> Iterator[Promotion]:
-    """All that are due, the oldest round first."""
+    """Yield all promotions that are due, the oldest round first."""
     starts = {bracket.start: bracket for bracket in search.plan.brackets}
-    # Brackets begin with the one of the least resource.
+    # The first bracket is the one with the least resource.
     for mark, start in sorted((mark, start) for start, mark in search.pools):
         if start in starts:
             yield from halve(
@@ -100,7 +99,9 @@ def _promotions(search: Search) -> Iterator[Promotion]:
 
 
 def _openings(search: Search) -> Iterator[Pool]:
-    """A place for each configuration that the brackets lack, bracket by bracket, round by round."""
+    """Yield a place for each configuration that the brackets lack, bracket by bracket, round by
+    round.
+    """
     for turn in count_from():
         for bracket in search.plan.brackets:
             pool = (bracket.start, turn % search.marks)

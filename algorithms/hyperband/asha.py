@@ -17,39 +17,38 @@ from suggestion.settings import REQUIRED, setting
 from suggestion.space import Assignment, Double, Int, SearchSpace
 from suggestion.study import Study
 
-# What was promoted and vanished may be among a rung's best for good; it is seldom tried again.
+# A promotion that vanished may stay among a rung's best forever, so it is seldom repeated.
 _ODDS: Final = 8
 
 
 @register("asha")
 @dataclass(frozen=True, kw_only=True)
 class Asha:
-    """Promote whatever is among the best 1/eta of its rung, without waiting for the rung [Li2020]_.
+    """Promote every configuration among the best 1/eta of its rung, without waiting for others
+    [Li2020]_.
 
-    The rungs are r_l, r_l / eta, r_l / eta^2, ... down to r_min. A request is answered by the
-    promotions that are due, from the highest rung down, and then by new configurations. With
-    several brackets, bracket s leaves out the s lowest rungs; new configurations are shared out
-    among them as in a round of Hyperband.
+    The rungs are r_l, r_l / eta, r_l / eta^2, ... down to r_min. A request gets the promotions that
+    are due, from the highest rung down, and then new configurations. With several brackets, bracket
+    s omits the s lowest rungs; new configurations are divided among the brackets as in a round of
+    Hyperband.
 
-    Unlike the paper, where rungs are r_min * eta^k, they are counted from r_l down, so that the
-    last one is r_l for any r_min.
+    Unlike the paper, where rungs are r_min * eta^k, they are counted from r_l down, so the last one
+    is r_l for any r_min.
 
     .. [Li2020] L. Li, K. Jamieson, A. Rostamizadeh, E. Gonina, J. Ben-Tzur, M. Hardt, B. Recht,
        A. Talwalkar. A system for massively parallel hyperparameter tuning. MLSys 2020.
     """
 
-    r_l: float = setting(
-        REQUIRED, at_least=1, help="The most resource that one configuration gets."
-    )
+    r_l: float = setting(REQUIRED, at_least=1, help="Largest resource of a configuration.")
     resource_name: str = setting(
-        REQUIRED, help="The int or double parameter that holds the resource."
+        REQUIRED, help="Name of the int or double parameter that holds the resource."
     )
-    r_min: float = setting(1.0, at_least=1, help="The least resource of a configuration.")
+    r_min: float = setting(1.0, at_least=1, help="Smallest resource of a configuration.")
     eta: float = setting(
-        3.0, above=1, help="One in eta configurations is promoted, to eta times the resource."
+        3.0, above=1, help="One in eta configurations is promoted, and gets eta times the resource."
     )
     brackets: int = setting(
-        1, at_least=1, help="Brackets; each one leaves out one more of the lowest rungs."
+        1, at_least=1, help="Number of brackets; each one omits one more of the lowest rungs."
     )
 
     def search_space(self, declared: SearchSpace) -> SearchSpace:
@@ -93,7 +92,7 @@ class Asha:
         return iter(sorted(due, key=lambda promotion: -promotion.level))
 
     def _openings(self, search: Search) -> Iterator[Pool]:
-        """For ever the bracket that has least of its share of the configurations."""
+        """Yield, without end, the bracket that has least of its share of the configurations."""
         brackets = search.plan.brackets[: self.brackets]
         filled = Counter({b.start: len(search.pools.get((b.start, 0), ())) for b in brackets})
         while True:

@@ -10,20 +10,20 @@ from suggestion import sampling
 from suggestion.space import Assignment
 from suggestion.study import Study
 
-# Draws looked at for one suggestion; none of them has the right mark in one of 3000 cases.
+# Number of draws for one suggestion; in one of 3000 cases none has the required mark.
 _ATTEMPTS: Final = 256
-# Suggestions that may be on their way at a time.
+# Largest number of suggestions in flight.
 _FARTHEST: Final = 256
 
 
 class Draws:
-    """Draws from the prior for every index of a suggestion.
+    """Draw from the prior for every index of a suggestion.
 
-    No two suggestions share an index, so their draws differ even where the trial of one is not
-    yet visible to the request of the other.
+    No two suggestions share an index, so their draws differ even if the trial of one is not yet
+    visible to the request of the other.
 
     Args:
-        marked: Whether a draw is wanted for a mark; see `Subspace.mark`.
+        marked: Whether a draw must have a mark; see `Subspace.mark`.
     """
 
     def __init__(self, study: Study, subspace: Subspace, *, marked: bool) -> None:
@@ -32,12 +32,12 @@ class Draws:
         self._marked = marked
 
     def of(self, index: int) -> list[Assignment]:
-        """The draws that suggestion `index` prefers, in this order."""
+        """Return the draws for suggestion `index`, in order of preference."""
         space = self._subspace.space
         if space is None:
             return [{}]
         if not self._marked:
-            # On a small space: without replacement.
+            # On a small space, without replacement.
             return sampling.independent(space, self._seed, index, 1)
         rows = sampling.uniforms(
             self._seed, index * _ATTEMPTS, _ATTEMPTS, space.dimension, "configurations"
@@ -45,7 +45,7 @@ class Draws:
         return space.decode(rows)
 
     def new(self, index: int, mark: int, taken: Collection[Key]) -> Assignment | None:
-        """A configuration for suggestion `index` that is not `taken`; None if all are."""
+        """Return a configuration for suggestion `index` that is not `taken`; None if all are."""
         subspace = self._subspace
         size = subspace.size
         if size is not None and len(taken) >= size:
@@ -63,11 +63,10 @@ class Draws:
         return visited.unvisited(self._seed, "configurations", index)
 
     def in_flight(self, study: Study, known: Collection[Key]) -> int:
-        """At most how many suggestions were handed out whose trials may yet become visible.
+        """Return an upper bound on the suggestions whose trials may still become visible.
 
-        Suggestions that are no trials are either on their way or have vanished for good. They
-        are handed out in the order of their indices, so none that came before a visible one is
-        still on its way.
+        Suggestions that are not trials are either in flight or have vanished. They are given out in
+        the order of their indices, so none that is older than a visible one is in flight.
 
         Args:
             known: The configurations that are visible.
@@ -81,6 +80,6 @@ class Draws:
 
 
 def invisible(study: Study) -> int:
-    """How many suggestions were handed out that are no trials of the request."""
+    """Return the number of suggestions that are not trials of the request."""
     visible = (study.observations, study.pending, study.failed, study.foreign)
     return max(0, study.first_index - sum(len(trials) for trials in visible))

@@ -1,4 +1,4 @@
-"""The model of BOHB: densities of good and of bad configurations."""
+"""The model of BOHB: densities of the good and of the bad configurations."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _REDRAWS: Final = 16
 
 @dataclass(frozen=True)
 class Density:
-    """A kernel density estimate on the unit cube: a product of one kernel a parameter.
+    """A kernel density estimate on the unit cube: a product of one kernel for each parameter.
 
     Ordered parameters have Gaussian kernels truncated to [0, 1], unordered ones the kernel of
     Aitchison and Aitken.
 
     Attributes:
         points: Shape (n, d).
-        widths: Shape (d,): standard deviations, or the probability of another category.
-        categories: Shape (d,): how many there are; 0 for ordered parameters.
+        widths: Standard deviations, or probabilities of another category; shape (d,).
+        categories: Numbers of categories, 0 for ordered parameters; shape (d,).
     """
 
     points: Array
@@ -41,7 +41,7 @@ class Density:
 
     @staticmethod
     def fit(points: Array, categories: NDArray[np.int64]) -> Density:
-        """Bandwidths by the normal reference rule, 1.06 * deviation * n^(-1/(4+d)).
+        """Fit bandwidths by the normal reference rule, 1.06 * deviation * n^(-1/(4+d)).
 
         Unlike the paper, which applies it to the numbers of categories as well, the width of an
         unordered parameter falls from 1 - 1/k, that of the uniform distribution on k categories,
@@ -55,7 +55,7 @@ class Density:
         return Density(points, np.where(categories > 0, shrinking, widths), categories)
 
     def log(self, at: Array) -> Array:
-        """Logarithms of the density at `at`, shape (m, d); result of shape (m,)."""
+        """Return logarithms of the density at `at`, shape (m, d); the result has shape (m,)."""
         n, d = self.points.shape
         logs = np.zeros((len(at), n))
         for column in range(d):
@@ -73,10 +73,10 @@ class Density:
         largest[~np.isfinite(largest)] = 0.0
         with np.errstate(divide="ignore"):
             found: Array = np.log(np.exp(logs - largest).sum(axis=1) / n) + largest[:, 0]
-        return np.maximum(found, -1e3)  # far from all points two densities are alike small
+        return np.maximum(found, -1e3)  # far from all points both densities count as equally small
 
     def sample(self, rng: np.random.Generator, count: int) -> Array:
-        """Points, shape (count, d), from the density with its kernels widened."""
+        """Draw points, shape (count, d), from the density with widened kernels."""
         n, d = self.points.shape
         centres = self.points[rng.integers(n, size=count)]
         found = centres.copy()
@@ -97,7 +97,7 @@ class Density:
 
 
 def _mass(deviations: Array) -> Array:
-    """The normal distribution function, of an array of any shape."""
+    """Return the normal distribution function of an array of any shape."""
     flat = [math.erfc(-x / math.sqrt(2)) / 2 for x in deviations.ravel().tolist()]
     return np.array(flat).reshape(deviations.shape)
 
@@ -118,11 +118,12 @@ class Model:
     def fit(
         space: SearchSpace | None, configurations: Iterable[Configuration], top: int
     ) -> Model | None:
-        """The model at the highest resource with enough results; None if there is none.
+        """Fit the model at the highest resource with enough results; None if there is none.
 
-        Enough are d + 1 = N_min results for each of l and g. Unlike the paper, where N_min + 2 are
-        enough, as l and g may share configurations, they never share any; and the least resource
-        of several has no model, since what is best after so little may be bad in the end.
+        Each of l and g needs d + 1 = N_min results. Unlike the paper, where N_min + 2 results are
+        enough because l and g may share configurations, they share none. Also unlike the paper, the
+        least of several resources has no model, since the best configuration after so little may
+        be bad in the end.
 
         Failed configurations are the worst of their rung.
         """
@@ -154,11 +155,11 @@ class Model:
         mark: int | None,
         taken: Collection[Key],
     ) -> Assignment | None:
-        """The candidate with the greatest l/g, or None to draw at random instead.
+        """Return the candidate with the largest l/g, or None to draw at random.
 
         Args:
-            mark: What `Subspace.mark` of it must be; None if that does not matter.
-            taken: Configurations that it must not be.
+            mark: The required `Subspace.mark`; None for any.
+            taken: Configurations that are excluded.
         """
         if rng.random() < _RANDOM:
             return None

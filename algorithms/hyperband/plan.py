@@ -1,4 +1,4 @@
-"""The plan: which resources there are, and how many configurations each bracket tries at them."""
+"""The plan of a round: its resources, and the number of configurations of each bracket."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from suggestion.space import Double, Int, Parameter, SearchSpace, Value
 
 Resource: TypeAlias = Int | Double
 
-#: Most times that the resource can be divided by eta.
+#: Largest number of times that the resource can be divided by eta.
 MOST_RUNGS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
-    """Successive halving from one resource on.
+    """One bracket of successive halving.
 
     Attributes:
-        start: Level of its first rung: an index of `Plan.resources`.
-        sizes: Configurations in its rungs, the first at level `start`, the last at `r_l`.
+        start: Level of its first rung, an index of `Plan.resources`.
+        sizes: Configurations in each rung, the first at level `start`, the last at `r_l`.
     """
 
     start: int
@@ -36,8 +36,8 @@ class Plan:
     """One round of Hyperband [Li2018]_.
 
     Attributes:
-        resources: Values of the resource parameter, ascending; the last one is ``r_l``.
-        brackets: In the order in which they are tried, the one with the most configurations first.
+        resources: Values of the resource, ascending; the last one is ``r_l``.
+        brackets: In the order of their start, the one with the most configurations first.
     """
 
     resources: tuple[Value, ...]
@@ -50,14 +50,14 @@ class Plan:
 
     @property
     def configurations(self) -> int:
-        """New configurations in a round."""
+        """Number of new configurations in a round."""
         return sum(bracket.sizes[0] for bracket in self.brackets)
 
 
 def search_space(declared: SearchSpace, resource_name: str, r_l: float) -> SearchSpace:
-    """`declared`, where the resource with min = max becomes a range from 1 to `r_l`.
+    """Return `declared` with a range from 1 to `r_l` for a resource with min = max.
 
-    Such a resource is a placeholder that many Experiment files have; its value is not meant.
+    Such a resource is a placeholder in many Experiment files; its value is not meant.
     """
     parameters: list[Parameter] = []
     for parameter in declared.parameters:
@@ -83,7 +83,9 @@ def violations(
     lowest: float,
     eta: float,
 ) -> Iterator[Violation]:
-    """The rules about the resource that the settings break; `space` is that of `search_space`."""
+    """Yield the rules about the resource that the settings break; `space` is that of
+    `search_space`.
+    """
     parameter = next((p for p in space.parameters if p.name == resource_name), None)
     settings = "spec.algorithm.algorithm_settings"
     if parameter is None:
@@ -103,7 +105,8 @@ def violations(
     name, least, most = quote(resource_name), parameter.min, parameter.max
     if _is_placeholder(parameter) and most != r_l:  # an int, or search_space had replaced it
         yield Violation(
-            settings, f"setting 'r_l' must be whole, as parameter {name} is an int, got {r_l:g}"
+            settings,
+            f"setting 'r_l' must be an integer, as parameter {name} is an int, got {r_l:g}",
         )
     elif not least <= r_l <= most:
         yield Violation(
@@ -115,8 +118,8 @@ def violations(
         below, above = _neighbours(parameter, r_l)
         yield Violation(
             settings,
-            f"setting 'r_l' must be a value of parameter {name}, whose nearest ones are {below} "
-            f"and {above}, got {r_l:g}",
+            f"setting 'r_l' must be a value of parameter {name} (nearest: {below} "
+            f"and {above}), got {r_l:g}",
         )
     elif lowest > r_l:
         yield Violation(settings, f"setting 'r_min' must not exceed r_l = {r_l:g}, got {lowest:g}")
@@ -129,7 +132,7 @@ def violations(
 
 
 def _held(parameter: Resource, resource: float) -> Value | None:
-    """`resource` as a value of `parameter`, or None if it is none."""
+    """Return `resource` as a value of `parameter`, or None if it is not one."""
     value: Value = resource
     if isinstance(parameter, Int):
         if not float(resource).is_integer():
@@ -145,7 +148,7 @@ def _neighbours(parameter: Resource, resource: float) -> tuple[Value, Value]:
 
 
 def _level_below(parameter: Resource, resource: Fraction) -> int:
-    """The last level whose value does not exceed `resource`; the first one if all do."""
+    """Return the last level whose value does not exceed `resource`, or the first one."""
     level = parameter.level(math.floor(resource) if isinstance(parameter, Int) else float(resource))
     while level > 0 and Fraction(parameter.value(level)) > resource:
         level -= 1
@@ -154,18 +157,18 @@ def _level_below(parameter: Resource, resource: Fraction) -> int:
 
 @lru_cache(maxsize=64)
 def plan(parameter: Resource, r_l: float, lowest: float, eta: float) -> Plan:
-    """The brackets s = s_max .. 0 of [Li2018]_, algorithm 1, in resources `parameter` can hold.
+    """Return the brackets s = s_max .. 0 of [Li2018]_, algorithm 1, in values of `parameter`.
 
-    A resource r_l * eta^-s is rounded down, so that a bracket spends no more than in the paper.
-    Rungs that are rounded to the same resource become one, of the size of the first; brackets that
-    then begin at the same resource become one, the one with the most configurations.
+    A resource r_l * eta^-s is rounded down, so a bracket spends no more than in the paper. Rungs
+    that are rounded to the same resource become one, of the size of the first; brackets that then
+    begin at the same resource become one, the one with the most configurations.
 
     Unlike the paper, whose least resource is 1, `lowest` or the parameter's min may raise it: the
     paper's R is r_l divided by it.
 
     Args:
-        r_l: The most resource that one configuration gets: a value of `parameter`.
-        lowest: The least, at least 1.
+        r_l: Largest resource of a configuration, a value of `parameter`.
+        lowest: Smallest resource, at least 1.
     """
     most, divisor = Fraction(r_l), Fraction(str(eta))
     least = _first_value(parameter, Fraction(lowest))
@@ -193,7 +196,7 @@ def plan(parameter: Resource, r_l: float, lowest: float, eta: float) -> Plan:
 
 
 def _first_value(parameter: Resource, lowest: Fraction) -> Fraction:
-    """The least value of `parameter` that is not below `lowest`; `lowest` lies below its max."""
+    """Return the least value of `parameter` that is not below `lowest`, which is below its max."""
     if parameter.levels is None:
         return max(lowest, Fraction(parameter.min))
     level = _level_below(parameter, lowest)

@@ -1,4 +1,4 @@
-"""What the trials of a request say about each configuration, and who is due for promotion."""
+"""The configurations of a request and their results, and the promotions that are due."""
 
 from __future__ import annotations
 
@@ -13,43 +13,45 @@ from suggestion.study import Failed, Observation, Pending, Study
 
 Key: TypeAlias = tuple[Value, ...]
 
-#: Values of the mark that tells the rounds of a bracket apart.
+#: Number of values of the mark that distinguishes the rounds of a bracket.
 MARKS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Subspace:
-    """The search space without the resource, which may be no parameter at all."""
+    """The search space without the resource; None if nothing is left."""
 
     space: SearchSpace | None
 
     @staticmethod
     def of(space: SearchSpace, resource_name: str) -> Subspace:
-        """`space` without the parameter `resource_name`."""
+        """Return `space` without the parameter `resource_name`."""
         others = tuple(p for p in space.parameters if p.name != resource_name)
         return Subspace(SearchSpace(others) if others else None)
 
     @property
     def size(self) -> int | None:
-        """Number of configurations; None if there is a continuum."""
+        """Number of configurations; None if continuous."""
         return 1 if self.space is None else self.space.size
 
     def key(self, assignment: Assignment) -> Key:
-        """What assignments of one configuration have in common, whatever their resource."""
+        """Return a key that is equal for assignments of one configuration, whatever their
+        resource.
+        """
         return () if self.space is None else self.space.key(assignment)
 
     def assignment(self, key: Key) -> Assignment:
-        """The inverse of `key`."""
+        """Invert `key`."""
         parameters = () if self.space is None else self.space.parameters
         return {p.name: value for p, value in zip(parameters, key, strict=True)}
 
     def holds(self, assignment: Assignment) -> bool:
-        """Whether the configuration of `assignment` may be proposed: a lattice can be edited."""
+        """Whether the configuration of `assignment` may be suggested: a lattice can be edited."""
         parameters = () if self.space is None else self.space.parameters
         return all(assignment[p.name] in p for p in parameters)
 
     def mark(self, key: Key) -> int:
-        """A random-looking number below `MARKS`, a function of the values alone."""
+        """Return a hash below `MARKS`, a function of the values only."""
         if self.space is None:
             return 0
         texts = [(p.name, p.format(v)) for p, v in zip(self.space.parameters, key, strict=True)]
@@ -58,13 +60,13 @@ class Subspace:
 
 @dataclass(slots=True)
 class Configuration:
-    """One configuration, and how its trials went.
+    """One configuration and the results of its trials.
 
     Attributes:
-        assignment: Of one of its trials.
-        losses: By level, of those trials that were observed: the mean if there are several.
-        levels: Levels at which it has a trial, in any condition.
-        pending: Levels at which it has one that has not finished, and none that was observed.
+        assignment: Assignment of one of its trials.
+        losses: Losses of observed trials by level; the mean if there are several.
+        levels: Levels with a trial in any condition.
+        pending: Levels with a pending trial and no observed one.
     """
 
     key: Key
@@ -79,21 +81,23 @@ class Configuration:
 
     @property
     def level(self) -> int:
-        """The highest one that it has reached."""
+        """The highest level that it has reached."""
         return max(self.levels)
 
     def rank(self, level: int) -> tuple[float, Key]:
-        """Sorts the observed configurations of one rung, best first, without ties."""
+        """Return a sort key of the observed configurations of one rung, best first,
+        without ties.
+        """
         return self.losses[level], tuple(map(str, self.key))
 
 
 def read(
     study: Study, subspace: Subspace, resource_name: str, resources: Sequence[Value]
 ) -> dict[Key, Configuration]:
-    """The configurations that were tried, whoever proposed them.
+    """Return the configurations that were tried, whoever suggested them.
 
-    A trial whose resource is none of `resources` makes its configuration known, but stands on no
-    rung. A configuration that could not be proposed, its values being off the lattice, is left
+    A trial whose resource is none of `resources` makes its configuration known, but is on no rung.
+    A configuration that could not be suggested, because its values are off the lattice, is left
     out.
     """
     level_of = {resource: level for level, resource in enumerate(resources)}
@@ -137,21 +141,22 @@ def halve(
     vanished: int,
     skip: Callable[[Configuration], bool],
 ) -> Iterator[Promotion]:
-    """Promotions that are due in one bracket, best first in each rung, lower rungs first.
+    """Yield promotions that are due in one bracket, best first in each rung, lower rungs first.
 
     Each `sizes[i]` results of a rung entitle its best `sizes[i + 1]` configurations to the next
-    one: while there are no more than that, as in one round, exactly [Li2018]_'s successive halving.
-    Failed ones count as results, and are never promoted; where too few are left, the next rung
-    is complete with those.
+    rung. With no more results than that, as in one round, this is exactly the successive halving of
+    [Li2018]_. Failed configurations count as results and are never promoted; if too few are left,
+    the next rung is complete with those.
 
     Args:
-        members: Those that began at level `start`.
-        closed: No further members will come: a rung is complete when all of it has finished.
+        members: Configurations that began at level `start`.
+        closed: Whether no further members will come, so that a rung is complete when all of it
+            has finished.
         vanished: How many trials may have vanished from the request. A configuration that was
-            passed over by a worse one is taken for one of them; see `passed_over`.
+            passed over by a worse one counts as one of them; see `passed_over`.
         skip: Whether a configuration is left out this time.
     """
-    missing = 0  # how many the rung below could not send, because too many had failed
+    missing = 0  # how many promotions the rung below lacked because too many trials had failed
     for i in range(len(sizes) - 1):
         level = start + i
         entered = [c for c in members if level in c.levels]
@@ -171,16 +176,18 @@ def halve(
 
 
 def ranked(entered: Iterable[Configuration], level: int) -> list[Configuration]:
-    """Those that were observed at `level` and have gone no further, best first."""
+    """Return the configurations that were observed at `level` and have gone no further,
+    best first.
+    """
     waiting = [c for c in entered if level in c.losses and c.level == level]
     return sorted(waiting, key=lambda c: c.rank(level))
 
 
 def passed_over(entered: Iterable[Configuration], level: int) -> list[Configuration]:
-    """Those in a rung that were not promoted although a worse one was.
+    """Return the configurations of a rung that were not promoted although a worse one was.
 
-    Promotions go out best first, so that these were promoted too and their trials have vanished
-    from the request, as those without metrics do.
+    Promotions are made best first, so these were promoted too, and their trials have vanished from
+    the request, like trials without metrics.
     """
     entered = list(entered)
     promoted = [c.rank(level) for c in entered if c.level > level and level in c.losses]
@@ -197,9 +204,10 @@ def halve_asynchronously(
     eta: float,
     skip: Callable[[Configuration], bool],
 ) -> Iterator[Promotion]:
-    """Promotions that are due at any time, highest rung first; [Li2020]_, algorithm 2, get_job.
+    """Yield promotions that are due at any time, highest rung first; [Li2020]_, algorithm 2,
+    get_job.
 
-    A configuration is promoted when it is among the best 1/eta of its rung, so far.
+    A configuration is promoted when it is among the best 1/eta of its rung so far.
 
     Args:
         skip: Whether a configuration is left out this time.
@@ -214,7 +222,7 @@ def halve_asynchronously(
 
 
 def extensions(found: Mapping[Key, Configuration], top: int) -> list[Promotion]:
-    """All that could be promoted, in or out of turn: from the highest rung, best first."""
+    """Return all possible promotions, due or not: from the highest rung, best first."""
     waiting = [c for c in found.values() if c.levels and c.level < top and c.level in c.losses]
     waiting.sort(key=lambda c: (-c.level, c.rank(c.level)))
     return [Promotion(c, c.level + 1) for c in waiting]

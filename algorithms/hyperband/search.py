@@ -1,4 +1,4 @@
-"""One request: what is known, what is due, and a reply of exactly the size asked for."""
+"""Answer one request: what is known, what is due, and a reply of exactly the requested size."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ from suggestion.space import Assignment
 from suggestion.study import Study
 
 Pool: TypeAlias = tuple[int, int]
-#: A configuration for the suggestion of an index, with a mark, that is none of those taken.
+#: Returns a configuration for a suggestion's index, with a mark, that is not taken.
 Sampler: TypeAlias = Callable[[int, int, set[Key]], Assignment | None]
 
-# A finite space is marked only where no mark can run out of configurations.
+# A finite space has marks only if no mark can run out of configurations.
 _ROUNDS_IN_SPACE = 8 * MARKS
 
 
 class Search:
-    """What the trials of a request mean under a plan.
+    """The trials of a request under a plan.
 
-    Hyperband's rounds are kept apart by a mark: a number below `MARKS` that is a function of a
+    Hyperband's rounds are distinguished by a mark: a number below `MARKS` that is a function of a
     configuration's values. A new configuration of round k is drawn such that its mark is k modulo
-    `MARKS`, so that a trial tells its bracket by its least resource and its round by its mark:
-    in any order, without a name or label, after a restart, and after the seed or the space was
-    edited. Rounds `MARKS` apart share their rungs, as all rounds do in a small finite space.
+    `MARKS`. So the bracket of a trial is known from its configuration's least resource, and its
+    round from its mark: in any order, without names or labels, after a restart, and after an edit
+    of the seed or the space. Rounds `MARKS` apart share their rungs, and so do all rounds in a
+    small finite space.
     """
 
     def __init__(self, study: Study, resource_name: str, plan: Plan, *, marked: bool) -> None:
@@ -71,21 +72,20 @@ class Search:
 
     @cached_property
     def in_flight(self) -> int:
-        """At most how many suggestions are on their way to become trials."""
+        """Upper bound on the number of suggestions that may still become trials."""
         return self.draws.in_flight(self.study, self.found)
 
     @cached_property
     def vanished(self) -> int:
-        """How many suggestions are not, and will never be, among the trials."""
+        """Number of suggestions that are not and will never be trials."""
         return invisible(self.study) - self.in_flight
 
     def perhaps_lost(self, configuration: Configuration, odds: int = 2) -> bool:
-        """Whether not to promote `configuration` this time.
+        """Whether to skip the promotion of `configuration` this time.
 
-        A promoted trial that has vanished looks like one that was never promoted, and would be
-        proposed for ever. While there are vanished trials that no configuration that was passed
-        over accounts for, each promotion is made with probability 1/`odds`, at each suggestion
-        anew.
+        A promoted trial that vanished looks like one that was never promoted, and would be
+        suggested forever. While there are vanished trials that `passed_over` does not account for,
+        each promotion is made with probability 1/`odds` at each suggestion.
         """
         if not self._unexplained:
             return False
@@ -110,15 +110,15 @@ class Search:
         openings: Iterator[Pool],
         sample: Sampler,
     ) -> list[Assignment]:
-        """Exactly `count` points: promotions, then new configurations, then what is left.
+        """Return exactly `count` points: promotions, then new configurations, then others.
 
-        While suggestions may be on their way, nothing is promoted, since one of them could be the
-        same promotion; new configurations differ by the index of the suggestion. The first
-        openings are taken to be filled by those on their way.
+        While suggestions may be in flight, nothing is promoted, since one of them could be the same
+        promotion; new configurations differ by the index of the suggestion. The first openings are
+        taken by the suggestions in flight.
 
         Args:
-            promotions: All that are due, the most urgent first.
-            openings: Where new configurations are to begin, and their marks; without end.
+            promotions: All promotions that are due, the most urgent first.
+            openings: Levels and marks of new configurations; infinite.
         """
         reply = _Reply(self.study, self._resource_name)
         if not self.in_flight:
@@ -157,10 +157,10 @@ class Search:
         reply.fill_up(count)
 
     def _further(self, size: int) -> Iterator[tuple[Assignment, int]]:
-        """Configurations and levels at which they have no trial, for the time after the plan.
+        """Yield configurations and levels at which they have no trial, for the time after the plan.
 
-        First what can be promoted out of turn, from the highest rung, the best first; then those
-        that wait for results at further levels, the highest first.
+        First all possible promotions, due or not, from the highest rung, best first; then the other
+        levels of every configuration, highest first.
         """
         for promotion in extensions(self.found, self.plan.top):
             yield promotion.configuration.assignment, promotion.level
@@ -175,7 +175,7 @@ class Search:
 
 
 class _Reply:
-    """Assignments that are all different as long as the space allows."""
+    """Assignments that all differ as long as the space allows."""
 
     def __init__(self, study: Study, resource_name: str) -> None:
         self._study = study
@@ -187,14 +187,14 @@ class _Reply:
         return len(self.assignments)
 
     def add(self, configuration: Assignment, resource: float | int | str) -> None:
-        """Adds one, unless it is there already."""
+        """Add an assignment unless it is there already."""
         assignment = {**configuration, self._resource_name: resource}
         if assignment not in self._own:
             self._own.add(assignment)
             self.assignments.append(assignment)
 
     def fill_up(self, count: int) -> None:
-        """Adds points of the whole space: first such that were not tried, then any."""
+        """Add points of the whole space: first such that were not tried, then any."""
         visited = self._study.visited()
         for assignment in self.assignments:
             visited.add(assignment)

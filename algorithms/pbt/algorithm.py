@@ -27,7 +27,7 @@ from suggestion.space import (
 )
 from suggestion.study import Study, Suggestion
 
-_FACTORS = (0.8, 1.2)  # by which a number is perturbed; section 4.1 of the paper
+_FACTORS = (0.8, 1.2)  # factors of a perturbed number; section 4.1 of the paper
 _ATTEMPTS = 16
 _LABELS = "pbt.suggestion.katib.kubeflow.org"
 
@@ -35,48 +35,47 @@ _LABELS = "pbt.suggestion.katib.kubeflow.org"
 @register("pbt")
 @dataclass(frozen=True, kw_only=True)
 class Pbt:
-    """Train a population, and let its worst members go on from copies of its best [Jaderberg2017]_.
+    """Train a population whose worst members continue from copies of its best [Jaderberg2017]_.
 
-    A trial is one generation in the life of one member: it trains on from the checkpoint that it
-    finds in its folder, and leaves one there. When every member of a generation has a result, the
-    next begins: the worst share of them copies the parameters and the checkpoint of one of the
-    best each (exploit), the others go on from their own checkpoint with perturbed or resampled
-    parameters (explore).
+    A trial is one generation of one member: it continues training from the checkpoint in its
+    folder, and leaves one there. When every member of a generation has a result, the next begins:
+    each of the worst members copies the parameters and the checkpoint of one of the best (exploit),
+    the others continue from their own checkpoint with perturbed or resampled parameters (explore).
 
     Generation, member and parent are part of a trial's name, which comes back with its result. A
-    failed member is asked again, with the same parent. While a generation is incomplete, further
-    suggestions are for members of it that have no result yet, with the same parents: the first
-    result completes a member, and the best one counts.
+    failed member is suggested again, with the same parent. While a generation is incomplete,
+    further suggestions are for members without a result, with the same parents: the first result
+    completes a member, and the best one counts.
 
-    Unlike the paper, where the best members keep their parameters and the copies are perturbed,
-    the copies keep them and the others are perturbed: the one goes on as well as the other.
+    Unlike the paper, where the best members keep their parameters and the copies are perturbed, the
+    copies keep them and the originals are perturbed; both continue from the same checkpoint.
 
     .. [Jaderberg2017] M. Jaderberg et al. Population based training of neural networks.
        arXiv:1711.09846, 2017.
     """
 
     suggestion_trial_dir: str = setting(
-        REQUIRED, help="Where checkpoint folders are, as the server sees it."
+        REQUIRED, help="Folder of the checkpoints, as the server sees it."
     )
-    n_population: int = setting(REQUIRED, at_least=5, help="Members of a generation.")
+    n_population: int = setting(REQUIRED, at_least=5, help="Number of members of a generation.")
     truncation_threshold: float = setting(
         REQUIRED,
         at_least=0,
         at_most=1,
-        help="Share of the worst that copy as many of the best; above 0.5 means 0.5.",
+        help="Share of the worst members, which copy as many of the best; above 0.5 means 0.5.",
     )
     resample_probability: float | None = setting(
         None,
         at_least=0,
         at_most=1,
-        help="That a parameter is drawn anew; otherwise it is perturbed by 0.8 or 1.2.",
+        help="Probability of resampling a parameter; otherwise it is multiplied by 0.8 or 1.2.",
     )
 
     def violations(self, study: Study) -> Iterator[Violation]:
         if not checkpoints.is_folder_name(study.name):
             yield Violation(
                 "name",
-                "experiment name must be the name of a folder for algorithm 'pbt', got "
+                "experiment name must be a valid folder name for algorithm 'pbt', got "
                 f"{quote(study.name)}",
             )
 
@@ -84,7 +83,7 @@ class Pbt:
         population = Population.read(study, self.n_population)
         generation = population.generation
         parents = population.parents(generation, self.truncation_threshold, study.seed)
-        skipped = population.in_flight  # members that requests at this moment are answered with
+        skipped = population.in_flight  # members of replies whose trials are not visible yet
         members = list(islice(population.wanted(), skipped, skipped + count))
         own = sampling.Visited(study.space)
         suggestions = []
@@ -104,7 +103,7 @@ class Pbt:
             if parent is not None:
                 labels[f"{_LABELS}/parent"] = parent.member.trial
             suggestions.append(Suggestion(assignment, names.name(study.name, place), labels))
-        # Last, so that a request that cannot be answered leaves nothing behind.
+        # Last, so that a refused request leaves nothing behind.
         data = checkpoints.root(self.suggestion_trial_dir)
         for member, suggestion in zip(members, suggestions, strict=True):
             parent = parents.get(member)
@@ -122,7 +121,7 @@ class Pbt:
         first: bool,
         own: sampling.Visited,
     ) -> Assignment:
-        """What a member tries, different from what is in `own` if the space allows."""
+        """Return what a member tries, different from what is in `own` if the space allows."""
         space = study.space
         if parent is None:
             (assignment,) = sampling.independent(space, study.seed, place.index, 1)
@@ -148,11 +147,11 @@ class Pbt:
 
 
 def perturbed(parameter: Parameter, value: Value, up: bool, rng: np.random.Generator) -> Value:
-    """A value near `value`: 0.8 or 1.2 times it for a number, a neighbour in a list.
+    """Return a value near `value`: 0.8 or 1.2 times it for a number, a neighbour in a list.
 
-    Values stay in the range and on the lattice: what would leave it stays at its end. A number on
-    a lattice moves by one step at least, which the factors alone would not do to a small int; 0,
-    which no factor moves, is drawn anew where there is no lattice.
+    Values stay in the range and on the lattice; a value outside is moved to the end. A number on a
+    lattice moves by at least one step, which the factors alone would not do to a small int. 0,
+    which no factor moves, is drawn from the prior if there is no lattice.
     """
     if isinstance(parameter, Discrete | Categorical):
         level = parameter.level(value) + (1 if up else -1)
@@ -165,13 +164,13 @@ def perturbed(parameter: Parameter, value: Value, up: bool, rng: np.random.Gener
     before = parameter.level(value)
     level = parameter.level(round(target) if isinstance(parameter, Int) else target)
     if level == before:
-        # A negative number grows by the smaller factor.
+        # A negative number grows with the smaller factor.
         level += 1 if up == (number >= 0) else -1
     return parameter.value(min(max(level, 0), parameter.levels - 1))
 
 
 def _in_space(space: SearchSpace, assignment: Assignment) -> Assignment:
-    """`assignment` with values that an edited lattice has left behind moved to it."""
+    """Return `assignment` with values that are off an edited lattice moved to it."""
     values = {}
     for parameter in space.parameters:
         value = assignment[parameter.name]

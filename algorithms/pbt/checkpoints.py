@@ -1,4 +1,4 @@
-"""Handing checkpoints down: a copy of the parent's folder becomes the child's."""
+"""Copy the checkpoint folder of a parent trial to its child."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from suggestion.errors import Unready, quote
 
 logger: Final = logging.getLogger("suggestion.pbt")
 
-#: Where the server writes, whatever an experiment says.
+#: Environment variable with the folder in which the server writes, whatever an experiment says.
 DATA_DIR: Final = "SUGGEST_DATA_DIR"
 _INCOMING: Final = ".incoming"
 _CHUNK: Final = 8 * 2**20
 
 
 def root(suggestion_trial_dir: str) -> Path:
-    """The data directory: that of the environment if it names one, else that of the setting."""
+    """Return the data directory: that of the environment if set, else that of the setting."""
     return Path(os.environ.get(DATA_DIR) or suggestion_trial_dir)
 
 
 def is_folder_name(text: str) -> bool:
-    """Whether `text` names a folder inside another one, and nothing outside it."""
+    """Whether `text` names a folder directly inside another one."""
     return (
         text not in ("", ".", "..")
         and not text.startswith(_INCOMING)
@@ -38,30 +38,31 @@ def is_folder_name(text: str) -> bool:
 
 
 def aside(folder: Path, parent: str, child: str) -> Path:
-    """Where the copy for `child` is made. No two copies share it: each may remove its own."""
+    """Return the temporary folder of the copy for `child`, which no other copy shares."""
     digest = hashlib.sha256(f"{parent}/{child}".encode()).hexdigest()
-    return folder / f"{_INCOMING}-{digest[:32]}"  # both names may be as long as a name can be
+    return folder / f"{_INCOMING}-{digest[:32]}"  # both names may have the maximal length
 
 
 def hand_down(
     data: Path, experiment: str, parent: str, child: str, check: Callable[[], None]
 ) -> None:
-    """Copies ``<data>/<experiment>/<parent>`` to ``<data>/<experiment>/<child>``.
+    """Copy ``<data>/<experiment>/<parent>`` to ``<data>/<experiment>/<child>``.
 
-    The child's folder appears at once with all of its files, by renaming a copy made aside. If it
-    is there already nothing is done, so that a call may be repeated. A call that was cut short is
-    taken up where it ended: files that are complete are not copied again. Calls at the same time,
-    also of other processes, work on one copy, and the first to have it complete renames it. Links
-    are copied as links, and nothing is written outside `data`.
+    The child's folder appears at once with all of its files, by renaming a temporary copy. If it
+    exists, nothing is done, so a call may be repeated. The next call continues a copy that was
+    interrupted: complete files are not copied again. Concurrent calls, also of other processes,
+    work on one copy, and the first to complete it renames it. Symbolic links are copied as links,
+    and nothing is written outside `data`.
 
-    A parent without a folder is no error: a program may not write checkpoints.
+    A parent without a folder is not an error, because a program may write no checkpoints.
 
     Args:
         experiment, parent, child: Names for which `is_folder_name` holds.
-        check: Called between pieces of work; what it raises ends the copy.
+        check: Called between files and chunks; an exception ends the copy.
 
     Raises:
-        Unready: If it cannot be copied: a full disk, a read-only volume, missing permission.
+        Unready: It cannot be copied: the disk is full, the volume is read-only, a permission is
+            missing.
     """
     folder = data / experiment
     source, target = folder / parent, folder / child
@@ -70,7 +71,9 @@ def hand_down(
         if os.path.lexists(target):
             return
         if not source.is_dir():
-            logger.warning("checkpoint folder %s: not there, so %s starts anew", source, child)
+            logger.warning(
+                "checkpoint folder %s does not exist: %s starts from the beginning", source, child
+            )
             return
         _confine(data, folder)
         _confine(folder, source)
@@ -80,20 +83,22 @@ def hand_down(
         _copy_folder(source, complete, incoming, check)
         complete.rename(target)
     except OSError as error:
-        # With the folder there, a call at the same time was faster and took the copy away.
+        # If the folder exists, a concurrent call was faster and has renamed the copy.
         if not target.is_dir():
             raise Unready(
                 f"checkpoint of {quote(parent)}: cannot be copied to {quote(str(target))}: "
                 f"{error.strerror or error}"
             ) from error
-    # What calls that were killed, or came too late, have left of theirs.
+    # Remove what calls that were killed or came too late have left.
     shutil.rmtree(incoming, ignore_errors=True)
 
 
 def _confine(outer: Path, inner: Path) -> None:
-    """Raises Unready if `inner` is a link that leads out of `outer`."""
+    """Raise Unready if `inner` is a link that leads out of `outer`."""
     if inner.resolve().parent != outer.resolve():
-        raise Unready(f"checkpoint folder {quote(str(inner))}: must not be a link to elsewhere")
+        raise Unready(
+            f"checkpoint folder {quote(str(inner))}: must not be a link out of the data directory"
+        )
 
 
 def _copy_folder(source: Path, target: Path, scratch: Path, check: Callable[[], None]) -> None:
@@ -111,12 +116,12 @@ def _copy_folder(source: Path, target: Path, scratch: Path, check: Callable[[], 
             _copy_folder(Path(entry.path), copy, scratch, check)
         elif entry.is_file() and not copy.exists():
             _copy_file(Path(entry.path), copy, scratch, check)
-        # Sockets, pipes and devices are no part of a checkpoint.
+        # Sockets, pipes and devices are not copied.
     _copy_mode(source, target)
 
 
 def _copy_file(source: Path, target: Path, scratch: Path, check: Callable[[], None]) -> None:
-    """A file under its name is complete: it is written under another one first."""
+    """Copy a file through a temporary one, so that a file under its final name is complete."""
     handle, temporary = tempfile.mkstemp(prefix="file-", dir=scratch)
     try:
         with open(handle, "wb") as out, open(source, "rb") as in_:
@@ -136,7 +141,7 @@ def _copy_bytes(source: BinaryIO, target: BinaryIO, check: Callable[[], None]) -
 
 
 def _copy_mode(source: Path, target: Path) -> None:
-    with contextlib.suppress(PermissionError):  # some volumes have no modes
-        # The trial that goes on here may run under another user, as its parent did.
+    with contextlib.suppress(PermissionError):  # some volumes do not support modes
+        # The trial may run under another user, as its parent did.
         shutil.copymode(source, target)
         os.chmod(target, os.stat(target).st_mode | stat.S_IRUSR | stat.S_IWUSR)

@@ -1,4 +1,4 @@
-"""Names of trials, which are all that a member of a population brings back with its result."""
+"""Names of trials, which hold everything that the server cannot recompute."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _HASH: Final = 8  # hexadecimal digits
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a trial stands in its population.
+    """The place of a trial in its population.
 
     Attributes:
-        generation: From 0.
-        member: The line of descent, below ``n_population``. A member that fails, or is late, has
+        generation: Index of the generation, from 0.
+        member: Index of the member, below ``n_population``. A member that fails, or is late, has
             several trials in one generation.
-        index: Of its suggestion among all of the experiment, so that no two trials share a name.
-        parent: Index of the trial that it goes on from; None if it begins anew.
+        index: Index of its suggestion in the experiment, so that no two trials share a name.
+        parent: Index of the trial that it continues from; None if there is none.
     """
 
     generation: int
@@ -34,10 +34,10 @@ class Place:
 
 
 def name(experiment: str, place: Place) -> str:
-    """``<experiment>-g003-m07-0042-p0031``: a DNS-1123 label, which names one trial.
+    """Return ``<experiment>-g003-m07-0042-p0031``: a DNS-1123 label that names one trial.
 
-    It is trial 42 of the experiment, member 7 in generation 3, and goes on from trial 31. An
-    experiment whose name is too long, or is no label, is cut and given a hash of its name.
+    It is trial 42 of the experiment, member 7 in generation 3, and continues from trial 31. An
+    experiment name that is too long, or not a label, is shortened and gets a hash.
     """
     suffix = f"-g{place.generation:03d}-m{place.member:02d}-{place.index:04d}"
     if place.parent is not None:
@@ -47,7 +47,7 @@ def name(experiment: str, place: Place) -> str:
 
 @lru_cache(maxsize=256)
 def _stem(experiment: str, room: int) -> str:
-    """`experiment` as a label of at most `room` characters."""
+    """Return `experiment` as a label of at most `room` characters."""
     if _LABEL.fullmatch(experiment) and len(experiment) <= room:
         return experiment
     digest = hashlib.blake2b(experiment.encode(), digest_size=_HASH // 2).hexdigest()
@@ -56,7 +56,7 @@ def _stem(experiment: str, room: int) -> str:
 
 
 def place(experiment: str, trial: str) -> Place | None:
-    """The inverse of `name`; None for a trial that `name` has not named."""
+    """Invert `name`; None for a trial that `name` has not named."""
     found = _SUFFIX.search(trial)
     if found is None or found.end() != len(trial):
         return None

@@ -1,4 +1,4 @@
-"""The population that the trials of a request make."""
+"""The population formed by the trials of a request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Member:
     """One trial: one generation of one member.
 
     Attributes:
-        loss: None unless it was observed.
+        loss: None if it was not observed.
     """
 
     place: Place
@@ -29,14 +29,14 @@ class Member:
     pending: bool
 
     def rank(self) -> tuple[float, int]:
-        """Sorts observed trials, best first, without ties."""
+        """Return a sort key of observed trials, best first, without ties."""
         assert self.loss is not None
         return self.loss, self.place.index
 
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """Whom a member goes on from.
+    """The trial that a member continues from.
 
     Attributes:
         exploit: Whether the parent is another member, whose parameters are copied.
@@ -48,20 +48,19 @@ class Parent:
 
 @dataclass(frozen=True)
 class Population:
-    """Trials by generation and member, in the order in which they were asked for.
+    """Trials by generation and member, in the order of their suggestions.
 
-    Only trials that carry a name of this experiment count. Those that do not fit the space any
-    more are as good as failed.
+    Only trials with a name of this experiment count. Out-of-space trials count as failed.
     """
 
     size: int
     trials: Mapping[tuple[int, int], tuple[Member, ...]]
-    #: At most how many suggestions were handed out that may yet become trials.
+    #: Upper bound on the number of suggestions that may still become trials.
     in_flight: int
 
     @staticmethod
     def read(study: Study, size: int) -> Population:
-        """The population of `size` members that `study` describes."""
+        """Return the population of `size` members that `study` describes."""
         found: dict[tuple[int, int], list[Member]] = {}
         newest = -1
         everything = (*study.observations, *study.pending, *study.failed, *study.foreign)
@@ -80,7 +79,7 @@ class Population:
                 pending=fits and isinstance(trial, Pending),
             )
             found.setdefault((place.generation, place.member), []).append(member)
-        # Indices rise with time, so that nothing older than a visible trial is on its way.
+        # Indices rise with time, so nothing older than a visible trial is in flight.
         in_flight = min(study.first_index - 1 - newest, study.first_index - len(everything))
         return Population(
             size=size,
@@ -92,26 +91,26 @@ class Population:
         )
 
     def of(self, generation: int, member: int) -> tuple[Member, ...]:
-        """The trials of one member in one generation."""
+        """Return the trials of one member in one generation."""
         return self.trials.get((generation, member), ())
 
     def result(self, generation: int, member: int) -> Member | None:
-        """The best of its trials that were observed, if any was."""
+        """Return the best of its observed trials, or None."""
         observed = [m for m in self.of(generation, member) if m.loss is not None]
         return min(observed, key=Member.rank) if observed else None
 
     @property
     def generation(self) -> int:
-        """The one whose members are asked for: the newest, or the next if that is complete."""
+        """The generation to be suggested: the newest, or the next one if that is complete."""
         newest = max((generation for generation, _ in self.trials), default=0)
         complete = all(self.result(newest, member) is not None for member in range(self.size))
         return newest + complete
 
     def wanted(self) -> Iterator[int]:
-        """Members to ask for, without end.
+        """Yield members to suggest, without end.
 
-        First those without a trial that runs, then those without a result over again, those with
-        the fewest trials first.
+        First those without a running trial, then repeatedly all without a result, those with the
+        fewest trials first.
         """
         generation = self.generation
         open_ = [m for m in range(self.size) if self.result(generation, m) is None]
@@ -122,12 +121,13 @@ class Population:
         yield from cycle(waiting + idle)
 
     def parents(self, generation: int, threshold: float, seed: int) -> Mapping[int, Parent]:
-        """Whom each member of `generation` goes on from; empty if there is nobody.
+        """Return the parent of each member of `generation`; empty if there is none.
 
-        A member that was asked before in this generation keeps its parent, which its name tells.
+        A member that was suggested before in this generation keeps its parent, which its name
+        holds.
 
         Args:
-            threshold: The share of the worst that go on from one of the best.
+            threshold: Share of the worst members, which continue from one of the best.
         """
         before = [self.result(generation - 1, member) for member in range(self.size)]
         ranked = sorted((member for member in before if member is not None), key=Member.rank)
@@ -135,14 +135,14 @@ class Population:
             return {}
         share = min(threshold, 0.5) * self.size
         count = min(max(1, int(share + 1e-9)) if share else 0, len(ranked) // 2)
-        # Whoever has no result, because the space or the size was edited, is among the worst.
+        # A member without a result, because the space or the size was edited, is among the worst.
         absent = [member for member, result in enumerate(before) if result is None]
         worst = absent + [m.place.member for m in ranked[len(ranked) - count :]]
         best = ranked[: max(count, 1)]
         order = generator(seed, "exploit", generation).permutation(len(best))
         parents = {m.place.member: Parent(m, exploit=False) for m in ranked}
         for turn, member in enumerate(worst):
-            # Each of the best is copied as often as any other.
+            # Each of the best is copied equally often.
             parents[member] = Parent(best[int(order[turn % len(best)])], exploit=True)
         for member in range(self.size):
             for asked in self.of(generation, member)[:1]:

@@ -14,10 +14,10 @@ from suggestion.study import Study
 @register("random")
 @dataclass(frozen=True, kw_only=True)
 class Random:
-    """Draw every parameter from its distribution, independently [BergstraBengio2012]_.
+    """Draw every parameter independently from its distribution [BergstraBengio2012]_.
 
-    Suggestion i depends on the seed and i alone; trials are not looked at. On a finite space the
-    draws are without replacement until every point has come once.
+    Suggestion i depends only on the seed and i; trials are not read. On a finite space the draws
+    are without replacement until every point has come once.
 
     .. [BergstraBengio2012] J. Bergstra, Y. Bengio. Random search for hyper-parameter optimization.
        JMLR 13, 2012.

@@ -15,10 +15,10 @@ from suggestion.study import Study
 @register("sobol")
 @dataclass(frozen=True, kw_only=True)
 class Sobol:
-    """Fill the space evenly: the Sobol sequence [Sobol1967]_ with Owen's scrambling [Owen1998]_.
+    """Cover the space evenly by the Sobol sequence [Sobol1967]_ with Owen's scrambling [Owen1998]_.
 
-    Suggestion i is the i-th point of the sequence, mapped through each parameter's distribution.
-    Where the space is finite, points that came before are left out until all have come.
+    Suggestion i is the i-th point of the sequence, mapped through each parameter's distribution. On
+    a finite space, points that came before are skipped until all have come.
 
     .. [Sobol1967] I. M. Sobol. On the distribution of points in a cube and the approximate
        evaluation of integrals. USSR Comp. Math. and Math. Physics 7, 1967.

@@ -1,4 +1,4 @@
-"""Tree-structured Parzen estimators: one parameter at a time, or all of them jointly."""
+"""Tree-structured Parzen estimators: each parameter by itself, or all of them jointly."""
 
 from algorithms.tpe.algorithm import MultivariateTpe, Tpe
 

@@ -1,7 +1,7 @@
 """Tree-structured Parzen estimators [Bergstra2011]_, univariate and multivariate.
 
-The trials are split into a few good ones and the rest, a Parzen estimator is fitted to each, and
-of some draws from the good density l the one is suggested at which l / g is highest: that
+The trials are divided into a few good ones and the rest, and a Parzen estimator is fitted to each
+set. Of some draws from the good density l, the one with the largest l / g is suggested, which
 maximises the expected improvement, eq. (15) of the paper.
 
 .. [Bergstra2011] J. Bergstra, R. Bardenet, Y. Bengio, B. Kegl. Algorithms for hyper-parameter
@@ -31,13 +31,12 @@ from suggestion.settings import setting
 from suggestion.space import Array, Assignment, SearchSpace
 from suggestion.study import Observation, Study
 
-#: However many trials there are, at most this many are called good [Bergstra2013]_.
+#: Largest number of good trials [Bergstra2013]_.
 MOST_GOOD: Final = 25
-#: How the number of good trials grows with that of all. The paper's fixed share is the power 1,
-#: hyperopt's rule 1/2; docs/research/tpe.md says what was measured.
+#: Exponent of the number of good trials in that of all. The paper's fixed share is 1, hyperopt's
+#: rule is 1/2; measured in docs/research/tpe.md.
 _GROWTH: Final = 0.85
-#: However many trials there are, at most this many others shape the bad density: they are taken
-#: evenly from the order of their losses.
+#: Largest number of finished trials in the bad density, chosen evenly by rank.
 MOST_BAD: Final = 1000
 
 
@@ -45,8 +44,8 @@ class _Block:
     """Parameters that are modelled jointly.
 
     Args:
-        columns: Which ones of the space.
-        axes: The same, as the estimator sees them.
+        columns: Their indices in the space.
+        axes: Their axes for the estimator.
         good: Estimator of the good trials.
         bad: The other trials in the unit cube, shape (n, len(columns)), none of them NaN.
     """
@@ -59,13 +58,13 @@ class _Block:
         self._axes = axes
 
     def lie(self, point: Array) -> None:
-        """Counts `point` of the whole space as bad, though its outcome is not known."""
+        """Count `point` of the whole space as bad, although its outcome is unknown."""
         self.bad = np.vstack([self.bad, point[self.columns]])
 
     def draw(
         self, rng: np.random.Generator, count: int, prior_weight: float
     ) -> tuple[Array, Array]:
-        """Draws from the good density and log l / g there, best first."""
+        """Draw from the good density; return points and log l / g, best first."""
         worse = Parzen(self._axes, self.bad, np.ones(len(self.bad)), prior_weight)
         points = self.good.sample(rng, count)
         scores = self.good.log_density(points) - worse.log_density(points)
@@ -75,30 +74,30 @@ class _Block:
 
 @dataclass(frozen=True, kw_only=True)
 class _Estimator(ABC):
-    """What both estimators share: everything but which parameters are modelled together."""
+    """What both estimators share: everything but the choice of jointly modelled parameters."""
 
     gamma: float = setting(
         0.25,
         above=0,
         below=1,
-        help="Share of good trials: of n finished ones gamma * n^0.85 are good, at most 25.",
+        help="Share of good trials: of n finished trials gamma * n^0.85 are good, at most 25.",
     )
     prior_weight: float = setting(
         1.0, above=0, help="Weight of the prior; a good or bad trial has weight 1."
     )
     n_ei_candidates: int = setting(
-        24, at_least=1, alias="n_EI_candidates", help="Points drawn for each suggestion."
+        24, at_least=1, alias="n_EI_candidates", help="Number of points drawn for each suggestion."
     )
     n_startup_trials: int = setting(
         10,
         at_least=0,
-        help="Suggestions, counted as they are handed out, before the model is used.",
+        help="Number of quasi-random suggestions before the model is used.",
     )
 
     @staticmethod
     @abstractmethod
     def _blocks(columns: Sequence[int]) -> Sequence[Sequence[int]]:
-        """Which parameters are modelled jointly."""
+        """Return the groups of columns that are modelled jointly."""
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         """See `suggestion.algorithm.Algorithm`."""
@@ -116,7 +115,7 @@ class _Estimator(ABC):
                 proposals = self._proposals(space, model, study.rng(index))
             suggestion = untried.pick(proposals, study.seed, index)
             suggestions.append(suggestion)
-            # Constant liar: what is being tried is bad until it is known to be good.
+            # Constant liar: a pending trial is bad until it is known to be good.
             if model is not None:
                 point = space.encode([suggestion])[0]
                 for block in model:
@@ -124,7 +123,7 @@ class _Estimator(ABC):
         return suggestions
 
     def _fit(self, study: Study, suggested: Sequence[Assignment]) -> Sequence[_Block] | None:
-        """A model of each block of parameters; None if there is nothing to learn from."""
+        """Fit a model of each block of parameters; None if there is nothing to learn from."""
         partly = [trial for trial in study.foreign if isinstance(trial, Observation)]
         others = [trial for trial in study.foreign if not isinstance(trial, Observation)]
         finished = [*study.observations, *partly]
@@ -139,7 +138,7 @@ class _Estimator(ABC):
         if len(worst) > MOST_BAD:
             worst = [worst[k] for k in np.linspace(0, len(worst) - 1, MOST_BAD).astype(int)]
         worst += [*(trial.assignment for trial in study.pending), *suggested]
-        # NaN where a foreign trial has no value; without one it says nothing about a block.
+        # NaN where an out-of-space trial has no value; it is then ignored by that block.
         good = study.space.encode([trial.assignment for trial in best])
         bad = study.space.encode(worst)
         weights = _weights(best, rest[0].loss if rest else math.inf)
@@ -156,13 +155,13 @@ class _Estimator(ABC):
     def _proposals(
         self, space: SearchSpace, model: Sequence[_Block], rng: np.random.Generator
     ) -> Iterator[Assignment]:
-        """Points in the order in which the model prefers them."""
+        """Yield points in the order in which the model prefers them."""
         drawn = [block.draw(rng, self.n_ei_candidates, self.prior_weight) for block in model]
         best = np.full((1, space.dimension), 0.5)
         for block, (points, _) in zip(model, drawn, strict=True):
             best[0, block.columns] = points[0]
         yield space.decode(best)[0]
-        # Then the points that differ from the best one in one block, by what that costs.
+        # Then the points that differ from the best one in one block, by loss of l / g.
         others = [
             (float(scores[row] - scores[0]), number, row)
             for number, (_, scores) in enumerate(drawn)
@@ -192,7 +191,7 @@ class Tpe(_Estimator):
 class MultivariateTpe(_Estimator):
     """Sample where the joint density of good trials most exceeds that of the rest [Falkner2018]_.
 
-    All parameters are modelled together, so what depends on each other is learnt.
+    All parameters are modelled jointly, so dependences between them are learned.
     """
 
     @staticmethod
@@ -201,7 +200,7 @@ class MultivariateTpe(_Estimator):
 
 
 def _start(study: Study, index: int) -> Assignment:
-    """Suggestion `index` of the start-up stream."""
+    """Return suggestion `index` of the start-up sequence."""
     dimension = study.space.dimension
     if dimension > sampling.SOBOL_DIMENSIONS:
         return sampling.independent(study.space, study.seed, index, 1)[0]
@@ -209,7 +208,7 @@ def _start(study: Study, index: int) -> Assignment:
 
 
 def _weights(good: Sequence[Observation], threshold: float) -> Array:
-    """By how much each good trial is better than `threshold`, in units of the mean; shape (n,).
+    """Return the improvement of each good trial on `threshold`, in units of the mean; shape (n,).
 
     Unlike [Bergstra2011]_, where all weigh the same: a weight is the trial's own improvement, so
     that the density follows the expected improvement within the good share too [Watanabe2023]_.

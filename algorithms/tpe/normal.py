@@ -19,7 +19,7 @@ _ERFC: Final = (
 
 
 def cdf(x: Array) -> Array:
-    """Probabilities below `x`, any shape; their error is below 1.2e-7 of them.
+    """Return probabilities below `x`, any shape, with a relative error below 1.2e-7.
 
     .. [Press2007] W. H. Press, S. A. Teukolsky, W. T. Vetterling, B. P. Flannery. Numerical
        Recipes, 3rd edition, section 6.2.2. Cambridge University Press, 2007.
@@ -35,5 +35,5 @@ def cdf(x: Array) -> Array:
 
 
 def quantile(shares: Array) -> Array:
-    """The inverse of `cdf`, shape (n,); shares are in (0, 1)."""
+    """Invert `cdf`: quantiles of `shares` in (0, 1), shape (n,)."""
     return np.array([_STANDARD.inv_cdf(share) for share in shares.tolist()])

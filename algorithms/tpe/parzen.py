@@ -1,10 +1,10 @@
-"""A Parzen estimator on the unit cube: a mixture of kernels, one around each point, and the prior.
+"""A Parzen estimator on the unit cube: a mixture of the prior and one kernel around each point.
 
 A kernel is a product over parameters of
 
 - a Gaussian truncated to [0, 1], where the parameter is continuous;
-- the same integrated over the cells of the values, where they are few and have an order;
-- a point mass mixed with the uniform distribution, where they have none.
+- the same integrated over the cells of the values, where they are few and ordered;
+- a point mass mixed with the uniform distribution, where they are unordered.
 
 All densities are relative to the prior, which is uniform in the unit cube: its density is 1.
 """
@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from algorithms.tpe import normal
 from suggestion.space import Array, Parameter
 
-#: A lattice of more values than this is modelled as a continuum, and its points snapped later.
+#: A lattice of more values than this is modelled as continuous, and points are rounded to it.
 MOST_TABULATED: Final = 64
-#: No kernel is narrower than this share of the range [Bergstra2013]_.
+#: Least bandwidth, as a share of the range [Bergstra2013]_.
 NARROWEST: Final = 0.01
 _TINY: Final = 1e-300
 
@@ -33,12 +33,12 @@ Integers: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One parameter, as the estimator sees it.
+    """Describe one parameter to the estimator.
 
     Attributes:
-        ends: Of the cells of its values, shape (levels + 1,); None if modelled as a continuum.
-        ordered: Whether neighbouring values are alike.
-        narrowest: The least bandwidth that makes sense.
+        ends: Ends of the cells of its values, shape (levels + 1,); None if modelled as continuous.
+        ordered: Whether its values are ordered.
+        narrowest: The least bandwidth.
     """
 
     ends: Array | None
@@ -56,7 +56,7 @@ class Axis:
         return cls(np.concatenate([[0.0], upper]), parameter.ordered, NARROWEST)
 
     def levels(self, units: Array) -> Integers:
-        """The values in whose cells `units`, shape (n,), lie."""
+        """Return the values in whose cells `units`, shape (n,), lie."""
         assert self.ends is not None
         return np.clip(np.searchsorted(self.ends, units, side="right") - 1, 0, self.count - 1)
 
@@ -68,12 +68,12 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Kernels of an axis with few values.
+    """The kernels of a parameter with few values.
 
     Attributes:
         masses: Probability of each value under each different kernel, shape (levels, kernels).
-        log_densities: Logarithms of the same, relative to the prior.
-        column: Which kernel belongs to which centre, shape (n,).
+        log_densities: Their logarithms, relative to the prior.
+        column: Index of the kernel of each centre, shape (n,).
     """
 
     masses: Array
@@ -82,11 +82,11 @@ class _Table:
 
 
 def bandwidths(centres: Array, narrowest: float) -> Array:
-    """The distance to the further one of both neighbours, kept within bounds; shape (n,).
+    """Return the distance to the farther of both neighbours, clipped; shape (n,).
 
-    The rule of [Bergstra2011]_, section 4, with two departures found better since [Watanabe2023]_:
-    the outermost points look at their one neighbour, not at the end of the range, and no bandwidth
-    is below 1 / (n + 2).
+    The rule of [Bergstra2011]_, section 4. Unlike the paper, and better since [Watanabe2023]_, the
+    outermost points use their one neighbour and not the end of the range, and no bandwidth is below
+    1 / (n + 2).
     """
     count = len(centres)
     order = np.argsort(centres, kind="stable")
@@ -106,8 +106,8 @@ class Parzen:
     Args:
         axes: The parameters, d of them.
         centres: Points of the unit cube, shape (n, d); n may be 0.
-        weights: Of the kernels, shape (n,), positive.
-        prior_weight: Of the prior.
+        weights: Weights of the kernels, shape (n,), positive.
+        prior_weight: Weight of the prior.
     """
 
     def __init__(
@@ -141,7 +141,9 @@ class Parzen:
         self._constant = -0.5 * ((middles / widths) ** 2).sum(axis=1) - log_areas
 
     def log_density(self, points: Array) -> Array:
-        """Logarithms of the density, relative to the prior, at `points` (m, d); shape (m,)."""
+        """Return logarithms of the density, relative to the prior, at `points` (m, d);
+        shape (m,).
+        """
         if len(self._axes) == 1 and self._tables:
             return self._of_levels()[self._axes[0].levels(points[:, 0])]
         count = len(self.centres)
@@ -162,7 +164,9 @@ class Parzen:
         return logs
 
     def _of_levels(self) -> Array:
-        """The same of all values of the only axis, alike kernels counted together; (levels,)."""
+        """Return the log densities of all values of the only parameter; equal kernels are counted
+        together.
+        """
         table = self._tables[0]
         kernels = table.log_densities.shape[1]
         shares = np.bincount(table.column, self._shares[:-1], minlength=kernels)
@@ -170,7 +174,7 @@ class Parzen:
         return logs
 
     def sample(self, rng: np.random.Generator, count: int) -> Array:
-        """Independent draws, shape (count, d)."""
+        """Return independent draws, shape (count, d)."""
         chosen = np.searchsorted(np.cumsum(self._shares), rng.random(count), side="right")
         points = rng.random((count, len(self._axes)))  # draws from the prior
         rows = np.flatnonzero(chosen < len(self.centres))
@@ -193,7 +197,7 @@ class Parzen:
 
 def _ordered_table(axis: Axis, centres: Array, widths: Array) -> _Table:
     assert axis.ends is not None
-    pairs = centres + 1j * widths  # alike kernels are computed once
+    pairs = centres + 1j * widths  # equal kernels are computed once
     different, column = np.unique(pairs, return_inverse=True)
     below = normal.cdf((axis.ends[:, None] - different.real) / different.imag)
     masses = np.maximum(np.diff(below, axis=0), _TINY)
@@ -202,7 +206,7 @@ def _ordered_table(axis: Axis, centres: Array, widths: Array) -> _Table:
 
 
 def _unordered_table(axis: Axis, centres: Array, spread: float) -> _Table:
-    """A kernel for each category: 1 on itself and `spread` on every one, then normalised."""
+    """Make a kernel for each category: 1 on itself plus `spread` on every one, normalised."""
     count = axis.count
     masses = (np.eye(count) + spread) / (1 + count * spread)
     return _Table(masses, np.log(np.maximum(masses, _TINY) * count), axis.levels(centres))

@@ -19,18 +19,20 @@ class MedianStop:
     At report `start_step` a trial stops if its best objective so far is strictly worse than the
     median, over the completed trials, of the running average of the objective up to that report.
 
-    Unlike the paper, which compares at every step, each trial is compared once: a rule of the
-    contract cannot say more.
+    Unlike the paper, which compares at every step, each trial is compared once: a rule of the API
+    cannot express more.
 
     .. [Golovin2017] D. Golovin, B. Solnik, S. Moitra, G. Kochanski, J. Karro, D. Sculley. Google
        Vizier: a service for black-box optimization. KDD 2017, section 3.2.
     """
 
     min_trials_required: int = setting(
-        3, at_least=1, help="Completed trials with a usable log before any trial is stopped."
+        3,
+        at_least=1,
+        help="Number of completed trials with a usable log before any trial is stopped.",
     )
     start_step: int = setting(
-        4, at_least=1, at_most=MAX_STEP, help="The report of the objective at which to compare."
+        4, at_least=1, at_most=MAX_STEP, help="Number of the report at which a trial is compared."
     )
 
     @property

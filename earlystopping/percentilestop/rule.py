@@ -14,25 +14,27 @@ from suggestion.settings import setting
 @register("percentilestop")
 @dataclass(frozen=True, kw_only=True)
 class PercentileStop:
-    """Median stopping with another share of the completed trials to keep up with.
+    """Stop a trial that is worse than a percentile of the completed ones.
 
     At report `start_step` a trial stops if its best objective so far is strictly worse than the
     `percentile`, counted from the best, of the completed trials' running averages up to that
-    report. 50 is `medianstop` [Golovin2017]_; 25 keeps what matches the best quarter; 75 stops
-    only what would be in the worst quarter.
+    report. 50 is `medianstop` [Golovin2017]_; 25 keeps trials that match the best quarter; 75 stops
+    only trials that would be in the worst quarter.
     """
 
     percentile: float = setting(
         50.0,
         at_least=0,
         at_most=100,
-        help="Percentage of completed trials, from the best, to keep up with; less is stricter.",
+        help="Percentage of completed trials, counted from the best; smaller is stricter.",
     )
     min_trials_required: int = setting(
-        3, at_least=1, help="Completed trials with a usable log before any trial is stopped."
+        3,
+        at_least=1,
+        help="Number of completed trials with a usable log before any trial is stopped.",
     )
     start_step: int = setting(
-        4, at_least=1, at_most=MAX_STEP, help="The report of the objective at which to compare."
+        4, at_least=1, at_most=MAX_STEP, help="Number of the report at which a trial is compared."
     )
 
     @property

@@ -431,7 +431,7 @@ def test_a_near_deadline_gets_the_best_so_far(caplog: pytest.LogCaptureFixture) 
     with caplog.at_level(logging.WARNING):
         hurried = suggest(study_of(MIXED, trials, deadline=soon), 3)
     assert [record.getMessage() for record in caplog.records] == [
-        "experiment 'study': less than 3 s are left; answering with the best found so far"
+        "experiment 'study': less than 3 s before the deadline; using the best points so far"
     ]
     assert len({MIXED.key(point) for point in hurried}) == 3
     assert all(point in MIXED for point in hurried)

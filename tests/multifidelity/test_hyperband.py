@@ -182,13 +182,12 @@ INT = {"name": "epochs", "type": "int"}
         (
             {"r_l": 6, "resource_name": "epochs"},
             {**INT, "min": "1", "max": "27", "step": "2"},
-            "setting 'r_l' must be a value of parameter 'epochs', whose nearest ones are 5 and 7, "
-            "got 6",
+            "setting 'r_l' must be a value of parameter 'epochs' (nearest: 5 and 7), got 6",
         ),
         (
             {"r_l": 9.5, "resource_name": "epochs"},
             {**INT, "min": "20", "max": "20"},
-            "setting 'r_l' must be whole, as parameter 'epochs' is an int, got 9.5",
+            "setting 'r_l' must be an integer, as parameter 'epochs' is an int, got 9.5",
         ),
         ({**SETTINGS, "r_l": 0.5}, EPOCHS_27, "setting 'r_l' must be at least 1, got 0.5"),
         ({**SETTINGS, "eta": 1}, EPOCHS_27, "setting 'eta' must be greater than 1, got 1"),

@@ -336,7 +336,7 @@ def test_a_parent_without_a_folder_is_a_warning(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         checkpoints.hand_down(tmp_path / "absent", "digits", "parent", "child", nothing)
-    assert "so child starts anew" in caplog.text
+    assert "child starts from the beginning" in caplog.text
     assert os.listdir(tmp_path) == []
 
 
@@ -485,7 +485,7 @@ def test_nothing_is_read_or_written_outside(link: str, tmp_path: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(outside / "digits")
     before = content(outside)
-    with pytest.raises(Unready, match="must not be a link to elsewhere"):
+    with pytest.raises(Unready, match="must not be a link out of the data directory"):
         checkpoints.hand_down(data, "digits", "parent", "child", nothing)
     assert content(outside) == before
     assert not (data / "digits" / "child").exists()
@@ -493,7 +493,7 @@ def test_nothing_is_read_or_written_outside(link: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "/etc", "a\\b", ".incoming"])
 def test_an_experiment_must_be_a_folder(name: str, tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="must be the name of a folder for algorithm 'pbt'"):
+    with pytest.raises(Invalid, match="must be a valid folder name for algorithm 'pbt'"):
         validate(experiment("pbt", SPACE, settings(tmp_path), name=name))
 
 
