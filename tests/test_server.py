@@ -167,7 +167,7 @@ def test_the_grid_says_when_it_is_used_up(server: ServerProcess) -> None:
         server.stub.GetSuggestions(ask_for(message, 5, 14))
     assert code_of(error) is grpc.StatusCode.OUT_OF_RANGE
     assert error.value.details() == (
-        "3 of the 12 points of the grid are left, 5 were asked for; ask for at most 3, or set "
+        "the grid has 3 of its 12 points left, 5 were requested; request at most 3, or set "
         "max_trial_count to 12"
     )
     assert len(points_of(server.stub.GetSuggestions(ask_for(message, 3, 12)))) == 3
