@@ -15,13 +15,13 @@ export OPENBLAS_NUM_THREADS := 1
 	bench bench-regret lock stubs clean help
 .DEFAULT_GOAL := help
 
-$(READY): requirements/dev.txt pyproject.toml suggestion/entry_points.ini
+$(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}; name another with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@# Where Python is told to write no bytecode, a server would compile its own modules at each start.
-	$(BIN)/python -m compileall -q suggestion algorithms earlystopping dbmanager experiments conformance_tests
+	$(BIN)/python -m compileall -q suggestion algorithms earlystopping conformance_tests
 	@touch $@
 
 run: $(READY) ## a whole experiment on this machine: TPE, 3 parallel trials, median stopping
@@ -71,7 +71,7 @@ bench: $(READY) ## speed and memory, as ratios in one run
 bench-regret: $(READY) ## prints the comparison of engines from the stored results
 	$(BIN)/python -m benchmarks.regret report
 
-stubs: $(READY) ## regenerates suggestion/api from proto/api.proto
+stubs: $(READY) ## regenerates suggestion/api/v1beta1 from proto/api.proto
 	$(BIN)/python scripts/generate_stubs.py
 
 lock: $(READY) ## pins every dependency with its hashes, for all supported Pythons

@@ -19,12 +19,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import click
 
-from algorithms.bayesopt import BayesianOptimization, gp, proposer
 from benchmarks import yardstick
 from benchmarks.regret import problems
 from benchmarks.regret.remote import Remote, server_for
-from suggestion import sampling
-from suggestion.space import (
+from suggestion.algorithms.bayesopt import BayesianOptimization, gp, proposer
+from suggestion.numerics import sampling
+from suggestion.problem.space import (
     Assignment,
     Categorical,
     Discrete,
@@ -33,7 +33,7 @@ from suggestion.space import (
     Int,
     SearchSpace,
 )
-from suggestion.study import History, Observation, Study
+from suggestion.problem.study import History, Observation, Study
 
 LOG = Distribution.LOG_UNIFORM
 SPACE = SearchSpace(

@@ -23,8 +23,8 @@ from typing import Any
 import grpc
 import psutil
 
-from suggestion.api import api_pb2 as api
-from suggestion.api import api_pb2_grpc as services
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2_grpc as services
 
 
 @contextmanager

@@ -13,8 +13,8 @@ import grpc
 
 from benchmarks.regret.remote import experiment_of
 from benchmarks.speed import SPACE, loss_of
-from suggestion.api import api_pb2 as api
-from suggestion.api import api_pb2_grpc
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2_grpc
 
 
 @click.command()

@@ -16,10 +16,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from experiments import runner
-from experiments.controller import Controller
-from experiments.servers import Local
-from experiments.state import Trial
+from suggestion.client.servers import Local
+from suggestion.controller.controller import Controller
+from suggestion.controller.state import Trial
+from suggestion.runner import runner
 
 TRIALS = 1000
 SLEEP = 0.010

@@ -20,9 +20,9 @@ import numpy as np
 from benchmarks import yardstick
 from benchmarks.regret.engines import optuna_engine
 from benchmarks.regret.remote import Remote, Server, experiment_of
-from suggestion import sampling
-from suggestion.api import api_pb2 as api
-from suggestion.space import Categorical, Discrete, Distribution, Double, Int, SearchSpace
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.numerics import sampling
+from suggestion.problem.space import Categorical, Discrete, Distribution, Double, Int, SearchSpace
 
 SPACE = SearchSpace(
     (

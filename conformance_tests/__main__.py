@@ -1,5 +1,5 @@
 """``python -m conformance_tests``: the same as ``suggest check``."""
 
-from conformance_tests.cli import check
+from suggestion.conformance.cli import check
 
 check(prog_name="python -m conformance_tests")

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from conformance_tests.profiles import Profile
+from suggestion.conformance.profiles import Profile
 
 
 class Service(enum.Enum):
@@ -160,7 +160,7 @@ def check(
 
 def all_checks() -> tuple[Check, ...]:
     """Return every check by service and level, in the order of the reports."""
-    from conformance_tests import checks  # noqa: PLC0415 - its modules import this one
+    from suggestion.conformance import checks  # noqa: PLC0415 - its modules import this one
 
     checks.import_all()
     services, levels = list(Service), list(Level)

@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 
-from conformance_tests import document, evidence, report
-from conformance_tests.check import Level, NotRun, Outcome, Result, Service, all_checks, select
-from conformance_tests.checks.dbmanager import LogSession
-from conformance_tests.checks.earlystopping import EarlySession
-from conformance_tests.profiles import Profile, profile_of
-from conformance_tests.runner import run
-from conformance_tests.session import Session
-from conformance_tests.target import Client, ProcessLauncher
+from suggestion.conformance import document, evidence, report
+from suggestion.conformance.check import Level, NotRun, Outcome, Result, Service, all_checks, select
+from suggestion.conformance.checks.dbmanager import LogSession
+from suggestion.conformance.checks.earlystopping import EarlySession
+from suggestion.conformance.profiles import Profile, profile_of
+from suggestion.conformance.runner import run
+from suggestion.conformance.session import Session
+from suggestion.conformance.target import Client, ProcessLauncher
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import pytest
 
-from conformance_tests.check import Check, Level, Service, select
-from conformance_tests.cli import Plan, make_profile
-from conformance_tests.profiles import Profile
+from suggestion.conformance.check import Check, Level, Service, select
+from suggestion.conformance.cli import Plan, make_profile
+from suggestion.conformance.profiles import Profile
 
 # The options of `suggest check`, with the same meaning.
 _OPTIONS: Final = (

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import yaml
 
-from conformance_tests.messages import DISTRIBUTIONS
-from conformance_tests.space import Space
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance.messages import DISTRIBUTIONS
+from suggestion.conformance.space import Space
 
 _WRONG_TYPES: Final = (ValueError, TypeError, AttributeError)
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from conformance_tests.check import Call, Result
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance.check import Call, Result
 
 #: Number of a request's trials that are shown; files hold all of them.
 _SHOWN: Final = 5

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import grpc
 
-from suggestion.api import api_pb2 as pb
-from suggestion.api import api_pb2_grpc
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2_grpc
 
 _BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from conformance_tests.space import Space
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance.space import Space
 
 Status = pb.TrialStatus
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from conformance_tests.messages import categorical, discrete, double, integer
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance.messages import categorical, discrete, double, integer
 
 Specs = tuple[pb.ParameterSpec, ...]
 

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from conformance_tests import evidence
-from conformance_tests.check import Check, Level, Outcome, Result, Service
+from suggestion.conformance import evidence
+from suggestion.conformance.check import Check, Level, Outcome, Result, Service
 
 _STYLES: Final = {
     Outcome.PASSED: "green",

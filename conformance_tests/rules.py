@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from conformance_tests.space import Parameter, Space
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance.space import Parameter, Space
 
 Rule: TypeAlias = Callable[[pb.GetSuggestionsRequest, pb.GetSuggestionsReply, Space], str | None]
 

@@ -7,8 +7,8 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from conformance_tests.check import Check, Failed, NotRun, Outcome, Result, Service
-from conformance_tests.profiles import Profile
+from suggestion.conformance.check import Check, Failed, NotRun, Outcome, Result, Service
+from suggestion.conformance.profiles import Profile
 
 
 def run_one(check: Check, session: Any, profile: Profile | None) -> Result:

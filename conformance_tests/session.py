@@ -6,14 +6,14 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from conformance_tests import messages
-from conformance_tests.check import Call, Failed, NotRun
-from conformance_tests.messages import Status
-from conformance_tests.profiles import Profile
-from conformance_tests.rules import RULES
-from conformance_tests.space import Space
-from conformance_tests.target import DEADLINE, Client, Instance, Launcher
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance import messages
+from suggestion.conformance.check import Call, Failed, NotRun
+from suggestion.conformance.messages import Status
+from suggestion.conformance.profiles import Profile
+from suggestion.conformance.rules import RULES
+from suggestion.conformance.space import Space
+from suggestion.conformance.target import DEADLINE, Client, Instance, Launcher
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from statistics import NormalDist
 from typing import Final
 
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
 
 _INT: Final = re.compile(r"[+-]?\d+", re.ASCII)
 _DOUBLE: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)

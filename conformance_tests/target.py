@@ -19,8 +19,8 @@ from google.protobuf import message_factory
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from conformance_tests.check import Call, NotRun
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance.check import Call, NotRun
 
 #: Seconds after which the controller gives up on a call.
 DEADLINE: Final = 60.0

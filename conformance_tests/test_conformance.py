@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from conformance_tests import evidence
-from conformance_tests.check import Check, NotRun, Outcome
-from conformance_tests.runner import run_one
+from suggestion.conformance import evidence
+from suggestion.conformance.check import Check, NotRun, Outcome
+from suggestion.conformance.runner import run_one
 
 
 def test_server(subject: Any, check: Check, reached: Any) -> None:

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from earlystopping import statuses
-from earlystopping.statuses import EARLY_STOPPED
-from suggestion.deadline import Deadline
-from suggestion.errors import Denied, Missing, Unreachable, Unready, quote
+from suggestion.earlystopping import statuses
+from suggestion.earlystopping.statuses import EARLY_STOPPED
+from suggestion.problem.deadline import Deadline
+from suggestion.problem.errors import Denied, Missing, Unreachable, Unready, quote
 
 _TRIALS: Final = {"group": "kubeflow.org", "version": "v1beta1", "plural": "trials"}
 _ATTEMPTS: Final = 8

@@ -7,7 +7,7 @@ from itertools import islice
 from math import floor, fsum, isnan
 from typing import Final
 
-from earlystopping.rule import Curve, Threshold
+from suggestion.earlystopping.rule import Curve, Threshold
 
 _SCALE: Final = 2.0**-64  # keeps a sum of the largest floats within their range
 

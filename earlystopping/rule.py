@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
-from suggestion.algorithm import Registry
+from suggestion.engine.algorithm import Registry
 
 #: The largest step that a reply can hold.
 MAX_STEP: Final = 2**31 - 1

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from suggestion.deadline import Deadline
-from suggestion.errors import Invalid, Unready
+from suggestion.problem.deadline import Deadline
+from suggestion.problem.errors import Invalid, Unready
 
 if TYPE_CHECKING:
-    from dbmanager.storage import Storage
+    from suggestion.observations.storage import Storage
 
 #: The status of a stopped trial, in the cluster and in the database.
 EARLY_STOPPED: Final = "EarlyStopped"
@@ -51,7 +51,7 @@ class DatabaseStatuses:
     """Store statuses in the DB manager's database, which is opened when it is first needed.
 
     Args:
-        url: See `dbmanager.engine.Database`.
+        url: See `suggestion.observations.engine.Database`.
     """
 
     def __init__(self, url: str) -> None:
@@ -66,7 +66,7 @@ class DatabaseStatuses:
     @cached_property
     def _storage(self) -> Storage:
         try:
-            from dbmanager.storage import Storage  # noqa: PLC0415
+            from suggestion.observations.storage import Storage  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise Unready(
                 f"storing trial statuses in a database needs the package {error.name!r}: "

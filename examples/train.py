@@ -176,7 +176,7 @@ def push(entry: dict[str, float]) -> None:
     """Reports to the DBManager, as trials with the Push collector do."""
     import grpc  # noqa: PLC0415
 
-    from suggestion.api import api_pb2, api_pb2_grpc  # noqa: PLC0415
+    from suggestion.api.v1beta1 import api_pb2, api_pb2_grpc  # noqa: PLC0415
 
     now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     request = api_pb2.ReportObservationLogRequest(trial_name=os.environ["KATIB_TRIAL_NAME"])

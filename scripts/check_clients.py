@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from suggestion.asking import local_server
+from suggestion.client.asking import local_server
 
 ROOT = Path(__file__).resolve().parent.parent
 NODE = ROOT / "examples" / "clients" / "node"

@@ -8,8 +8,8 @@ import tomllib
 from pathlib import Path
 from string import Template
 
-from deploy.images import IMAGES, Image, Kind
-from deploy.registration import Format, register, registration
+from suggestion.deployment.images import IMAGES, Image, Kind
+from suggestion.deployment.registration import Format, register, registration
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILES = ROOT / "dockerfiles"

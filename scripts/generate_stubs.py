@@ -1,4 +1,4 @@
-"""Generates suggestion/api/ from proto/api.proto; with an argument, into that folder instead."""
+"""Generates suggestion/api/v1beta1/ from proto/api.proto; with an argument, into that folder."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def generate(root: Path) -> None:
-    """Writes ``suggestion/api/api_pb2*.py*`` below `root`."""
-    (root / "suggestion" / "api").mkdir(parents=True, exist_ok=True)
+    """Writes ``suggestion/api/v1beta1/api_pb2*.py*`` below `root`."""
+    (root / "suggestion" / "api" / "v1beta1").mkdir(parents=True, exist_ok=True)
     # The virtual path makes the generated modules import each other inside their package.
     status = protoc.main(
         [
             "protoc",
-            f"--proto_path=suggestion/api={ROOT / 'proto'}",
+            f"--proto_path=suggestion/api/v1beta1={ROOT / 'proto'}",
             f"--python_out={root}",
             f"--pyi_out={root}",
             f"--grpc_python_out={root}",
-            "suggestion/api/api.proto",
+            "suggestion/api/v1beta1/api.proto",
         ]
     )
     if status:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
-from deploy.images import IMAGES, Image, named
+from suggestion.deployment.images import IMAGES, Image, named
 
 ROOT = Path(__file__).resolve().parent.parent
 

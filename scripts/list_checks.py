@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conformance_tests import report
-from conformance_tests.check import all_checks
+from suggestion.conformance import report
+from suggestion.conformance.check import all_checks
 
 README = Path(__file__).resolve().parent.parent / "conformance_tests" / "README.md"
 

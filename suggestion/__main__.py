@@ -1,6 +1,6 @@
 """``python -m suggestion`` is ``suggest``."""
 
-from suggestion.cli import main
+from suggestion.cli.main import main
 
 if __name__ == "__main__":
     main()

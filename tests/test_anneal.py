@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from algorithms.anneal import Anneal, algorithm, model
-from algorithms.anneal.model import Model
-from suggestion import sampling
-from suggestion.space import Categorical, Discrete, Double, Int, SearchSpace
-from suggestion.study import History, Observation, Study
+from suggestion.algorithms.anneal import Anneal, algorithm, model
+from suggestion.algorithms.anneal.model import Model
+from suggestion.numerics import sampling
+from suggestion.problem.space import Categorical, Discrete, Double, Int, SearchSpace
+from suggestion.problem.study import History, Observation, Study
 
 SPACE = SearchSpace(
     (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from suggestion.algorithm import algorithms
+from suggestion.engine.algorithm import algorithms
 from tests.support.cases import EXAMPLES, NAMES
 from tests.support.requests import ask_for, experiment
 from tests.support.servers import ServerProcess, serving
@@ -185,8 +185,8 @@ def test_algorithms_lists_everything() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_readme_of_an_algorithm_has_its_settings(name: str) -> None:
-    package = algorithms().package(name).partition(".")
-    readme = (ROOT / package[0] / package[2].split(".")[0] / "README.md").read_text()
+    package = ROOT.joinpath(*algorithms().package(name).split("."))
+    readme = (package / "README.md").read_text()
     section = suggest("algorithms", name, "--markdown")
     assert section in readme, f"paste the output of: suggest algorithms {name} --markdown"
 

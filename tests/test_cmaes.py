@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from algorithms.cmaes import Cmaes
-from algorithms.cmaes.coding import Coding
-from algorithms.cmaes.plan import Memory, Plan, Restart
-from suggestion.space import (
+from suggestion.algorithms.cmaes import Cmaes
+from suggestion.algorithms.cmaes.coding import Coding
+from suggestion.algorithms.cmaes.plan import Memory, Plan, Restart
+from suggestion.problem.space import (
     Assignment,
     Categorical,
     Discrete,
@@ -23,7 +23,7 @@ from suggestion.space import (
     Int,
     SearchSpace,
 )
-from suggestion.study import Failed, History, Observation, Pending, Study
+from suggestion.problem.study import Failed, History, Observation, Pending, Study
 
 PLANE = SearchSpace((Double("x", -1, 1), Double("y", -1, 1)))
 MIXED = SearchSpace(
@@ -94,7 +94,7 @@ def mean_of(it: Plan) -> list[float]:
 
 def test_scipy_is_not_imported() -> None:
     code = (
-        "import sys; from algorithms.cmaes import Cmaes; from tests.test_cmaes import *;"
+        "import sys; from suggestion.algorithms.cmaes import Cmaes; from tests.test_cmaes import *;"
         "play(MIXED, sphere, 30, 10); print([m for m in sys.modules if m.startswith('scipy')])"
     )
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)

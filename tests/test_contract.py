@@ -9,7 +9,7 @@ from pathlib import Path
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from suggestion.api import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2 as api
 
 ROOT = Path(__file__).resolve().parent.parent
 FACTS = json.loads((ROOT / "tests" / "data" / "api_contract.json").read_text())

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import pytest
 
-from suggestion import sampling
-from suggestion.algorithm import algorithms, build
-from suggestion.space import (
+from suggestion.engine.algorithm import algorithms, build
+from suggestion.numerics import sampling
+from suggestion.problem.space import (
     Assignment,
     Categorical,
     Discrete,
@@ -23,7 +23,7 @@ from suggestion.space import (
     Int,
     SearchSpace,
 )
-from suggestion.study import History, Observation, Study
+from suggestion.problem.study import History, Observation, Study
 
 SEEDS, TRIALS = 9, 50  # of each problem
 WINS = 10  # of the 18 runs on both

@@ -17,9 +17,16 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from deploy.images import IMAGES, Image, Kind, named
-from deploy.registration import EARLY_STOPPING, SECURITY, Format, Refused, register, registration
-from suggestion.algorithm import ALGORITHMS, Registry
+from suggestion.deployment.images import IMAGES, Image, Kind, named
+from suggestion.deployment.registration import (
+    EARLY_STOPPING,
+    SECURITY,
+    Format,
+    Refused,
+    register,
+    registration,
+)
+from suggestion.engine.algorithm import ALGORITHMS, Registry
 from tests.test_cli import suggest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -323,7 +330,7 @@ def test_an_algorithm_of_another_package_is_registered_with_the_image_that_is_gi
     """What no image serves is said, and not left out in silence."""
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
-        "from suggestion.cli import main;"
+        "from suggestion.cli.main import main;"
         "main(['registration', '--registry', 'example.com/team', '--tag', '1.2', *sys.argv[2:]])"
     )
     plugin = str(ROOT / "tests" / "plugin")

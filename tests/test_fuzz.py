@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from suggestion.api import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2 as api
 from tests.support.cases import NAMES, case_of
 from tests.support.requests import ask_for, experiment, points_of, trial
 from tests.support.servers import ServerProcess

@@ -1,17 +1,18 @@
-"""How names are found: ours in a file, those of other packages through entry points."""
+"""How names are found: through the entry points of installed packages, ours first."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from importlib.metadata import distribution
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from suggestion import installed
+from suggestion.engine import installed
 
+ROOT = Path(__file__).resolve().parent.parent
 GROUPS = [
     "suggestion.algorithms",
     "suggestion.commands",
@@ -33,10 +34,11 @@ def python(script: str, *path: Path) -> str:
     return done.stdout.strip()
 
 
-def test_the_file_is_what_was_built() -> None:
-    points = distribution("suggestion-servers").entry_points
-    built = {group: {p.name: p.value for p in points if p.group == group} for group in GROUPS}
-    assert installed._own() == built
+@pytest.mark.parametrize("group", GROUPS)
+def test_what_pyproject_declares_is_found(group: str) -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    for name, reference in declared[group].items():
+        assert installed.find(group, name) == reference
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -54,18 +56,8 @@ def test_a_name_of_ours_stays_ours(tmp_path: Path) -> None:
         "[suggestion.algorithms]\nrandom = somebody:Broken\nmine = somebody:Slow [extra]\n"
     )
     script = (
-        "from suggestion import installed as i; g = 'suggestion.algorithms';"
+        "from suggestion.engine import installed as i; g = 'suggestion.algorithms';"
         "print(i.find(g, 'random'), i.every(g)['random'], i.find(g, 'mine'), i.find(g, 'none'))"
     )
-    ours = "algorithms.random:Random"
+    ours = "suggestion.algorithms.random:Random"
     assert python(script, tmp_path) == f"{ours} {ours} somebody:Slow None"
-
-
-def test_a_server_that_is_told_its_names_does_not_look_for_packages() -> None:
-    script = (
-        "import sys; from suggestion import cli, server, servicer, services;"
-        "from suggestion.algorithm import algorithms;"
-        "algorithms(services.plan(['random'], algorithms()).algorithms).load('random');"
-        "print('importlib.metadata' in sys.modules, 'algorithms.random' in sys.modules)"
-    )
-    assert python(script) == "False True"

@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from suggestion.algorithm import algorithms, build
-from suggestion.settings import Given
-from suggestion.space import Double, Int, SearchSpace
-from suggestion.study import Study
+from suggestion.engine.algorithm import algorithms, build
+from suggestion.engine.settings import Given
+from suggestion.problem.space import Double, Int, SearchSpace
+from suggestion.problem.study import Study
 from tests.support.servers import ServerProcess
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,10 +56,10 @@ def test_the_algorithm_is_one() -> None:
         "from collections.abc import Sequence\n"
         "from dataclasses import dataclass\n"
         "import numpy as np\n"
-        "from suggestion.algorithm import register\n"
-        "from suggestion.settings import setting\n"
-        "from suggestion.space import Assignment\n"
-        "from suggestion.study import Study\n"
+        "from suggestion.engine.algorithm import register\n"
+        "from suggestion.engine.settings import setting\n"
+        "from suggestion.problem.space import Assignment\n"
+        "from suggestion.problem.study import Study\n"
     )
     names: dict[str, object] = {}
     exec(imports + "\n".join(lines), names)

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from suggestion import wire
-from suggestion.api import api_pb2 as api
-from suggestion.errors import Exhausted
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import messages as wire
+from suggestion.problem.errors import Exhausted
 from tests.support.cases import NAMES, Case, case_of, suggest, validate
 from tests.support.requests import (
     CONDITION,
@@ -211,8 +211,9 @@ def test_another_process_gives_the_same_reply(case: Case, tmp_path: Path) -> Non
     file = tmp_path / "request"
     file.write_bytes(request.SerializeToString())
     code = (
-        "import sys; from suggestion.api import api_pb2 as api; from tests.support.cases import "
-        "suggest; r = api.GetSuggestionsRequest.FromString(open(sys.argv[1], 'rb').read());"
+        "import sys; from suggestion.api.v1beta1 import api_pb2 as api;"
+        "from tests.support.cases import suggest;"
+        "r = api.GetSuggestionsRequest.FromString(open(sys.argv[1], 'rb').read());"
         "sys.stdout.buffer.write(suggest(r).SerializeToString(deterministic=True))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "99"}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suggestion.rfc3339 import LONGEST, canonical
+from suggestion.problem.rfc3339 import LONGEST, canonical
 
 # Far enough from the ends of the calendar for every offset.
 MOMENTS = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=st.just(UTC))

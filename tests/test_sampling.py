@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.stats import qmc
 
-from suggestion import sampling
-from suggestion.space import Array, Categorical, Distribution, Double, Int, SearchSpace
+from suggestion.numerics import sampling
+from suggestion.problem.space import Array, Categorical, Distribution, Double, Int, SearchSpace
 
 
 def _finite(prior: Distribution, high: int = 30) -> SearchSpace:
@@ -51,7 +51,7 @@ def test_generators_of_different_streams_differ() -> None:
 
 def test_numbers_are_the_same_in_every_process() -> None:
     code = (
-        "import hashlib; from suggestion import sampling as s; h = hashlib.sha256();"
+        "import hashlib; from suggestion.numerics import sampling as s; h = hashlib.sha256();"
         "h.update(s.uniforms(s.seed_of('x'), 5, 100, 7).tobytes());"
         "h.update(s.sobol(3, 9, 100, 7).tobytes());"
         "h.update(bytes(s.Permutation(200, 1)(i) for i in range(200)));"

@@ -23,8 +23,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 from grpc_status import rpc_status
 
-from suggestion.api import api_pb2 as api
-from suggestion.api import api_pb2_grpc
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2_grpc
 from tests.support.requests import (
     ask_for,
     categorical,
@@ -595,8 +595,12 @@ def test_a_server_imports_only_what_its_algorithm_needs() -> None:
     loaded = {
         line.rpartition("|")[2].strip() for line in log.splitlines() if "import time:" in line
     }
-    assert {"numpy", "algorithms.random.algorithm"} <= loaded
+    assert {"numpy", "suggestion.algorithms.random.algorithm"} <= loaded
     for name in ("scipy", "optuna", "yaml", "rich", "numpy.random", "grpc_reflection.v1alpha"):
         assert name not in loaded, name
-    others = {n for n in loaded if n.startswith("algorithms.") and "algorithms.random" not in n}
+    others = {
+        n
+        for n in loaded
+        if n.startswith("suggestion.algorithms.") and "suggestion.algorithms.random" not in n
+    }
     assert not others

@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 import pytest
 
-from earlystopping.rule import rules
-from suggestion.algorithm import Unavailable, algorithms
-from suggestion.cli import _port_below, main
-from suggestion.services import offers, plan
+from suggestion.cli.main import _port_below, main
+from suggestion.earlystopping.rule import rules
+from suggestion.engine.algorithm import Unavailable, algorithms
+from suggestion.server.services import offers, plan
 from tests.support.servers import serving
 
 ALGORITHMS = algorithms().names
@@ -125,6 +125,6 @@ def test_without_a_cluster_rules_need_no_database_to_start(tmp_path: Path) -> No
 def test_an_algorithm_alone_loads_nothing_else() -> None:
     with serving("random", PYTHONPROFILEIMPORTTIME="1") as server:
         _, log = server.stop()
-    assert "| algorithms.random" in log.replace("  ", "")
-    for name in ("earlystopping", "dbmanager", "sqlalchemy", "kubernetes"):
+    assert "| suggestion.algorithms.random" in log.replace("  ", "")
+    for name in ("suggestion.earlystopping", "suggestion.observations", "sqlalchemy", "kubernetes"):
         assert f"| {name}" not in log.replace("  ", "")

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 
 import pytest
 
-from suggestion.algorithm import Registry, Unavailable, algorithms, register
-from suggestion.errors import Invalid
-from suggestion.settings import REQUIRED, SEED, Given, configure, describe, setting
+from suggestion.engine.algorithm import Registry, Unavailable, algorithms, register
+from suggestion.engine.settings import REQUIRED, SEED, Given, configure, describe, setting
+from suggestion.problem.errors import Invalid
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from suggestion import sampling, wire
-from suggestion.errors import Invalid
-from suggestion.space import (
+from suggestion.api.v1beta1 import messages as wire
+from suggestion.numerics import sampling
+from suggestion.problem.errors import Invalid
+from suggestion.problem.space import (
     Array,
     Categorical,
     Discrete,

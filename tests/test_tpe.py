@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from algorithms.tpe import MultivariateTpe, Tpe, normal
-from algorithms.tpe.algorithm import MOST_BAD, MOST_GOOD
-from algorithms.tpe.parzen import Axis, Parzen, bandwidths
-from suggestion import sampling
-from suggestion.space import (
+from suggestion.algorithms.tpe import MultivariateTpe, Tpe, normal
+from suggestion.algorithms.tpe.algorithm import MOST_BAD, MOST_GOOD
+from suggestion.algorithms.tpe.parzen import Axis, Parzen, bandwidths
+from suggestion.numerics import sampling
+from suggestion.problem.space import (
     Array,
     Assignment,
     Categorical,
@@ -23,7 +23,7 @@ from suggestion.space import (
     Parameter,
     SearchSpace,
 )
-from suggestion.study import Failed, History, Observation, Pending, Study
+from suggestion.problem.study import Failed, History, Observation, Pending, Study
 
 UNIT = SearchSpace((Double("x", 0, 1),))
 MIXED = SearchSpace(

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suggestion import wire
-from suggestion.api import api_pb2 as api
-from suggestion.errors import Invalid
-from suggestion.space import Categorical, Discrete, Distribution, Double, Int, SearchSpace
-from suggestion.study import Experiment, Failed, Observation, Pending, Suggestion
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import messages as wire
+from suggestion.problem.errors import Invalid
+from suggestion.problem.space import Categorical, Discrete, Distribution, Double, Int, SearchSpace
+from suggestion.problem.study import Experiment, Failed, Observation, Pending, Suggestion
 from tests.support.requests import (
     CONDITION,
     MIXED,

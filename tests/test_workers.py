@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from suggestion.algorithm import algorithms, build
-from suggestion.space import (
+from suggestion.engine.algorithm import algorithms, build
+from suggestion.problem.space import (
     Assignment,
     Categorical,
     Discrete,
@@ -16,7 +16,7 @@ from suggestion.space import (
     Int,
     SearchSpace,
 )
-from suggestion.study import History, Observation, Pending, Study
+from suggestion.problem.study import History, Observation, Pending, Study
 
 SPACES = {
     "1": SearchSpace((Int("n", 0, 599),)),

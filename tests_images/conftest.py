@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from deploy.images import Image
+from suggestion.deployment.images import Image
 from tests_images.containers import Container
 from tests_images.served import AVAILABLE
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from deploy.images import Image
-from suggestion.api import api_pb2_grpc
+from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.deployment.images import Image
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: Nobody's, as OpenShift gives them out.

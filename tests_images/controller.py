@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from suggestion.api import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2 as api
 from tests.support.cases import case_of
 from tests.support.requests import ask_for, categorical, double, integer, points_of, trial
 

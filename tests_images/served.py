@@ -6,9 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.images import IMAGES, Image, Kind
-from deploy.registration import EARLY_STOPPING
-from suggestion.algorithm import ALGORITHMS, Registry
+from suggestion.deployment.images import IMAGES, Image, Kind
+from suggestion.deployment.registration import EARLY_STOPPING
+from suggestion.engine.algorithm import ALGORITHMS, Registry
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 ALGORITHM_NAMES: Final = Registry[Any](ALGORITHMS, "algorithm").names

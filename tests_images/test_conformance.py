@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.images import Image, Kind
+from suggestion.deployment.images import Image, Kind
 from tests_images.containers import docker, reference, restrictions
 from tests_images.served import AVAILABLE, RULE_NAMES, SERVED
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.images import Image, named
+from suggestion.deployment.images import Image, named
 from tests_images import controller
 from tests_images.containers import Container
 from tests_images.served import AVAILABLE, SERVED

@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 import pytest
 
-from deploy.images import Image, Kind, named
-from suggestion.api import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.deployment.images import Image, Kind, named
 from tests.support.requests import ask_for
 from tests_images import controller
 from tests_images.containers import ROOT, Container, docker, reference, restrictions

@@ -1,5 +1,5 @@
 """Simulated annealing as implemented by hyperopt."""
 
-from algorithms.anneal.algorithm import Anneal
+from suggestion.algorithms.anneal.algorithm import Anneal
 
 __all__ = ["Anneal"]

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
 
-from suggestion import sampling
-from suggestion.algorithm import register
-from suggestion.sampling import Untried
-from suggestion.settings import setting
-from suggestion.space import Assignment
-from suggestion.study import Observation, Study
+from suggestion.engine.algorithm import register
+from suggestion.engine.settings import setting
+from suggestion.numerics import sampling
+from suggestion.numerics.sampling import Untried
+from suggestion.problem.space import Assignment
+from suggestion.problem.study import Observation, Study
 
 if find_spec("hyperopt") is None:  # a missing package is an error at start
     raise ModuleNotFoundError("No module named 'hyperopt'", name="hyperopt")
@@ -49,7 +49,7 @@ class Anneal:
     )
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
-        """See `suggestion.algorithm.Algorithm`."""
+        """See `suggestion.engine.algorithm.Algorithm`."""
         partly = [trial for trial in study.foreign if isinstance(trial, Observation)]
         finished = sorted([*study.observations, *partly], key=lambda trial: trial.loss)
         trials = sum(map(len, (study.observations, study.pending, study.failed, partly)))
@@ -57,7 +57,7 @@ class Anneal:
         model = None
         if shown:
             # Importing hyperopt takes a second and 70 MiB, so it is delayed until it is needed.
-            from algorithms.anneal.model import Model  # noqa: PLC0415
+            from suggestion.algorithms.anneal.model import Model  # noqa: PLC0415
 
             model = Model(study.space, shown)
         untried = Untried(study.space, study.visited())

@@ -1,5 +1,5 @@
 """Bayesian optimisation with Gaussian processes, on numpy alone."""
 
-from algorithms.bayesopt.algorithm import BayesianOptimization
+from suggestion.algorithms.bayesopt.algorithm import BayesianOptimization
 
 __all__ = ["BayesianOptimization"]

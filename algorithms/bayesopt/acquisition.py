@@ -11,8 +11,8 @@ from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 
-from algorithms.bayesopt.normal import log_cdf, log_h, log_h_and_slope
-from suggestion.space import Array
+from suggestion.algorithms.bayesopt.normal import log_cdf, log_h, log_h_and_slope
+from suggestion.problem.space import Array
 
 #: Called with means (..., m, fantasies) and deviations (..., m); returns values (..., m), which are
 #: maximised, and their derivatives by both.

@@ -9,13 +9,13 @@ from typing import Final, Literal
 
 import numpy as np
 
-from algorithms.bayesopt.proposer import Proposer
-from suggestion import sampling
-from suggestion.algorithm import register
-from suggestion.errors import Violation
-from suggestion.settings import setting
-from suggestion.space import Array, Assignment
-from suggestion.study import Study
+from suggestion.algorithms.bayesopt.proposer import Proposer
+from suggestion.engine.algorithm import register
+from suggestion.engine.settings import setting
+from suggestion.numerics import sampling
+from suggestion.problem.errors import Violation
+from suggestion.problem.space import Array, Assignment
+from suggestion.problem.study import Study
 
 _SETTINGS: Final = "spec.algorithm.algorithm_settings"
 

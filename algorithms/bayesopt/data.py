@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from suggestion.space import Array
-from suggestion.study import Observation, Study
+from suggestion.problem.space import Array
+from suggestion.problem.study import Observation, Study
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from suggestion.space import Array, SearchSpace
+from suggestion.problem.space import Array, SearchSpace
 
 #: Log prior of an optimum in the middle of a range minus that at its edge, and width of the edge as
 #: a share of the range.

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.bayesopt.acquisition import Slopes
-from suggestion.space import Array
+from suggestion.algorithms.bayesopt.acquisition import Slopes
+from suggestion.problem.space import Array
 
 
 class Forest:

@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.bayesopt.acquisition import Slopes
-from algorithms.bayesopt.descent import minimise
-from algorithms.bayesopt.kernel import inverse_triangle, matern, squared_distances
-from suggestion.space import Array
+from suggestion.algorithms.bayesopt.acquisition import Slopes
+from suggestion.algorithms.bayesopt.descent import minimise
+from suggestion.algorithms.bayesopt.kernel import inverse_triangle, matern, squared_distances
+from suggestion.problem.space import Array
 
 #: Least variance of the noise, for outputs of variance 1.
 LEAST_NOISE: Final = 1e-6

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from algorithms.bayesopt.acquisition import (
+from suggestion.algorithms.bayesopt.acquisition import (
     KAPPA,
     NARROW_KAPPA,
     Acquisition,
@@ -19,7 +19,7 @@ from algorithms.bayesopt.acquisition import (
     ProbabilityOfImprovement,
     Slopes,
 )
-from suggestion.space import Array
+from suggestion.problem.space import Array
 
 #: Returns the log of a factor of acquisition functions, and its slopes: (m,) and (m, p) at (m, p).
 Prior: TypeAlias = Callable[[Array], tuple[Array, Array]]

@@ -8,16 +8,16 @@ from typing import Final
 
 import numpy as np
 
-from algorithms.bayesopt import data, gp, search
-from algorithms.bayesopt.features import Features
-from algorithms.bayesopt.forests import Forest
-from algorithms.bayesopt.model import Cost, Criterion, Kind, Mixture, Surrogate
-from algorithms.bayesopt.normal import quantile
-from algorithms.bayesopt.outputs import Outputs, transforms
-from suggestion import sampling
-from suggestion.deadline import Deadline
-from suggestion.space import Array, Assignment
-from suggestion.study import Study
+from suggestion.algorithms.bayesopt import data, gp, search
+from suggestion.algorithms.bayesopt.features import Features
+from suggestion.algorithms.bayesopt.forests import Forest
+from suggestion.algorithms.bayesopt.model import Cost, Criterion, Kind, Mixture, Surrogate
+from suggestion.algorithms.bayesopt.normal import quantile
+from suggestion.algorithms.bayesopt.outputs import Outputs, transforms
+from suggestion.numerics import sampling
+from suggestion.problem.deadline import Deadline
+from suggestion.problem.space import Array, Assignment
+from suggestion.problem.study import Study
 
 _LOGGER: Final = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.bayesopt.descent import minimise
-from algorithms.bayesopt.features import Features
-from suggestion.space import Array
+from suggestion.algorithms.bayesopt.descent import minimise
+from suggestion.algorithms.bayesopt.features import Features
+from suggestion.problem.space import Array
 
 SOBOL_CANDIDATES: Final = 512
 LOCAL_CANDIDATES: Final = 192

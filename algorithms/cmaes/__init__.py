@@ -1,5 +1,5 @@
 """CMA-ES: adapt a normal distribution to the good points."""
 
-from algorithms.cmaes.algorithm import Cmaes
+from suggestion.algorithms.cmaes.algorithm import Cmaes
 
 __all__ = ["Cmaes"]

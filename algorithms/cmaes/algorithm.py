@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from algorithms.cmaes.plan import Memory, Plan
-from suggestion.algorithm import register
-from suggestion.errors import Violation
-from suggestion.sampling import Untried
-from suggestion.settings import setting
-from suggestion.space import Assignment, Double, Int
-from suggestion.study import Study
+from suggestion.algorithms.cmaes.plan import Memory, Plan
+from suggestion.engine.algorithm import register
+from suggestion.engine.settings import setting
+from suggestion.numerics.sampling import Untried
+from suggestion.problem.errors import Violation
+from suggestion.problem.space import Assignment, Double, Int
+from suggestion.problem.study import Study
 
 _FEWEST: Final = 2
 _MEMORY: Final = Memory(size=2)
@@ -50,7 +50,7 @@ class Cmaes:
     )
 
     def violations(self, study: Study) -> Iterator[Violation]:
-        """See `suggestion.algorithm.Validates`."""
+        """See `suggestion.engine.algorithm.Validates`."""
         numeric = sum(isinstance(p, Double | Int) for p in study.space.parameters)
         if numeric < _FEWEST:
             yield Violation(
@@ -60,7 +60,7 @@ class Cmaes:
             )
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
-        """See `suggestion.algorithm.Algorithm`."""
+        """See `suggestion.engine.algorithm.Algorithm`."""
         plan = Plan(study, self.sigma, self.restart_strategy, _MEMORY)
         untried = Untried(study.space, study.visited())
         fresh = plan.fresh()

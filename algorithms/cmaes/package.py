@@ -17,10 +17,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from suggestion.space import Array
+from suggestion.problem.space import Array
 
 _STANDARD: Final = NormalDist()
-_NAME: Final = "algorithms.cmaes._catcmawm"
+_NAME: Final = "suggestion.algorithms.cmaes._catcmawm"
 
 
 def _normal_cdf(x: Array, loc: Array, scale: Array) -> Array:

@@ -20,10 +20,10 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from algorithms.cmaes.coding import Coding
-from suggestion import sampling
-from suggestion.space import Assignment, Value
-from suggestion.study import Study
+from suggestion.algorithms.cmaes.coding import Coding
+from suggestion.numerics import sampling
+from suggestion.problem.space import Assignment, Value
+from suggestion.problem.study import Study
 
 Key: TypeAlias = tuple[Value, ...]
 Restart: TypeAlias = Literal["none", "None", "ipop", "bipop"] | None

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from suggestion.algorithm import register
-from suggestion.errors import Exhausted, Violation, quote
-from suggestion.sampling import Permutation
-from suggestion.space import Assignment, Double
-from suggestion.study import Study
+from suggestion.engine.algorithm import register
+from suggestion.numerics.sampling import Permutation
+from suggestion.problem.errors import Exhausted, Violation, quote
+from suggestion.problem.space import Assignment, Double
+from suggestion.problem.study import Study
 
 
 @register("grid")

@@ -1,6 +1,6 @@
 """Hyperband, BOHB and asynchronous successive halving."""
 
-from algorithms.hyperband.algorithm import Hyperband
-from algorithms.hyperband.asha import Asha
+from suggestion.algorithms.hyperband.algorithm import Hyperband
+from suggestion.algorithms.hyperband.asha import Asha
 
 __all__ = ["Asha", "Hyperband"]

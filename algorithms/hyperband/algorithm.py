@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from itertools import count as count_from
 from typing import ClassVar, Literal
 
-from algorithms.hyperband import plan as planning
-from algorithms.hyperband.model import Model
-from algorithms.hyperband.rungs import Key, Promotion, halve
-from algorithms.hyperband.search import Pool, Search
-from suggestion.algorithm import register
-from suggestion.errors import Violation
-from suggestion.settings import REQUIRED, setting
-from suggestion.space import Assignment, Double, Int, SearchSpace
-from suggestion.study import Study
+from suggestion.algorithms.hyperband import plan as planning
+from suggestion.algorithms.hyperband.model import Model
+from suggestion.algorithms.hyperband.rungs import Key, Promotion, halve
+from suggestion.algorithms.hyperband.search import Pool, Search
+from suggestion.engine.algorithm import register
+from suggestion.engine.settings import REQUIRED, setting
+from suggestion.problem.errors import Violation
+from suggestion.problem.space import Assignment, Double, Int, SearchSpace
+from suggestion.problem.study import Study
 
 
 @register("hyperband")

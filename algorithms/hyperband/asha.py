@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from algorithms.hyperband import plan as planning
-from algorithms.hyperband.rungs import Key, Promotion, halve_asynchronously
-from algorithms.hyperband.search import Pool, Search
-from suggestion.algorithm import register
-from suggestion.errors import Violation
-from suggestion.settings import REQUIRED, setting
-from suggestion.space import Assignment, Double, Int, SearchSpace
-from suggestion.study import Study
+from suggestion.algorithms.hyperband import plan as planning
+from suggestion.algorithms.hyperband.rungs import Key, Promotion, halve_asynchronously
+from suggestion.algorithms.hyperband.search import Pool, Search
+from suggestion.engine.algorithm import register
+from suggestion.engine.settings import REQUIRED, setting
+from suggestion.problem.errors import Violation
+from suggestion.problem.space import Assignment, Double, Int, SearchSpace
+from suggestion.problem.study import Study
 
 # A promotion that vanished may stay among a rung's best forever, so it is seldom repeated.
 _ODDS: Final = 8

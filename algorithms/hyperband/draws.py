@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from algorithms.hyperband.rungs import Key, Subspace
-from suggestion import sampling
-from suggestion.space import Assignment
-from suggestion.study import Study
+from suggestion.algorithms.hyperband.rungs import Key, Subspace
+from suggestion.numerics import sampling
+from suggestion.problem.space import Assignment
+from suggestion.problem.study import Study
 
 # Number of draws for one suggestion; in one of 3000 cases none has the required mark.
 _ATTEMPTS: Final = 256

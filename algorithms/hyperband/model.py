@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.hyperband.rungs import MARKS, Configuration, Key, Subspace
-from suggestion.space import Array, Assignment, SearchSpace
+from suggestion.algorithms.hyperband.rungs import MARKS, Configuration, Key, Subspace
+from suggestion.problem.space import Array, Assignment, SearchSpace
 
 # The defaults of [Falkner2018]_, appendix: q, rho, N_s, b_w and the least bandwidth.
 _GOOD: Final = 0.15

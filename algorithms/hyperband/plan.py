@@ -9,8 +9,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from suggestion.errors import Violation, quote
-from suggestion.space import Double, Int, Parameter, SearchSpace, Value
+from suggestion.problem.errors import Violation, quote
+from suggestion.problem.space import Double, Int, Parameter, SearchSpace, Value
 
 Resource: TypeAlias = Int | Double
 

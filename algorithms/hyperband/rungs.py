@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from suggestion.space import Assignment, SearchSpace, Value
-from suggestion.study import Failed, Observation, Pending, Study
+from suggestion.problem.space import Assignment, SearchSpace, Value
+from suggestion.problem.study import Failed, Observation, Pending, Study
 
 Key: TypeAlias = tuple[Value, ...]
 

@@ -7,9 +7,9 @@ from functools import cached_property
 from itertools import islice
 from typing import TypeAlias
 
-from algorithms.hyperband.draws import Draws, invisible
-from algorithms.hyperband.plan import Plan
-from algorithms.hyperband.rungs import (
+from suggestion.algorithms.hyperband.draws import Draws, invisible
+from suggestion.algorithms.hyperband.plan import Plan
+from suggestion.algorithms.hyperband.rungs import (
     MARKS,
     Configuration,
     Key,
@@ -19,9 +19,9 @@ from algorithms.hyperband.rungs import (
     passed_over,
     read,
 )
-from suggestion import sampling
-from suggestion.space import Assignment
-from suggestion.study import Study
+from suggestion.numerics import sampling
+from suggestion.problem.space import Assignment
+from suggestion.problem.study import Study
 
 Pool: TypeAlias = tuple[int, int]
 #: Returns a configuration for a suggestion's index, with a mark, that is not taken.

@@ -1,5 +1,5 @@
 """Population based training."""
 
-from algorithms.pbt.algorithm import Pbt
+from suggestion.algorithms.pbt.algorithm import Pbt
 
 __all__ = ["Pbt"]

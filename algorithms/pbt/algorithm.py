@@ -8,14 +8,14 @@ from itertools import islice
 
 import numpy as np
 
-from algorithms.pbt import checkpoints, names
-from algorithms.pbt.names import Place
-from algorithms.pbt.population import Parent, Population
-from suggestion import sampling
-from suggestion.algorithm import register
-from suggestion.errors import Violation, quote
-from suggestion.settings import REQUIRED, setting
-from suggestion.space import (
+from suggestion.algorithms.pbt import checkpoints, names
+from suggestion.algorithms.pbt.names import Place
+from suggestion.algorithms.pbt.population import Parent, Population
+from suggestion.engine.algorithm import register
+from suggestion.engine.settings import REQUIRED, setting
+from suggestion.numerics import sampling
+from suggestion.problem.errors import Violation, quote
+from suggestion.problem.space import (
     Assignment,
     Categorical,
     Discrete,
@@ -25,7 +25,7 @@ from suggestion.space import (
     SearchSpace,
     Value,
 )
-from suggestion.study import Study, Suggestion
+from suggestion.problem.study import Study, Suggestion
 
 _FACTORS = (0.8, 1.2)  # factors of a perturbed number; section 4.1 of the paper
 _ATTEMPTS = 16

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from suggestion.errors import Unready, quote
+from suggestion.problem.errors import Unready, quote
 
 logger: Final = logging.getLogger("suggestion.pbt")
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle
 
-from algorithms.pbt import names
-from algorithms.pbt.names import Place
-from suggestion.sampling import generator
-from suggestion.space import Assignment
-from suggestion.study import Observation, Pending, Study
+from suggestion.algorithms.pbt import names
+from suggestion.algorithms.pbt.names import Place
+from suggestion.numerics.sampling import generator
+from suggestion.problem.space import Assignment
+from suggestion.problem.study import Observation, Pending, Study
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 """Random search: independent draws from the prior."""
 
-from algorithms.random.algorithm import Random
+from suggestion.algorithms.random.algorithm import Random
 
 __all__ = ["Random"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from suggestion import sampling
-from suggestion.algorithm import register
-from suggestion.space import Assignment
-from suggestion.study import Study
+from suggestion.engine.algorithm import register
+from suggestion.numerics import sampling
+from suggestion.problem.space import Assignment
+from suggestion.problem.study import Study
 
 
 @register("random")

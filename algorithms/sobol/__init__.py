@@ -1,5 +1,5 @@
 """Quasi-random search: the scrambled Sobol sequence."""
 
-from algorithms.sobol.algorithm import Sobol
+from suggestion.algorithms.sobol.algorithm import Sobol
 
 __all__ = ["Sobol"]

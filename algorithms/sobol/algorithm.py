@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from suggestion import sampling
-from suggestion.algorithm import register
-from suggestion.errors import Violation
-from suggestion.space import Array, Assignment
-from suggestion.study import Study
+from suggestion.engine.algorithm import register
+from suggestion.numerics import sampling
+from suggestion.problem.errors import Violation
+from suggestion.problem.space import Array, Assignment
+from suggestion.problem.study import Study
 
 
 @register("sobol")

@@ -23,13 +23,13 @@ from typing import Final
 
 import numpy as np
 
-from algorithms.tpe.parzen import Axis, Parzen
-from suggestion import sampling
-from suggestion.algorithm import register
-from suggestion.sampling import Untried
-from suggestion.settings import setting
-from suggestion.space import Array, Assignment, SearchSpace
-from suggestion.study import Observation, Study
+from suggestion.algorithms.tpe.parzen import Axis, Parzen
+from suggestion.engine.algorithm import register
+from suggestion.engine.settings import setting
+from suggestion.numerics import sampling
+from suggestion.numerics.sampling import Untried
+from suggestion.problem.space import Array, Assignment, SearchSpace
+from suggestion.problem.study import Observation, Study
 
 #: Largest number of good trials [Bergstra2013]_.
 MOST_GOOD: Final = 25
@@ -100,7 +100,7 @@ class _Estimator(ABC):
         """Return the groups of columns that are modelled jointly."""
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
-        """See `suggestion.algorithm.Algorithm`."""
+        """See `suggestion.engine.algorithm.Algorithm`."""
         space = study.space
         untried = Untried(space, study.visited())
         model: Sequence[_Block] | None = None

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from suggestion.space import Array
+from suggestion.problem.space import Array
 
 _STANDARD: Final = NormalDist()
 # Chebyshev fit of the complementary error function, relative error below 1.2e-7 [Press2007]_.

@@ -19,8 +19,8 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.tpe import normal
-from suggestion.space import Array, Parameter
+from suggestion.algorithms.tpe import normal
+from suggestion.problem.space import Array, Parameter
 
 #: A lattice of more values than this is modelled as continuous, and points are rounded to it.
 MOST_TABULATED: Final = 64

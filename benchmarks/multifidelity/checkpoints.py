@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from algorithms.pbt import Pbt
-from algorithms.random import Random
-from suggestion.sampling import seed_of
-from suggestion.space import Distribution, Double, Int, SearchSpace
-from suggestion.study import History, Observation, Pending, Study
+from suggestion.algorithms.pbt import Pbt
+from suggestion.algorithms.random import Random
+from suggestion.numerics.sampling import seed_of
+from suggestion.problem.space import Distribution, Double, Int, SearchSpace
+from suggestion.problem.study import History, Observation, Pending, Study
 
 Array = NDArray[np.float64]
 MEMBERS, GENERATIONS, EPOCHS = 8, 20, 2

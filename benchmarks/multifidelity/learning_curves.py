@@ -25,11 +25,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from algorithms.hyperband import Asha, Hyperband
-from algorithms.random import Random
 from benchmarks.multifidelity.curves import EPOCHS, PROBLEMS, Curves
-from suggestion.sampling import seed_of
-from suggestion.study import History, Observation, Pending, Study
+from suggestion.algorithms.hyperband import Asha, Hyperband
+from suggestion.algorithms.random import Random
+from suggestion.numerics.sampling import seed_of
+from suggestion.problem.study import History, Observation, Pending, Study
 
 WORKERS = 4
 RESAMPLES = 10_000

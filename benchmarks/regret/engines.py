@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from benchmarks.regret.remote import Remote
-from suggestion import sampling
-from suggestion.algorithm import algorithms, build
-from suggestion.settings import Given
-from suggestion.space import (
+from suggestion.engine.algorithm import algorithms, build
+from suggestion.engine.settings import Given
+from suggestion.numerics import sampling
+from suggestion.problem.space import (
     Assignment,
     Categorical,
     Discrete,
@@ -27,7 +27,7 @@ from suggestion.space import (
     Parameter,
     SearchSpace,
 )
-from suggestion.study import History, Observation, Study
+from suggestion.problem.study import History, Observation, Study
 
 
 class Engine(Protocol):

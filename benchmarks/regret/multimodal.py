@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.regret.problem import Problem, cube, synthetic, vector
-from suggestion.space import (
+from suggestion.problem.space import (
     Array,
     Assignment,
     Categorical,

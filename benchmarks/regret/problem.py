@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from suggestion import sampling
-from suggestion.space import Array, Assignment, Double, SearchSpace
+from suggestion.numerics import sampling
+from suggestion.problem.space import Array, Assignment, Double, SearchSpace
 
 _DRAWS: Final = 2001
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmarks.regret import multimodal, tables
 from benchmarks.regret.problem import Problem, cube, synthetic, vector
-from suggestion import sampling
-from suggestion.space import (
+from suggestion.numerics import sampling
+from suggestion.problem.space import (
     Array,
     Categorical,
     Discrete,

@@ -12,9 +12,9 @@ from typing import Final
 import grpc
 import psutil
 
-from suggestion.api import api_pb2 as api
-from suggestion.api import api_pb2_grpc
-from suggestion.space import Assignment, Categorical, Discrete, Double, Int, SearchSpace
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.problem.space import Assignment, Categorical, Discrete, Double, Int, SearchSpace
 
 _TYPES: Final = {
     Double: api.DOUBLE,

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from suggestion.space import (
+from suggestion.problem.space import (
     Array,
     Assignment,
     Categorical,

@@ -8,10 +8,10 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from conformance_tests.check import Call, Failed, Level, NotRun, Service, check
-from conformance_tests.logstore import time_of
-from conformance_tests.target import Client, Instance, Launcher
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance.check import Call, Failed, Level, NotRun, Service, check
+from suggestion.conformance.logstore import time_of
+from suggestion.conformance.target import Client, Instance, Launcher
 
 _SERVICE: Final = Service.DBMANAGER
 Entry = tuple[str, str, str]  # time, metric, value

@@ -6,13 +6,13 @@ import itertools
 
 import grpc
 
-from conformance_tests import messages
-from conformance_tests.check import Failed, Level, Service, check
-from conformance_tests.messages import Status
-from conformance_tests.profiles import FINITE, Profile
-from conformance_tests.session import Play, Session
-from conformance_tests.space import Space
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance import messages
+from suggestion.conformance.check import Failed, Level, Service, check
+from suggestion.conformance.messages import Status
+from suggestion.conformance.profiles import FINITE, Profile
+from suggestion.conformance.session import Play, Session
+from suggestion.conformance.space import Space
 
 _SIXTY = (
     messages.integer("depth", "1", "5"),

@@ -11,14 +11,14 @@ from typing import Final
 
 import grpc
 
-from conformance_tests import messages
-from conformance_tests.check import Call, Failed, Level, NotRun, Service, check
-from conformance_tests.checks.health import serving
-from conformance_tests.checks.validation import refused
-from conformance_tests.logstore import LogServer
-from conformance_tests.messages import Status
-from conformance_tests.target import Client, Instance, Launcher, free_port
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance import messages
+from suggestion.conformance.check import Call, Failed, Level, NotRun, Service, check
+from suggestion.conformance.checks.health import serving
+from suggestion.conformance.checks.validation import refused
+from suggestion.conformance.logstore import LogServer
+from suggestion.conformance.messages import Status
+from suggestion.conformance.target import Client, Instance, Launcher, free_port
 
 _SERVICE: Final = Service.EARLY_STOPPING
 _RULES: Final = "EarlyStopping/GetEarlyStoppingRules"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from conformance_tests import messages
-from conformance_tests.check import Failed, Level, NotRun, Service, check
-from conformance_tests.messages import Status
-from conformance_tests.profiles import Profile
-from conformance_tests.session import Play, Session
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance import messages
+from suggestion.conformance.check import Failed, Level, NotRun, Service, check
+from suggestion.conformance.messages import Status
+from suggestion.conformance.profiles import Profile
+from suggestion.conformance.session import Play, Session
 
 _TRIALS = 120
 

@@ -6,9 +6,9 @@ import threading
 
 from grpc_health.v1 import health_pb2
 
-from conformance_tests import messages
-from conformance_tests.check import Call, Failed, Level, Service, check
-from conformance_tests.session import Session
+from suggestion.conformance import messages
+from suggestion.conformance.check import Call, Failed, Level, Service, check
+from suggestion.conformance.session import Session
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 #: Seconds; a liveness probe that gets no answer in this time counts as failed.

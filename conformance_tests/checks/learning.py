@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from conformance_tests import messages
-from conformance_tests.check import Failed, Level, Service, check
-from conformance_tests.profiles import Profile
-from conformance_tests.session import Play, Session
-from conformance_tests.space import Space
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance import messages
+from suggestion.conformance.check import Failed, Level, Service, check
+from suggestion.conformance.profiles import Profile
+from suggestion.conformance.session import Play, Session
+from suggestion.conformance.space import Space
 
 _TRIALS: Final = 40
 _SEEDS: Final = 5

@@ -6,11 +6,11 @@ import functools
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from conformance_tests import messages
-from conformance_tests.check import Failed, Level, NotRun, Service, check
-from conformance_tests.session import Play, Session, answered
-from conformance_tests.target import DEADLINE
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance import messages
+from suggestion.conformance.check import Failed, Level, NotRun, Service, check
+from suggestion.conformance.session import Play, Session, answered
+from suggestion.conformance.target import DEADLINE
 
 _MIB = 2**20
 

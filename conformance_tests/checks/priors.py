@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from conformance_tests import messages
-from conformance_tests.check import Failed, Level, Service, check
-from conformance_tests.profiles import PRIORS, Profile
-from conformance_tests.session import Session
-from conformance_tests.space import Space
+from suggestion.conformance import messages
+from suggestion.conformance.check import Failed, Level, Service, check
+from suggestion.conformance.profiles import PRIORS, Profile
+from suggestion.conformance.session import Session
+from suggestion.conformance.space import Space
 
 _EXPERIMENTS: Final = 60
 _EACH: Final = 10  # later ones may come from a model

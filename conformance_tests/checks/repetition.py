@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from conformance_tests import messages
-from conformance_tests.check import Failed, Level, NotRun, Service, check
-from conformance_tests.profiles import Profile
-from conformance_tests.session import Play, Session
+from suggestion.conformance import messages
+from suggestion.conformance.check import Failed, Level, NotRun, Service, check
+from suggestion.conformance.profiles import Profile
+from suggestion.conformance.session import Play, Session
 
 
 @check("request-sent-again", Service.SUGGESTION, Level.CONTRACT)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from conformance_tests import messages
-from conformance_tests.check import Failed, Level, Service, check
-from conformance_tests.messages import Status
-from conformance_tests.profiles import Profile
-from conformance_tests.session import Play, Session
+from suggestion.conformance import messages
+from suggestion.conformance.check import Failed, Level, Service, check
+from suggestion.conformance.messages import Status
+from suggestion.conformance.profiles import Profile
+from suggestion.conformance.session import Play, Session
 
 
 def _verdict(session: Session, identity: str) -> None:

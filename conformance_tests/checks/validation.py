@@ -11,11 +11,11 @@ from typing import Final
 
 import grpc
 
-from conformance_tests import messages
-from conformance_tests.check import Call, Check, Failed, Level, NotRun, Service, add, check
-from conformance_tests.profiles import Profile
-from conformance_tests.session import Session
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance import messages
+from suggestion.conformance.check import Call, Check, Failed, Level, NotRun, Service, add, check
+from suggestion.conformance.profiles import Profile
+from suggestion.conformance.session import Session
 
 Change = Callable[[pb.Experiment], None]
 

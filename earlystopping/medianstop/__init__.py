@@ -1,5 +1,5 @@
 """The median stopping rule."""
 
-from earlystopping.medianstop.rule import MedianStop
+from suggestion.earlystopping.medianstop.rule import MedianStop
 
 __all__ = ["MedianStop"]

@@ -1,5 +1,5 @@
 """The percentile stopping rule."""
 
-from earlystopping.percentilestop.rule import PercentileStop
+from suggestion.earlystopping.percentilestop.rule import PercentileStop
 
 __all__ = ["PercentileStop"]

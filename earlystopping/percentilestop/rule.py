@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from earlystopping.quantiles import threshold
-from earlystopping.rule import MAX_STEP, Curve, Threshold
-from suggestion.algorithm import register
-from suggestion.settings import setting
+from suggestion.earlystopping.quantiles import threshold
+from suggestion.earlystopping.rule import MAX_STEP, Curve, Threshold
+from suggestion.engine.algorithm import register
+from suggestion.engine.settings import setting
 
 
 @register("percentilestop")

@@ -1,0 +1,1 @@
+"""The ways in: one package for each API that the servers speak."""

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.bayesopt import BayesianOptimization, gp, proposer
-from suggestion import sampling
-from suggestion.algorithm import build
-from suggestion.deadline import NEVER, Deadline
-from suggestion.settings import Given
-from suggestion.space import (
+from suggestion.algorithms.bayesopt import BayesianOptimization, gp, proposer
+from suggestion.engine.algorithm import build
+from suggestion.engine.settings import Given
+from suggestion.numerics import sampling
+from suggestion.problem.deadline import NEVER, Deadline
+from suggestion.problem.space import (
     Assignment,
     Categorical,
     Discrete,
@@ -30,7 +30,7 @@ from suggestion.space import (
     Int,
     SearchSpace,
 )
-from suggestion.study import Failed, History, Observation, Pending, Study
+from suggestion.problem.study import Failed, History, Observation, Pending, Study
 
 SQUARE = SearchSpace((Double("x", -2, 3), Double("y", 0, 10)))
 MIXED = SearchSpace(

@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.bayesopt import data, gp, normal, outputs
-from algorithms.bayesopt.acquisition import (
+from suggestion.algorithms.bayesopt import data, gp, normal, outputs
+from suggestion.algorithms.bayesopt.acquisition import (
     XI,
     Acquisition,
     ExpectedImprovement,
     LowerConfidenceBound,
     ProbabilityOfImprovement,
 )
-from algorithms.bayesopt.descent import minimise
-from algorithms.bayesopt.features import Features
-from algorithms.bayesopt.kernel import inverse_triangle, matern, squared_distances
-from suggestion import sampling
-from suggestion.space import (
+from suggestion.algorithms.bayesopt.descent import minimise
+from suggestion.algorithms.bayesopt.features import Features
+from suggestion.algorithms.bayesopt.kernel import inverse_triangle, matern, squared_distances
+from suggestion.numerics import sampling
+from suggestion.problem.space import (
     Array,
     Categorical,
     Discrete,

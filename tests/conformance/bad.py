@@ -12,10 +12,10 @@ from typing import Any, Final, TypeVar
 
 import grpc
 
-from conformance_tests.checks.validation import REFUSALS
-from conformance_tests.profiles import Profile
-from conformance_tests.space import Space
-from suggestion.api import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance.checks.validation import REFUSALS
+from suggestion.conformance.profiles import Profile
+from suggestion.conformance.space import Space
 
 from . import reference
 from .reference import PROFILE, RUNGS, Assignment, C, History

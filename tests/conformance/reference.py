@@ -20,12 +20,12 @@ from typing import Any, ClassVar
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from conformance_tests.logstore import LogStore
-from conformance_tests.messages import integer
-from conformance_tests.profiles import Profile, Unfit
-from conformance_tests.space import Space, decimal
-from suggestion.api import api_pb2 as pb
-from suggestion.api import api_pb2_grpc
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.conformance.logstore import LogStore
+from suggestion.conformance.messages import integer
+from suggestion.conformance.profiles import Profile, Unfit
+from suggestion.conformance.space import Space, decimal
 
 Assignment = dict[str, str]
 C = pb.TrialStatus

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from conformance_tests.check import Check, Level, Outcome, Result, Service, all_checks, select
-from conformance_tests.checks.dbmanager import LogSession
-from conformance_tests.checks.earlystopping import EarlySession
-from conformance_tests.profiles import Profile
-from conformance_tests.runner import run
-from conformance_tests.session import Session
-from conformance_tests.target import ProcessLauncher
+from suggestion.conformance.check import Check, Level, Outcome, Result, Service, all_checks, select
+from suggestion.conformance.checks.dbmanager import LogSession
+from suggestion.conformance.checks.earlystopping import EarlySession
+from suggestion.conformance.profiles import Profile
+from suggestion.conformance.runner import run
+from suggestion.conformance.session import Session
+from suggestion.conformance.target import ProcessLauncher
 
 from . import bad, reference
 

@@ -17,15 +17,15 @@ import pytest
 from click.testing import CliRunner, Result
 from google.protobuf import json_format
 
-from conformance_tests import document, messages, report
-from conformance_tests.check import Check, Level, Outcome, Service, all_checks, select
-from conformance_tests.checks.learning import BOWL, HILL, random_search
-from conformance_tests.cli import check
-from conformance_tests.runner import run_one
-from conformance_tests.session import Session
-from conformance_tests.space import Parameter, Space
-from suggestion.api import api_pb2 as pb
-from suggestion.cli import main as suggest
+from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.cli.main import main as suggest
+from suggestion.conformance import document, messages, report
+from suggestion.conformance.check import Check, Level, Outcome, Service, all_checks, select
+from suggestion.conformance.checks.learning import BOWL, HILL, random_search
+from suggestion.conformance.cli import check
+from suggestion.conformance.runner import run_one
+from suggestion.conformance.session import Session
+from suggestion.conformance.space import Parameter, Space
 
 from . import bad, reference
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dbmanager.storage import Storage
+from suggestion.observations.storage import Storage
 from tests.support.databases import SERVERS, DatabaseServer
 
 

@@ -16,11 +16,11 @@ from grpc_health.v1 import health_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbmanager import wire
-from dbmanager.storage import Storage
-from suggestion.api import api_pb2 as api
-from suggestion.api import api_pb2_grpc
-from suggestion.errors import Invalid
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.api.v1beta1 import dbmanager_messages as wire
+from suggestion.observations.storage import Storage
+from suggestion.problem.errors import Invalid
 from tests.support.servers import ServerProcess, serving
 
 

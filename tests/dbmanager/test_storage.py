@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from dbmanager import schema
-from dbmanager.engine import Database
-from dbmanager.storage import Point, Storage
-from suggestion.errors import Invalid, Missing, Unreachable, Unready
+from suggestion.observations import schema
+from suggestion.observations.engine import Database
+from suggestion.observations.storage import Point, Storage
+from suggestion.problem.errors import Invalid, Missing, Unreachable, Unready
 
 
 def at(second: int, fraction: str = "") -> str:
@@ -334,7 +334,7 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
-from dbmanager.storage import Storage
+from suggestion.observations.storage import Storage
 storage = Storage(sys.argv[1])
 for number in range(10**6):
     storage.report("trial", [("2026-01-01T00:00:00", str(number), str(k)) for k in range(50)])

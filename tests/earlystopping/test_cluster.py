@@ -13,12 +13,12 @@ import grpc
 import pytest
 import trustme
 
-from earlystopping import statuses
-from earlystopping.cluster import ClusterStatuses
-from suggestion.api import api_pb2 as api
-from suggestion.api import api_pb2_grpc
-from suggestion.deadline import NEVER
-from suggestion.errors import Denied, Missing, Unreachable, Unready
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.earlystopping import statuses
+from suggestion.earlystopping.cluster import ClusterStatuses
+from suggestion.problem.deadline import NEVER
+from suggestion.problem.errors import Denied, Missing, Unreachable, Unready
 from tests.support.cluster import Cluster, running
 from tests.support.servers import ServerProcess, serving
 

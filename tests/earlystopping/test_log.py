@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from earlystopping.log import opening, read_losses
+from suggestion.earlystopping.log import opening, read_losses
 
 # Texts of every kind that a log has been seen to hold, and any other.
 TIMES = st.one_of(

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earlystopping.medianstop import MedianStop
-from earlystopping.percentilestop import PercentileStop
-from earlystopping.quantiles import interpolated, running_average
-from earlystopping.rule import MAX_STEP, Curve, Rule, Threshold, rules
-from suggestion import reference
-from suggestion.settings import Given, configure, describe
+from suggestion.cli import reference
+from suggestion.earlystopping.medianstop import MedianStop
+from suggestion.earlystopping.percentilestop import PercentileStop
+from suggestion.earlystopping.quantiles import interpolated, running_average
+from suggestion.earlystopping.rule import MAX_STEP, Curve, Rule, Threshold, rules
+from suggestion.engine.settings import Given, configure, describe
 
 ROOT = Path(__file__).resolve().parents[2]
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -96,9 +96,9 @@ def test_the_rule_in_the_documentation_is_one() -> None:
     imports = (
         "from collections.abc import Sequence\n"
         "from dataclasses import dataclass\n"
-        "from earlystopping.rule import Curve, Threshold\n"
-        "from suggestion.algorithm import register\n"
-        "from suggestion.settings import setting\n"
+        "from suggestion.earlystopping.rule import Curve, Threshold\n"
+        "from suggestion.engine.algorithm import register\n"
+        "from suggestion.engine.settings import setting\n"
     )
     names: dict[str, Any] = {}
     exec(imports + code, names)

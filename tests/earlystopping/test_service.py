@@ -13,16 +13,16 @@ from grpc_health.v1 import health_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earlystopping import reader
-from earlystopping.reader import CurveReader
-from earlystopping.rule import rules
-from earlystopping.servicer import EarlyStoppingService
-from earlystopping.statuses import NoStatuses
-from suggestion.api import api_pb2 as api
-from suggestion.api import api_pb2_grpc
-from suggestion.deadline import NEVER, Deadline
-from suggestion.errors import Cancelled, Invalid, TimedOut, Unreachable
-from suggestion.server import Call
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.api.v1beta1 import log_reader as reader
+from suggestion.api.v1beta1.earlystopping_service import EarlyStoppingService
+from suggestion.api.v1beta1.log_reader import CurveReader
+from suggestion.earlystopping.rule import rules
+from suggestion.earlystopping.statuses import NoStatuses
+from suggestion.problem.deadline import NEVER, Deadline
+from suggestion.problem.errors import Cancelled, Invalid, TimedOut, Unreachable
+from suggestion.server.server import Call
 from tests.support.logs import LogServer, listening
 from tests.support.servers import ServerProcess, serving
 

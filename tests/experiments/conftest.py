@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.servers import Local
+from suggestion.client.servers import Local
 from tests.experiments.support import Machine
 
 

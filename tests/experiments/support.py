@@ -14,17 +14,17 @@ from typing import Any
 
 import grpc
 
-from experiments import runner
-from experiments.context import Clock, Options
-from experiments.controller import Controller
-from experiments.state import Store, Trial
-from suggestion.algorithm import algorithms
-from suggestion.api import api_pb2 as api
-from suggestion.api import api_pb2_grpc
-from suggestion.deadline import NEVER
-from suggestion.errors import Exhausted, Invalid
-from suggestion.server import Call
-from suggestion.servicer import SuggestionService
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.api.v1beta1.suggestion_service import SuggestionService
+from suggestion.controller.context import Clock, Options
+from suggestion.controller.controller import Controller
+from suggestion.controller.state import Store, Trial
+from suggestion.engine.algorithm import algorithms
+from suggestion.problem.deadline import NEVER
+from suggestion.problem.errors import Exhausted, Invalid
+from suggestion.runner import runner
+from suggestion.server.server import Call
 
 X = {"name": "x", "parameterType": "double", "feasibleSpace": {"min": "0", "max": "1"}}
 

@@ -9,8 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.collect import LONGEST_LINE, Lines, Report, finite, json_parser, text_parser
-from experiments.observation import Objective, Series
+from suggestion.collectors.collect import (
+    LONGEST_LINE,
+    Lines,
+    Report,
+    finite,
+    json_parser,
+    text_parser,
+)
+from suggestion.controller.observation import Objective, Series
 
 
 def found(line: str, *filters: str, metrics: tuple[str, ...] = ("loss", "acc")) -> list[Report]:

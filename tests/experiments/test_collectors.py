@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from experiments import runner
-from experiments.slots import divide
-from experiments.state import Condition
+from suggestion.controller.slots import divide
+from suggestion.controller.state import Condition
+from suggestion.runner import runner
 from tests.experiments.support import Machine, Recorder, document, stored
 
 
@@ -74,7 +74,7 @@ def test_without_a_collector(machine: Machine, tmp_path: Path) -> None:
 
 PUSH = """
 import grpc, os, sys
-from suggestion.api import api_pb2 as api, api_pb2_grpc
+from suggestion.api.v1beta1 import api_pb2 as api, api_pb2_grpc
 with grpc.insecure_channel(os.environ["SUGGEST_DB_MANAGER"]) as channel:
     metric = api.Metric(name="loss", value=sys.argv[1])
     entry = api.MetricLog(time_stamp="2026-11-21T10:00:00Z", metric=metric)

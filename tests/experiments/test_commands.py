@@ -18,10 +18,10 @@ import yaml
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from experiments import export as exporting
-from experiments import plot, view
-from experiments.controller import Controller
-from suggestion.cli import main
+from suggestion.cli.main import main
+from suggestion.controller.controller import Controller
+from suggestion.views import export as exporting
+from suggestion.views import plot, view
 from tests.experiments.support import Machine, Recorder, document, stored, write
 
 COMMAND = "for i in 3 2; do echo loss=$i acc=0.$i; done; echo loss=${trialParameters.x} acc=0.5"

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from experiments import docker, runner
-from experiments.document import Collector
-from experiments.state import Condition
-from experiments.template import Invocation
+from suggestion.client.document import Collector
+from suggestion.client.template import Invocation
+from suggestion.controller.state import Condition
+from suggestion.runner import runner
+from suggestion.runtimes import docker
 from tests.experiments.support import Machine, document, stored
 
 PATHS = [("/katib/train.log", "/here/files/katib/train.log"), ("/ckpt", "/here/ckpt/t-1")]

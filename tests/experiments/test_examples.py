@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments import runner
-from experiments.controller import Controller
-from experiments.state import Condition
-from suggestion import manifest
-from suggestion.algorithm import algorithms
-from suggestion.manifest import ManifestError
+from suggestion.client import manifest
+from suggestion.client.manifest import ManifestError
+from suggestion.controller.controller import Controller
+from suggestion.controller.state import Condition
+from suggestion.engine.algorithm import algorithms
+from suggestion.runner import runner
 from tests.experiments.support import Machine, Recorder, stored
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

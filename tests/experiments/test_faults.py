@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments import runner, status
-from experiments.context import Clock
-from experiments.controller import Controller
-from experiments.servers import Local
-from experiments.state import FILE, Condition, Store
+from suggestion.client.servers import Local
+from suggestion.controller.context import Clock
+from suggestion.controller.controller import Controller
+from suggestion.controller.state import FILE, Condition, Store
+from suggestion.runner import runner
+from suggestion.views import status
 from tests.experiments.support import (
     Machine,
     Recorder,
@@ -128,7 +129,7 @@ def test_a_gigabyte_of_output(machine: Machine, tmp_path: Path) -> None:
 def test_more_reports_than_are_kept(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.controller.MOST_REPORTS", 10)
+    monkeypatch.setattr("suggestion.controller.controller.MOST_REPORTS", 10)
     view = Recorder()
     made = document("for i in $(seq 50 -1 1); do echo loss=$i; done", maxTrialCount="1")
     machine.run(tmp_path, made, view=view)
@@ -232,7 +233,7 @@ def small_disk(tmp_path: Path) -> Path:
 
 def test_a_full_disk(machine: Machine, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The runner waits for space, and goes on from what was written."""
-    monkeypatch.setattr("experiments.runner._DISK_PAUSE", 0.3)
+    monkeypatch.setattr("suggestion.runner.runner._DISK_PAUSE", 0.3)
     ballast = small_disk / "ballast"
     view = Recorder()
     filled = False

@@ -8,10 +8,10 @@ from pathlib import Path
 import grpc
 import pytest
 
-from experiments import runner
-from experiments.state import Condition
-from experiments.view import Plain
-from suggestion.api import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.controller.state import Condition
+from suggestion.runner import runner
+from suggestion.views.view import Plain
 from tests.experiments.support import (
     Machine,
     Recorder,
@@ -238,7 +238,7 @@ def test_one_that_ignores_the_signal_is_killed(machine: Machine, tmp_path: Path)
 
 
 def test_the_observation_log_is_with_the_db_manager(machine: Machine, tmp_path: Path) -> None:
-    from suggestion.api import api_pb2_grpc  # noqa: PLC0415
+    from suggestion.api.v1beta1 import api_pb2_grpc  # noqa: PLC0415
 
     made = document("for i in 3 1 2; do echo loss=$i; done", maxTrialCount="1")
     made["metadata"]["name"] = f"log-{abs(hash(tmp_path)) % 10**9}"

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from experiments import process, runner
-from experiments.state import Busy, Condition, Lock, Store, Trial
+from suggestion.controller.state import Busy, Condition, Lock, Store, Trial
+from suggestion.runner import runner
+from suggestion.runtimes import process
 from tests.experiments.support import Machine, alive, document, environment, stored, write
 
 OK = "echo loss=${trialParameters.x}"
@@ -242,7 +243,7 @@ def test_nothing_runs_that_is_not_written_down(tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from experiments import process\n"
+        "from suggestion.runtimes import process\n"
         f"begun = process.start(['touch', {str(mark)!r}], dict(os.environ), Path('/'),\n"
         f"    Path({str(tmp_path / 'out')!r}), Path({str(tmp_path / 'status')!r}))\n"
         "print(begun.identity.pid, flush=True)\n"

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from experiments.rules import EQUAL, GREATER, LESS, Rule, Watch
+from suggestion.controller.rules import EQUAL, GREATER, LESS, Rule, Watch
 
 
 def fired_at(watch: Watch, metric: str, values: list[float]) -> int | None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from experiments import document
-from experiments.template import Invocation, moved
-from suggestion.manifest import ManifestError, dotted
+from suggestion.client import document
+from suggestion.client.manifest import ManifestError, dotted
+from suggestion.client.template import Invocation, moved
 
 HEAD = """
 apiVersion: kubeflow.org/v1beta1

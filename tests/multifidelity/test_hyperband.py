@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.hyperband.model import Model
-from algorithms.hyperband.plan import plan
-from algorithms.hyperband.rungs import Configuration
-from suggestion.errors import Invalid
-from suggestion.space import Double, Int, SearchSpace
+from suggestion.algorithms.hyperband.model import Model
+from suggestion.algorithms.hyperband.plan import plan
+from suggestion.algorithms.hyperband.rungs import Configuration
+from suggestion.problem.errors import Invalid
+from suggestion.problem.space import Double, Int, SearchSpace
 
 from .controller import Controller, Trial, ask, experiment, validate
 

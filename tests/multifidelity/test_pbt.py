@@ -20,11 +20,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algorithms.pbt import checkpoints, names
-from algorithms.pbt.algorithm import perturbed
-from algorithms.pbt.names import Place
-from suggestion.errors import Cancelled, Invalid, Unready
-from suggestion.space import Categorical, Discrete, Distribution, Double, Int
+from suggestion.algorithms.pbt import checkpoints, names
+from suggestion.algorithms.pbt.algorithm import perturbed
+from suggestion.algorithms.pbt.names import Place
+from suggestion.problem.errors import Cancelled, Invalid, Unready
+from suggestion.problem.space import Categorical, Discrete, Distribution, Double, Int
 
 from .controller import Controller, Trial, ask, experiment, validate
 
@@ -443,7 +443,7 @@ def test_a_copy_killed_at_any_moment_leaves_nothing_behind_once_done(tmp_path: P
     folder = parent(tmp_path)
     program = (
         "import os, pathlib, signal, sys\n"
-        "from algorithms.pbt import checkpoints\n"
+        "from suggestion.algorithms.pbt import checkpoints\n"
         "left = iter(range(int(sys.argv[2])))\n"
         "def kill():\n"
         "    if next(left, None) is None:\n"

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from suggestion import manifest, wire
-from suggestion.algorithm import algorithms, build, check
-from suggestion.api import api_pb2 as api
-from suggestion.deadline import NEVER
-from suggestion.errors import Invalid
-from suggestion.server import Call
-from suggestion.servicer import SuggestionService
-from suggestion.study import Study
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import messages as wire
+from suggestion.api.v1beta1.suggestion_service import SuggestionService
+from suggestion.client import manifest
+from suggestion.engine.algorithm import algorithms, build, check
+from suggestion.problem.deadline import NEVER
+from suggestion.problem.errors import Invalid
+from suggestion.problem.study import Study
+from suggestion.server.server import Call
 from tests.support.requests import experiment
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -60,7 +61,7 @@ _SERVICE = SuggestionService(algorithms())
 
 
 def suggest(request: api.GetSuggestionsRequest) -> api.GetSuggestionsReply:
-    """The reply of this process; exceptions of `suggestion.errors` come through."""
+    """The reply of this process; exceptions of `suggestion.problem.errors` come through."""
     return _SERVICE.get_suggestions(request, Call(NEVER))
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import grpc
 
-from suggestion.api import api_pb2 as api
-from suggestion.api import api_pb2_grpc
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2_grpc
 
 Report = tuple[str, str]  # time and value
 

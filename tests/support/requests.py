@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from suggestion.api import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2 as api
 
 CONDITION = api.TrialStatus.TrialConditionType
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 
-from suggestion.api import api_pb2_grpc
+from suggestion.api.v1beta1 import api_pb2_grpc
 
 PLUGIN = Path(__file__).resolve().parents[1] / "plugin"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from suggestion.api import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2 as api
 from tests.support.requests import categorical, discrete, double, integer
 
 PRIORS = st.sampled_from([0, api.UNIFORM, api.LOG_UNIFORM, api.NORMAL, api.LOG_NORMAL])

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from suggestion import sampling
-from suggestion.algorithm import register
-from suggestion.settings import setting
-from suggestion.space import Assignment
-from suggestion.study import Study, Suggestion
+from suggestion.engine.algorithm import register
+from suggestion.engine.settings import setting
+from suggestion.numerics import sampling
+from suggestion.problem.space import Assignment
+from suggestion.problem.study import Study, Suggestion
 
 
 @register("slow")

@@ -1,0 +1,150 @@
+"""The EarlyStopping service: one servicer for every rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import earlystopping_messages as wire
+from suggestion.api.v1beta1.log_reader import CurveReader
+from suggestion.earlystopping.rule import MAX_STEP, Rule, Threshold
+from suggestion.earlystopping.statuses import Statuses
+from suggestion.engine.algorithm import Registry, Unavailable
+from suggestion.engine.settings import configure
+from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.server.server import Broken, Call, Rpc
+
+
+class EarlyStoppingService:
+    """Answers for the rules of a registry.
+
+    A reply is a function of the request and of the observation logs; nothing but these logs is
+    kept between calls.
+
+    Args:
+        registry: The rules that it serves.
+        reader: Of observation logs.
+        statuses: Where stopped trials are marked.
+    """
+
+    full_name = "api.v1.beta1.EarlyStopping"
+    health_names = ("manager.v1beta1.EarlyStopping", full_name)
+
+    def __init__(self, registry: Registry[Rule], reader: CurveReader, statuses: Statuses) -> None:
+        self._registry = registry
+        self._reader = reader
+        self._statuses = statuses
+
+    @property
+    def rpcs(self) -> Mapping[str, Rpc]:
+        return {
+            "GetEarlyStoppingRules": Rpc(
+                api.GetEarlyStoppingRulesRequest, self.get_early_stopping_rules
+            ),
+            "SetTrialStatus": Rpc(api.SetTrialStatusRequest, self.set_trial_status),
+            "ValidateEarlyStoppingSettings": Rpc(
+                api.ValidateEarlyStoppingSettingsRequest, self.validate_early_stopping_settings
+            ),
+        }
+
+    def get_early_stopping_rules(
+        self, request: api.GetEarlyStoppingRulesRequest, call: Call
+    ) -> api.GetEarlyStoppingRulesReply:
+        """The rule for the trials created next, or none yet.
+
+        Raises:
+            Invalid: INVALID_ARGUMENT; repeating the call does not help.
+            Unreachable: UNAVAILABLE; the DB manager cannot be reached, now.
+            TimedOut: DEADLINE_EXCEEDED; the DB manager is too slow, now.
+        """
+        spec = request.experiment.spec.early_stopping
+        call.describe(
+            experiment=request.experiment.name,
+            algorithm=spec.algorithm_name,
+            trials=len(request.trials),
+        )
+        found: list[Violation] = []
+        read = rule = None
+        try:
+            rule = self._configured(spec)
+        except Invalid as error:
+            found += [v.under("experiment.spec.early_stopping") for v in error.violations]
+        try:
+            read = wire.read_request(request)
+        except Invalid as error:
+            found += error.violations
+        if read is None or rule is None:
+            raise Invalid(found)
+        threshold = None
+        if len(read.completed) >= rule.min_trials_required:
+            if not read.address:
+                raise Invalid(
+                    [Violation("db_manager_address", "db_manager_address must not be empty")]
+                )
+            curves = self._reader.read(
+                read.address,
+                read.completed,
+                maximize=read.maximize,
+                horizon=rule.horizon,
+                deadline=call.deadline,
+            )
+            call.describe(curves=len(curves))
+            threshold = _checked(rule.threshold(curves), spec.algorithm_name)
+        return wire.write_reply(read.metric, read.maximize, threshold)
+
+    def set_trial_status(
+        self, request: api.SetTrialStatusRequest, call: Call
+    ) -> api.SetTrialStatusReply:
+        """Marks a trial as stopped early; see `Statuses.mark_stopped` for what it raises."""
+        call.describe(trial=request.trial_name)
+        self._statuses.mark_stopped(wire.read_trial_name(request), call.deadline)
+        return api.SetTrialStatusReply()
+
+    def validate_early_stopping_settings(
+        self, request: api.ValidateEarlyStoppingSettingsRequest, call: Call
+    ) -> api.ValidateEarlyStoppingSettingsReply:
+        """Accepts the settings, or names everything that is wrong with them.
+
+        Raises:
+            Invalid: INVALID_ARGUMENT, which the controller shows to the user.
+        """
+        call.describe(algorithm=request.early_stopping.algorithm_name)
+        try:
+            self._configured(request.early_stopping)
+        except Invalid as error:
+            raise Invalid(v.under("early_stopping") for v in error.violations) from error
+        return api.ValidateEarlyStoppingSettingsReply()
+
+    def _configured(self, spec: api.EarlyStoppingSpec) -> Any:
+        """The rule that `spec` names, with its settings.
+
+        Raises:
+            Invalid: With paths relative to `spec`.
+        """
+        name = spec.algorithm_name
+        if not name:
+            names = ", ".join(self._registry) or "no rule"
+            text = f"early stopping: the algorithm name must not be empty; this server has {names}"
+            raise Invalid([Violation("algorithm_name", text)])
+        try:
+            cls: type[Any] = self._registry.load(name)
+        except Unavailable as error:
+            raise Invalid([Violation("algorithm_name", str(error))]) from error
+        owner = f"early-stopping algorithm {quote(name)}"
+        rule, _ = configure(cls, owner, wire.read_settings(spec))
+        return rule
+
+
+def _checked(threshold: Threshold | None, name: str) -> Threshold | None:
+    """`threshold`, if it can leave the server.
+
+    Raises:
+        Broken: If it is none.
+    """
+    if threshold is not None and not (
+        math.isfinite(threshold.loss) and 0 < threshold.step <= MAX_STEP
+    ):
+        raise Broken(f"early-stopping algorithm {quote(name)} gave {threshold}")
+    return threshold

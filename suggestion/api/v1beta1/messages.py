@@ -1,0 +1,434 @@
+"""Between messages and domain objects: nothing else reads or writes the Suggestion messages.
+
+Reading collects every broken rule before it raises; paths of violations start at the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from math import isfinite
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
+
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.engine.settings import Given
+from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.space import (
+    LONGEST_NAME,
+    Assignment,
+    Categorical,
+    Discrete,
+    Distribution,
+    Double,
+    Int,
+    Parameter,
+    SearchSpace,
+)
+from suggestion.problem.study import Experiment, Failed, History, Observation, Pending, Suggestion
+
+__all__ = [
+    "MAX_COUNT",
+    "read_count",
+    "read_experiment",
+    "read_settings",
+    "read_trials",
+    "write_experiment",
+    "write_reply",
+    "write_trial",
+]
+
+#: Most suggestions that one request may ask for.
+MAX_COUNT: Final = 10_000
+
+_DISTRIBUTIONS: Final = {
+    api.DISTRIBUTION_UNSPECIFIED: Distribution.UNIFORM,
+    api.UNIFORM: Distribution.UNIFORM,
+    api.LOG_UNIFORM: Distribution.LOG_UNIFORM,
+    api.NORMAL: Distribution.NORMAL,
+    api.LOG_NORMAL: Distribution.LOG_NORMAL,
+}
+_FINISHED: Final = frozenset({api.TrialStatus.SUCCEEDED, api.TrialStatus.EARLYSTOPPED})
+_FAILED: Final = frozenset(
+    {api.TrialStatus.FAILED, api.TrialStatus.KILLED, api.TrialStatus.METRICSUNAVAILABLE}
+)
+
+
+# ------------------------------------------------------------------ experiment
+
+
+def read_experiment(message: api.Experiment) -> Experiment:
+    """What `message` declares.
+
+    Raises:
+        Invalid: With every broken rule of the experiment, the space and the objective.
+    """
+    spec = message.spec
+    found: list[Violation] = []
+    if not message.name:
+        found.append(Violation("experiment.name", "experiment name must not be empty"))
+    elif len(message.name) > LONGEST_NAME:
+        found.append(
+            Violation(
+                "experiment.name",
+                f"experiment {quote(message.name)}: name must have at most {LONGEST_NAME} "
+                f"characters, got {len(message.name)}",
+            )
+        )
+    space = _read_space(spec.parameter_specs.parameters, found)
+    if spec.objective.type not in (api.MINIMIZE, api.MAXIMIZE):
+        found.append(
+            Violation(
+                "experiment.spec.objective.type",
+                "objective: type must be minimize or maximize, got "
+                f"{_enum_name(api.ObjectiveType, spec.objective.type)}",
+            )
+        )
+    if not spec.objective.objective_metric_name:
+        found.append(
+            Violation(
+                "experiment.spec.objective.objective_metric_name",
+                "objective: the objective metric name must not be empty",
+            )
+        )
+    if not spec.algorithm.algorithm_name:
+        found.append(
+            Violation(
+                "experiment.spec.algorithm.algorithm_name",
+                "algorithm: the algorithm name must not be empty",
+            )
+        )
+    for name in ("parallel_trial_count", "max_trial_count"):
+        count = getattr(spec, name)
+        if count < 0:
+            found.append(
+                Violation(f"experiment.spec.{name}", f"{name} must not be negative, got {count}")
+            )
+    if found or space is None:
+        raise Invalid(found)
+    return Experiment(
+        name=message.name,
+        space=space,
+        metric=spec.objective.objective_metric_name,
+        maximize=spec.objective.type == api.MAXIMIZE,
+        algorithm=spec.algorithm.algorithm_name,
+        settings=read_settings(spec.algorithm),
+        parallel_trial_count=spec.parallel_trial_count,
+        max_trial_count=spec.max_trial_count,
+    )
+
+
+def read_settings(message: api.AlgorithmSpec) -> tuple[Given, ...]:
+    """The settings of `message`, in its order."""
+    return tuple(Given(item.name, item.value) for item in message.algorithm_settings)
+
+
+def _read_space(
+    messages: Sequence[api.ParameterSpec], found: list[Violation]
+) -> SearchSpace | None:
+    """The search space, or None with its violations added to `found`."""
+    path = "experiment.spec.parameter_specs"
+    parameters: list[Parameter] = []
+    before = len(found)
+    for index, message in enumerate(messages):
+        try:
+            parameters.append(_read_parameter(message))
+        except Invalid as error:
+            found += [v.under(f"{path}.parameters[{index}]") for v in error.violations]
+            # Takes the place of the broken one, so that repeated names are still found.
+            if 0 < len(message.name) <= LONGEST_NAME:
+                parameters.append(Int(message.name, 0, 0))
+    try:
+        space = SearchSpace(tuple(parameters))
+    except Invalid as error:
+        if parameters or not messages:
+            found += [v.under(path) for v in error.violations]
+        return None
+    return space if len(found) == before else None
+
+
+def _read_parameter(message: api.ParameterSpec) -> Parameter:
+    feasible = message.feasible_space
+    kind = message.parameter_type
+    listed = kind in (api.DISCRETE, api.CATEGORICAL)
+    found: list[Violation] = []
+    subject = f"parameter {quote(message.name)}"
+    if kind not in (api.DOUBLE, api.INT, api.DISCRETE, api.CATEGORICAL):
+        found.append(
+            Violation(
+                "parameter_type",
+                f"{subject}: type must be double, int, discrete or categorical, got "
+                f"{_enum_name(api.ParameterType, kind)}",
+            )
+        )
+        raise Invalid(found)
+    noun = api.ParameterType.Name(kind).lower()
+    noun = f"an {noun}" if kind == api.INT else f"a {noun}"
+    distribution = _DISTRIBUTIONS.get(feasible.distribution)
+    if distribution is None:
+        found.append(
+            Violation(
+                "feasible_space.distribution",
+                f"{subject}: distribution must be uniform, logUniform, normal or logNormal, got "
+                f"{feasible.distribution}",
+            )
+        )
+        distribution = Distribution.UNIFORM
+    if listed:
+        foreign = [(key, getattr(feasible, key)) for key in ("min", "max", "step")]
+        found += [
+            Violation(f"feasible_space.{key}", f"{subject}: {noun} has no {key}, got {quote(it)}")
+            for key, it in foreign
+            if it
+        ]
+        if distribution is not Distribution.UNIFORM:
+            found.append(
+                Violation(
+                    "feasible_space.distribution",
+                    f"{subject}: distribution {distribution.value} is for double and int, "
+                    f"got it for {noun}",
+                )
+            )
+    elif feasible.list:
+        found.append(
+            Violation(
+                "feasible_space.list",
+                f"{subject}: a list is for discrete and categorical, got one for {noun}",
+            )
+        )
+    try:
+        parameter: Parameter
+        if kind == api.DISCRETE:
+            parameter = Discrete(message.name, tuple(feasible.list))
+        elif kind == api.CATEGORICAL:
+            parameter = Categorical(message.name, tuple(feasible.list))
+        else:
+            number = Double if kind == api.DOUBLE else Int
+            parameter = number(
+                message.name, feasible.min, feasible.max, feasible.step or None, distribution
+            )
+    except Invalid as error:
+        found += error.violations
+    if found:
+        raise Invalid(found)
+    return parameter
+
+
+def _enum_name(enum: object, number: int) -> str:
+    names = {value: name for name, value in enum.items()}  # type: ignore[attr-defined]
+    return f"{names.get(number, 'an undefined value')} ({number})"
+
+
+# --------------------------------------------------------------------- request
+
+
+def read_count(message: api.GetSuggestionsRequest) -> tuple[int, int]:
+    """How many suggestions are asked for, and the index of the first of them.
+
+    Raises:
+        Invalid: If the number is not in 1 .. `MAX_COUNT`.
+    """
+    count, total = message.current_request_number, message.total_request_number
+    if not 1 <= count <= MAX_COUNT:
+        raise Invalid(
+            [
+                Violation(
+                    "current_request_number",
+                    f"current_request_number must be between 1 and {MAX_COUNT}, got {count}",
+                )
+            ]
+        )
+    # A client that does not count leaves the total 0, or repeats the current number or less.
+    return count, total - count if total >= count else len(message.trials)
+
+
+def read_trials(trials: Sequence[api.Trial], experiment: Experiment) -> History:
+    """The history that `trials` make, each trial once, in an order of its own.
+
+    A trial named twice counts once, in the condition that is furthest.
+    """
+    chosen: dict[object, tuple[tuple[object, ...], _Trial]] = {}
+    parse = experiment.space.parser()
+    for index, message in enumerate(trials):
+        order, trial = _read_trial(message, experiment, parse)
+        if not trial.assignment:
+            continue
+        identity: object = message.name or index
+        if identity in chosen:
+            other = chosen[identity]
+            order, trial = max(
+                (other, (order, trial)), key=lambda it: (_RANK[type(it[1])], repr(it))
+            )
+        chosen[identity] = (order, trial)
+    dimension = experiment.space.dimension
+    observations, pending, failed, foreign = [], [], [], []
+    for _, trial in sorted(chosen.values(), key=itemgetter(0)):
+        if len(trial.assignment) < dimension:
+            foreign.append(trial)
+        elif isinstance(trial, Observation):
+            observations.append(trial)
+        elif isinstance(trial, Pending):
+            pending.append(trial)
+        else:
+            failed.append(trial)
+    return History(tuple(observations), tuple(pending), tuple(failed), tuple(foreign))
+
+
+_Trial: TypeAlias = Observation | Pending | Failed
+_RANK: Final[dict[type, int]] = {Pending: 0, Failed: 1, Observation: 2}
+
+
+def _read_trial(
+    message: api.Trial, experiment: Experiment, parse: Callable[[Mapping[str, str]], Assignment]
+) -> tuple[tuple[object, ...], _Trial]:
+    """A trial, after what to sort it by: the same for equal trials, whatever their place."""
+    spec, status = message.spec, message.status
+    texts = {item.name: item.value for item in spec.parameter_assignments.assignments}
+    assignment = parse(texts)
+    name, condition = message.name, status.condition
+    order = (status.start_time, name, () if name else tuple(sorted(texts.items())))
+    if condition not in _FAILED and condition not in _FINISHED:
+        return order, Pending(name, assignment)
+    ended = _instant(status.completion_time)
+    if condition in _FAILED:
+        return order, Failed(name, assignment, ended)
+    value = _objective(message, experiment.metric)
+    if value is None:
+        return order, Failed(name, assignment, ended)
+    observation = Observation(
+        trial=name,
+        assignment=assignment,
+        loss=-value if experiment.maximize else value,
+        duration=_seconds(status.start_time, status.completion_time),
+        stopped_early=condition == api.TrialStatus.EARLYSTOPPED,
+        ended=ended,
+    )
+    return order if name else (*order, observation.loss), observation
+
+
+def _objective(message: api.Trial, metric: str) -> float | None:
+    """The last value of the metric that the trial, or else the experiment, names as objective."""
+    metric = message.spec.objective.objective_metric_name or metric
+    value = None
+    for item in message.status.observation.metrics:
+        if item.name == metric:
+            value = _finite(item.value)
+    return value
+
+
+def _finite(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if isfinite(value) else None
+
+
+def _instant(text: str) -> float | None:
+    """Seconds since 1970 of an RFC 3339 text, UTC unless it says otherwise; None if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _seconds(start: str, completion: str) -> float | None:
+    """Time between two RFC 3339 texts; None if either is missing or none, or they are reversed."""
+    if not start or not completion:
+        return None
+    try:
+        seconds = (
+            datetime.fromisoformat(completion) - datetime.fromisoformat(start)
+        ).total_seconds()
+    except (ValueError, TypeError):  # no time; one with an offset and one without
+        return None
+    return seconds if seconds >= 0 else None
+
+
+# ----------------------------------------------------------------------- reply
+
+
+def write_reply(suggestions: Iterable[Suggestion], space: SearchSpace) -> api.GetSuggestionsReply:
+    """The reply that hands out `suggestions`, which must lie in `space`."""
+    reply = api.GetSuggestionsReply()
+    for suggestion in suggestions:
+        entry = reply.parameter_assignments.add(
+            trial_name=suggestion.trial, labels=dict(suggestion.labels)
+        )
+        for name, text in space.format(suggestion.assignment).items():
+            entry.assignments.add(name=name, value=text)
+    return reply
+
+
+# ------------------------------------------------------------ the client's side
+
+
+def write_experiment(document: Mapping[str, Any]) -> api.Experiment:
+    """The message for a checked Experiment document, as the controller makes it of the object."""
+    spec = document["spec"]
+    objective = spec["objective"]
+    message = api.Experiment(name=document["metadata"]["name"])
+    out = message.spec
+    out.objective.type = _named(api.ObjectiveType, objective["type"])
+    out.objective.goal = float(objective.get("goal") or 0)
+    out.objective.objective_metric_name = objective["objectiveMetricName"]
+    out.objective.additional_metric_names.extend(objective.get("additionalMetricNames") or ())
+    out.parallel_trial_count = int(spec.get("parallelTrialCount") or 0)
+    out.max_trial_count = int(spec.get("maxTrialCount") or 0)
+    for section, target in (("algorithm", out.algorithm), ("earlyStopping", out.early_stopping)):
+        given = spec.get(section)
+        if given:
+            target.algorithm_name = given["algorithmName"]
+            for item in given.get("algorithmSettings") or ():
+                target.algorithm_settings.add(name=item["name"], value=item["value"])
+    for parameter in spec["parameters"]:
+        feasible = parameter["feasibleSpace"]
+        added = out.parameter_specs.parameters.add(
+            name=parameter["name"],
+            parameter_type=_named(api.ParameterType, parameter["parameterType"]),
+        )
+        for key in ("min", "max", "step"):
+            setattr(added.feasible_space, key, feasible.get(key) or "")
+        added.feasible_space.list.extend(feasible.get("list") or ())
+        distribution = feasible.get("distribution")
+        if distribution:
+            added.feasible_space.distribution = _BY_DISTRIBUTION[distribution]
+    return message
+
+
+def write_trial(entry: Mapping[str, Any]) -> api.Trial:
+    """The message for one entry of a checked list of trials."""
+    trial = api.Trial(name=entry.get("name") or "")
+    for name, value in entry["parameters"].items():
+        trial.spec.parameter_assignments.assignments.add(name=name, value=value)
+    metrics = entry.get("metrics") or {}
+    condition = entry.get("condition") or ("Succeeded" if metrics else "Running")
+    trial.status.condition = _named(api.TrialStatus.TrialConditionType, condition)
+    trial.status.start_time = entry.get("startTime") or ""
+    trial.status.completion_time = entry.get("completionTime") or ""
+    for name, value in metrics.items():
+        trial.status.observation.metrics.add(name=name, value=value)
+    return trial
+
+
+def without_objective(request: api.GetSuggestionsRequest) -> list[str]:
+    """Names of the trials that ended well, but count as failed: they tell no finite objective."""
+    metric = request.experiment.spec.objective.objective_metric_name
+    return [
+        trial.name or f"number {number}"
+        for number, trial in enumerate(request.trials, 1)
+        if trial.status.condition in _FINISHED and _objective(trial, metric) is None
+    ]
+
+
+_BY_DISTRIBUTION: Final = {
+    "uniform": api.UNIFORM,
+    "logUniform": api.LOG_UNIFORM,
+    "normal": api.NORMAL,
+    "logNormal": api.LOG_NORMAL,
+}
+
+
+def _named(enum: Any, name: str) -> Any:
+    return enum.Value(name.upper())

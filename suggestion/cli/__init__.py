@@ -1,0 +1,1 @@
+"""The command ``suggest``: a module for each group of commands."""

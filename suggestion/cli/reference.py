@@ -1,0 +1,102 @@
+"""What the registry says of itself: for ``suggest algorithms`` and the READMEs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any, Final
+
+from suggestion.engine.algorithm import Registry, Unavailable, algorithms, settings_of
+from suggestion.engine.settings import Setting, describe
+
+#: Where packages register early-stopping rules, which have settings too.
+RULES: Final = "suggestion.early_stopping"
+
+
+def _rules() -> Registry[Any]:
+    return Registry(RULES, "early-stopping algorithm")
+
+
+def _registry_of(name: str) -> Registry[Any]:
+    for registry in (algorithms(), _rules()):
+        if name in registry:
+            return registry
+    raise algorithms().unknown(name, "installed", _names())
+
+
+def _names() -> tuple[str, ...]:
+    return (*algorithms().names, *_rules().names)
+
+
+def _settings(cls: type[Any], registry: Registry[Any]) -> tuple[Setting, ...]:
+    """Those of a rule are its own; an algorithm has the common ones as well."""
+    return describe(cls) if registry.group == RULES else settings_of(cls)
+
+
+def text(name: str | None) -> str:
+    """All installed algorithms and rules, or `name`, with their settings, for a terminal.
+
+    Raises:
+        Unavailable: If `name` is not installed.
+    """
+    names = _names() if name is None else (name,)
+    return "\n".join("\n".join(_text_of(n)) + "\n" for n in names)
+
+
+def _text_of(name: str) -> Iterator[str]:
+    registry = _registry_of(name)
+    try:
+        cls = registry.load(name)
+    except Unavailable as error:  # its packages are not installed
+        yield f"{name}: {error}"
+        return
+    yield f"{name}: {summary(cls)}"
+    for entry in _settings(cls, registry):
+        default = "required" if entry.required else f"default {_default(entry)}"
+        yield f"  {entry.spelling}  ({', '.join(filter(None, (_kind(entry), default)))})"
+        yield f"      {entry.help}"
+
+
+def markdown(name: str | None) -> str:
+    """The settings of `name`, or of all installed algorithms and rules, as Markdown tables.
+
+    Raises:
+        Unavailable: If `name` is not installed.
+    """
+    names = _names() if name is None else (name,)
+    return "\n".join("\n".join(_markdown_of(n)) + "\n" for n in names)
+
+
+def _markdown_of(name: str) -> Iterator[str]:
+    registry = _registry_of(name)
+    yield f"### Settings of `{name}`"
+    yield ""
+    yield "| setting | type and range | default | what it does |"
+    yield "|---|---|---|---|"
+    for entry in _settings(registry.load(name), registry):
+        spelling = " / ".join(f"`{s}`" for s in (entry.name, *entry.aliases))
+        default = "required" if entry.required else _default(entry)
+        yield f"| {spelling} | {_kind(entry)} | {default} | {entry.help} |"
+
+
+def summary(cls: type[Any]) -> str:
+    """First sentence of the docstring of `cls`, without references."""
+    doc = inspect.getdoc(cls) or ""
+    line = " ".join(doc.split("\n\n", 1)[0].split())
+    for word in line.split():
+        if word.startswith("[") and "]_" in word:
+            line = line.replace(f" {word.split(']_')[0]}]_", "")
+    return line
+
+
+def _kind(entry: Setting) -> str:
+    noun = {int: "int", float: "float", bool: "true or false", str: "text"}[entry.kind]
+    if entry.choices:
+        return entry.range
+    return f"{noun} {entry.range}".strip()
+
+
+def _default(entry: Setting) -> str:
+    if entry.default is None:
+        return "none"
+    return f"{entry.default:g}" if isinstance(entry.default, float) else str(entry.default)

@@ -1,0 +1,1 @@
+"""The client's side: Experiment files, launching servers, and asking them."""

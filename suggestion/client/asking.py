@@ -1,0 +1,196 @@
+"""``suggest ask``: one Experiment file, one server, one request."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf import json_format
+from rich.console import Console
+from rich.table import Table
+
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.api.v1beta1 import messages as wire
+from suggestion.client import manifest
+from suggestion.problem.errors import quote
+
+
+class Failure(Exception):
+    """Why there is no answer; the text is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTLS:
+    """PEM contents: the server's CA, and the client's certificate if the server wants one."""
+
+    ca: bytes
+    certificate: bytes | None = None
+    key: bytes | None = None
+
+    @classmethod
+    def read(cls, ca: Path | None, certificate: Path | None, key: Path | None) -> ClientTLS | None:
+        """From files; None if there are none.
+
+        Raises:
+            Failure: If they do not belong together.
+        """
+        if ca is None:
+            if certificate or key:
+                raise Failure("--tls-cert and --tls-key need --tls-ca")
+            return None
+        if (certificate is None) != (key is None):
+            raise Failure("--tls-cert and --tls-key go together")
+        return cls(
+            ca.read_bytes(),
+            certificate.read_bytes() if certificate else None,
+            key.read_bytes() if key else None,
+        )
+
+
+@contextlib.contextmanager
+def local_server(*names: str) -> Iterator[str]:
+    """A server process of its own for `names`, on a free port of this machine.
+
+    Yields:
+        Its address.
+
+    Raises:
+        Failure: If it does not start; with what it said.
+    """
+    command = [sys.executable, "-m", "suggestion", "serve", *names, "--address", "127.0.0.1:0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            if not first.startswith("serving "):
+                process.kill()
+                said = process.communicate()[1].strip().splitlines()
+                raise Failure(said[-1] if said else "the server did not start")
+            yield first.rpartition(" on ")[2].strip()
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+@contextlib.contextmanager
+def channel_to(target: str, tls: ClientTLS | None = None) -> Iterator[grpc.Channel]:
+    """A channel that takes messages of any size."""
+    options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    if tls is None:
+        channel = grpc.insecure_channel(target, options=options)
+    else:
+        credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
+        channel = grpc.secure_channel(target, credentials, options=options)
+    with channel:
+        yield channel
+
+
+def read_request(experiment: Path, count: int, trials: Path | None) -> api.GetSuggestionsRequest:
+    """The request that a controller would send for the files.
+
+    Raises:
+        Failure: If a file is wrong, with every problem.
+    """
+    try:
+        if experiment.suffix == ".json" and trials is None:
+            data = json.loads(experiment.read_text(encoding="utf-8"))
+            if isinstance(data, dict) and "experiment" in data:
+                return json_format.ParseDict(data, api.GetSuggestionsRequest())
+        document = manifest.load(experiment, manifest.EXPERIMENT_SCHEMA, kind="Experiment").document
+        request = api.GetSuggestionsRequest(
+            experiment=wire.write_experiment(document), current_request_number=count
+        )
+        if trials is not None:
+            listed = manifest.load(trials, manifest.TRIALS_SCHEMA).document
+            request.trials.extend(wire.write_trial(entry) for entry in listed)
+    except manifest.ManifestError as error:
+        raise Failure(str(error)) from error
+    except (ValueError, json_format.ParseError) as error:
+        raise Failure(f"{experiment}: {error}") from error
+    request.total_request_number = len(request.trials) + count
+    return request
+
+
+def ask(
+    experiment: Path,
+    count: int,
+    trials: Path | None,
+    target: str | None,
+    tls: ClientTLS | None,
+    timeout: float,
+    warn: Callable[[str], None] = lambda _: None,
+) -> api.GetSuggestionsReply:
+    """Validates the experiment and asks for suggestions, as a controller does.
+
+    Args:
+        warn: Called with what is allowed but hardly meant.
+
+    Raises:
+        Failure: If a file is wrong, the server cannot be reached, or it refuses.
+    """
+    request = read_request(experiment, count, trials)
+    lacking = wire.without_objective(request)
+    if lacking:
+        shown = ", ".join([*lacking[:5], "..."] if len(lacking) > 5 else lacking)
+        metric = request.experiment.spec.objective.objective_metric_name
+        warn(
+            f"{len(lacking)} of {len(request.trials)} trials ended without a number for "
+            f"{quote(metric)}, the objective, and count as failed: {shown}"
+        )
+    with contextlib.ExitStack() as stack:
+        if target is None:
+            algorithm = request.experiment.spec.algorithm.algorithm_name
+            target = stack.enter_context(local_server(algorithm))
+        stub = api_pb2_grpc.SuggestionStub(stack.enter_context(channel_to(target, tls)))
+        try:
+            stub.ValidateAlgorithmSettings(
+                api.ValidateAlgorithmSettingsRequest(experiment=request.experiment),
+                timeout=timeout,
+            )
+            reply: api.GetSuggestionsReply = stub.GetSuggestions(request, timeout=timeout)
+        except grpc.RpcError as error:
+            raise Failure(f"{target}: {error.code().name}: {error.details()}") from error
+    return reply
+
+
+def _rows(reply: api.GetSuggestionsReply) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for entry in reply.parameter_assignments:
+        row: dict[str, Any] = {"parameters": {a.name: a.value for a in entry.assignments}}
+        if entry.trial_name:
+            row["trialName"] = entry.trial_name
+        if entry.labels:
+            row["labels"] = dict(entry.labels)
+        rows.append(row)
+    return rows
+
+
+def as_json(reply: api.GetSuggestionsReply) -> str:
+    """One object a suggestion: ``parameters``, and ``trialName`` and ``labels`` if it has them."""
+    return json.dumps(_rows(reply), indent=2) + "\n"
+
+
+def as_table(reply: api.GetSuggestionsReply) -> str:
+    """A row a suggestion, a column a parameter."""
+    rows = _rows(reply)
+    named = any("trialName" in row for row in rows)
+    table = Table()
+    for heading in (["trial"] if named else []) + list(rows[0]["parameters"]):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        first = [row.get("trialName", "")] if named else []
+        table.add_row(*first, *row["parameters"].values())
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    with console.capture() as capture:
+        console.print(table, markup=False)
+    return capture.get()

@@ -1,0 +1,180 @@
+"""The messages that a controller sends and receives, made from the state and read into it.
+
+With `suggestion.client.servers`, this is the client's side of the contract: black box, as any
+client.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import messages as wire
+from suggestion.collectors.collect import Report
+from suggestion.controller.observation import Objective
+from suggestion.controller.rules import EQUAL, GREATER, LESS, Rule
+from suggestion.controller.state import Condition, Experiment, Trial
+from suggestion.problem.errors import quote
+
+_CONDITIONS: Final = {
+    Condition.CREATED: api.TrialStatus.CREATED,
+    Condition.RUNNING: api.TrialStatus.RUNNING,
+    Condition.SUCCEEDED: api.TrialStatus.SUCCEEDED,
+    Condition.KILLED: api.TrialStatus.KILLED,
+    Condition.FAILED: api.TrialStatus.FAILED,
+    Condition.METRICS_UNAVAILABLE: api.TrialStatus.METRICSUNAVAILABLE,
+    Condition.EARLY_STOPPED: api.TrialStatus.EARLYSTOPPED,
+}
+_COMPARISONS: Final = {api.EQUAL: EQUAL, api.LESS: LESS, api.GREATER: GREATER}
+
+
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+class BadReply(Exception):
+    """A reply that breaks the contract; the text says how."""
+
+
+def experiment(state: Experiment) -> api.Experiment:
+    """The experiment, with the settings that replies asked for laid over its own."""
+    message = wire.write_experiment(state.document)
+    settings = message.spec.algorithm.algorithm_settings
+    for name, value in state.overlay.items():
+        known = next((setting for setting in settings if setting.name == name), None)
+        if known is None:
+            settings.add(name=name, value=value)
+        else:
+            known.value = value
+    return message
+
+
+def settings(document: Mapping[str, Any]) -> dict[str, str]:
+    """The algorithm's, as the file has them."""
+    given = document["spec"]["algorithm"].get("algorithmSettings") or ()
+    return {setting["name"]: setting["value"] for setting in given}
+
+
+def trial(state: Trial, objective: Objective) -> api.Trial:
+    """One trial as servers see it: without its labels, which stay with the object on a cluster."""
+    message = api.Trial(name=state.name)
+    spec = message.spec
+    spec.objective.type = api.MAXIMIZE if objective.maximize else api.MINIMIZE
+    spec.objective.goal = objective.goal or 0
+    spec.objective.objective_metric_name = objective.metric
+    spec.objective.additional_metric_names.extend(objective.additional)
+    for name, value in state.assignment.items():
+        spec.parameter_assignments.assignments.add(name=name, value=value)
+    status = message.status
+    status.condition = _CONDITIONS[state.condition]
+    status.start_time = seconds(state.started)
+    status.completion_time = seconds(state.completed)
+    if not state.condition.active:
+        for name, value in objective.observed(state.series):
+            status.observation.metrics.add(name=name, value=value)
+    return message
+
+
+def is_sent(state: Trial, objective: Objective) -> bool:
+    """Whether servers are told of a trial."""
+    if state.condition is Condition.EARLY_STOPPED:
+        return objective.available(state.series)
+    return state.condition is not Condition.METRICS_UNAVAILABLE
+
+
+def seconds(moment: str) -> str:
+    """An RFC 3339 time as objects in a cluster have it: to the second."""
+    return f"{moment.partition('.')[0].removesuffix('Z')}Z" if moment else ""
+
+
+def suggestions_request(
+    of: api.Experiment, history: api.GetSuggestionsRequest, active: Iterable[api.Trial], count: int,
+    total: int,
+) -> api.GetSuggestionsRequest:  # fmt: skip
+    """The request for `count` suggestions.
+
+    Args:
+        history: Holds the finished trials, and nothing else.
+        total: Suggestions ever asked for, these included.
+    """
+    request = api.GetSuggestionsRequest()
+    request.CopyFrom(history)
+    request.experiment.CopyFrom(of)
+    request.trials.extend(active)
+    request.current_request_number = count
+    request.total_request_number = total
+    return request
+
+
+def rules_request(
+    request: api.GetSuggestionsRequest, db_manager: str
+) -> api.GetEarlyStoppingRulesRequest:
+    """Asks for the rules of the trials that come of `request`."""
+    return api.GetEarlyStoppingRulesRequest(
+        experiment=request.experiment, trials=request.trials, db_manager_address=db_manager
+    )
+
+
+def read_suggestions(
+    reply: api.GetSuggestionsReply, count: int, parameters: Sequence[str]
+) -> list[tuple[dict[str, str], str, dict[str, str]]]:
+    """Assignment, name and labels of each suggestion.
+
+    Raises:
+        BadReply: If there is another number than asked for, a parameter lacks, or a name is not
+            one that a trial can have.
+    """
+    entries = reply.parameter_assignments
+    if len(entries) != count:
+        raise BadReply(f"asked for {count} suggestions, got {len(entries)}")
+    read = []
+    for entry in entries:
+        assignment = {a.name: a.value for a in entry.assignments}
+        if sorted(assignment) != sorted(parameters) or len(entry.assignments) != len(assignment):
+            got = ", ".join(a.name for a in entry.assignments) or "none"
+            raise BadReply(f"a suggestion must have {', '.join(parameters)}, each once; got {got}")
+        if entry.trial_name and not _LABEL.fullmatch(entry.trial_name):
+            raise BadReply(f"a trial name must be a DNS label, got {quote(entry.trial_name)}")
+        read.append((assignment, entry.trial_name, dict(entry.labels)))
+    return read
+
+
+def read_settings(reply: api.GetSuggestionsReply) -> dict[str, str]:
+    """Settings to lay over the experiment's own."""
+    return {setting.name: setting.value for setting in reply.algorithm.algorithm_settings}
+
+
+def read_rules(reply: Any) -> list[Rule]:
+    """The rules in a reply.
+
+    Raises:
+        BadReply: If a value is no number, or the comparison unknown.
+    """
+    rules = []
+    for rule in reply.early_stopping_rules:
+        try:
+            value = float(rule.value)
+            comparison = _COMPARISONS[rule.comparison]
+        except (ValueError, KeyError) as error:
+            raise BadReply(f"an early-stopping rule cannot be read: {error}") from error
+        rules.append(Rule(rule.name, value, comparison, rule.start_step))
+    return rules
+
+
+def report(name: str, reports: Sequence[Report]) -> api.ReportObservationLogRequest:
+    """One batch of a trial's reports."""
+    request = api.ReportObservationLogRequest(trial_name=name)
+    log = request.observation_log.metric_logs
+    for entry in reports:
+        log.add(time_stamp=entry.time, metric=api.Metric(name=entry.metric, value=entry.value))
+    return request
+
+
+def read_log(reply: api.GetObservationLogReply, metrics: Mapping[str, Any]) -> list[Report]:
+    """What the DBManager has of a trial, of the metrics that count."""
+    return [
+        Report(entry.metric.name, entry.metric.value, entry.time_stamp)
+        for entry in reply.observation_log.metric_logs
+        if entry.metric.name in metrics
+    ]

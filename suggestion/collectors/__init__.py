@@ -1,0 +1,1 @@
+"""From the output of a trial to its reports."""

@@ -1,0 +1,1 @@
+"""The controller: what runs next, and when an experiment has ended."""

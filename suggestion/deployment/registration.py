@@ -1,0 +1,353 @@
+"""``suggest registration``: Katib's configuration for the images.
+
+Katib reads the config map ``katib-config``. Its key ``katib-config.yaml`` holds a document of kind
+KatibConfig; releases before 0.16 had one JSON object for each kind of service instead, keyed by
+algorithm.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from suggestion.deployment.images import IMAGES, Image, Kind, named
+from suggestion.engine.algorithm import ALGORITHMS, Registry
+
+EARLY_STOPPING: Final = "suggestion.early_stopping"
+NAMESPACE: Final = "kubeflow"
+
+_DOCUMENT: Final = "katib-config.yaml"  # key of the config map
+_SUGGESTION: Final = "suggestion"  # keys of older ones
+_EARLY: Final = "early-stopping"
+_REFERENCE: Final = re.compile(r"[a-z0-9]+([._/:-]+[a-z0-9]+)*")
+_TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+# The restricted profile of the Pod Security Standards, and a read-only file system.
+SECURITY: Final[Mapping[str, Any]] = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+class Format(Enum):
+    """The format of Katib's config map."""
+
+    KATIB_CONFIG = "katib-config"
+    LEGACY = "legacy"
+
+
+class Refused(ValueError):
+    """The arguments cannot be registered or merged; the text is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One algorithm or rule, and the image that Katib starts for it.
+
+    Attributes:
+        name: Its name in experiments.
+        reference: The image with registry and tag.
+        memory: Memory limit in MiB.
+    """
+
+    name: str
+    reference: str
+    memory: int
+
+    @property
+    def resources(self) -> dict[str, dict[str, str]]:
+        """Limits and requests; equal for memory, because pods over their request are
+        evicted first.
+        """
+        memory = f"{self.memory}Mi"
+        return {
+            "limits": {"cpu": "500m", "memory": memory},
+            "requests": {"cpu": "50m", "memory": memory},
+        }
+
+    @property
+    def listed(self) -> dict[str, Any]:
+        """The entry as an item of a KatibConfig."""
+        return {
+            "algorithmName": self.name,
+            "image": self.reference,
+            "resources": self.resources,
+            "securityContext": dict(SECURITY),
+        }
+
+    @property
+    def keyed(self) -> dict[str, Any]:
+        """The entry as a value of the older JSON objects, which have no security context."""
+        return {"image": self.reference, "resources": self.resources}
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What is registered, and what cannot be.
+
+    Attributes:
+        suggestions: Algorithms.
+        early_stoppings: Early-stopping rules.
+        unserved: Installed algorithms and rules that no image serves.
+    """
+
+    suggestions: tuple[Entry, ...]
+    early_stoppings: tuple[Entry, ...]
+    unserved: tuple[str, ...]
+
+
+def registration(registry: str, tag: str, chosen: Mapping[str, str] | None = None) -> Registration:
+    """Return everything that is installed, with the images that serve it.
+
+    Args:
+        registry: Registry of the images: ``example.com/team``.
+        tag: Tag of the images.
+        chosen: Other images by algorithm: the name of one of `IMAGES`, or a whole reference.
+
+    Raises:
+        Refused: An argument is malformed, or names something that does not exist.
+    """
+    registry = registry.rstrip("/")
+    if not _REFERENCE.fullmatch(registry):
+        raise Refused(f"registry: must be HOST[:PORT]/PATH in lower case, got {registry!r}")
+    if not _TAG.fullmatch(tag):
+        raise Refused(f"tag: must be letters, digits, '_', '.' and '-', got {tag!r}")
+    chosen = dict(chosen or {})
+    algorithms = Registry[Any](ALGORITHMS, "algorithm").names
+    rules = Registry[Any](EARLY_STOPPING, "early-stopping rule").names
+    for name in chosen:
+        if name not in (*algorithms, *rules):
+            known = ", ".join((*algorithms, *rules))
+            raise Refused(f"image of {name!r}: no such algorithm is installed; there is {known}")
+
+    def entry(name: str, kind: Kind) -> Entry | None:
+        given = chosen.get(name)
+        if given is not None and ("/" in given or ":" in given):
+            image = _serving(name, kind)
+            return Entry(name, given, image.memory if image else 100)
+        try:
+            image = _serving(name, kind) if given is None else named(given)
+        except LookupError as error:
+            raise Refused(f"image of {name!r}: {error}") from error
+        if image is None:
+            return None
+        if image.serves and name not in image.serves:
+            raise Refused(f"image of {name!r}: {image.name} serves {', '.join(image.serves)}")
+        return Entry(name, f"{registry}/{image.name}:{tag}", image.memory)
+
+    suggestions = {name: entry(name, Kind.SUGGESTION) for name in algorithms}
+    early = {name: entry(name, Kind.EARLY_STOPPING) for name in rules}
+    return Registration(
+        tuple(made for made in suggestions.values() if made),
+        tuple(made for made in early.values() if made),
+        tuple(name for name, made in {**suggestions, **early}.items() if made is None),
+    )
+
+
+def _serving(name: str, kind: Kind) -> Image | None:
+    for image in IMAGES:
+        if image.registered and image.kind is kind and name in image.serves:
+            return image
+    return None
+
+
+# --------------------------------------------------------------------- documents
+
+
+def register(made: Registration, format: Format, installed: str | None = None) -> str:
+    """Return the YAML that registers `made` in Katib.
+
+    Without `installed` it is a KatibConfig with nothing else in it, or a config map with the older
+    keys. Either is a part of what Katib needs; applied as it is, it would replace the rest.
+
+    Args:
+        made: What to register.
+        format: Format of Katib's config map.
+        installed: The YAML of a config map, or of a KatibConfig; it is returned with the entries of
+            `made` in place of those of the same name, and with all others unchanged.
+
+    Raises:
+        Refused: `installed` is neither, or has another format.
+    """
+    import yaml  # noqa: PLC0415
+
+    if installed is None:
+        document = _empty(format)
+    else:
+        try:
+            document = yaml.safe_load(installed)
+        except yaml.YAMLError as error:
+            raise Refused(f"the installed configuration is not YAML: {error}") from error
+    kind = document.get("kind") if isinstance(document, dict) else None
+    if kind == "KatibConfig" and format is Format.KATIB_CONFIG:
+        _enlist(document, made)
+    elif kind == "ConfigMap" and format is Format.KATIB_CONFIG:
+        data = _data(document, _DOCUMENT, format)
+        inner = yaml.safe_load(data[_DOCUMENT])
+        _enlist(inner, made)
+        data[_DOCUMENT] = _dump(inner)
+    elif kind == "ConfigMap":
+        data = _data(document, _SUGGESTION, format)
+        _enter(data, _SUGGESTION, made.suggestions)
+        _enter(data, _EARLY, made.early_stoppings)
+    else:
+        raise Refused(
+            f"the installed configuration: must be a ConfigMap or KatibConfig, got {kind or 'none'}"
+        )
+    return _dump(document)
+
+
+def _empty(format: Format) -> dict[str, Any]:
+    if format is Format.KATIB_CONFIG:
+        return {"apiVersion": "config.kubeflow.org/v1beta1", "kind": "KatibConfig"}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "katib-config", "namespace": NAMESPACE},
+        "data": {_SUGGESTION: "{}"},
+    }
+
+
+def _data(document: dict[str, Any], key: str, format: Format) -> dict[str, str]:
+    # `kubectl replace` must not send the field managers back.
+    document.get("metadata", {}).pop("managedFields", None)
+    data = document.get("data") or {}
+    if key not in data:
+        raise Refused(
+            f"the installed config map has no key {key!r}, so it is not in the format "
+            f"{format.value}; it has {', '.join(data) or 'no data'}"
+        )
+    found: dict[str, str] = data
+    return found
+
+
+def _enlist(document: dict[str, Any], made: Registration) -> None:
+    """Put entries into the lists of a KatibConfig."""
+    runtime = document.setdefault("runtime", {})
+    for key, entries in (
+        ("suggestions", made.suggestions),
+        ("earlyStoppings", made.early_stoppings),
+    ):
+        ours = {entry.name: entry.listed for entry in entries}
+        kept = runtime.get(key) or []
+        # Existing entries keep their place and new ones follow, so that the difference is small.
+        merged = [ours.pop(item["algorithmName"], item) for item in kept]
+        if merged or ours:
+            runtime[key] = [*merged, *ours.values()]
+
+
+def _enter(data: dict[str, str], key: str, entries: Iterable[Entry]) -> None:
+    """Put entries into one of the older JSON objects."""
+    merged = json.loads(data.get(key) or "{}")
+    merged.update({entry.name: entry.keyed for entry in entries})
+    if merged:
+        data[key] = json.dumps(merged, indent=2)
+
+
+def _dump(document: Any) -> str:
+    import yaml  # noqa: PLC0415
+
+    class Dumper(yaml.SafeDumper):
+        """Nested documents as blocks, shared values written out, lists indented."""
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+            super().increase_indent(flow, False)
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in value else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, text)
+    return yaml.dump(document, Dumper=Dumper, sort_keys=False, width=100)
+
+
+# ----------------------------------------------------------------------- command
+
+
+@click.command("registration")
+@click.option(
+    "--registry",
+    required=True,
+    metavar="HOST/PATH",
+    help="Registry of the images: example.com/team.",
+)
+@click.option("--tag", required=True, help="Tag of the images.")
+@click.option(
+    "--format",
+    "chosen",
+    type=click.Choice([known.value for known in Format]),
+    default=Format.KATIB_CONFIG.value,
+    show_default=True,
+    help="Format of Katib's config map; legacy is that of Katib before 0.16.",
+)
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="ALGORITHM=IMAGE",
+    help="Another image for an algorithm: the name of one of this project's, or a whole reference. "
+    "Repeatable.",
+)
+@click.option(
+    "--merge",
+    type=click.File("r"),
+    metavar="FILE",
+    help="The config map in use, or - for standard input; everything else in it is kept.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Output file; standard output by default.",
+)
+def command(
+    registry: str,
+    tag: str,
+    chosen: str,
+    images: Sequence[str],
+    merge: Any,
+    output: Path | None,
+) -> None:
+    """Write the part of Katib's configuration that names the images of all installed algorithms.
+
+    \b
+    To register them in a cluster:
+      kubectl -n kubeflow get configmap katib-config -o yaml |
+        suggest registration --registry example.com/team --tag 1.2 --merge - |
+        kubectl replace -f -
+    """
+    others = {}
+    for text in images:
+        name, equals, image = text.partition("=")
+        if not equals or not name or not image:
+            raise click.UsageError(f"--image must be ALGORITHM=IMAGE, got {text!r}")
+        others[name] = image
+    try:
+        made = registration(registry, tag, others)
+        text = register(made, Format(chosen), merge.read() if merge else None)
+    except Refused as error:
+        raise click.UsageError(str(error)) from error
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"this command needs the package {error.name!r}, which is not installed; "
+            f"pip install 'suggestion-servers[client]'"
+        ) from error
+    for name in made.unserved:
+        click.echo(f"no image serves {name!r}; name one with --image {name}=...", err=True)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        output.write_text(text)

@@ -1,0 +1,1 @@
+"""The algorithm protocol, its settings, and the registry of what is installed."""

@@ -1,0 +1,208 @@
+"""What an algorithm is, and how the installed ones are found."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+from suggestion.engine import installed
+from suggestion.engine.settings import SEED, Given, Setting, configure, describe
+from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.space import Assignment, SearchSpace
+from suggestion.problem.study import Study, Suggestion
+
+T = TypeVar("T")
+
+
+class Algorithm(Protocol):
+    """Proposes points; a frozen dataclass whose fields are its settings.
+
+    Class attributes:
+        name: Under which it is registered.
+        ignored: Settings that are accepted without effect, for instance because another server
+            wrote them into the experiment.
+    """
+
+    name: ClassVar[str]
+    ignored: ClassVar[frozenset[str]] = frozenset()
+
+    def suggest(self, study: Study, count: int) -> Sequence[Assignment | Suggestion]:
+        """Exactly `count` points of ``study.space``, as different as the space allows.
+
+        A function of its arguments: no state, no clock, and no randomness but ``study.rng`` and
+        the functions of `suggestion.numerics.sampling` given ``study.seed``.
+
+        Raises:
+            Exhausted: If fewer than `count` points are left.
+            Unready: If the machine cannot do what is asked.
+            Cancelled: From ``study.deadline.check()``.
+        """
+        ...
+
+
+@runtime_checkable
+class Validates(Protocol):
+    """An algorithm with rules of its own about the experiment, beyond those of its settings."""
+
+    def violations(self, study: Study) -> Iterable[Violation]:
+        """Every rule that `study`, which has no trials yet, breaks.
+
+        Also checked before each `suggest`, which may rely on it. A path starts at the experiment:
+        ``spec.algorithm.algorithm_settings`` or ``spec.parameter_specs.parameters[2]``.
+        """
+        ...
+
+
+@runtime_checkable
+class Reinterprets(Protocol):
+    """An algorithm that reads the declared space in its own way.
+
+    Trials, `violations` and `suggest` then see the space that it returns. Hyperband does so where
+    the resource is declared with min = max: what it holds is not a range then.
+    """
+
+    def search_space(self, declared: SearchSpace) -> SearchSpace:
+        """What `declared` means; itself where it breaks a rule that `violations` will name."""
+        ...
+
+
+def register(name: str) -> Callable[[type[T]], type[T]]:
+    """Names an algorithm or rule, and checks that it is a frozen dataclass.
+
+    The name becomes known to servers through an entry point of the same name; see
+    CONTRIBUTING.md.
+    """
+
+    def decorate(cls: type[T]) -> type[T]:
+        parameters = getattr(cls, "__dataclass_params__", None)
+        if parameters is None or not parameters.frozen:
+            raise TypeError(f"{cls.__qualname__} must be a frozen dataclass below @register")
+        cls.name = name  # type: ignore[attr-defined]
+        describe(cls)  # a setting of an unsupported type fails here, at import
+        return cls
+
+    return decorate
+
+
+class Unavailable(LookupError):
+    """No such name, or its packages are not installed; the text is for the user."""
+
+
+class Registry(Generic[T]):
+    """The classes that installed packages register under one group of entry points.
+
+    Args:
+        group: ``suggestion.algorithms``, say.
+        noun: What they are, in error messages: ``algorithm``.
+        only: Names to serve; all that are installed if None.
+
+    Raises:
+        Unavailable: If a name in `only` is not installed.
+    """
+
+    def __init__(self, group: str, noun: str, only: Iterable[str] | None = None) -> None:
+        self.group = group
+        self.noun = noun
+        self._only = None if only is None else tuple(dict.fromkeys(only))
+        for name in self._only or ():
+            if installed.find(group, name) is None:
+                raise self.unknown(name, "installed", installed.every(group))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of those served, in alphabetical order unless they were listed."""
+        return tuple(installed.every(self.group)) if self._only is None else self._only
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return self._reference(name) is not None
+
+    def package(self, name: str) -> str:
+        """The module that `name`, which is served here, lives in; without importing it."""
+        reference = self._reference(name)
+        assert reference is not None, name
+        return reference.partition(":")[0]
+
+    def load(self, name: str) -> type[T]:
+        """The class called `name`; imports it on first use.
+
+        Raises:
+            Unavailable: If it is not served here, or needs packages that are not installed.
+        """
+        reference = self._reference(name)
+        if reference is None:
+            raise self.unknown(name, "served here", self.names)
+        try:
+            loaded: type[T] = installed.load(reference)
+        except ModuleNotFoundError as error:
+            raise Unavailable(
+                f"{self.noun} {quote(name)} needs the package {quote(error.name)}, which is not "
+                f"installed on this server"
+            ) from error
+        return loaded
+
+    def _reference(self, name: object) -> str | None:
+        if not isinstance(name, str) or (self._only is not None and name not in self._only):
+            return None
+        return installed.find(self.group, name)
+
+    def unknown(self, name: str, where: str, known: Iterable[str]) -> Unavailable:
+        """The error that `name` is not `where`, which lists what is `known` and likely meant."""
+        names = tuple(known)
+        text = f"{self.noun} {quote(name)} is not {where}; there is {', '.join(names) or 'none'}"
+        import difflib  # noqa: PLC0415  (for messages alone)
+
+        close = difflib.get_close_matches(name[:100].lower(), names, n=1)
+        return Unavailable(f"{text}; did you mean {quote(close[0])}?" if close else text)
+
+
+ALGORITHMS: Final = "suggestion.algorithms"
+
+
+def algorithms(only: Iterable[str] | None = None) -> Registry[Algorithm]:
+    """The registry of installed algorithms."""
+    return Registry(ALGORITHMS, "algorithm", only)
+
+
+def settings_of(cls: type) -> tuple[Setting, ...]:
+    """All settings that users of an algorithm can give, the common ones last."""
+    return (*describe(cls), SEED)
+
+
+class Configured(NamedTuple):
+    """An algorithm built from the settings of a request, and the seed that they ask for."""
+
+    algorithm: Any  # an Algorithm; protocols with class attributes do not go with dataclasses
+    random_state: int | None
+
+
+def build(cls: type[Any], given: Sequence[Given]) -> Configured:
+    """The algorithm `cls` with the settings of a request.
+
+    Raises:
+        Invalid: With every violation of the rules for settings.
+    """
+    owner = f"algorithm {quote(cls.name)}"
+    algorithm, common = configure(cls, owner, given, common=(SEED,))
+    return Configured(algorithm, common.get(SEED.name))
+
+
+def check(algorithm: object, study: Study) -> None:
+    """Raises Invalid with the violations of `algorithm`'s own rules, if it has any."""
+    if isinstance(algorithm, Validates):
+        found = tuple(algorithm.violations(study))
+        if found:
+            raise Invalid(found)
+
+
+def defaults(cls: type) -> dict[str, Any]:
+    """Values of the settings that need not be given."""
+    return {
+        f.name: f.default for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING
+    }

@@ -1,0 +1,1 @@
+"""What is to be optimised: parameters, the search space, trials and studies; pure."""

@@ -1,0 +1,1 @@
+"""Where trials run: a package or module for each place."""

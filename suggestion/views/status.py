@@ -1,0 +1,243 @@
+"""An experiment as others want to see it: the status of the object on a cluster, text, CSV."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from suggestion.client import messages
+from suggestion.controller.observation import Objective, Series
+from suggestion.controller.state import Condition, Experiment, Store, Trial
+
+# Names of the lists and counts in the CRD, which are not quite regular.
+_LISTS: Final = {
+    Condition.CREATED: ("pendingTrialList", "trialsPending"),
+    Condition.RUNNING: ("runningTrialList", "trialsRunning"),
+    Condition.SUCCEEDED: ("succeededTrialList", "trialsSucceeded"),
+    Condition.FAILED: ("failedTrialList", "trialsFailed"),
+    Condition.KILLED: ("killedTrialList", "trialsKilled"),
+    Condition.EARLY_STOPPED: ("earlyStoppedTrialList", "trialsEarlyStopped"),
+    Condition.METRICS_UNAVAILABLE: ("metricsUnavailableTrialList", "trialMetricsUnavailable"),
+}
+_JUDGED: Final = (Condition.SUCCEEDED, Condition.EARLY_STOPPED)
+
+
+def load(directory: Path) -> tuple[Experiment, list[Trial]]:
+    """The experiment in a directory, whether a runner is at work there or not.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        sqlite3.Error: If its state cannot be read.
+    """
+    store = Store(directory)
+    try:
+        with store.snapshot():
+            experiment, trials = store.experiment(), store.trials()
+    finally:
+        store.close()
+    if experiment is None:
+        raise FileNotFoundError(f"{directory}: the experiment has not been validated yet")
+    return experiment, trials
+
+
+def optimal(trials: Sequence[Trial], objective: Objective) -> Trial | None:
+    """The best trial; of equal ones the first."""
+    best: Trial | None = None
+    for trial in trials:
+        value = objective.value(trial.series)
+        if trial.condition not in _JUDGED or value is None:
+            continue
+        if objective.better(value, None if best is None else objective.value(best.series)):
+            best = trial
+    return best
+
+
+def _metrics(trial: Trial, objective: Objective) -> list[dict[str, str]]:
+    return [
+        {"name": name, "min": s.min, "max": s.max, "latest": s.latest}
+        for name in objective.metrics
+        if (s := trial.series.get(name)) is not None
+    ]
+
+
+def crd(experiment: Experiment, trials: Sequence[Trial]) -> dict[str, Any]:
+    """The object as ``kubectl get experiment --output json`` has it, without its spec."""
+    objective = Objective.of(experiment.document)
+    status: dict[str, Any] = {
+        "startTime": messages.seconds(experiment.started),
+        "completionTime": messages.seconds(experiment.completed) or None,
+        "conditions": [
+            {
+                **entry,
+                "lastUpdateTime": messages.seconds(entry["lastUpdateTime"]),
+                "lastTransitionTime": messages.seconds(entry["lastTransitionTime"]),
+            }
+            for entry in experiment.conditions
+        ],
+    }
+    best = optimal(trials, objective)
+    status["currentOptimalTrial"] = (
+        {}
+        if best is None
+        else {
+            "bestTrialName": best.name,
+            "parameterAssignments": [
+                {"name": name, "value": value} for name, value in best.assignment.items()
+            ],
+            "observation": {"metrics": _metrics(best, objective)},
+        }
+    )
+    for condition, (names, _) in _LISTS.items():
+        listed = [trial.name for trial in trials if trial.condition is condition]
+        if listed:
+            status[names] = listed
+    status["trials"] = len(trials)
+    for condition, (_, count) in _LISTS.items():
+        number = sum(trial.condition is condition for trial in trials)
+        if number:
+            status[count] = number
+    return {
+        "apiVersion": experiment.document["apiVersion"],
+        "kind": experiment.document["kind"],
+        "metadata": {"name": experiment.name},
+        "status": status,
+    }
+
+
+def text(experiment: Experiment, trials: Sequence[Trial]) -> str:
+    """For people, much like ``kubectl describe``."""
+    return "\n".join(_describe(crd(experiment, trials), experiment)) + "\n"
+
+
+def _describe(made: Mapping[str, Any], experiment: Experiment) -> Iterator[str]:
+    status = made["status"]
+    spec = experiment.document["spec"]
+    yield f"Name:       {experiment.name}"
+    yield f"Algorithm:  {spec['algorithm']['algorithmName']}"
+    objective = spec["objective"]
+    goal = f", goal {objective['goal']}" if objective.get("goal") is not None else ""
+    yield f"Objective:  {objective['type']} {objective['objectiveMetricName']}{goal}"
+    yield f"Started:    {status['startTime']}"
+    if status["completionTime"]:
+        yield f"Completed:  {status['completionTime']}"
+    yield "Conditions:"
+    for entry in status["conditions"]:
+        mark = "yes" if entry["status"] == "True" else "no "
+        yield (
+            f"  {mark} {entry['type']:<10} {entry['lastTransitionTime']} {entry['reason']}: "
+            f"{entry['message']}"
+        )
+    best = status["currentOptimalTrial"]
+    if best:
+        yield "Current optimal trial:"
+        yield f"  {best['bestTrialName']}"
+        for entry in best["parameterAssignments"]:
+            yield f"    {entry['name']} = {entry['value']}"
+        for entry in best["observation"]["metrics"]:
+            yield (
+                f"    {entry['name']}: min {entry['min']}, max {entry['max']}, "
+                f"latest {entry['latest']}"
+            )
+    yield f"Trials:     {status['trials']}"
+    for names, count in _LISTS.values():
+        if count in status:
+            label = count.removeprefix("trials").removeprefix("trial")
+            shown = status[names]
+            some = ", ".join(shown[:20]) + (f", ... ({len(shown)})" if len(shown) > 20 else "")
+            yield f"  {label} {status[count]}: {some}"
+
+
+def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> None:
+    """A line for each trial: its parameters, then each metric by its strategy."""
+    objective = Objective.of(experiment.document)
+    parameters = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
+    writer = csv.writer(out, lineterminator="\n")
+    head = ["number", "trial", "condition", "reason", "attempt", "started", "completed", "seconds"]
+    writer.writerow([*head, *parameters, *objective.metrics])
+    for trial in trials:
+        seconds = elapsed(trial)
+        writer.writerow(
+            [
+                trial.number,
+                trial.name,
+                str(trial.condition),
+                trial.reason,
+                trial.attempt,
+                trial.started,
+                trial.completed,
+                "" if seconds is None else f"{seconds:.3f}",
+                *(trial.assignment[name] for name in parameters),
+                *(_by(trial.series.get(name), objective, name) for name in objective.metrics),
+            ]
+        )
+
+
+def table(experiment: Experiment, trials: Sequence[Trial]) -> str:
+    """A line for each trial, for people."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    objective = Objective.of(experiment.document)
+    parameters = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
+    made = Table(box=None, pad_edge=False)
+    for heading in ("", "trial", "condition", *objective.metrics, *parameters):
+        made.add_column(Text(heading), overflow="fold")
+    for trial in trials:
+        metrics = (_by(trial.series.get(name), objective, name) for name in objective.metrics)
+        values = (trial.assignment[name] for name in parameters)
+        row = (str(trial.number), trial.name, str(trial.condition), *metrics, *values)
+        made.add_row(*(Text(cell) for cell in row))
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    with console.capture() as capture:
+        console.print(made)
+    return capture.get()
+
+
+def _by(series: Series | None, objective: Objective, name: str) -> str:
+    return "" if series is None else series.by(objective.strategies[name])
+
+
+def elapsed(trial: Trial) -> float | None:
+    """Seconds from start to completion."""
+    if not trial.started or not trial.completed:
+        return None
+    begun, ended = datetime.fromisoformat(trial.started), datetime.fromisoformat(trial.completed)
+    return max((ended - begun).total_seconds(), 0.0)
+
+
+def find(trials: Sequence[Trial], name: str) -> Trial:
+    """A trial by its name, the end of its name, or its number.
+
+    Raises:
+        LookupError: If there is none, or more than one.
+    """
+    for trial in trials:
+        if name in (trial.name, str(trial.number)):
+            return trial
+    found = [trial for trial in trials if trial.name.endswith(name)]
+    if len(found) != 1:
+        raise LookupError(f"{name}: {'no trial' if not found else 'more than one trial'} has this "
+                          f"name; `suggest trials` lists them")  # fmt: skip
+    return found[0]
+
+
+def output_of(directory: Path, trial: Trial, attempt: int | None = None) -> Iterator[bytes]:
+    """What a trial has printed, in pieces, with a line in place of what was given back.
+
+    Raises:
+        FileNotFoundError: If it has not been started, or not so often.
+    """
+    path = directory / "trials" / trial.name / f"output-{attempt or trial.attempt}.log"
+    cut = trial.cut if attempt in (None, trial.attempt) else None
+    with path.open("rb") as file:
+        if cut is not None:
+            yield file.read(cut[0])
+            yield f"\n[... {cut[1] - cut[0]} bytes are not kept ...]\n".encode()
+            file.seek(cut[1])
+        while piece := file.read(1 << 20):
+            yield piece

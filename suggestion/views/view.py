@@ -1,0 +1,245 @@
+"""What a person sees while an experiment runs: a live view, or plain lines without a terminal."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, TextIO
+
+from suggestion.controller.state import Condition, Trial
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+    from suggestion.controller.controller import Controller
+
+_REFRESH_SECONDS: Final = 0.25
+_RECENT: Final = 6
+
+
+def describe(controller: Controller, trial: Trial) -> str:
+    """One trial in a few words: its parameters."""
+    return " ".join(f"{name}={value}" for name, value in trial.assignment.items())
+
+
+def value_of(controller: Controller, trial: Trial) -> str:
+    """The objective value of a trial as text; ``-`` without one."""
+    objective = controller.objective
+    series = trial.series.get(objective.metric)
+    return "-" if series is None else series.by(objective.strategies[objective.metric])
+
+
+def seconds_left(controller: Controller) -> float | None:
+    """Until `maxTrialCount` at the pace of this run, and at most until the time limit."""
+    elapsed = controller.clock.monotonic() - controller.begun
+    counts = controller.counts
+    done = counts.completed - controller.completed_before
+    left = None
+    if controller.max_trials is not None and done > 0:
+        left = elapsed / done * max(controller.max_trials - counts.completed, 0)
+    limit = controller.options.time_limit
+    if limit is not None:
+        left = min(left if left is not None else limit - elapsed, limit - elapsed)
+    return left
+
+
+def duration(seconds: float) -> str:
+    """``1 h 02 min``, ``3 min 20 s``, ``12 s``."""
+    whole = max(round(seconds), 0)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return f"{whole // 60} min {whole % 60:02} s" if whole >= 60 else f"{whole} s"
+
+
+class Plain:
+    """A line for each event."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+        self._controller: Controller | None = None
+        self._pending: list[Trial] = []
+        self._closed = False
+
+    def __enter__(self) -> Plain:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._flush()
+
+    def note(self, text: str) -> None:
+        self._print(f"note: {text}")
+
+    def _print(self, line: str) -> None:
+        """Nobody may be reading any more, as after ``| head``: no reason to end an experiment."""
+        if not self._closed:
+            try:
+                print(line, file=self._out, flush=True)
+            except OSError:
+                self._closed = True
+
+    def changed(self, trial: Trial) -> None:
+        self._pending.append(trial)
+        self._flush()
+
+    def refresh(self, controller: Controller) -> None:
+        self._controller = controller
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._controller is None:
+            return
+        for trial in self._pending:
+            self._print(self._line(self._controller, trial))
+        self._pending.clear()
+
+    @staticmethod
+    def _line(controller: Controller, trial: Trial) -> str:
+        words = [trial.name, str(trial.condition)]
+        if trial.condition is Condition.RUNNING:
+            words.append(describe(controller, trial))
+        elif trial.condition is not Condition.CREATED:
+            words.append(f"{controller.objective.metric}={value_of(controller, trial)}")
+            counts = controller.counts
+            total = f"/{controller.max_trials}" if controller.max_trials is not None else ""
+            words.append(f"[{counts.completed}{total}]")
+            if controller.best is not None and controller.best.name == trial.name:
+                words.append("best so far")
+        if trial.reason:
+            words.append(f"({trial.reason})")
+        return " ".join(words)
+
+
+class Rich:
+    """A live view that is redrawn in place, with the notes above it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._drawn = 0.0
+        self._recent: list[Trial] = []
+
+    def __enter__(self) -> Rich:
+        from rich.live import Live  # noqa: PLC0415
+
+        self._live = Live(
+            console=self._console, auto_refresh=False, transient=False, redirect_stdout=False
+        )
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.__exit__(None, None, None)
+
+    def note(self, text: str) -> None:
+        self._console.print(f"note: {text}", markup=False, highlight=False, style="yellow")
+
+    def changed(self, trial: Trial) -> None:
+        if trial.condition.active:
+            return
+        self._recent = [*self._recent[-_RECENT + 1 :], trial]
+        self._drawn = 0.0
+
+    def refresh(self, controller: Controller) -> None:
+        now = time.monotonic()
+        if now - self._drawn < _REFRESH_SECONDS or self._live is None:
+            return
+        self._drawn = now
+        self._live.update(self.render(controller), refresh=True)
+
+    def render(self, controller: Controller) -> RenderableType:
+        """The whole view."""
+        from rich.console import Group  # noqa: PLC0415
+        from rich.progress_bar import ProgressBar  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        counts = controller.counts
+        head = Table.grid(padding=(0, 2))
+        bar: RenderableType = Text("")
+        total = f"/{controller.max_trials}" if controller.max_trials is not None else ""
+        if controller.max_trials is not None:
+            bar = ProgressBar(total=controller.max_trials, completed=counts.completed, width=30)
+        words = f"{counts.completed}{total} trials"
+        if counts.failed:
+            words += f", {counts.failed} failed"
+        elapsed = controller.clock.monotonic() - controller.begun
+        words += f" · {duration(elapsed)}"
+        left = seconds_left(controller)
+        if left is not None and not controller.experiment.done:
+            words += f", about {duration(left)} left"
+        if controller.level == 1:
+            words += " · letting the running trials finish (Ctrl-C again stops them)"
+        elif controller.level == 2:
+            words += " · stopping the running trials"
+        head.add_row(Text(controller.experiment.name, style="bold"), bar, Text(words))
+        parts: list[RenderableType] = [head]
+        best = controller.best
+        if best is not None:
+            metric = controller.objective.metric
+            line = f"best {metric} {value_of(controller, best)}  {describe(controller, best)}"
+            parts.append(Text(f"{line}  ({best.name})", style="green"))
+        rows = [entry.trial for entry in controller.running.values()]
+        parts.append(self._table(controller, [*self._recent, *rows]))
+        return Group(*parts)
+
+    @staticmethod
+    def _table(controller: Controller, trials: Iterable[Trial]) -> RenderableType:
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        styles = {
+            Condition.RUNNING: "cyan",
+            Condition.FAILED: "red",
+            Condition.METRICS_UNAVAILABLE: "red",
+            Condition.EARLY_STOPPED: "magenta",
+        }
+        names = [parameter["name"] for parameter in controller.experiment.document["spec"][
+            "parameters"]]  # fmt: skip
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+        metric = controller.objective.metric
+        for heading in ("trial", "condition", metric, "reports", *names):
+            table.add_column(Text(heading), no_wrap=True, overflow="ellipsis")
+        for trial in trials:
+            series = trial.series.get(metric)
+            shown = value_of(controller, trial)
+            if trial.condition is Condition.RUNNING and series is not None:
+                shown = series.latest
+            table.add_row(
+                Text(trial.name.removeprefix(f"{controller.experiment.name}-")),
+                Text(str(trial.condition), style=styles.get(trial.condition, "")),
+                Text(shown),
+                Text(str(series.count) if series else ""),
+                *(Text(trial.assignment[name]) for name in names),
+            )
+        return table
+
+
+def ending(controller: Controller, directory: str) -> str:
+    """The last words: how it ended, the best trial, and the command that uses it."""
+    experiment = controller.experiment
+    condition = experiment.condition()
+    lines = []
+    counts = controller.counts
+    if experiment.done:
+        kind = condition["type"].lower()
+        lines.append(f"{experiment.name} {kind} after {counts.completed} trials: "
+                     f"{condition['message']}")  # fmt: skip
+    else:
+        lines.append(
+            f"{experiment.name} is not finished ({counts.completed} trials done); "
+            f"the same command goes on"
+        )
+    best = controller.best
+    if best is not None:
+        metric = controller.objective.metric
+        lines.append(f"best trial {best.name}: {metric} {value_of(controller, best)}")
+        lines += [f"  {name} = {value}" for name, value in best.assignment.items()]
+        argv = controller.place.local(best).argv
+        if argv:
+            lines += ["to run it again:", f"  {shlex.join(argv)}"]
+    lines.append(f"more: suggest status {directory}; suggest plot {directory}")
+    return "\n".join(lines)
