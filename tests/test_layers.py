@@ -32,9 +32,7 @@ LAYERS = (
 )
 #: Imports against the order that are still to be untangled; nothing is added here.
 EXCEPTIONS: set[tuple[str, str]] = {
-    ("problem", "numerics"),
     ("problem", "engine"),
-    ("earlystopping", "observations"),
     ("api", "server"),
     ("client", "collectors"),
     ("client", "controller"),

@@ -58,6 +58,7 @@ def test_the_algorithm_is_one() -> None:
         "import numpy as np\n"
         "from suggestion.engine.algorithm import register\n"
         "from suggestion.engine.settings import setting\n"
+        "from suggestion.numerics.streams import rng\n"
         "from suggestion.problem.space import Assignment\n"
         "from suggestion.problem.study import Study\n"
     )

@@ -10,7 +10,7 @@ from typing import Final
 
 from suggestion.engine.algorithm import register
 from suggestion.engine.settings import setting
-from suggestion.numerics import sampling
+from suggestion.numerics import sampling, streams
 from suggestion.numerics.sampling import Untried
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Observation, Study
@@ -60,7 +60,7 @@ class Anneal:
             from suggestion.algorithms.anneal.model import Model  # noqa: PLC0415
 
             model = Model(study.space, shown)
-        untried = Untried(study.space, study.visited())
+        untried = Untried(study.space, streams.visited(study))
         suggestions: list[Assignment] = []
         for index in range(study.first_index, study.first_index + count):
             study.deadline.check()
@@ -69,6 +69,8 @@ class Anneal:
             else:
                 # hyperopt computes T from the trials that it is given.
                 shrink = self.shrink_coef * (trials + len(suggestions)) / len(shown)
-                proposals = model.draws(study.rng(index), max(self.avg_best_idx, 1.0), shrink)
+                proposals = model.draws(
+                    streams.rng(study, index), max(self.avg_best_idx, 1.0), shrink
+                )
             suggestions.append(untried.pick(proposals, study.seed, index))
         return suggestions

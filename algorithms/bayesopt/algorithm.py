@@ -12,7 +12,7 @@ import numpy as np
 from suggestion.algorithms.bayesopt.proposer import Proposer
 from suggestion.engine.algorithm import register
 from suggestion.engine.settings import setting
-from suggestion.numerics import sampling
+from suggestion.numerics import sampling, streams
 from suggestion.problem.errors import Violation
 from suggestion.problem.space import Array, Assignment
 from suggestion.problem.study import Study
@@ -80,7 +80,7 @@ class BayesianOptimization:
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         known = len(study.observations) + len(study.pending) + len(study.failed)
-        visited = study.visited()
+        visited = streams.visited(study)
         chosen: list[Assignment] = []
         proposer: Proposer | None = None
         for index in range(study.first_index, study.first_index + count):

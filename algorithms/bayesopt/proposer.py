@@ -14,7 +14,7 @@ from suggestion.algorithms.bayesopt.forests import Forest
 from suggestion.algorithms.bayesopt.model import Cost, Criterion, Kind, Mixture, Surrogate
 from suggestion.algorithms.bayesopt.normal import quantile
 from suggestion.algorithms.bayesopt.outputs import Outputs, transforms
-from suggestion.numerics import sampling
+from suggestion.numerics import sampling, streams
 from suggestion.problem.deadline import Deadline
 from suggestion.problem.space import Array, Assignment
 from suggestion.problem.study import Study
@@ -90,7 +90,7 @@ class Proposer:
         self._climb = estimator == "GP" and optimizer != "sampling"
         self._proposed = 0
         self._go_on = TimeBudget(study.deadline, study.name)
-        self._rng = study.rng(study.first_index, "bayesianoptimization")
+        self._rng = streams.rng(study, study.first_index, "bayesianoptimization")
         trials = data.read(study)
         self._features = Features(study.space, np.asarray(np.isnan(trials.points).any(axis=0)))
         inputs = self._features(trials.points)
@@ -185,7 +185,7 @@ class Proposer:
             index: Index of the suggestion.
             visited: Points that are not proposed.
         """
-        rng = self._study.rng(index, "search")
+        rng = streams.rng(self._study, index, "search")
         criterion = self._criterion(index)
         points, values = self._search(criterion, rng)
         assignment = self._first_new(points, values, visited)

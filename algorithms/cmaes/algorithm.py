@@ -9,6 +9,7 @@ from typing import Final, Literal
 from suggestion.algorithms.cmaes.plan import Memory, Plan
 from suggestion.engine.algorithm import register
 from suggestion.engine.settings import setting
+from suggestion.numerics import streams
 from suggestion.numerics.sampling import Untried
 from suggestion.problem.errors import Violation
 from suggestion.problem.space import Assignment, Double, Int
@@ -62,7 +63,7 @@ class Cmaes:
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         """See `suggestion.engine.algorithm.Algorithm`."""
         plan = Plan(study, self.sigma, self.restart_strategy, _MEMORY)
-        untried = Untried(study.space, study.visited())
+        untried = Untried(study.space, streams.visited(study))
         fresh = plan.fresh()
         trials = sum(map(len, (study.observations, study.pending, study.failed, study.foreign)))
         # Earlier suggestions that are not trials (yet) are not repeated.

@@ -13,6 +13,7 @@ from suggestion.algorithms.hyperband.rungs import Key, Promotion, halve
 from suggestion.algorithms.hyperband.search import Pool, Search
 from suggestion.engine.algorithm import register
 from suggestion.engine.settings import REQUIRED, setting
+from suggestion.numerics import streams
 from suggestion.problem.errors import Violation
 from suggestion.problem.space import Assignment, Double, Int, SearchSpace
 from suggestion.problem.study import Study
@@ -76,7 +77,7 @@ class Hyperband:
             found = None
             if model is not None and not search.used_up:
                 wanted = mark if search.marks > 1 else None
-                found = model.sample(study.rng(index), search.subspace, wanted, taken)
+                found = model.sample(streams.rng(study, index), search.subspace, wanted, taken)
             return search.draws.new(index, mark, taken) if found is None else found
 
         return search.answer(count, _promotions(search), _openings(search), sample)

@@ -19,7 +19,7 @@ from suggestion.algorithms.hyperband.rungs import (
     passed_over,
     read,
 )
-from suggestion.numerics import sampling
+from suggestion.numerics import sampling, streams
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
 
@@ -195,7 +195,7 @@ class _Reply:
 
     def fill_up(self, count: int) -> None:
         """Add points of the whole space: first such that were not tried, then any."""
-        visited = self._study.visited()
+        visited = streams.visited(self._study)
         for assignment in self.assignments:
             visited.add(assignment)
         while len(self) < count:

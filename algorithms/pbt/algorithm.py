@@ -13,7 +13,7 @@ from suggestion.algorithms.pbt.names import Place
 from suggestion.algorithms.pbt.population import Parent, Population
 from suggestion.engine.algorithm import register
 from suggestion.engine.settings import REQUIRED, setting
-from suggestion.numerics import sampling
+from suggestion.numerics import sampling, streams
 from suggestion.problem.errors import Violation, quote
 from suggestion.problem.space import (
     Assignment,
@@ -131,7 +131,7 @@ class Pbt:
         inherited = _in_space(space, parent.member.assignment)
         if parent.exploit and first and inherited not in own:
             return inherited
-        rng = study.rng(place.index)
+        rng = streams.rng(study, place.index)
         for _ in range(_ATTEMPTS):
             assignment = {
                 p.name: self._explore(p, inherited[p.name], rng) for p in space.parameters

@@ -26,7 +26,7 @@ import numpy as np
 from suggestion.algorithms.tpe.parzen import Axis, Parzen
 from suggestion.engine.algorithm import register
 from suggestion.engine.settings import setting
-from suggestion.numerics import sampling
+from suggestion.numerics import sampling, streams
 from suggestion.numerics.sampling import Untried
 from suggestion.problem.space import Array, Assignment, SearchSpace
 from suggestion.problem.study import Observation, Study
@@ -102,7 +102,7 @@ class _Estimator(ABC):
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         """See `suggestion.engine.algorithm.Algorithm`."""
         space = study.space
-        untried = Untried(space, study.visited())
+        untried = Untried(space, streams.visited(study))
         model: Sequence[_Block] | None = None
         suggestions: list[Assignment] = []
         for index in range(study.first_index, study.first_index + count):
@@ -112,7 +112,7 @@ class _Estimator(ABC):
             if index < self.n_startup_trials or model is None:
                 proposals: Iterator[Assignment] = iter([_start(study, index)])
             else:
-                proposals = self._proposals(space, model, study.rng(index))
+                proposals = self._proposals(space, model, streams.rng(study, index))
             suggestion = untried.pick(proposals, study.seed, index)
             suggestions.append(suggestion)
             # Constant liar: a pending trial is bad until it is known to be good.

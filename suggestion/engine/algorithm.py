@@ -30,8 +30,8 @@ class Algorithm(Protocol):
     def suggest(self, study: Study, count: int) -> Sequence[Assignment | Suggestion]:
         """Exactly `count` points of ``study.space``, as different as the space allows.
 
-        A function of its arguments: no state, no clock, and no randomness but ``study.rng`` and
-        the functions of `suggestion.numerics.sampling` given ``study.seed``.
+        A function of its arguments: no state, no clock, and no randomness but that of
+        `suggestion.numerics.streams.rng` and `suggestion.numerics.sampling` given ``study.seed``.
 
         Raises:
             Exhausted: If fewer than `count` points are left.

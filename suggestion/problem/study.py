@@ -6,10 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
-
 from suggestion.engine.settings import Given
-from suggestion.numerics import sampling
 from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.space import Assignment, SearchSpace
 
@@ -149,18 +146,3 @@ class Study:
     @property
     def foreign(self) -> tuple[Observation | Pending | Failed, ...]:
         return self.history.foreign
-
-    def rng(self, index: int, *purpose: str) -> np.random.Generator:
-        """The random numbers of suggestion `index`: the same in every process.
-
-        Args:
-            index: Of the suggestion, as counted by `first_index`.
-            purpose: Tells several independent streams of one suggestion apart.
-        """
-        return sampling.generator(self.seed, "suggestion", index, *purpose)
-
-    def visited(self) -> sampling.Visited:
-        """The points of all trials so far, in any condition: not to be proposed again."""
-        tried: list[Observation | Pending | Failed]
-        tried = [*self.observations, *self.pending, *self.failed]
-        return sampling.Visited(self.space, (trial.assignment for trial in tried))

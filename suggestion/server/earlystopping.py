@@ -25,11 +25,11 @@ class _EarlyStopping:
         from suggestion.api.v1beta1.log_reader import CurveReader  # noqa: PLC0415
         from suggestion.earlystopping.cluster import ClusterStatuses  # noqa: PLC0415
         from suggestion.earlystopping.statuses import (  # noqa: PLC0415
-            DatabaseStatuses,
             NoStatuses,
             Statuses,
             in_cluster,
         )
+        from suggestion.observations.statuses import DatabaseStatuses  # noqa: PLC0415
 
         registry = rules(names)
         for name in names:
