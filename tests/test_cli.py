@@ -215,3 +215,36 @@ def test_serve_takes_its_options_from_the_environment() -> None:
 def test_serve_wants_certificate_and_key_together() -> None:
     error = suggest("serve", "--tls-cert", FILE, status=2)
     assert "TLS needs both --tls-cert and --tls-key" in error
+
+
+# -------------------------------------------------------------- missing packages
+
+
+@pytest.mark.parametrize(
+    ("command", "package", "extra"),
+    [
+        ("ask", "yaml", "client"),
+        ("check", "yaml", "client"),
+        ("registration", "yaml", "client"),
+        ("run", "rich", "experiments"),
+        ("run", "jsonschema", "experiments"),
+    ],
+)
+def test_a_missing_package_names_the_extra_that_brings_it(
+    command: str, package: str, extra: str
+) -> None:
+    arguments = {
+        "check": ["127.0.0.1:1"],
+        "registration": ["--registry", "example.com/team", "--tag", "1"],
+    }.get(command, [FILE])
+    # As the import system says it of a package that is not installed.
+    code = (
+        f"import sys; sys.modules[{package!r}] = None;from suggestion.cli.main import main; main()"
+    )
+    given = [sys.executable, "-c", code, command, *map(str, arguments)]
+    done = subprocess.run(given, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"Error: this command needs the package {package!r}, which is not installed; "
+        f"pip install 'suggestion-servers[{extra}]' brings it\n"
+    )

@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
-from suggestion.cli.main import _port_below, main
+from suggestion.cli.main import main
+from suggestion.cli.serve import _port_below
 from suggestion.earlystopping.rule import rules
 from suggestion.engine.algorithm import Unavailable, algorithms
 from suggestion.server.services import offers, plan

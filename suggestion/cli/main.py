@@ -1,61 +1,84 @@
-"""The command ``suggest``.
+"""The command ``suggest``: the group of all commands.
 
-Imports stay inside the commands: a server loads what it serves with, a client what it asks with.
-Other packages add commands through the entry points ``suggestion.commands``.
+Each command is a module that is imported when the command is used, found through the entry points
+``suggestion.commands``; other packages add commands there. A command imports what it needs in its
+function, so that ``suggest --help`` is quick and a server loads only what it serves with.
 """
 
 from __future__ import annotations
 
-import gc
-import signal
-import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import click
 
 from suggestion.engine import installed
 
-if TYPE_CHECKING:
-    from suggestion.server.server import TLS
-
 COMMANDS: Final = "suggestion.commands"
-DEFAULT_ADDRESS: Final = "127.0.0.1:6789"
 
-_PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
+# The extra of this distribution that brings what a command needs.
+_EXTRAS: Final[Mapping[str, str]] = {
+    "ask": "client",
+    "check": "client",
+    "export": "optuna",
+    "logs": "experiments",
+    "plot": "experiments",
+    "registration": "client",
+    "run": "experiments",
+    "status": "experiments",
+    "trials": "experiments",
+}
 
 
 class _Commands(click.Group):
-    """A group whose commands from other packages are imported when they are used."""
+    """A group whose commands are imported when they are used.
+
+    A command whose packages are not installed says which extra brings them; the other commands, and
+    the list of all, work without them.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *installed.every(COMMANDS)})
+        return list(installed.every(COMMANDS))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        own = super().get_command(ctx, cmd_name)
-        if own is not None or (reference := installed.find(COMMANDS, cmd_name)) is None:
-            return own
+        if (reference := installed.find(COMMANDS, cmd_name)) is None:
+            return None
         try:
             loaded: click.Command = installed.load(reference)
         except ModuleNotFoundError as error:
-            missing = str(error.name)
-
-            # Other commands, and the list of them, work all the same.
-            @click.command(cmd_name, help=f"(needs the package {missing!r}, not installed)")
-            def unavailable() -> None:
-                raise _missing(missing)
-
-            return unavailable
+            return _unavailable(cmd_name, error)
         return loaded
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            raise _missing(ctx.invoked_subcommand, error) from error
 
-def _missing(package: str, extra: str = "all") -> click.ClickException:
+
+def _unavailable(command: str, error: ModuleNotFoundError) -> click.Command:
+    """Return a stand-in for a command whose module cannot be imported."""
+
+    @click.command(
+        command,
+        help=f"(needs the package {error.name!r}, not installed)",
+        context_settings={"ignore_unknown_options": True},
+    )
+    @click.argument("arguments", nargs=-1)
+    def unavailable(arguments: tuple[str, ...]) -> None:
+        raise error
+
+    return unavailable
+
+
+def _missing(command: str | None, error: ModuleNotFoundError) -> Exception:
+    """Return what tells the user which extra brings the package that `error` names."""
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "suggestion"):  # a bug of ours, not a package to install
+        return error
     return click.ClickException(
         f"this command needs the package {package!r}, which is not installed; "
-        f"pip install 'suggestion-servers[{extra}]' brings it"
+        f"pip install 'suggestion-servers[{_EXTRAS.get(command or '', 'all')}]' brings it"
     )
 
 
@@ -63,352 +86,3 @@ def _missing(package: str, extra: str = "all") -> click.ClickException:
 @click.version_option(package_name="suggestion-servers", prog_name="suggest")
 def main() -> None:
     """Hyperparameter-suggestion algorithms behind gRPC."""
-
-
-# ----------------------------------------------------------------------- serve
-
-
-@main.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option(
-    "--address",
-    default=None,
-    show_default=f"{DEFAULT_ADDRESS}; 127.0.0.1:6788 for early stopping alone",
-    envvar="SUGGEST_ADDRESS",
-    show_envvar=True,
-    metavar="HOST:PORT",
-    help="Where to listen; port 0 picks a free one and prints it.",
-)
-@click.option(
-    "--early-stopping-address",
-    show_default="the port below that of --address",
-    envvar="SUGGEST_EARLY_STOPPING_ADDRESS",
-    show_envvar=True,
-    metavar="HOST:PORT",
-    help="Where early stopping listens beside other services.",
-)
-@click.option(
-    "--database",
-    default="sqlite:///observations.db",
-    show_default=True,
-    envvar="SUGGEST_DATABASE",
-    metavar="URL",
-    help="Where dbmanager keeps observation logs: sqlite:///FILE, or postgresql:// or mysql:// "
-    "with USER:PASSWORD@HOST:PORT/DATABASE.",
-)
-@click.option(
-    "--trial-status",
-    type=click.Choice(["kubernetes", "database", "none"]),
-    show_default="kubernetes in a cluster, else database",
-    envvar="SUGGEST_TRIAL_STATUS",
-    show_envvar=True,
-    help="Where early stopping marks trials as stopped.",
-)
-@click.option(
-    "--namespace",
-    show_default="the server's own",
-    envvar="SUGGEST_NAMESPACE",
-    show_envvar=True,
-    help="Kubernetes namespace of the trials.",
-)
-@click.option(
-    "--workers",
-    default=4,
-    show_default=True,
-    type=click.IntRange(1, 256),
-    envvar="SUGGEST_WORKERS",
-    show_envvar=True,
-    help="Calls computed at a time; further ones wait.",
-)
-@click.option(
-    "--max-message-mib",
-    default=64,
-    show_default=True,
-    type=click.IntRange(1, 1000),
-    envvar="SUGGEST_MAX_MESSAGE_MIB",
-    show_envvar=True,
-    help="Largest request, and longest observation log, in MiB.",
-)
-@click.option(
-    "--grace",
-    default=20.0,
-    show_default=True,
-    type=click.FloatRange(0, 3600),
-    envvar="SUGGEST_GRACE",
-    show_envvar=True,
-    help="Seconds that calls in flight are given on SIGTERM.",
-)
-@click.option(
-    "--tls-cert",
-    type=_PATH,
-    envvar="SUGGEST_TLS_CERT",
-    show_envvar=True,
-    help="Certificate chain (PEM); without it the server speaks plaintext.",
-)
-@click.option(
-    "--tls-key", type=_PATH, envvar="SUGGEST_TLS_KEY", show_envvar=True, help="Its key (PEM)."
-)
-@click.option(
-    "--tls-client-ca",
-    type=_PATH,
-    envvar="SUGGEST_TLS_CLIENT_CA",
-    show_envvar=True,
-    help="Accept only clients with a certificate signed by this CA (PEM).",
-)
-@click.option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    envvar="SUGGEST_LOG_FORMAT",
-    show_envvar=True,
-    help="One line a call, on standard error.",
-)
-def serve(
-    names: Sequence[str],
-    address: str | None,
-    early_stopping_address: str | None,
-    database: str,
-    trial_status: str | None,
-    namespace: str | None,
-    workers: int,
-    max_message_mib: int,
-    grace: float,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    tls_client_ca: Path | None,
-    log_format: str,
-) -> None:
-    """Serve what is NAMEd: algorithms, early-stopping rules, or dbmanager.
-
-    Without a name: all algorithms and rules that are installed. One server serves any number of
-    experiments at once and keeps nothing between calls, except for dbmanager, which keeps what
-    trials report. It stops on SIGTERM or SIGINT, after the calls in flight.
-    """
-    # Until the server handles it: for the first process of a container SIGTERM has no effect of
-    # its own, and a stop during the start would wait for the kill.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # Imports make little garbage, and looking for it is a tenth of the start.
-    gc.disable()
-    click.get_current_context().call_on_close(gc.enable)
-    _import_shallowly("suggestion.api.v1beta1.suggestion_service")
-    from suggestion.api.v1beta1.suggestion_service import SuggestionService  # noqa: PLC0415
-    from suggestion.engine.algorithm import Unavailable, algorithms  # noqa: PLC0415
-    from suggestion.problem.errors import Invalid, Unreachable, Unready  # noqa: PLC0415
-    from suggestion.server import server, services  # noqa: PLC0415
-
-    options = server.Options(
-        workers=workers,
-        max_message_bytes=max_message_mib * 2**20,
-        grace=grace,
-        tls=_tls(tls_cert, tls_key, tls_client_ca),
-    )
-    flags = services.Flags(
-        database=database,
-        trial_status=trial_status,
-        namespace=namespace,
-        max_message_bytes=options.max_message_bytes,
-    )
-    beside: list[tuple[server.Service, Sequence[str]]] = []
-    companions: list[tuple[server.Service, Sequence[str]]] = []
-    try:
-        plan = services.plan(names, algorithms())
-        if plan.algorithms or not names:
-            registry = algorithms(plan.algorithms if names else None)
-            # What is named is loaded now: better a failed start than a failed call.
-            for name in plan.algorithms if names else ():
-                registry.load(name)
-            beside.append((SuggestionService(registry), registry.names))
-        for offer, chosen in plan.offers:
-            started = (offer.service(chosen, flags), chosen)
-            (companions if offer.companion else beside).append(started)
-    except (Unavailable, Invalid) as error:
-        raise click.UsageError(str(error)) from error
-    except (Unready, Unreachable) as error:
-        raise click.ClickException(str(error)) from error
-    server.log_to_stderr(log_format)
-    main_address = address or DEFAULT_ADDRESS
-    own = early_stopping_address or (address if not beside else None)
-    groups = [(main_address, beside), (own or _port_below(main_address), companions)]
-    endpoints = [server.Endpoint(at, tuple(s for s, _ in group)) for at, group in groups if group]
-    served = [", ".join(n for _, some in group for n in some) for _, group in groups if group]
-
-    def ready(addresses: Sequence[str]) -> None:
-        gc.enable()
-        for what, where in zip(served, addresses, strict=True):
-            click.echo(f"serving {what} on {where}")
-        sys.stdout.flush()
-
-    try:
-        server.run(endpoints, options, ready)
-    except OSError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _import_shallowly(module: str) -> None:
-    """Imports `module` in a thread, which begins with an empty stack.
-
-    CPython 3.11 keeps frames in chunks of 16 KiB, and maps and unmaps one at every call across the
-    end of the last. Below click's frames that is where numpy is imported: 2,500 times, 40 ms.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(import_module, module).result()
-
-
-def _port_below(address: str) -> str:
-    """The address of early stopping beside another server: 6788 beside 6789, 0 beside 0."""
-    if address.startswith("unix:"):
-        return f"{address}.early-stopping"
-    host, _, port = address.rpartition(":")
-    return f"{host}:{max(int(port) - 1, 0)}" if port.isdecimal() else address
-
-
-def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TLS | None:
-    from suggestion.server.server import TLS  # noqa: PLC0415
-
-    if cert is None and key is None and client_ca is None:
-        return None
-    if cert is None or key is None:
-        raise click.UsageError("TLS needs both --tls-cert and --tls-key")
-    return TLS(
-        certificate=cert.read_bytes(),
-        key=key.read_bytes(),
-        client_ca=client_ca.read_bytes() if client_ca else None,
-    )
-
-
-# ------------------------------------------------------------------ algorithms
-
-
-@main.command()
-@click.argument("name", required=False)
-@click.option("--markdown", is_flag=True, help="Write the settings section of a README.")
-def algorithms(name: str | None, markdown: bool) -> None:
-    """List what is installed, or describe one: its settings, their ranges and defaults.
-
-    That is algorithms, and early-stopping rules after them.
-    """
-    from suggestion.cli import reference  # noqa: PLC0415
-    from suggestion.engine.algorithm import Unavailable  # noqa: PLC0415
-
-    try:
-        if markdown:
-            click.echo(reference.markdown(name), nl=False)
-        else:
-            click.echo(reference.text(name), nl=False)
-    except Unavailable as error:
-        raise click.UsageError(str(error)) from error
-
-
-# ---------------------------------------------------------------------- health
-
-
-@main.command()
-@click.argument("address", default=DEFAULT_ADDRESS, envvar="SUGGEST_ADDRESS")
-@click.option("--service", default="", help="Name to ask the health service for.")
-@click.option("--timeout", default=5.0, show_default=True, help="Seconds to wait.")
-@click.option("--tls-ca", type=_PATH, help="CA that signed the server's certificate (PEM).")
-@click.option("--tls-cert", type=_PATH, help="The client's certificate (PEM).")
-@click.option("--tls-key", type=_PATH, help="Its key (PEM).")
-@click.option("--tls-name", help="Name in the server's certificate, if ADDRESS is another.")
-def health(
-    address: str,
-    service: str,
-    timeout: float,
-    tls_ca: Path | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    tls_name: str | None,
-) -> None:
-    """Ask the server at ADDRESS whether it serves; exit status 0 if it does.
-
-    An address of 0.0.0.0 or [::], where servers listen, is taken as this machine.
-    """
-    import grpc  # noqa: PLC0415
-    from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
-
-    target = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "localhost:")
-    if tls_ca is None and (tls_cert or tls_key or tls_name):
-        raise click.UsageError("--tls-cert, --tls-key and --tls-name need --tls-ca")
-    if (tls_cert is None) != (tls_key is None):
-        raise click.UsageError("--tls-cert and --tls-key go together")
-    if tls_ca is None:
-        channel = grpc.insecure_channel(target)
-    else:
-        credentials = grpc.ssl_channel_credentials(
-            tls_ca.read_bytes(),
-            tls_key.read_bytes() if tls_key else None,
-            tls_cert.read_bytes() if tls_cert else None,
-        )
-        options = [("grpc.ssl_target_name_override", tls_name)] if tls_name else []
-        channel = grpc.secure_channel(target, credentials, options)
-    with channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        try:
-            reply = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=timeout)
-        except grpc.RpcError as error:
-            raise click.ClickException(f"{target}: {error.details()}") from error
-    status = health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
-    click.echo(status)
-    if status != "SERVING":
-        sys.exit(1)
-
-
-# ------------------------------------------------------------------------- ask
-
-
-@main.command()
-@click.argument("experiment", type=_PATH)
-@click.option(
-    "--count",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1, 10_000),
-    help="How many suggestions.",
-)
-@click.option("--trials", type=_PATH, help="The trials so far: a YAML list, see docs/ask.md.")
-@click.option(
-    "--target",
-    metavar="HOST:PORT",
-    help="The server to ask; without it one is started for this call.",
-)
-@click.option("--tls-ca", type=_PATH, help="CA that signed the server's certificate (PEM).")
-@click.option("--tls-cert", type=_PATH, help="The client's certificate (PEM).")
-@click.option("--tls-key", type=_PATH, help="Its key (PEM).")
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-)
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for the reply.")
-def ask(
-    experiment: Path,
-    count: int,
-    trials: Path | None,
-    target: str | None,
-    tls_ca: Path | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    output: str,
-    timeout: float,
-) -> None:
-    """Ask a server for the next points of EXPERIMENT, a Katib Experiment file.
-
-    The file is validated by the server first, as a controller does it. A file that ends in .json
-    may instead hold a whole GetSuggestionsRequest in protobuf's JSON form, and is sent as it is.
-    """
-    try:
-        from suggestion.client import asking  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise _missing(str(error.name), "client") from error
-
-    def warn(text: str) -> None:
-        click.echo(f"Warning: {text}", err=True)
-
-    try:
-        tls = asking.ClientTLS.read(tls_ca, tls_cert, tls_key)
-        reply: Any = asking.ask(experiment, count, trials, target, tls, timeout, warn)
-    except asking.Failure as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(asking.as_json(reply) if output == "json" else asking.as_table(reply), nl=False)

@@ -1,4 +1,4 @@
-"""``suggest registration``: Katib's configuration for the images.
+"""Katib's configuration for the images.
 
 Katib reads the config map ``katib-config``. Its key ``katib-config.yaml`` holds a document of kind
 KatibConfig; releases before 0.16 had one JSON object for each kind of service instead, keyed by
@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any, Final
-
-import click
 
 from suggestion.deployment.images import IMAGES, Image, Kind, named
 from suggestion.engine.algorithm import ALGORITHMS, Registry
@@ -272,82 +268,3 @@ def _dump(document: Any) -> str:
 
     Dumper.add_representer(str, text)
     return yaml.dump(document, Dumper=Dumper, sort_keys=False, width=100)
-
-
-# ----------------------------------------------------------------------- command
-
-
-@click.command("registration")
-@click.option(
-    "--registry",
-    required=True,
-    metavar="HOST/PATH",
-    help="Registry of the images: example.com/team.",
-)
-@click.option("--tag", required=True, help="Tag of the images.")
-@click.option(
-    "--format",
-    "chosen",
-    type=click.Choice([known.value for known in Format]),
-    default=Format.KATIB_CONFIG.value,
-    show_default=True,
-    help="Format of Katib's config map; legacy is that of Katib before 0.16.",
-)
-@click.option(
-    "--image",
-    "images",
-    multiple=True,
-    metavar="ALGORITHM=IMAGE",
-    help="Another image for an algorithm: the name of one of this project's, or a whole reference. "
-    "Repeatable.",
-)
-@click.option(
-    "--merge",
-    type=click.File("r"),
-    metavar="FILE",
-    help="The config map in use, or - for standard input; everything else in it is kept.",
-)
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    metavar="FILE",
-    help="Output file; standard output by default.",
-)
-def command(
-    registry: str,
-    tag: str,
-    chosen: str,
-    images: Sequence[str],
-    merge: Any,
-    output: Path | None,
-) -> None:
-    """Write the part of Katib's configuration that names the images of all installed algorithms.
-
-    \b
-    To register them in a cluster:
-      kubectl -n kubeflow get configmap katib-config -o yaml |
-        suggest registration --registry example.com/team --tag 1.2 --merge - |
-        kubectl replace -f -
-    """
-    others = {}
-    for text in images:
-        name, equals, image = text.partition("=")
-        if not equals or not name or not image:
-            raise click.UsageError(f"--image must be ALGORITHM=IMAGE, got {text!r}")
-        others[name] = image
-    try:
-        made = registration(registry, tag, others)
-        text = register(made, Format(chosen), merge.read() if merge else None)
-    except Refused as error:
-        raise click.UsageError(str(error)) from error
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"this command needs the package {error.name!r}, which is not installed; "
-            f"pip install 'suggestion-servers[client]'"
-        ) from error
-    for name in made.unserved:
-        click.echo(f"no image serves {name!r}; name one with --image {name}=...", err=True)
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        output.write_text(text)

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
@@ -350,3 +351,26 @@ def test_the_live_view(machine: Machine, tmp_path: Path) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert view.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "package", "extra"),
+    [
+        (("export", "--optuna", "sqlite:///study.db"), "optuna", "optuna"),
+        (("status", "--output", "yaml"), "yaml", "experiments"),
+    ],
+)
+def test_a_missing_package_names_the_extra_that_brings_it(
+    made: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    package: str,
+    extra: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    done = suggest(*arguments, made)
+    assert done.exit_code == 1
+    assert done.stderr == (
+        f"Error: this command needs the package {package!r}, which is not installed; "
+        f"pip install 'suggestion-servers[{extra}]' brings it\n"
+    )

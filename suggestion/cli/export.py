@@ -1,0 +1,24 @@
+"""The command ``suggest export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from suggestion.cli.shared import FOLDER, loaded
+
+
+@click.command()
+@click.argument("directory", type=FOLDER)
+@click.option("--optuna", "url", required=True, metavar="URL", help="sqlite:///study.db")
+def export(directory: Path, url: str) -> None:
+    """Hand the experiment in DIRECTORY to Optuna's storage; again: the trials since."""
+    from suggestion.views import export as exporting  # noqa: PLC0415
+
+    loaded(directory)
+    try:
+        name, count = exporting.to_optuna(directory, url)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"added {count} trials to the study {name}; optuna-dashboard {url}")

@@ -1,0 +1,26 @@
+"""The command ``suggest plot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from suggestion.cli.shared import FOLDER, loaded
+
+
+@click.command()
+@click.argument("directory", type=FOLDER)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="[default: DIRECTORY/plot.html]",
+)
+def plot(directory: Path, output: Path | None) -> None:
+    """Write an HTML page about the experiment in DIRECTORY; one file that needs no network."""
+    from suggestion.views import plot as plotting  # noqa: PLC0415
+
+    loaded(directory)
+    path = output or directory / "plot.html"
+    path.write_text(plotting.page(directory), encoding="utf-8")
+    click.echo(str(path))

@@ -1,0 +1,126 @@
+"""The command ``suggest run``."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from pathlib import Path
+
+import click
+
+from suggestion.cli.shared import FILE, Duration
+
+
+@click.command()
+@click.argument("experiment", type=FILE)
+@click.option("--target", metavar="HOST:PORT", help="Suggestion server; else one is started.")
+@click.option(
+    "--early-stopping", metavar="HOST:PORT", help="Early-stopping server; else one is started."
+)
+@click.option(
+    "--db-manager", metavar="HOST:PORT", help="Keeps the observation log; else one is started."
+)
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Of the experiment's state, outputs and metrics.  [default: runs/NAME]",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Change a field of the file: spec.maxTrialCount=20. Repeatable.",
+)
+@click.option("--command", help="The trial's command, in place of the container's.")
+@click.option(
+    "--runtime",
+    type=click.Choice(["process", "docker"]),
+    default="process",
+    show_default=True,
+    help="Run the container's command here, or its image in Docker.",
+)
+@click.option(
+    "--retries", default=0, show_default=True, type=click.IntRange(0), help="Of a failed trial."
+)
+@click.option("--time-limit", type=Duration(), help="Stop everything after this: 2h.")
+@click.option("--trial-timeout", type=Duration(), help="A trial that runs longer has failed.")
+@click.option(
+    "--grace",
+    type=Duration(),
+    default=10.0,
+    show_default=True,
+    help="Between SIGTERM and SIGKILL for a trial that is stopped.",
+)
+@click.option("--gpus", help="GPUs to hand out to trials: 0,1,2,3.")
+@click.option(
+    "--gpus-per-trial", type=click.IntRange(0), default=0, help="[default: as the file says, or 1]"
+)
+@click.option(
+    "--cpus-per-trial",
+    type=click.IntRange(0),
+    default=0,
+    help="Bind each trial to so many CPUs of its own.",
+)
+@click.option("--plain", is_flag=True, help="Lines instead of the live view.")
+def run(
+    experiment: Path,
+    target: str | None,
+    early_stopping: str | None,
+    db_manager: str | None,
+    directory: Path | None,
+    changes: tuple[str, ...],
+    command: str | None,
+    runtime: str,
+    retries: int,
+    time_limit: float | None,
+    trial_timeout: float | None,
+    grace: float,
+    gpus: str | None,
+    gpus_per_trial: int,
+    cpus_per_trial: int,
+    plain: bool,
+) -> None:
+    """Run EXPERIMENT, a Katib Experiment file, on this machine.
+
+    The same command goes on where it was interrupted or killed. Ctrl-C lets the running trials
+    finish, a second one stops them.
+    """
+    from rich.console import Console  # noqa: PLC0415
+
+    from suggestion.controller.context import Options  # noqa: PLC0415
+    from suggestion.runner import runner  # noqa: PLC0415
+    from suggestion.views import view  # noqa: PLC0415
+
+    request = runner.Request(
+        experiment,
+        target,
+        early_stopping,
+        db_manager,
+        directory,
+        changes,
+        command,
+        runtime,
+        None if gpus is None else [gpu.strip() for gpu in gpus.split(",") if gpu.strip()],
+        gpus_per_trial,
+        cpus_per_trial,
+        Options(retries=retries, grace=grace, trial_timeout=trial_timeout, time_limit=time_limit),
+    )
+    console = Console()
+    shown = view.Plain() if plain or not console.is_terminal else view.Rich(console)
+    try:
+        with shown:
+            controller = runner.run(request, shown)
+    except (runner.ManifestError, runner.Refused, runner.Busy) as error:
+        raise click.ClickException(str(error)) from error
+    except sqlite3.Error as error:
+        raise click.ClickException(f"the state of the experiment is damaged: {error}") from error
+    except runner.Fatal as error:
+        raise click.ClickException(
+            f"{error}\nNothing is lost: trials that run go on, and the same command takes them up."
+        ) from error
+    click.echo(view.ending(controller, str(controller.store.folder)))
+    if not controller.experiment.done:
+        sys.exit(3)
+    if controller.experiment.condition()["type"] == "Failed":
+        sys.exit(1)

@@ -1,0 +1,228 @@
+"""The command ``suggest serve``."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from suggestion.cli.shared import DEFAULT_ADDRESS, FILE
+
+if TYPE_CHECKING:
+    from suggestion.server.server import TLS
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--address",
+    default=None,
+    show_default=f"{DEFAULT_ADDRESS}; 127.0.0.1:6788 for early stopping alone",
+    envvar="SUGGEST_ADDRESS",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="Where to listen; port 0 picks a free one and prints it.",
+)
+@click.option(
+    "--early-stopping-address",
+    show_default="the port below that of --address",
+    envvar="SUGGEST_EARLY_STOPPING_ADDRESS",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="Where early stopping listens beside other services.",
+)
+@click.option(
+    "--database",
+    default="sqlite:///observations.db",
+    show_default=True,
+    envvar="SUGGEST_DATABASE",
+    metavar="URL",
+    help="Where dbmanager keeps observation logs: sqlite:///FILE, or postgresql:// or mysql:// "
+    "with USER:PASSWORD@HOST:PORT/DATABASE.",
+)
+@click.option(
+    "--trial-status",
+    type=click.Choice(["kubernetes", "database", "none"]),
+    show_default="kubernetes in a cluster, else database",
+    envvar="SUGGEST_TRIAL_STATUS",
+    show_envvar=True,
+    help="Where early stopping marks trials as stopped.",
+)
+@click.option(
+    "--namespace",
+    show_default="the server's own",
+    envvar="SUGGEST_NAMESPACE",
+    show_envvar=True,
+    help="Kubernetes namespace of the trials.",
+)
+@click.option(
+    "--workers",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1, 256),
+    envvar="SUGGEST_WORKERS",
+    show_envvar=True,
+    help="Calls computed at a time; further ones wait.",
+)
+@click.option(
+    "--max-message-mib",
+    default=64,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    envvar="SUGGEST_MAX_MESSAGE_MIB",
+    show_envvar=True,
+    help="Largest request, and longest observation log, in MiB.",
+)
+@click.option(
+    "--grace",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(0, 3600),
+    envvar="SUGGEST_GRACE",
+    show_envvar=True,
+    help="Seconds that calls in flight are given on SIGTERM.",
+)
+@click.option(
+    "--tls-cert",
+    type=FILE,
+    envvar="SUGGEST_TLS_CERT",
+    show_envvar=True,
+    help="Certificate chain (PEM); without it the server speaks plaintext.",
+)
+@click.option(
+    "--tls-key", type=FILE, envvar="SUGGEST_TLS_KEY", show_envvar=True, help="Its key (PEM)."
+)
+@click.option(
+    "--tls-client-ca",
+    type=FILE,
+    envvar="SUGGEST_TLS_CLIENT_CA",
+    show_envvar=True,
+    help="Accept only clients with a certificate signed by this CA (PEM).",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    envvar="SUGGEST_LOG_FORMAT",
+    show_envvar=True,
+    help="One line a call, on standard error.",
+)
+def serve(
+    names: Sequence[str],
+    address: str | None,
+    early_stopping_address: str | None,
+    database: str,
+    trial_status: str | None,
+    namespace: str | None,
+    workers: int,
+    max_message_mib: int,
+    grace: float,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_client_ca: Path | None,
+    log_format: str,
+) -> None:
+    """Serve what is NAMEd: algorithms, early-stopping rules, or dbmanager.
+
+    Without a name: all algorithms and rules that are installed. One server serves any number of
+    experiments at once and keeps nothing between calls, except for dbmanager, which keeps what
+    trials report. It stops on SIGTERM or SIGINT, after the calls in flight.
+    """
+    # Until the server handles it: for the first process of a container SIGTERM has no effect of
+    # its own, and a stop during the start would wait for the kill.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Imports make little garbage, and looking for it is a tenth of the start.
+    gc.disable()
+    click.get_current_context().call_on_close(gc.enable)
+    _import_shallowly("suggestion.api.v1beta1.suggestion_service")
+    from suggestion.api.v1beta1.suggestion_service import SuggestionService  # noqa: PLC0415
+    from suggestion.engine.algorithm import Unavailable, algorithms  # noqa: PLC0415
+    from suggestion.problem.errors import Invalid, Unreachable, Unready  # noqa: PLC0415
+    from suggestion.server import server, services  # noqa: PLC0415
+
+    options = server.Options(
+        workers=workers,
+        max_message_bytes=max_message_mib * 2**20,
+        grace=grace,
+        tls=_tls(tls_cert, tls_key, tls_client_ca),
+    )
+    flags = services.Flags(
+        database=database,
+        trial_status=trial_status,
+        namespace=namespace,
+        max_message_bytes=options.max_message_bytes,
+    )
+    beside: list[tuple[server.Service, Sequence[str]]] = []
+    companions: list[tuple[server.Service, Sequence[str]]] = []
+    try:
+        plan = services.plan(names, algorithms())
+        if plan.algorithms or not names:
+            registry = algorithms(plan.algorithms if names else None)
+            # What is named is loaded now: better a failed start than a failed call.
+            for name in plan.algorithms if names else ():
+                registry.load(name)
+            beside.append((SuggestionService(registry), registry.names))
+        for offer, chosen in plan.offers:
+            started = (offer.service(chosen, flags), chosen)
+            (companions if offer.companion else beside).append(started)
+    except (Unavailable, Invalid) as error:
+        raise click.UsageError(str(error)) from error
+    except (Unready, Unreachable) as error:
+        raise click.ClickException(str(error)) from error
+    server.log_to_stderr(log_format)
+    main_address = address or DEFAULT_ADDRESS
+    own = early_stopping_address or (address if not beside else None)
+    groups = [(main_address, beside), (own or _port_below(main_address), companions)]
+    endpoints = [server.Endpoint(at, tuple(s for s, _ in group)) for at, group in groups if group]
+    served = [", ".join(n for _, some in group for n in some) for _, group in groups if group]
+
+    def ready(addresses: Sequence[str]) -> None:
+        gc.enable()
+        for what, where in zip(served, addresses, strict=True):
+            click.echo(f"serving {what} on {where}")
+        sys.stdout.flush()
+
+    try:
+        server.run(endpoints, options, ready)
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _import_shallowly(module: str) -> None:
+    """Imports `module` in a thread, which begins with an empty stack.
+
+    CPython 3.11 keeps frames in chunks of 16 KiB, and maps and unmaps one at every call across the
+    end of the last. Below click's frames that is where numpy is imported: 2,500 times, 40 ms.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(import_module, module).result()
+
+
+def _port_below(address: str) -> str:
+    """The address of early stopping beside another server: 6788 beside 6789, 0 beside 0."""
+    if address.startswith("unix:"):
+        return f"{address}.early-stopping"
+    host, _, port = address.rpartition(":")
+    return f"{host}:{max(int(port) - 1, 0)}" if port.isdecimal() else address
+
+
+def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TLS | None:
+    from suggestion.server.server import TLS  # noqa: PLC0415
+
+    if cert is None and key is None and client_ca is None:
+        return None
+    if cert is None or key is None:
+        raise click.UsageError("TLS needs both --tls-cert and --tls-key")
+    return TLS(
+        certificate=cert.read_bytes(),
+        key=key.read_bytes(),
+        client_ca=client_ca.read_bytes() if client_ca else None,
+    )
