@@ -79,8 +79,8 @@ def test_stubs_are_what_the_proto_generates(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "generate_stubs.py"), str(tmp_path)], check=True
     )
-    generated = sorted((tmp_path / "suggestion" / "api").iterdir())
+    generated = sorted((tmp_path / "suggestion" / "api" / "v1beta1").iterdir())
     assert [f.name for f in generated] == ["api_pb2.py", "api_pb2.pyi", "api_pb2_grpc.py"]
     for file in generated:
-        committed = ROOT / "suggestion" / "api" / file.name
+        committed = ROOT / "suggestion" / "api" / "v1beta1" / file.name
         assert file.read_text() == committed.read_text(), f"run make stubs: {file.name} differs"
