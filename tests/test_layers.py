@@ -32,7 +32,6 @@ LAYERS = (
 )
 #: Imports against the order that are still to be untangled; nothing is added here.
 EXCEPTIONS: set[tuple[str, str]] = {
-    ("problem", "engine"),
     ("api", "server"),
     ("client", "collectors"),
     ("client", "controller"),

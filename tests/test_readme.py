@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from suggestion.engine.algorithm import algorithms, build
-from suggestion.engine.settings import Given
+from suggestion.engine.settings import RawSetting
 from suggestion.problem.space import Double, Int, SearchSpace
 from suggestion.problem.study import Study
 from tests.support.servers import ServerProcess
@@ -64,7 +64,7 @@ def test_the_algorithm_is_one() -> None:
     )
     names: dict[str, object] = {}
     exec(imports + "\n".join(lines), names)
-    middle = build(names["Middle"], [Given("spread", "0.2")]).algorithm  # type: ignore[arg-type]
+    middle = build(names["Middle"], [RawSetting("spread", "0.2")]).algorithm  # type: ignore[arg-type]
     space = SearchSpace((Double("x", 0, 1), Int("n", 1, 100)))
     points = middle.suggest(Study("s", space), 20)
     assert all(point in space and 0.4 <= point["x"] <= 0.6 for point in points)

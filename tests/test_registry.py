@@ -75,7 +75,7 @@ def loss_of(values: dict[str, str]) -> float:
 
 
 def size_of(message: api.Experiment) -> float:
-    size = wire.read_experiment(message).space.size
+    size = wire.read_problem(message).space.size
     return math.inf if size is None else size
 
 
@@ -141,7 +141,7 @@ def test_any_space_is_honoured(
     except Exhausted:
         assert sum(batches) > size
         return
-    space = wire.read_experiment(message).space
+    space = wire.read_problem(message).space
     for values in points:
         assert list(values) == [p.name for p in space.parameters]
         assignment = space.parse(values)

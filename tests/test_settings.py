@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import pytest
 
 from suggestion.engine.algorithm import Registry, Unavailable, algorithms, register
-from suggestion.engine.settings import REQUIRED, SEED, Given, configure, describe, setting
+from suggestion.engine.settings import REQUIRED, SEED, RawSetting, configure, describe, setting
 from suggestion.problem.errors import Invalid
 
 
@@ -29,8 +29,8 @@ class Sample:
 
 
 def read(*pairs: tuple[str, str], directory: bool = True) -> Sample:
-    given = [Given("directory", "/data")] if directory else []
-    given += [Given(*pair) for pair in pairs]
+    given = [RawSetting("directory", "/data")] if directory else []
+    given += [RawSetting(*pair) for pair in pairs]
     return configure(Sample, "algorithm 'sample'", given, common=(SEED,))[0]
 
 

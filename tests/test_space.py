@@ -33,7 +33,7 @@ LOG = Distribution.LOG_UNIFORM
 
 
 def read_space(specs: list) -> SearchSpace:  # type: ignore[type-arg]
-    return wire.read_experiment(experiment(parameters=specs)).space
+    return wire.read_problem(experiment(parameters=specs)).space
 
 
 # ----------------------------------------------------------------- round trips

@@ -10,9 +10,13 @@ from hypothesis import strategies as st
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
+from suggestion.engine.engine import AlgorithmChoice
+from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid
+from suggestion.problem.problem import Goal, Metric, Problem
 from suggestion.problem.space import Categorical, Discrete, Distribution, Double, Int, SearchSpace
-from suggestion.problem.study import Experiment, Failed, Observation, Pending, Suggestion
+from suggestion.problem.study import Failed, Observation, Pending, Suggestion
+from tests.support.cases import validate
 from tests.support.requests import (
     CONDITION,
     MIXED,
@@ -27,7 +31,7 @@ from tests.support.requests import (
 )
 
 SPACE = SearchSpace((Double("x", 0, 1), Int("n", 1, 3)))
-EXPERIMENT = Experiment("e", SPACE, "loss", maximize=False, algorithm="random")
+PROBLEM = Problem("e", SPACE, (Metric("loss"),))
 POINT = {"x": "0.5", "n": "2"}
 VALUES = {"x": 0.5, "n": 2}
 
@@ -37,7 +41,7 @@ VALUES = {"x": 0.5, "n": 2}
 
 def test_every_parameter_type_is_read() -> None:
     parameters = [double("d", "0", "1"), integer("i", "0", "4", "2"), discrete("l", "1"), MIXED[4]]
-    space = wire.read_experiment(experiment(parameters=parameters)).space
+    space = wire.read_problem(experiment(parameters=parameters)).space
     assert space.parameters == (
         Double("d", 0, 1),
         Int("i", 0, 4, 2),
@@ -49,7 +53,7 @@ def test_every_parameter_type_is_read() -> None:
 
 @pytest.mark.parametrize("number", api.Distribution.values())
 def test_every_distribution_is_read(number: int) -> None:
-    read = wire.read_experiment(experiment(parameters=[double("d", "1", "2", prior=number)]))
+    read = wire.read_problem(experiment(parameters=[double("d", "1", "2", prior=number)]))
     expected = Distribution[api.Distribution.Name(number)] if number else Distribution.UNIFORM
     assert read.space.parameters[0] == Double("d", 1, 2, distribution=expected)
 
@@ -57,10 +61,11 @@ def test_every_distribution_is_read(number: int) -> None:
 @pytest.mark.parametrize("maximize", [True, False])
 def test_the_declaration_is_read(maximize: bool) -> None:
     message = experiment("tpe", settings={"seed": "1"}, maximize=maximize, max_trials=7)
-    read = wire.read_experiment(message)
-    assert (read.name, read.metric, read.maximize) == ("exp", "loss", maximize)
-    assert (read.algorithm, read.max_trial_count) == ("tpe", 7)
-    assert [(s.name, s.value) for s in read.settings] == [("seed", "1")]
+    read = wire.read_problem(message)
+    goal = Goal.MAXIMIZE if maximize else Goal.MINIMIZE
+    assert (read.name, read.metrics, read.max_trial_count) == ("exp", (Metric("loss", goal),), 7)
+    chosen = wire.read_algorithm(message.spec.algorithm)
+    assert chosen == AlgorithmChoice("tpe", (RawSetting("seed", "1"),))
 
 
 def _broken(**changes: object) -> api.Experiment:
@@ -172,7 +177,7 @@ WRONG = [
 @pytest.mark.parametrize(("message", "field", "text"), WRONG, ids=[text for *_, text in WRONG])
 def test_a_wrong_experiment_is_refused(message: api.Experiment, field: str, text: str) -> None:
     with pytest.raises(Invalid) as caught:
-        wire.read_experiment(message)
+        validate(message)
     (violation,) = caught.value.violations
     assert violation.field == field
     assert text in violation.description
@@ -189,7 +194,7 @@ def test_all_violations_of_an_experiment_come_at_once() -> None:
     message = experiment(parameters=parameters)
     message.spec.objective.objective_metric_name = ""
     with pytest.raises(Invalid) as caught:
-        wire.read_experiment(message)
+        wire.read_problem(message)
     text = str(caught.value)
     for part in (
         "'lr': logUniform needs min > 0",
@@ -230,7 +235,7 @@ OPEN = {CONDITION.CREATED, CONDITION.RUNNING, CONDITION.UNKNOWN, 42}
 @pytest.mark.parametrize("condition", [*CONDITION.values(), 42])
 @pytest.mark.parametrize("loss", ["0.25", "nan", "inf", "unavailable", "", None])
 def test_every_condition_is_read(condition: int, loss: str | None) -> None:
-    history = wire.read_trials([trial("t", POINT, loss, condition)], EXPERIMENT)
+    history = wire.read_trials([trial("t", POINT, loss, condition)], PROBLEM)
     assert condition in OBSERVED | LOST | OPEN
     if condition in OPEN:
         assert history.pending == (Pending("t", VALUES),)
@@ -243,8 +248,8 @@ def test_every_condition_is_read(condition: int, loss: str | None) -> None:
     assert sum(map(len, found)) == 1
 
 
-def test_a_maximised_objective_is_turned_round() -> None:
-    maximising = Experiment("e", SPACE, "loss", maximize=True, algorithm="random")
+def test_a_maximised_objective_is_negated() -> None:
+    maximising = Problem("e", SPACE, (Metric("loss", Goal.MAXIMIZE),))
     (observation,) = wire.read_trials([trial("t", POINT, "0.25")], maximising).observations
     assert observation.loss == -0.25
 
@@ -253,7 +258,7 @@ def test_a_trial_may_name_its_own_metric() -> None:
     message = trial("t", POINT, "1")
     message.status.observation.metrics.add(name="other", value="7")
     message.spec.objective.objective_metric_name = "other"
-    assert wire.read_trials([message], EXPERIMENT).observations[0].loss == 7
+    assert wire.read_trials([message], PROBLEM).observations[0].loss == 7
 
 
 @pytest.mark.parametrize(
@@ -270,7 +275,7 @@ def test_a_trial_may_name_its_own_metric() -> None:
 )
 def test_durations(start: str, completion: str, seconds: float | None) -> None:
     message = trial("t", POINT, "1", start_time=start, completion_time=completion)
-    assert wire.read_trials([message], EXPERIMENT).observations[0].duration == seconds
+    assert wire.read_trials([message], PROBLEM).observations[0].duration == seconds
 
 
 @pytest.mark.parametrize(
@@ -287,7 +292,7 @@ def test_durations(start: str, completion: str, seconds: float | None) -> None:
 def test_when_a_trial_ended(completion: str, ended: float | None) -> None:
     done = trial("a", POINT, "1", completion_time=completion)
     failed = trial("b", POINT, "nan", completion_time=completion)
-    history = wire.read_trials([done, failed], EXPERIMENT)
+    history = wire.read_trials([done, failed], PROBLEM)
     assert [t.ended for t in (*history.observations, *history.failed)] == [ended, ended]
 
 
@@ -299,7 +304,7 @@ def test_foreign_trials_keep_what_fits() -> None:
         trial("nothing", {"x": "7"}, "4"),
         trial("running", {"n": "1"}),
     ]
-    history = wire.read_trials(trials, EXPERIMENT)
+    history = wire.read_trials(trials, PROBLEM)
     assert [t.trial for t in history.observations] == ["more"]
     assert {t.trial: dict(t.assignment) for t in history.foreign} == {
         "less": {"x": 0.5},
@@ -324,7 +329,7 @@ TRIALS = [
 
 
 def test_a_trial_named_twice_counts_once_in_its_furthest_condition() -> None:
-    history = wire.read_trials(TRIALS, EXPERIMENT)
+    history = wire.read_trials(TRIALS, PROBLEM)
     assert [t.trial for t in history.observations] == ["", "", "b", "a"]
     assert [t.loss for t in history.observations] == [4, 5, 3, 1]
     assert history.failed == (Failed("c", VALUES),)
@@ -333,22 +338,22 @@ def test_a_trial_named_twice_counts_once_in_its_furthest_condition() -> None:
 
 @given(st.permutations(range(len(TRIALS))))
 def test_the_order_of_trials_does_not_matter(order: list[int]) -> None:
-    shuffled = wire.read_trials([TRIALS[k] for k in order], EXPERIMENT)
-    assert shuffled == wire.read_trials(TRIALS, EXPERIMENT)
+    shuffled = wire.read_trials([TRIALS[k] for k in order], PROBLEM)
+    assert shuffled == wire.read_trials(TRIALS, PROBLEM)
 
 
 def test_many_trials_keep_their_order_when_shuffled() -> None:
     trials = [trial(f"t{k}", POINT, str(k % 7)) for k in range(500)]
-    expected = wire.read_trials(trials, EXPERIMENT)
+    expected = wire.read_trials(trials, PROBLEM)
     random.Random(1).shuffle(trials)
-    assert wire.read_trials(trials, EXPERIMENT) == expected
+    assert wire.read_trials(trials, PROBLEM) == expected
 
 
 # ---------------------------------------------------------------------- reply
 
 
 def test_the_reply_writes_values_as_the_user_wrote_them() -> None:
-    space = wire.read_experiment(experiment()).space
+    space = wire.read_problem(experiment()).space
     point = {"lr": 1e-5, "momentum": 0.7, "layers": 3, "batch": 100.0, "optimizer": "adam"}
     reply = wire.write_reply([Suggestion(point, "exp-g000-m00", {"k": "v"})], space)
     assert points_of(reply) == [
@@ -388,7 +393,7 @@ def test_an_experiment_document_becomes_the_message(kind: str, prior: str | None
         },
     }
     message = wire.write_experiment(document)
-    read = wire.read_experiment(message)
+    read = wire.read_problem(message)
     cls = Double if kind == "double" else Int
     distribution = Distribution(prior) if prior else Distribution.UNIFORM
     assert read.space.parameters == (
@@ -397,7 +402,7 @@ def test_an_experiment_document_becomes_the_message(kind: str, prior: str | None
     )
     assert message.spec.objective.goal == 0.1
     assert message.spec.early_stopping.algorithm_name == "medianstop"
-    assert (read.max_trial_count, read.maximize) == (9, False)
+    assert (read.max_trial_count, read.metrics[0].goal) == (9, Goal.MINIMIZE)
 
 
 @pytest.mark.parametrize("name", CONDITION.keys())

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.regret.remote import Remote
 from suggestion.engine.algorithm import algorithms, build
-from suggestion.engine.settings import Given
+from suggestion.engine.settings import RawSetting
 from suggestion.numerics import sampling
 from suggestion.problem.space import (
     Assignment,
@@ -78,7 +78,7 @@ class Local:
 
 
 def local(name: str, settings: Mapping[str, str]) -> Factory:
-    given = [Given(key, value) for key, value in settings.items()]
+    given = [RawSetting(key, value) for key, value in settings.items()]
     algorithm = build(algorithms().load(name), given).algorithm
     return lambda space, seed: Local(space, seed, algorithm)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from suggestion.engine import installed
-from suggestion.engine.settings import SEED, Given, Setting, configure, describe
+from suggestion.engine.settings import SEED, RawSetting, Setting, configure, describe
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Study, Suggestion
@@ -55,8 +55,8 @@ class Validates(Protocol):
 
 
 @runtime_checkable
-class Reinterprets(Protocol):
-    """An algorithm that reads the declared space in its own way.
+class TransformsSpace(Protocol):
+    """An algorithm that replaces the declared space by another.
 
     Trials, `violations` and `suggest` then see the space that it returns. Hyperband does so where
     the resource is declared with min = max: what it holds is not a range then.
@@ -182,7 +182,7 @@ class Configured(NamedTuple):
     random_state: int | None
 
 
-def build(cls: type[Any], given: Sequence[Given]) -> Configured:
+def build(cls: type[Any], given: Sequence[RawSetting]) -> Configured:
     """The algorithm `cls` with the settings of a request.
 
     Raises:

@@ -207,7 +207,7 @@ def describe(cls: type) -> tuple[Setting, ...]:
     return tuple(found)
 
 
-class Given(NamedTuple):
+class RawSetting(NamedTuple):
     """One setting as a request holds it."""
 
     name: str
@@ -215,7 +215,7 @@ class Given(NamedTuple):
 
 
 def configure(
-    cls: type[T], owner: str, given: Sequence[Given], *, common: Sequence[Setting] = ()
+    cls: type[T], owner: str, given: Sequence[RawSetting], *, common: Sequence[Setting] = ()
 ) -> tuple[T, dict[str, Any]]:
     """Builds `cls` from the texts in `given`.
 

@@ -33,6 +33,10 @@ class Invalid(ValueError):
         super().__init__("; ".join(v.description for v in self.violations))
 
 
+class Broken(Exception):
+    """A reply that must not leave: an algorithm or a rule has a bug; becomes INTERNAL."""
+
+
 class Exhausted(Exception):
     """Nothing is left to suggest; becomes OUT_OF_RANGE."""
 

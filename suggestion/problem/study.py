@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from suggestion.engine.settings import Given
 from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.space import Assignment, SearchSpace
 
@@ -79,27 +78,6 @@ class Suggestion:
     assignment: Assignment
     trial: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Experiment:
-    """What a request declares, apart from trials.
-
-    Attributes:
-        metric: Name of the objective metric.
-        maximize: Whether larger values of it are better.
-        algorithm: Name of the algorithm; `settings` are its settings as they were written.
-        parallel_trial_count, max_trial_count: 0 if not declared.
-    """
-
-    name: str
-    space: SearchSpace
-    metric: str
-    maximize: bool
-    algorithm: str
-    settings: tuple[Given, ...] = ()
-    parallel_trial_count: int = 0
-    max_trial_count: int = 0
 
 
 @dataclass(frozen=True)

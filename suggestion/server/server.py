@@ -67,10 +67,6 @@ _CODES: Final[Mapping[type[Exception], grpc.StatusCode]] = {
 Metadata: TypeAlias = tuple[tuple[str, bytes], ...]
 
 
-class Broken(Exception):
-    """A reply that must not leave the server; becomes INTERNAL."""
-
-
 class Call:
     """One call, as its handler sees it.
 

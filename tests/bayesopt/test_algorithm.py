@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from suggestion.algorithms.bayesopt import BayesianOptimization, gp, proposer
 from suggestion.engine.algorithm import build
-from suggestion.engine.settings import Given
+from suggestion.engine.settings import RawSetting
 from suggestion.numerics import sampling
 from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.space import (
@@ -402,7 +402,7 @@ def test_forests_of_scikit_optimize(estimator: str) -> None:
 
 
 def test_forests_have_no_gradients() -> None:
-    given_ = [Given("base_estimator", "RF"), Given("acq_optimizer", "lbfgs")]
+    given_ = [RawSetting("base_estimator", "RF"), RawSetting("acq_optimizer", "lbfgs")]
     algorithm = build(BayesianOptimization, given_).algorithm
     (violation,) = algorithm.violations(study_of(SQUARE, []))
     assert violation.description == (

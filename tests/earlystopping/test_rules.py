@@ -18,7 +18,7 @@ from suggestion.earlystopping.medianstop import MedianStop
 from suggestion.earlystopping.percentilestop import PercentileStop
 from suggestion.earlystopping.quantiles import interpolated, running_average
 from suggestion.earlystopping.rule import MAX_STEP, Curve, Rule, Threshold, rules
-from suggestion.engine.settings import Given, configure, describe
+from suggestion.engine.settings import RawSetting, configure, describe
 
 ROOT = Path(__file__).resolve().parents[2]
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -102,7 +102,7 @@ def test_the_rule_in_the_documentation_is_one() -> None:
     )
     names: dict[str, Any] = {}
     exec(imports + code, names)
-    rule, _ = configure(names["BestStop"], "rule", [Given("start_step", "2")])
+    rule, _ = configure(names["BestStop"], "rule", [RawSetting("start_step", "2")])
     several = curves([5, 4], [math.nan, 3], [7, 8])
     assert rule.threshold(several) == Threshold(loss=3, step=2)
 

@@ -11,10 +11,10 @@ from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.api.v1beta1.suggestion_service import SuggestionService
 from suggestion.client import manifest
-from suggestion.engine.algorithm import algorithms, build, check
+from suggestion.engine.algorithm import algorithms
+from suggestion.engine.engine import Engine, Prepared
 from suggestion.problem.deadline import NEVER
 from suggestion.problem.errors import Invalid
-from suggestion.problem.study import Study
 from suggestion.server.server import Call
 from tests.support.requests import experiment
 
@@ -38,9 +38,7 @@ class Case:
         specs = [*self.needed, *(spec for spec in parameters if spec.name not in needed)]
         message = experiment(self.name, specs, settings=self.settings, **more)  # type: ignore[arg-type]
         try:
-            read = wire.read_experiment(message)
-            configured = build(algorithms().load(self.name), read.settings)
-            check(configured.algorithm, Study(read.name, read.space))
+            prepare(message)
         except Invalid:
             return None
         return message
@@ -57,6 +55,13 @@ def case_of(name: str) -> Case:
     return Case(name, settings, needed)
 
 
+def prepare(message: api.Experiment) -> Prepared:
+    """What the engine of this process makes of `message`."""
+    choice = wire.read_algorithm(message.spec.algorithm)
+    return ENGINE.prepare(wire.read_problem(message), choice)
+
+
+ENGINE = Engine(algorithms())
 _SERVICE = SuggestionService(algorithms())
 
 

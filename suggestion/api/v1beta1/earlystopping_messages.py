@@ -12,7 +12,7 @@ from typing import Final
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.earlystopping.rule import Threshold
-from suggestion.engine.settings import Given
+from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.space import LONGEST_NAME
 
@@ -105,9 +105,9 @@ def _completed(trials: Iterable[api.Trial], metric: str) -> tuple[Completed, ...
     return tuple(Completed(name, *found[name]) for name in sorted(found))
 
 
-def read_settings(spec: api.EarlyStoppingSpec) -> tuple[Given, ...]:
+def read_settings(spec: api.EarlyStoppingSpec) -> tuple[RawSetting, ...]:
     """The settings of `spec`, in its order."""
-    return tuple(Given(item.name, item.value) for item in spec.algorithm_settings)
+    return tuple(RawSetting(item.name, item.value) for item in spec.algorithm_settings)
 
 
 def read_trial_name(message: api.SetTrialStatusRequest) -> str:

@@ -13,8 +13,8 @@ from suggestion.earlystopping.rule import MAX_STEP, Rule, Threshold
 from suggestion.earlystopping.statuses import Statuses
 from suggestion.engine.algorithm import Registry, Unavailable
 from suggestion.engine.settings import configure
-from suggestion.problem.errors import Invalid, Violation, quote
-from suggestion.server.server import Broken, Call, Rpc
+from suggestion.problem.errors import Broken, Invalid, Violation, quote
+from suggestion.server.server import Call, Rpc
 
 
 class EarlyStoppingService:

@@ -12,8 +12,10 @@ from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.engine.settings import Given
+from suggestion.engine.engine import AlgorithmChoice
+from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.problem import Goal, Metric, Problem
 from suggestion.problem.space import (
     LONGEST_NAME,
     Assignment,
@@ -25,13 +27,13 @@ from suggestion.problem.space import (
     Parameter,
     SearchSpace,
 )
-from suggestion.problem.study import Experiment, Failed, History, Observation, Pending, Suggestion
+from suggestion.problem.study import Failed, History, Observation, Pending, Suggestion
 
 __all__ = [
     "MAX_COUNT",
+    "read_algorithm",
     "read_count",
-    "read_experiment",
-    "read_settings",
+    "read_problem",
     "read_trials",
     "write_experiment",
     "write_reply",
@@ -57,8 +59,8 @@ _FAILED: Final = frozenset(
 # ------------------------------------------------------------------ experiment
 
 
-def read_experiment(message: api.Experiment) -> Experiment:
-    """What `message` declares.
+def read_problem(message: api.Experiment) -> Problem:
+    """What `message` asks to optimise.
 
     Raises:
         Invalid: With every broken rule of the experiment, the space and the objective.
@@ -91,13 +93,6 @@ def read_experiment(message: api.Experiment) -> Experiment:
                 "objective: the objective metric name must not be empty",
             )
         )
-    if not spec.algorithm.algorithm_name:
-        found.append(
-            Violation(
-                "experiment.spec.algorithm.algorithm_name",
-                "algorithm: the algorithm name must not be empty",
-            )
-        )
     for name in ("parallel_trial_count", "max_trial_count"):
         count = getattr(spec, name)
         if count < 0:
@@ -106,21 +101,20 @@ def read_experiment(message: api.Experiment) -> Experiment:
             )
     if found or space is None:
         raise Invalid(found)
-    return Experiment(
+    goal = Goal.MAXIMIZE if spec.objective.type == api.MAXIMIZE else Goal.MINIMIZE
+    return Problem(
         name=message.name,
         space=space,
-        metric=spec.objective.objective_metric_name,
-        maximize=spec.objective.type == api.MAXIMIZE,
-        algorithm=spec.algorithm.algorithm_name,
-        settings=read_settings(spec.algorithm),
+        metrics=(Metric(spec.objective.objective_metric_name, goal),),
         parallel_trial_count=spec.parallel_trial_count,
         max_trial_count=spec.max_trial_count,
     )
 
 
-def read_settings(message: api.AlgorithmSpec) -> tuple[Given, ...]:
-    """The settings of `message`, in its order."""
-    return tuple(Given(item.name, item.value) for item in message.algorithm_settings)
+def read_algorithm(message: api.AlgorithmSpec) -> AlgorithmChoice:
+    """The algorithm that `message` asks for, with its settings in their order."""
+    settings = tuple(RawSetting(item.name, item.value) for item in message.algorithm_settings)
+    return AlgorithmChoice(message.algorithm_name, settings)
 
 
 def _read_space(
@@ -242,15 +236,16 @@ def read_count(message: api.GetSuggestionsRequest) -> tuple[int, int]:
     return count, total - count if total >= count else len(message.trials)
 
 
-def read_trials(trials: Sequence[api.Trial], experiment: Experiment) -> History:
+def read_trials(trials: Sequence[api.Trial], problem: Problem) -> History:
     """The history that `trials` make, each trial once, in an order of its own.
 
     A trial named twice counts once, in the condition that is furthest.
     """
     chosen: dict[object, tuple[tuple[object, ...], _Trial]] = {}
-    parse = experiment.space.parser()
+    parse = problem.space.parser()
+    metric = problem.objectives[0]
     for index, message in enumerate(trials):
-        order, trial = _read_trial(message, experiment, parse)
+        order, trial = _read_trial(message, metric, parse)
         if not trial.assignment:
             continue
         identity: object = message.name or index
@@ -260,7 +255,7 @@ def read_trials(trials: Sequence[api.Trial], experiment: Experiment) -> History:
                 (other, (order, trial)), key=lambda it: (_RANK[type(it[1])], repr(it))
             )
         chosen[identity] = (order, trial)
-    dimension = experiment.space.dimension
+    dimension = problem.space.dimension
     observations, pending, failed, foreign = [], [], [], []
     for _, trial in sorted(chosen.values(), key=itemgetter(0)):
         if len(trial.assignment) < dimension:
@@ -279,7 +274,7 @@ _RANK: Final[dict[type, int]] = {Pending: 0, Failed: 1, Observation: 2}
 
 
 def _read_trial(
-    message: api.Trial, experiment: Experiment, parse: Callable[[Mapping[str, str]], Assignment]
+    message: api.Trial, metric: Metric, parse: Callable[[Mapping[str, str]], Assignment]
 ) -> tuple[tuple[object, ...], _Trial]:
     """A trial, after what to sort it by: the same for equal trials, whatever their place."""
     spec, status = message.spec, message.status
@@ -292,13 +287,13 @@ def _read_trial(
     ended = _instant(status.completion_time)
     if condition in _FAILED:
         return order, Failed(name, assignment, ended)
-    value = _objective(message, experiment.metric)
+    value = _objective(message, metric.name)
     if value is None:
         return order, Failed(name, assignment, ended)
     observation = Observation(
         trial=name,
         assignment=assignment,
-        loss=-value if experiment.maximize else value,
+        loss=metric.loss(value),
         duration=_seconds(status.start_time, status.completion_time),
         stopped_early=condition == api.TrialStatus.EARLYSTOPPED,
         ended=ended,

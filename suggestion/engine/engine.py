@@ -1,0 +1,188 @@
+"""Validate, suggest, check postconditions: the same for whoever calls, over a wire or not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from suggestion.engine.algorithm import (
+    Algorithm,
+    Configured,
+    Registry,
+    TransformsSpace,
+    Unavailable,
+    build,
+    check,
+)
+from suggestion.engine.settings import RawSetting
+from suggestion.numerics.sampling import seed_of
+from suggestion.problem.deadline import NEVER, Deadline
+from suggestion.problem.errors import Broken, Invalid, Violation, quote
+from suggestion.problem.problem import Problem
+from suggestion.problem.space import Assignment
+from suggestion.problem.study import History, Study, Suggestion
+
+_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_NO_TRIALS: Final = History()
+
+
+@dataclass(frozen=True, slots=True)
+class AlgorithmChoice:
+    """Which algorithm is asked for, with its settings as they were written."""
+
+    name: str
+    settings: tuple[RawSetting, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A problem and the algorithm that is to solve it, both checked.
+
+    Attributes:
+        problem: The problem, with the space that the algorithm reads.
+        name: Name of the algorithm.
+        algorithm: The algorithm with its settings.
+        random_state: The setting of this name; None if it was not given.
+    """
+
+    problem: Problem
+    name: str
+    algorithm: Any  # an Algorithm; protocols with class attributes do not go with dataclasses
+    random_state: int | None
+
+    def study(
+        self,
+        *,
+        first_index: int = 0,
+        trials: History | Callable[[], History] = _NO_TRIALS,
+        deadline: Deadline = NEVER,
+    ) -> Study:
+        """Return the study that the algorithm sees."""
+        # The two kinds of seed must not meet: an experiment may be called "7".
+        if self.random_state is None:
+            text = f"name {self.problem.name}"
+        else:
+            text = f"random_state {self.random_state}"
+        return Study(
+            name=self.problem.name,
+            space=self.problem.space,
+            seed=seed_of(text),
+            first_index=first_index,
+            trials=trials,
+            max_trial_count=self.problem.max_trial_count,
+            parallel_trial_count=self.problem.parallel_trial_count,
+            deadline=deadline,
+        )
+
+    def suggest(
+        self,
+        count: int,
+        *,
+        first_index: int = 0,
+        trials: History | Callable[[], History] = _NO_TRIALS,
+        deadline: Deadline = NEVER,
+    ) -> tuple[Suggestion, ...]:
+        """Return exactly `count` suggestions that fulfil what every reply must.
+
+        Args:
+            count: Number of suggestions, at least 1.
+            first_index: Index of the first of them among all of the experiment, from 0.
+            trials: The history, or a function that reads it when it is first looked at.
+            deadline: When the caller stops waiting.
+
+        Raises:
+            Exhausted: If the space has no more points.
+            Unready: If something on this machine must be fixed first.
+            Cancelled: If nobody waits for the suggestions any more.
+            Broken: If the algorithm has a bug.
+        """
+        study = self.study(first_index=first_index, trials=trials, deadline=deadline)
+        return self._checked(self.algorithm.suggest(study, count), count)
+
+    def _checked(
+        self, suggested: Sequence[Assignment | Suggestion], count: int
+    ) -> tuple[Suggestion, ...]:
+        """Return `suggested` in one form, after checking what every reply must fulfil.
+
+        Raises:
+            Broken: If it does not.
+        """
+        subject = f"algorithm {quote(self.name)}"
+        space = self.problem.space
+        suggestions = tuple(s if isinstance(s, Suggestion) else Suggestion(s) for s in suggested)
+        if len(suggestions) != count:
+            raise Broken(
+                f"{subject} returned {len(suggestions)} suggestions, {count} were asked for"
+            )
+        for suggestion in suggestions:
+            if suggestion.assignment not in space:
+                raise Broken(f"{subject} left the search space with {quote(suggestion.assignment)}")
+            if suggestion.trial and not _DNS_LABEL.fullmatch(suggestion.trial):
+                raise Broken(f"{subject} named a trial {quote(suggestion.trial)}: not a DNS label")
+        names = [s.trial for s in suggestions if s.trial]
+        if len(set(names)) < len(names):
+            raise Broken(f"{subject} gave two trials one name")
+        if space.size is None or space.size >= count:
+            points = {space.key(s.assignment) for s in suggestions}
+            if len(points) < count:
+                raise Broken(f"{subject} repeated a point: {count - len(points)} of {count}")
+        return suggestions
+
+
+class Engine:
+    """Solve problems with the algorithms of a registry. It keeps nothing between calls."""
+
+    def __init__(self, registry: Registry[Algorithm]) -> None:
+        self._registry = registry
+
+    def prepare(
+        self,
+        problem: Problem | None,
+        choice: AlgorithmChoice,
+        found: Iterable[Violation] = (),
+    ) -> Prepared:
+        """Return `problem` with its algorithm, or name everything that is wrong with them.
+
+        Args:
+            problem: What is to be optimised; None if it could not be read.
+            choice: The algorithm and its settings.
+            found: Violations that the caller has found in reading; the error names them first.
+
+        Raises:
+            Invalid: With `found` and every further violation, if there is any.
+        """
+        violations = list(found)
+        configured = prepared = None
+        try:
+            configured = self._configured(choice)
+        except Invalid as error:
+            violations += [v.under("experiment.spec.algorithm") for v in error.violations]
+        if problem is not None and configured is not None:
+            algorithm, random_state = configured
+            if isinstance(algorithm, TransformsSpace):
+                problem = replace(problem, space=algorithm.search_space(problem.space))
+            prepared = Prepared(problem, choice.name, algorithm, random_state)
+            try:
+                check(algorithm, prepared.study())
+            except Invalid as error:
+                violations += [v.under("experiment") for v in error.violations]
+        if violations or prepared is None:
+            raise Invalid(violations)
+        return prepared
+
+    def _configured(self, choice: AlgorithmChoice) -> Configured:
+        """Return the algorithm with its settings.
+
+        Raises:
+            Invalid: With paths relative to the declaration of the algorithm.
+        """
+        if not choice.name:
+            names = ", ".join(self._registry) or "no algorithm"
+            text = f"algorithm: the algorithm name must not be empty; this server has {names}"
+            raise Invalid([Violation("algorithm_name", text)])
+        try:
+            return build(self._registry.load(choice.name), choice.settings)
+        except Unavailable as error:
+            raise Invalid([Violation("algorithm_name", str(error))]) from error

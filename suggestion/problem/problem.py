@@ -1,0 +1,81 @@
+"""What an experiment declares, whatever the API: a search space and metrics."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from suggestion.problem.space import SearchSpace
+
+
+class Goal(enum.Enum):
+    """Which values of a metric are better."""
+
+    MINIMIZE = "minimize"
+    MAXIMIZE = "maximize"
+
+
+class Role(enum.Enum):
+    """What a metric is for."""
+
+    OBJECTIVE = "objective"
+    CONSTRAINT = "constraint"
+    REPORTED = "reported"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number that trials report.
+
+    Attributes:
+        name: Name under which trials report it.
+        goal: Which values are better; for a constraint, which side of `bound` is feasible:
+            MINIMIZE means at most `bound`.
+        role: Whether it is optimised, bounded, or only shown.
+        bound: Bound of a constraint; None for the other roles.
+    """
+
+    name: str
+    goal: Goal = Goal.MINIMIZE
+    role: Role = Role.OBJECTIVE
+    bound: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.role is Role.CONSTRAINT) != (self.bound is not None):
+            raise ValueError(f"metric {self.name!r}: a constraint, and only it, has a bound")
+
+    def loss(self, value: float) -> float:
+        """Return `value`, negated when maximising: lower is better."""
+        return -value if self.goal is Goal.MAXIMIZE else value
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is to be optimised.
+
+    Attributes:
+        name: Name of the experiment.
+        space: The search space.
+        metrics: What trials report; the first objective is the main one.
+        parallel_trial_count, max_trial_count: 0 if not declared.
+    """
+
+    name: str
+    space: SearchSpace
+    metrics: tuple[Metric, ...]
+    parallel_trial_count: int = 0
+    max_trial_count: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.objectives:
+            raise ValueError(f"problem {self.name!r}: needs an objective")
+
+    @property
+    def objectives(self) -> tuple[Metric, ...]:
+        """The metrics that are optimised, in the declared order; at least one."""
+        return tuple(metric for metric in self.metrics if metric.role is Role.OBJECTIVE)
+
+    @property
+    def constraints(self) -> tuple[Metric, ...]:
+        """The metrics that must keep to a bound."""
+        return tuple(metric for metric in self.metrics if metric.role is Role.CONSTRAINT)

@@ -1,0 +1,110 @@
+"""The engine: the same answers in this process as behind gRPC, for every algorithm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import grpc
+import pytest
+
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import messages as wire
+from suggestion.engine.engine import AlgorithmChoice
+from suggestion.engine.settings import RawSetting
+from suggestion.problem.errors import Invalid, Violation
+from suggestion.problem.problem import Goal, Metric, Problem, Role
+from suggestion.problem.space import Double, SearchSpace
+from suggestion.problem.study import Failed, History, Observation, Pending, Suggestion
+from tests.support.cases import ENGINE, NAMES, case_of, prepare
+from tests.support.requests import MIXED, ask_for, points_of, trial
+from tests.support.servers import ServerProcess
+from tests.test_registry import LATTICE
+
+SPACE = SearchSpace((Double("x", 0, 1),))
+PROBLEM = Problem("e", SPACE, (Metric("loss"),))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_in_this_process_and_behind_grpc_it_suggests_the_same(
+    server: ServerProcess, name: str
+) -> None:
+    message = case_of(name).experiment(LATTICE)
+    assert message is not None
+    prepared = prepare(message)
+    made: list[Suggestion] = []
+    for count in (3, 1, 4, 4):
+        trials, observed, pending, failed = [], [], [], []
+        names = {s.trial or f"t{k:03d}": s for k, s in enumerate(made)}
+        for index, (trial_name, suggestion) in enumerate(sorted(names.items())):
+            texts = prepared.problem.space.format(suggestion.assignment)
+            if index % 5 == 3:
+                trials.append(trial(trial_name, texts))
+                pending.append(Pending(trial_name, suggestion.assignment))
+            elif index % 5 == 4:
+                trials.append(trial(trial_name, texts, "nan"))
+                failed.append(Failed(trial_name, suggestion.assignment))
+            else:
+                loss = (index * 7) % 5 / 3
+                trials.append(trial(trial_name, texts, repr(loss)))
+                observed.append(Observation(trial_name, suggestion.assignment, loss))
+        history = History(tuple(observed), tuple(pending), tuple(failed))
+        here = prepared.suggest(count, first_index=len(made), trials=history)
+        request = ask_for(message, count, len(made) + count, trials[::-1])
+        there = server.stub.GetSuggestions(request)
+        assert [prepared.problem.space.format(s.assignment) for s in here] == points_of(there)
+        replies = there.parameter_assignments
+        assert [(s.trial, dict(s.labels)) for s in here] == [
+            (r.trial_name, dict(r.labels)) for r in replies
+        ]
+        made += here
+
+
+def test_what_is_wrong_is_named_the_same_behind_grpc(server: ServerProcess) -> None:
+    choice = AlgorithmChoice("grid", (RawSetting("steps", "3"), RawSetting("random_state", "-1")))
+    message = api.Experiment(name="e")
+    message.CopyFrom(case_of("random").experiment(MIXED) or message)
+    message.spec.algorithm.algorithm_name = choice.name
+    for name, value in choice.settings:
+        message.spec.algorithm.algorithm_settings.add(name=name, value=value)
+    with pytest.raises(Invalid) as caught:
+        ENGINE.prepare(wire.read_problem(message), choice)
+    request = api.ValidateAlgorithmSettingsRequest(experiment=message)
+    with pytest.raises(grpc.RpcError) as refused:
+        server.stub.ValidateAlgorithmSettings(request)
+    assert len(caught.value.violations) == 2
+    assert refused.value.details() == str(caught.value)
+
+
+def test_violations_of_the_reader_come_with_those_of_the_engine() -> None:
+    read = Violation("experiment.name", "experiment name must not be empty")
+    with pytest.raises(Invalid) as caught:
+        ENGINE.prepare(None, AlgorithmChoice("tpe", (RawSetting("gama", "1"),)), [read])
+    assert caught.value.violations[0] == read
+    assert "did you mean" in caught.value.violations[1].description
+
+
+def test_a_valid_choice_is_refused_for_a_problem_that_could_not_be_read() -> None:
+    with pytest.raises(Invalid):
+        ENGINE.prepare(None, AlgorithmChoice("random"), [Violation("experiment.name", "wrong")])
+
+
+def test_the_seed_is_that_of_the_name_or_the_setting() -> None:
+    named = ENGINE.prepare(PROBLEM, AlgorithmChoice("random"))
+    renamed = ENGINE.prepare(replace(PROBLEM, name="7"), AlgorithmChoice("random"))
+    seven = ENGINE.prepare(PROBLEM, AlgorithmChoice("random", (RawSetting("seed", "7"),)))
+    seeds = {it.study().seed for it in (named, renamed, seven)}
+    assert len(seeds) == 3
+
+
+def test_metrics_have_goals_and_roles() -> None:
+    bounded = Metric("latency", role=Role.CONSTRAINT, bound=0.1)
+    problem = Problem("e", SPACE, (bounded, Metric("accuracy", Goal.MAXIMIZE)))
+    assert [metric.name for metric in problem.objectives] == ["accuracy"]
+    assert problem.constraints == (bounded,)
+    assert problem.objectives[0].loss(0.9) == -0.9
+    with pytest.raises(ValueError, match="a constraint, and only it, has a bound"):
+        Metric("latency", role=Role.CONSTRAINT)
+    with pytest.raises(ValueError, match="a constraint, and only it, has a bound"):
+        Metric("loss", bound=1)
+    with pytest.raises(ValueError, match="needs an objective"):
+        Problem("e", SPACE, (bounded,))
