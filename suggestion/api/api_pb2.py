@@ -1,0 +1,6 @@
+"""Deprecated; `suggestion.api.v1beta1.api_pb2` has the contents."""
+
+from suggestion import _moved
+from suggestion.api.v1beta1.api_pb2 import *  # noqa: F403
+
+_moved.warn(__name__, "suggestion.api.v1beta1.api_pb2")
