@@ -18,12 +18,12 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.api.v1beta1.suggestion_service import SuggestionService
 from suggestion.engine.algorithm import algorithms
 from suggestion.problem.deadline import NEVER
-from suggestion.server.server import Call
 from tests.support.requests import ask_for, categorical, discrete, double, experiment, integer
 from tests.support.requests import trial as make_trial
 

@@ -32,7 +32,6 @@ LAYERS = (
 )
 #: Imports against the order that are still to be untangled; nothing is added here.
 EXCEPTIONS: set[tuple[str, str]] = {
-    ("api", "server"),
     ("client", "collectors"),
     ("client", "controller"),
     ("controller", "runtimes"),

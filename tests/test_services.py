@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 import pytest
 
+from suggestion.api.addresses import port_below
 from suggestion.cli.main import main
-from suggestion.cli.serve import _port_below
 from suggestion.earlystopping.rule import rules
 from suggestion.engine.algorithm import Unavailable, algorithms
-from suggestion.server.services import offers, plan
+from suggestion.server.services import providers, select
 from tests.support.servers import serving
 
 ALGORITHMS = algorithms().names
@@ -23,8 +23,8 @@ ALGORITHMS = algorithms().names
 
 def chosen(*names: str) -> tuple[tuple[str, ...], list[str]]:
     """Algorithms, and names of all else, that are started."""
-    made = plan(names, ALGORITHMS)
-    return made.algorithms, [name for _, some in made.offers for name in some]
+    made = select(names, ALGORITHMS)
+    return made.algorithms, [name for _, some in made.providers for name in some]
 
 
 def banners(*arguments: str, cwd: Path | None = None, **environment: str) -> list[str]:
@@ -49,7 +49,7 @@ def banners(*arguments: str, cwd: Path | None = None, **environment: str) -> lis
 
 def test_without_names_everything_but_what_keeps_data() -> None:
     assert chosen() == (ALGORITHMS, list(rules()))
-    assert {name for offer in offers() for name in offer.names} == {*rules(), "dbmanager"}
+    assert {name for provider in providers() for name in provider.names} == {*rules(), "dbmanager"}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_names_choose(names: tuple[str, ...], expected: tuple[tuple[str, ...], l
 )
 def test_unknown_names_are_refused_with_the_closest(name: str, close: str) -> None:
     with pytest.raises(Unavailable, match=f"'{name}' is not installed; .* mean '{close}'"):
-        plan(["random", name], ALGORITHMS)
+        select(["random", name], ALGORITHMS)
     with pytest.raises(click.UsageError, match=f"did you mean '{close}'"):
         main(["serve", name], standalone_mode=False)
 
@@ -90,7 +90,7 @@ def test_unknown_names_are_refused_with_the_closest(name: str, close: str) -> No
     ],
 )
 def test_early_stopping_listens_below(address: str, below: str) -> None:
-    assert _port_below(address) == below
+    assert port_below(address) == below
 
 
 def test_each_service_says_where_it_listens() -> None:

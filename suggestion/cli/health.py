@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from suggestion.cli.shared import DEFAULT_ADDRESS, client_tls
+from suggestion.api.addresses import DEFAULT_ADDRESS
+from suggestion.cli.shared import client_tls
 
 
 @click.command()

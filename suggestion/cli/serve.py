@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from suggestion.cli.shared import DEFAULT_ADDRESS, FILE
+from suggestion.api.addresses import DEFAULT_ADDRESS
+from suggestion.cli.shared import FILE
 
 if TYPE_CHECKING:
-    from suggestion.server.server import TLS
+    from suggestion.server.tls import TLS
 
 
 @click.command()
@@ -139,83 +137,49 @@ def serve(
     # Until the server handles it: for the first process of a container SIGTERM has no effect of
     # its own, and a stop during the start would wait for the kill.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # Imports make little garbage, and looking for it is a tenth of the start.
-    gc.disable()
-    click.get_current_context().call_on_close(gc.enable)
-    _import_shallowly("suggestion.api.v1beta1.suggestion_service")
-    from suggestion.api.v1beta1.suggestion_service import SuggestionService  # noqa: PLC0415
-    from suggestion.engine.algorithm import Unavailable, algorithms  # noqa: PLC0415
+    from suggestion.engine.algorithm import Unavailable  # noqa: PLC0415
     from suggestion.problem.errors import Invalid, Unreachable, Unready  # noqa: PLC0415
-    from suggestion.server import server, services  # noqa: PLC0415
+    from suggestion.server import (  # noqa: PLC0415
+        ServeOptions,
+        ServiceOptions,
+        compose,
+        log_to_stderr,
+        run,
+    )
 
-    options = server.Options(
+    options = ServeOptions(
         workers=workers,
         max_message_bytes=max_message_mib * 2**20,
         grace=grace,
         tls=_tls(tls_cert, tls_key, tls_client_ca),
     )
-    flags = services.Flags(
+    service_options = ServiceOptions(
         database=database,
         trial_status=trial_status,
         namespace=namespace,
         max_message_bytes=options.max_message_bytes,
     )
-    beside: list[tuple[server.Service, Sequence[str]]] = []
-    companions: list[tuple[server.Service, Sequence[str]]] = []
     try:
-        plan = services.plan(names, algorithms())
-        if plan.algorithms or not names:
-            registry = algorithms(plan.algorithms if names else None)
-            # What is named is loaded now: better a failed start than a failed call.
-            for name in plan.algorithms if names else ():
-                registry.load(name)
-            beside.append((SuggestionService(registry), registry.names))
-        for offer, chosen in plan.offers:
-            started = (offer.service(chosen, flags), chosen)
-            (companions if offer.companion else beside).append(started)
+        served = compose(names, address, early_stopping_address, options, service_options)
     except (Unavailable, Invalid) as error:
         raise click.UsageError(str(error)) from error
     except (Unready, Unreachable) as error:
         raise click.ClickException(str(error)) from error
-    server.log_to_stderr(log_format)
-    main_address = address or DEFAULT_ADDRESS
-    own = early_stopping_address or (address if not beside else None)
-    groups = [(main_address, beside), (own or _port_below(main_address), companions)]
-    endpoints = [server.Endpoint(at, tuple(s for s, _ in group)) for at, group in groups if group]
-    served = [", ".join(n for _, some in group for n in some) for _, group in groups if group]
+    log_to_stderr(log_format)
 
     def ready(addresses: Sequence[str]) -> None:
-        gc.enable()
-        for what, where in zip(served, addresses, strict=True):
-            click.echo(f"serving {what} on {where}")
+        for each, where in zip(served, addresses, strict=True):
+            click.echo(f"serving {', '.join(each.names)} on {where}")
         sys.stdout.flush()
 
     try:
-        server.run(endpoints, options, ready)
+        run([each.listener for each in served], ready)
     except OSError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _import_shallowly(module: str) -> None:
-    """Imports `module` in a thread, which begins with an empty stack.
-
-    CPython 3.11 keeps frames in chunks of 16 KiB, and maps and unmaps one at every call across the
-    end of the last. Below click's frames that is where numpy is imported: 2,500 times, 40 ms.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(import_module, module).result()
-
-
-def _port_below(address: str) -> str:
-    """The address of early stopping beside another server: 6788 beside 6789, 0 beside 0."""
-    if address.startswith("unix:"):
-        return f"{address}.early-stopping"
-    host, _, port = address.rpartition(":")
-    return f"{host}:{max(int(port) - 1, 0)}" if port.isdecimal() else address
-
-
 def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TLS | None:
-    from suggestion.server.server import TLS  # noqa: PLC0415
+    from suggestion.server.tls import TLS  # noqa: PLC0415
 
     if cert is None and key is None and client_ca is None:
         return None

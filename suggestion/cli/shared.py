@@ -10,8 +10,6 @@ from typing import Any, Final, TypeVar
 
 import click
 
-DEFAULT_ADDRESS: Final = "127.0.0.1:6789"
-
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
 

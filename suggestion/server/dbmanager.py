@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from suggestion.api.service import Service
 from suggestion.engine.algorithm import Unavailable
 from suggestion.problem.errors import quote
-from suggestion.server.server import Service
-from suggestion.server.services import Flags
+from suggestion.server.services import ServiceOptions
 
 
 class _DBManager:
     names = ("dbmanager",)
-    companion = False
-    unasked = False  # it keeps data, so it is for users to say where
+    has_own_address = False
+    is_default = False  # it keeps data, and users say where
 
-    def service(self, names: Sequence[str], flags: Flags) -> Service:
+    def service(self, names: Sequence[str], options: ServiceOptions) -> Service:
         try:
             from suggestion.api.v1beta1.dbmanager_service import DBManagerService  # noqa: PLC0415
             from suggestion.observations.storage import Storage  # noqa: PLC0415
@@ -25,7 +25,7 @@ class _DBManager:
                 f"'dbmanager' needs the package {quote(error.name)}, which is not installed; "
                 f"pip install 'suggestion-servers[dbmanager]'"
             ) from error
-        return DBManagerService(Storage(flags.database), flags.max_message_bytes)
+        return DBManagerService(Storage(options.database), options.max_message_bytes)
 
 
 DBMANAGER: Final = _DBManager()

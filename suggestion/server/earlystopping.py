@@ -1,24 +1,24 @@
-"""``suggest serve medianstop``, and what of early stopping ``suggest serve`` starts unasked."""
+"""``suggest serve medianstop``, and what ``suggest serve`` starts of early stopping by default."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
+from suggestion.api.service import Service
 from suggestion.earlystopping.rule import rules
-from suggestion.server.server import Service
-from suggestion.server.services import Flags
+from suggestion.server.services import ServiceOptions
 
 
 class _EarlyStopping:
-    companion = True
-    unasked = True
+    has_own_address = True
+    is_default = True
 
     @property
     def names(self) -> Sequence[str]:
         return rules().names
 
-    def service(self, names: Sequence[str], flags: Flags) -> Service:
+    def service(self, names: Sequence[str], options: ServiceOptions) -> Service:
         from suggestion.api.v1beta1.earlystopping_service import (  # noqa: PLC0415
             EarlyStoppingService,
         )
@@ -34,12 +34,12 @@ class _EarlyStopping:
         registry = rules(names)
         for name in names:
             registry.load(name)
-        chosen = flags.trial_status or ("kubernetes" if in_cluster() else "database")
+        chosen = options.trial_status or ("kubernetes" if in_cluster() else "database")
         statuses: Statuses
         if chosen == "kubernetes":
-            statuses = ClusterStatuses(flags.namespace)
+            statuses = ClusterStatuses(options.namespace)
         elif chosen == "database":
-            statuses = DatabaseStatuses(flags.database)
+            statuses = DatabaseStatuses(options.database)
         else:
             statuses = NoStatuses()
         return EarlyStoppingService(registry, CurveReader(), statuses)

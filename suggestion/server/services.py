@@ -1,19 +1,19 @@
-"""What ``suggest serve`` serves beside the Suggestion service, as other packages offer it."""
+"""Which services ``suggest serve`` starts: providers of installed packages, chosen by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from suggestion.api.service import Service
 from suggestion.engine import installed
 from suggestion.engine.algorithm import Unavailable
 from suggestion.problem.errors import quote
-from suggestion.server.server import Service
 
-OFFERS: Final = "suggestion.services"
+SERVICES: Final = "suggestion.services"
 
 
-class Flags(NamedTuple):
+class ServiceOptions(NamedTuple):
     """What the command line says to services.
 
     Attributes:
@@ -30,8 +30,8 @@ class Flags(NamedTuple):
     max_message_bytes: int
 
 
-class Offer(Protocol):
-    """A service to start, found through an entry point of the group `OFFERS`.
+class ServiceProvider(Protocol):
+    """Makes a service, found through an entry point of the group `SERVICES`.
 
     Its module must be cheap to import; what the service needs is imported by `service`.
     """
@@ -42,17 +42,17 @@ class Offer(Protocol):
         ...
 
     @property
-    def companion(self) -> bool:
-        """Whether it has an address of its own, that of early stopping, beside the others."""
+    def has_own_address(self) -> bool:
+        """Whether it listens on the address of early stopping, not on that of the others."""
         ...
 
     @property
-    def unasked(self) -> bool:
+    def is_default(self) -> bool:
         """Whether it is started when nothing is named."""
         ...
 
-    def service(self, names: Sequence[str], flags: Flags) -> Service:
-        """The service for those of `names` that were asked for.
+    def service(self, names: Sequence[str], options: ServiceOptions) -> Service:
+        """Return the service for those of `names` that were asked for.
 
         Raises:
             Unavailable, Invalid, Unready, Unreachable: If it cannot be started; the text is for
@@ -61,40 +61,40 @@ class Offer(Protocol):
         ...
 
 
-def offers() -> tuple[Offer, ...]:
-    """All that installed packages offer."""
-    return tuple(installed.load(reference) for reference in installed.every(OFFERS).values())
+def providers() -> tuple[ServiceProvider, ...]:
+    """Return those of all installed packages."""
+    return tuple(installed.load(reference) for reference in installed.every(SERVICES).values())
 
 
-class Plan(NamedTuple):
+class Selection(NamedTuple):
     """What to start.
 
     Attributes:
         algorithms: Names of algorithms to serve.
-        offers: Each with the names that were asked for.
+        providers: Each with the names that were asked for.
     """
 
     algorithms: tuple[str, ...]
-    offers: tuple[tuple[Offer, tuple[str, ...]], ...]
+    providers: tuple[tuple[ServiceProvider, tuple[str, ...]], ...]
 
 
-def plan(names: Sequence[str], algorithms: Collection[str]) -> Plan:
-    """Which services `names` stand for; all that start unasked if there are none.
+def select(names: Sequence[str], algorithms: Collection[str]) -> Selection:
+    """Return the services that `names` stand for; all defaults if there are none.
 
     Args:
         names: As given on the command line.
         algorithms: Those that are installed.
 
     Raises:
-        Unavailable: If a name is neither an algorithm nor offered.
+        Unavailable: If a name is neither an algorithm nor that of a provider.
     """
     if names and all(name in algorithms for name in names):
-        return Plan(tuple(dict.fromkeys(names)), ())
-    found = offers()
+        return Selection(tuple(dict.fromkeys(names)), ())
+    found = providers()
     if not names:
-        unasked = tuple((offer, tuple(offer.names)) for offer in found if offer.unasked)
-        return Plan(tuple(algorithms), unasked)
-    known = [*algorithms, *(name for offer in found for name in offer.names)]
+        defaults = tuple((each, tuple(each.names)) for each in found if each.is_default)
+        return Selection(tuple(algorithms), defaults)
+    known = [*algorithms, *(name for each in found for name in each.names)]
     for name in names:
         if name not in known:
             import difflib  # noqa: PLC0415  (for messages alone)
@@ -104,12 +104,10 @@ def plan(names: Sequence[str], algorithms: Collection[str]) -> Plan:
             raise Unavailable(
                 f"algorithm {quote(name)} is not installed; there is {', '.join(known)}{hint}"
             )
-    return Plan(
+    return Selection(
         _chosen(names, algorithms.__contains__),
         tuple(
-            (offer, chosen)
-            for offer in found
-            if (chosen := _chosen(names, offer.names.__contains__))
+            (each, chosen) for each in found if (chosen := _chosen(names, each.names.__contains__))
         ),
     )
 

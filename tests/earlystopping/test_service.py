@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.api.v1beta1 import log_reader as reader
@@ -22,7 +23,6 @@ from suggestion.earlystopping.rule import rules
 from suggestion.earlystopping.statuses import NoStatuses
 from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.errors import Cancelled, Invalid, TimedOut, Unreachable
-from suggestion.server.server import Call
 from tests.support.logs import LogServer, listening
 from tests.support.servers import ServerProcess, serving
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import grpc
 
+from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.api.v1beta1.suggestion_service import SuggestionService
@@ -24,7 +25,6 @@ from suggestion.engine.algorithm import algorithms
 from suggestion.problem.deadline import NEVER
 from suggestion.problem.errors import Exhausted, Invalid
 from suggestion.runner import runner
-from suggestion.server.server import Call
 
 X = {"name": "x", "parameterType": "double", "feasibleSpace": {"min": "0", "max": "1"}}
 

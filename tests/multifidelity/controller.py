@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.api.v1beta1.suggestion_service import SuggestionService
 from suggestion.engine.algorithm import algorithms
 from suggestion.problem.deadline import NEVER
-from suggestion.server.server import Call
 
 REGISTRY = algorithms()  # knows the names of what is installed, nothing of an experiment
 CONDITIONS = api.TrialStatus.TrialConditionType

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.api.v1beta1.suggestion_service import SuggestionService
@@ -15,7 +16,6 @@ from suggestion.engine.algorithm import algorithms
 from suggestion.engine.engine import Engine, Prepared
 from suggestion.problem.deadline import NEVER
 from suggestion.problem.errors import Invalid
-from suggestion.server.server import Call
 from tests.support.requests import experiment
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

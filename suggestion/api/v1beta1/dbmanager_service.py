@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Final
 
+from suggestion.api.service import Call, Rpc
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import dbmanager_messages as wire
 from suggestion.observations.storage import Storage
 from suggestion.problem.errors import TooLarge, quote
-from suggestion.server.server import Call, Rpc
 
 
 class DBManagerService:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from suggestion.api.service import Call, Rpc
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import earlystopping_messages as wire
 from suggestion.api.v1beta1.log_reader import CurveReader
@@ -14,7 +15,6 @@ from suggestion.earlystopping.statuses import Statuses
 from suggestion.engine.algorithm import Registry, Unavailable
 from suggestion.engine.settings import configure
 from suggestion.problem.errors import Broken, Invalid, Violation, quote
-from suggestion.server.server import Call, Rpc
 
 
 class EarlyStoppingService:

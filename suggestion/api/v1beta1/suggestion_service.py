@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from suggestion.api.service import Call, Rpc
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.engine.algorithm import Algorithm, Registry
 from suggestion.engine.engine import Engine, Prepared
 from suggestion.problem.errors import Invalid, Violation
 from suggestion.problem.study import History
-from suggestion.server.server import Call, Rpc
 
 
 class SuggestionService:

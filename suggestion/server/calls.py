@@ -1,0 +1,111 @@
+"""One call: parsed, handled and serialised in a thread, logged, and told if the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from suggestion.api.service import Call, Rpc
+from suggestion.problem.deadline import Deadline
+from suggestion.server.statuses import Outcome, of_exception
+
+logger: Final = logging.getLogger("suggestion")
+
+_SHUTTING_DOWN: Final = "this server is shutting down"
+
+
+@dataclass(slots=True)
+class Calls:
+    """What the methods of one running server share.
+
+    Attributes:
+        pool: The threads that compute.
+        max_message_bytes: Largest request.
+        draining: Whether new calls are refused.
+        grace_is_over: Whether those in flight have been cancelled by the server.
+        in_flight: The calls whose reply is not sent yet. The events are set once there is one, or
+            the caller has gone.
+    """
+
+    pool: ThreadPoolExecutor
+    max_message_bytes: int
+    draining: bool = False
+    grace_is_over: bool = False
+    in_flight: dict[threading.Event, asyncio.Task[Any]] = field(default_factory=dict)
+
+
+def method_handler(name: str, rpc: Rpc, calls: Calls) -> Callable[[bytes, Any], Awaitable[bytes]]:
+    """Return the coroutine function that answers calls of `rpc`, the method `name`."""
+
+    async def serve(raw: bytes, context: Any) -> bytes:
+        started = time.perf_counter()
+        if calls.draining:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, _SHUTTING_DOWN)
+        gone = threading.Event()
+        left = context.time_remaining()
+        at = float("inf") if left is None else time.monotonic() + left
+        call = Call(Deadline(at, gone.is_set))
+        task = asyncio.current_task()
+        assert task is not None
+        calls.in_flight[gone] = task
+        context.add_done_callback(lambda _: calls.in_flight.pop(gone))
+        outcome = Outcome(grpc.StatusCode.CANCELLED)
+        try:
+            outcome = await asyncio.get_running_loop().run_in_executor(
+                calls.pool, _work, rpc, name, raw, call, calls.max_message_bytes
+            )
+        except asyncio.CancelledError:
+            if not calls.grace_is_over:  # it is the caller who has gone
+                raise
+            outcome = Outcome(
+                grpc.StatusCode.UNAVAILABLE,
+                message=f"{_SHUTTING_DOWN}, and {name} did not finish within its grace period",
+            )
+        finally:
+            gone.set()  # if nobody waits for the result, its thread stops at the next check
+            if outcome.message:
+                call.describe(message=outcome.message)
+            milliseconds = round((time.perf_counter() - started) * 1000, 1)
+            facts = {"method": name, **call.facts, "ms": milliseconds, "outcome": outcome.code.name}
+            level = logging.ERROR if outcome.trace else logging.INFO
+            logger.log(level, "%s", name, extra={"facts": facts, "trace": outcome.trace})
+        if outcome.code is not grpc.StatusCode.OK:
+            await context.abort(outcome.code, outcome.message, outcome.metadata)
+        return outcome.reply
+
+    return serve
+
+
+def _work(rpc: Rpc, method: str, raw: bytes, call: Call, limit: int) -> Outcome:
+    """Parse, handle and serialise; every exception becomes a status."""
+    try:
+        call.deadline.check()
+        if len(raw) > limit:
+            return Outcome(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                message=f"the request has {len(raw)} bytes, this server accepts {limit}; "
+                f"start it with a larger --max-message-mib",
+            )
+        try:
+            request = rpc.request.FromString(raw)
+        except DecodeError:
+            return Outcome(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                message=f"the request is not a valid {rpc.request.DESCRIPTOR.full_name}: "
+                f"malformed bytes, or text that is not UTF-8",
+            )
+        reply = rpc.handle(request, call)
+        call.deadline.check()
+        encoded = reply if isinstance(reply, bytes) else reply.SerializeToString()
+        return Outcome(grpc.StatusCode.OK, reply=encoded)
+    except Exception as error:
+        return of_exception(error, method, call.deadline)

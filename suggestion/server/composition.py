@@ -1,0 +1,82 @@
+"""Where servers are composed: from names, addresses and options to listeners.
+
+A server of a further protocol is added here, to what `compose` returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from suggestion.api.addresses import DEFAULT_ADDRESS, port_below
+from suggestion.api.service import Service
+from suggestion.api.v1beta1.suggestion_service import SuggestionService
+from suggestion.engine.algorithm import algorithms
+from suggestion.server.grpc_server import GrpcServer
+from suggestion.server.lifecycle import Listener
+from suggestion.server.options import ServeOptions
+from suggestion.server.services import ServiceOptions, select
+
+
+class Served(NamedTuple):
+    """A listener, and the names of what it serves."""
+
+    listener: Listener
+    names: tuple[str, ...]
+
+
+def compose(
+    names: Sequence[str],
+    address: str | None,
+    early_stopping_address: str | None,
+    options: ServeOptions,
+    service_options: ServiceOptions,
+) -> list[Served]:
+    """Make the listeners of what is named, or of all algorithms and default services.
+
+    Args:
+        names: Of algorithms and of services; empty for all.
+        address: Where to listen; None for `DEFAULT_ADDRESS`.
+        early_stopping_address: Where early stopping listens; None for the port below `address`,
+            or `address` itself if nothing else is served.
+        options: How each server runs.
+        service_options: What is said to services.
+
+    Raises:
+        Unavailable, Invalid, Unready, Unreachable: If a service cannot be started; the text is for
+            the user.
+    """
+    main, apart = _services(names, service_options)
+    main_address = address or DEFAULT_ADDRESS
+    own = early_stopping_address or (address if not main else None)
+    return [
+        Served(GrpcServer(at, [service for service, _ in group], options), _names(group))
+        for at, group in ((main_address, main), (own or port_below(main_address), apart))
+        if group
+    ]
+
+
+_Named = tuple[Service, tuple[str, ...]]
+
+
+def _services(
+    names: Sequence[str], options: ServiceOptions
+) -> tuple[Sequence[_Named], Sequence[_Named]]:
+    """Return the services of the main address, and those of the address of early stopping."""
+    main: list[_Named] = []
+    apart: list[_Named] = []
+    selection = select(names, algorithms())
+    if selection.algorithms or not names:
+        registry = algorithms(selection.algorithms if names else None)
+        # What is named is loaded now: better a failed start than a failed call.
+        for name in selection.algorithms if names else ():
+            registry.load(name)
+        main.append((SuggestionService(registry), registry.names))
+    for provider, chosen in selection.providers:
+        group = apart if provider.has_own_address else main
+        group.append((provider.service(chosen, options), chosen))
+    return main, apart
+
+
+def _names(group: Sequence[_Named]) -> tuple[str, ...]:
+    return tuple(name for _, some in group for name in some)
