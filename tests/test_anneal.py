@@ -115,9 +115,9 @@ def test_the_mean_rank_is_as_set() -> None:
         assert 1 + np.mean(ranks) == pytest.approx(mean, rel=0.3)
 
 
-def test_foreign_observations_count_where_their_values_fit() -> None:
+def test_out_of_space_observations_count_where_their_values_fit() -> None:
     lone = (Observation("old", {"x": 0.123}, -1.0),)
-    it = Study(name="s", space=SPACE, seed=1, first_index=9, trials=History(foreign=lone))
+    it = Study(name="s", space=SPACE, seed=1, first_index=9, trials=History(out_of_space=lone))
     found = Anneal(shrink_coef=1e6).suggest(it, 5)
     assert [float(a["x"]) for a in found] == pytest.approx([0.123] * 5, abs=1e-3)
     assert len({a["n"] for a in found}) > 1

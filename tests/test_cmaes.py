@@ -191,7 +191,7 @@ def test_what_was_handed_out_and_is_no_trial_yet_is_not_handed_out_again() -> No
     assert [*first, *second] == list(Cmaes().suggest(study(PLANE, []), 6))
 
 
-def test_foreign_points_do_not_disturb_the_plan() -> None:
+def test_out_of_space_points_do_not_disturb_the_plan() -> None:
     done = play(PLANE, sphere, 20)
     strange: list[tuple[Assignment, float]] = [({"x": 0.25, "y": k / 100}, 0.0) for k in range(20)]
     assert mean_of(plan(study(PLANE, [*strange, *done]))) == mean_of(plan(study(PLANE, done)))

@@ -339,11 +339,11 @@ def test_an_algorithm_of_another_package_is_registered_with_the_image_that_is_gi
         command = [sys.executable, "-c", program, plugin, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True)
 
-    foreign = sorted(set(re.findall(r"no image serves '([^']+)'", run().stderr)))
-    assert foreign
-    given = run("--image", f"{foreign[0]}=example.org/somebody:1").stdout
+    unserved = sorted(set(re.findall(r"no image serves '([^']+)'", run().stderr)))
+    assert unserved
+    given = run("--image", f"{unserved[0]}=example.org/somebody:1").stdout
     entries = {e["algorithmName"]: e for e in yaml.safe_load(given)["runtime"]["suggestions"]}
-    assert entries[foreign[0]]["image"] == "example.org/somebody:1"
+    assert entries[unserved[0]]["image"] == "example.org/somebody:1"
 
 
 # ---------------------------------------------------------------------- manifests

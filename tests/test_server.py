@@ -149,7 +149,7 @@ def test_bad_input_is_refused_in_a_sentence(
     assert points_of(server.stub.GetSuggestions(ask_for(experiment())))
 
 
-def test_foreign_and_repeated_trials_are_no_error(server: ServerProcess) -> None:
+def test_out_of_space_and_repeated_trials_are_no_error(server: ServerProcess) -> None:
     trials = [trial("a", {"gone": "1"}, "1"), trial("a", {"lr": "0.1"}, "2"), trial("a", {})]
     for name in ("random", "grid", "sobol"):
         parameters = [integer("n", "0", "99")]
@@ -545,7 +545,7 @@ def test_a_line_says_what_the_trials_were_to_the_algorithm() -> None:
     with serving("tpe") as server:
         server.stub.GetSuggestions(request)
         _, log = server.stop()
-    assert "trials=5 count=1 observations=2 pending=1 failed=1 foreign=0 ms=" in log
+    assert "trials=5 count=1 observations=2 pending=1 failed=1 out_of_space=0 ms=" in log
 
 
 def test_a_call_is_one_json_object() -> None:

@@ -270,7 +270,7 @@ def test_parse_takes_what_fits(parameter: Parameter, text: str, value: object) -
     assert parameter.parse(text) == value
 
 
-def test_foreign_values_are_left_out() -> None:
+def test_out_of_space_values_are_left_out() -> None:
     space = read_space(list(MIXED))
     texts = {"lr": "0.01", "layers": "99", "optimizer": "rmsprop", "other": "1"}
     assert space.parse(texts) == {"lr": 0.01}

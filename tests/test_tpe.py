@@ -44,7 +44,7 @@ def study(
     *,
     pending: Sequence[Assignment] = (),
     failed: Sequence[Assignment] = (),
-    foreign: Sequence[Observation | Pending | Failed] = (),
+    out_of_space: Sequence[Observation | Pending | Failed] = (),
     index: int | None = None,
     seed: int = 1,
 ) -> Study:
@@ -52,7 +52,7 @@ def study(
         observations=tuple(Observation(f"o{k}", a, y) for k, (a, y) in enumerate(observations)),
         pending=tuple(Pending(f"p{k}", a) for k, a in enumerate(pending)),
         failed=tuple(Failed(f"f{k}", a) for k, a in enumerate(failed)),
-        foreign=tuple(foreign),
+        out_of_space=tuple(out_of_space),
     )
     first = 50 if index is None else index
     return Study(name="s", space=space, seed=seed, first_index=first, trials=history)
@@ -257,12 +257,14 @@ def test_only_failed_trials(cls: type[Tpe]) -> None:
     assert np.mean(np.array(found, dtype=float) > 0.5) > 0.9
 
 
-def test_a_foreign_trial_counts_where_its_values_fit() -> None:
+def test_an_out_of_space_trial_counts_where_its_values_fit() -> None:
     space = SearchSpace((Double("x", 0, 1), Double("y", 0, 1)))
     seen = [({**a, "y": 0.5}, y + 1) for a, y in valley(8)]
     lone = [Observation(f"old{k}", {"x": 0.93 + k / 500}, -5.0) for k in range(5)]
     near = [
-        abs(float(Tpe().suggest(study(space, seen, foreign=lone, seed=seed), 1)[0]["x"]) - 0.93)
+        abs(
+            float(Tpe().suggest(study(space, seen, out_of_space=lone, seed=seed), 1)[0]["x"]) - 0.93
+        )
         for seed in range(30)
     ]
     without = [
@@ -270,8 +272,8 @@ def test_a_foreign_trial_counts_where_its_values_fit() -> None:
         for seed in range(30)
     ]
     assert np.median(near) < np.median(without) / 2
-    MultivariateTpe().suggest(study(space, seen, foreign=lone), 1)
-    MultivariateTpe().suggest(study(space, foreign=lone), 1)
+    MultivariateTpe().suggest(study(space, seen, out_of_space=lone), 1)
+    MultivariateTpe().suggest(study(space, out_of_space=lone), 1)
 
 
 def test_settings_are_honoured() -> None:

@@ -244,7 +244,7 @@ def test_every_condition_is_read(condition: int, loss: str | None) -> None:
     else:
         stopped = condition == CONDITION.EARLYSTOPPED
         assert history.observations == (Observation("t", VALUES, 0.25, stopped_early=stopped),)
-    found = (history.observations, history.pending, history.failed, history.foreign)
+    found = (history.observations, history.pending, history.failed, history.out_of_space)
     assert sum(map(len, found)) == 1
 
 
@@ -296,7 +296,7 @@ def test_when_a_trial_ended(completion: str, ended: float | None) -> None:
     assert [t.ended for t in (*history.observations, *history.failed)] == [ended, ended]
 
 
-def test_foreign_trials_keep_what_fits() -> None:
+def test_out_of_space_trials_keep_what_fits() -> None:
     trials = [
         trial("more", {**POINT, "gone": "1"}, "1"),
         trial("less", {"x": "0.5"}, "2"),
@@ -306,12 +306,12 @@ def test_foreign_trials_keep_what_fits() -> None:
     ]
     history = wire.read_trials(trials, PROBLEM)
     assert [t.trial for t in history.observations] == ["more"]
-    assert {t.trial: dict(t.assignment) for t in history.foreign} == {
+    assert {t.trial: dict(t.assignment) for t in history.out_of_space} == {
         "less": {"x": 0.5},
         "outside": {"n": 2},
         "running": {"n": 1},
     }
-    assert isinstance(history.foreign[-1], Observation | Pending)
+    assert isinstance(history.out_of_space[-1], Observation | Pending)
 
 
 TRIALS = [

@@ -50,7 +50,7 @@ class Anneal:
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         """See `suggestion.engine.algorithm.Algorithm`."""
-        partly = [trial for trial in study.foreign if isinstance(trial, Observation)]
+        partly = [trial for trial in study.out_of_space if isinstance(trial, Observation)]
         finished = sorted([*study.observations, *partly], key=lambda trial: trial.loss)
         trials = sum(map(len, (study.observations, study.pending, study.failed, partly)))
         shown = finished[: max(_SHOWN, math.ceil(20 * self.avg_best_idx))]

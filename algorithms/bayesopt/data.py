@@ -42,8 +42,8 @@ class Data:
 
 def read(study: Study) -> Data:
     """Return observations, failed trials and out-of-space observations, sorted by their values."""
-    foreign = [trial for trial in study.foreign if isinstance(trial, Observation)]
-    observed = [*study.observations, *foreign]
+    out_of_space = [trial for trial in study.out_of_space if isinstance(trial, Observation)]
+    observed = [*study.observations, *out_of_space]
     assignments = [trial.assignment for trial in observed]
     assignments += [trial.assignment for trial in study.failed]
     points = study.space.encode(assignments)

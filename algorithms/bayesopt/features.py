@@ -55,7 +55,7 @@ class Features:
             parameter = space.parameters[column]
             if parameter.levels is None or (parameter.ordered and parameter.levels > _MOST_CELLS):
                 continuous.append(column)
-            elif not parameter.even:
+            elif not parameter.is_uniform:
                 low, high = parameter.cells(np.arange(parameter.levels, dtype=np.int64))
                 self._edges[column] = high[:-1], (low + high) / 2
         self.continuous = np.array(continuous, dtype=np.intp)

@@ -65,7 +65,9 @@ class Cmaes:
         plan = Plan(study, self.sigma, self.restart_strategy, _MEMORY)
         untried = Untried(study.space, streams.visited(study))
         fresh = plan.fresh()
-        trials = sum(map(len, (study.observations, study.pending, study.failed, study.foreign)))
+        trials = sum(
+            map(len, (study.observations, study.pending, study.failed, study.out_of_space))
+        )
         # Earlier suggestions that are not trials (yet) are not repeated.
         for _ in range(study.first_index - trials):
             next(fresh, None)

@@ -81,5 +81,5 @@ class Draws:
 
 def invisible(study: Study) -> int:
     """Return the number of suggestions that are not trials of the request."""
-    visible = (study.observations, study.pending, study.failed, study.foreign)
+    visible = (study.observations, study.pending, study.failed, study.out_of_space)
     return max(0, study.first_index - sum(len(trials) for trials in visible))

@@ -63,14 +63,14 @@ class Population:
         """Return the population of `size` members that `study` describes."""
         found: dict[tuple[int, int], list[Member]] = {}
         newest = -1
-        everything = (*study.observations, *study.pending, *study.failed, *study.foreign)
-        foreign = {trial.trial for trial in study.foreign}
+        everything = (*study.observations, *study.pending, *study.failed, *study.out_of_space)
+        out_of_space = {trial.trial for trial in study.out_of_space}
         for trial in everything:
             place = names.place(study.name, trial.trial)
             if place is None:
                 continue
             newest = max(newest, place.index)
-            fits = trial.trial not in foreign
+            fits = trial.trial not in out_of_space
             member = Member(
                 place=place,
                 trial=trial.trial,

@@ -124,8 +124,8 @@ class _Estimator(ABC):
 
     def _fit(self, study: Study, suggested: Sequence[Assignment]) -> Sequence[_Block] | None:
         """Fit a model of each block of parameters; None if there is nothing to learn from."""
-        partly = [trial for trial in study.foreign if isinstance(trial, Observation)]
-        others = [trial for trial in study.foreign if not isinstance(trial, Observation)]
+        partly = [trial for trial in study.out_of_space if isinstance(trial, Observation)]
+        others = [trial for trial in study.out_of_space if not isinstance(trial, Observation)]
         finished = [*study.observations, *partly]
         hopeless = [trial.assignment for trial in (*study.failed, *others)]
         if not finished and not hopeless:

@@ -175,7 +175,7 @@ SEED: Final = Setting(
     kind=int,
     default=None,
     at_least=0,
-    help="Makes experiments of different names draw the same; unset, the name decides.",
+    help="Random seed; derived from the experiment's name if unset.",
 )
 
 

@@ -237,7 +237,7 @@ def independent(
     size = space.size
     if size is None:
         pass
-    elif all(parameter.even for parameter in space.parameters):
+    elif all(parameter.is_uniform for parameter in space.parameters):
         return _permuted(space, seed, start, count)
     elif size <= _FEW_POINTS:
         return _weighted(space, seed, start, count)

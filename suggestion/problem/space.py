@@ -89,8 +89,8 @@ class Parameter(ABC):
     levels: int | None
     #: Whether neighbouring coordinates mean similar values.
     ordered: bool = True
-    #: Whether all values are alike probable.
-    even: bool = True
+    #: Whether all values are equally probable.
+    is_uniform: bool = True
 
     @abstractmethod
     def encode(self, values: Sequence[Value]) -> Array:
@@ -199,7 +199,7 @@ class _Numeric(Parameter):
         """Replaces the declared numbers by their canonical ones."""
 
     @property
-    def even(self) -> bool:  # type: ignore[override]
+    def is_uniform(self) -> bool:  # type: ignore[override]
         return self.distribution is Distribution.UNIFORM or self.levels == 1
 
     def _set_lattice(self, low: Fraction, high: Fraction, step: Fraction) -> None:
@@ -278,7 +278,7 @@ class _Numeric(Parameter):
 
     def cells(self, levels: NDArray[np.int64]) -> tuple[Array, Array]:
         assert self.levels is not None
-        if self.even:
+        if self.is_uniform:
             return levels / self.levels, (levels + 1) / self.levels
         first, stride = self._first / self._scale, self._stride / self._scale
         middles = first + stride * levels.astype(np.float64)
@@ -297,7 +297,7 @@ class _Numeric(Parameter):
     def _decode_levels(self, units: Array) -> list[int]:
         assert self.levels is not None
         units = np.clip(units, 0.0, 1.0)
-        if not self.even:
+        if not self.is_uniform:
             return self._nearest(self._quantile(units))
         last = self.levels - 1
         if last < _EXACT:
@@ -697,7 +697,7 @@ class SearchSpace:
         return {p.name: p.format(assignment[p.name]) for p in self.parameters}
 
     def parse(self, texts: Mapping[str, str]) -> Assignment:
-        """The values of `texts` that fit the space: the complement of what is foreign to it.
+        """Return the values of `texts` that fit the space.
 
         Names that the space lacks, and values outside their range, are left out.
         """

@@ -18,7 +18,7 @@ class Observation:
         trial: Its name; may be empty.
         assignment: Its parameters. In `Study.observations` all of them, inside their ranges (a
             lattice may have changed since: values between its points are possible).
-        loss: The objective, turned round when it is maximised: lower is better. Finite.
+        loss: The objective, negated when maximising: lower is better. Finite.
         duration: Seconds from start to completion; None where either time is unknown.
         stopped_early: Whether early stopping ended it.
         ended: When it completed, in seconds since 1970, whole ones as a rule; None if unknown.
@@ -54,15 +54,15 @@ class History:
     """The trials of a request, each exactly once, in an order that the request's does not change.
 
     Observations, pending and failed trials hold complete assignments inside the ranges of the
-    space. A foreign trial (the space was edited, or the point came from elsewhere) holds only
+    space. An out-of-space trial (the space was edited, or the point came from elsewhere) holds only
     those of its values that fit, at least one, whatever its condition; one that fits altogether
-    is not foreign.
+    is not out of space.
     """
 
     observations: tuple[Observation, ...] = ()
     pending: tuple[Pending, ...] = ()
     failed: tuple[Failed, ...] = ()
-    foreign: tuple[Observation | Pending | Failed, ...] = ()
+    out_of_space: tuple[Observation | Pending | Failed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,5 +122,5 @@ class Study:
         return self.history.failed
 
     @property
-    def foreign(self) -> tuple[Observation | Pending | Failed, ...]:
-        return self.history.foreign
+    def out_of_space(self) -> tuple[Observation | Pending | Failed, ...]:
+        return self.history.out_of_space

@@ -334,12 +334,12 @@ def test_no_data_breaks_it(losses: list[float], repeated: bool, failed: int) -> 
 
 def test_points_of_another_space_help_where_they_fit() -> None:
     """Trials that know nothing of x still tell where y is good."""
-    foreign = tuple(
+    out_of_space = tuple(
         Observation(f"f{k}", {"y": float(y)}, (y - 7.1) ** 2) for k, y in enumerate(range(11))
     )
     trials = observed(SQUARE, lambda a: (float(a["y"]) - 7.1) ** 2, 2)
     study = dataclasses.replace(
-        study_of(SQUARE, trials), trials=History(tuple(trials), foreign=foreign)
+        study_of(SQUARE, trials), trials=History(tuple(trials), out_of_space=out_of_space)
     )
     (point,) = suggest(study, acq_func="EI", n_initial_points=0)
     assert float(point["y"]) == pytest.approx(7.1, abs=0.7)

@@ -383,7 +383,7 @@ def test_a_promotion_that_always_vanishes_takes_a_small_share() -> None:
     assert len(at(controller, 27)) - len(again) >= 6
 
 
-# -------------------------------------------------------- foreign and edited trials
+# -------------------------------------------------------- out-of-space and edited trials
 
 
 def test_order_names_and_restarts_do_not_matter() -> None:
@@ -400,7 +400,7 @@ def test_order_names_and_restarts_do_not_matter() -> None:
     assert points(ask(message, nameless, 5, total)) == expected
 
 
-def test_foreign_trials_do_not_derail_it() -> None:
+def test_out_of_space_trials_do_not_derail_it() -> None:
     message = experiment("hyperband", SMALL, SETTINGS, parallel=1)
     controller = Controller(message, outcome, parallel=1, seed=2)
     strangers = [

@@ -169,10 +169,10 @@ def _read_parameter(message: api.ParameterSpec) -> Parameter:
         )
         distribution = Distribution.UNIFORM
     if listed:
-        foreign = [(key, getattr(feasible, key)) for key in ("min", "max", "step")]
+        numeric = [(key, getattr(feasible, key)) for key in ("min", "max", "step")]
         found += [
             Violation(f"feasible_space.{key}", f"{subject}: {noun} has no {key}, got {quote(it)}")
-            for key, it in foreign
+            for key, it in numeric
             if it
         ]
         if distribution is not Distribution.UNIFORM:
@@ -256,17 +256,17 @@ def read_trials(trials: Sequence[api.Trial], problem: Problem) -> History:
             )
         chosen[identity] = (order, trial)
     dimension = problem.space.dimension
-    observations, pending, failed, foreign = [], [], [], []
+    observations, pending, failed, out_of_space = [], [], [], []
     for _, trial in sorted(chosen.values(), key=itemgetter(0)):
         if len(trial.assignment) < dimension:
-            foreign.append(trial)
+            out_of_space.append(trial)
         elif isinstance(trial, Observation):
             observations.append(trial)
         elif isinstance(trial, Pending):
             pending.append(trial)
         else:
             failed.append(trial)
-    return History(tuple(observations), tuple(pending), tuple(failed), tuple(foreign))
+    return History(tuple(observations), tuple(pending), tuple(failed), tuple(out_of_space))
 
 
 _Trial: TypeAlias = Observation | Pending | Failed

@@ -63,7 +63,7 @@ class SuggestionService:
         def read() -> History:
             history = wire.read_trials(request.trials, prepared.problem)
             # A metric of another name makes all trials failed ones: the log is where it shows.
-            kinds = ("observations", "pending", "failed", "foreign")
+            kinds = ("observations", "pending", "failed", "out_of_space")
             call.describe(**{kind: len(getattr(history, kind)) for kind in kinds})
             return history
 
