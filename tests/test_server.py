@@ -25,6 +25,7 @@ from grpc_status import rpc_status
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.client.launch import ServerError
 from tests.support.requests import (
     ask_for,
     categorical,
@@ -572,12 +573,12 @@ def test_a_call_is_one_json_object() -> None:
 
 
 def test_a_port_in_use_is_named(server: ServerProcess) -> None:
-    with pytest.raises(RuntimeError, match=f"cannot listen on {server.address}"):
+    with pytest.raises(ServerError, match=f"cannot listen on {server.address}"):
         ServerProcess("random", address=server.address)
 
 
 def test_an_algorithm_that_is_not_installed_is_named() -> None:
-    with pytest.raises(RuntimeError, match="algorithm 'rando' is not installed; there is"):
+    with pytest.raises(ServerError, match="algorithm 'rando' is not installed; there is"):
         ServerProcess("rando")
 
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import click
@@ -13,6 +9,7 @@ import pytest
 
 from suggestion.api.addresses import port_below
 from suggestion.cli.main import main
+from suggestion.client.launch import LocalServer
 from suggestion.earlystopping.rule import rules
 from suggestion.engine.algorithm import Unavailable, algorithms
 from suggestion.server.services import providers, select
@@ -29,22 +26,10 @@ def chosen(*names: str) -> tuple[tuple[str, ...], list[str]]:
 
 def banners(*arguments: str, cwd: Path | None = None, **environment: str) -> list[str]:
     """What a server prints while it runs."""
-    command = [sys.executable, "-m", "suggestion", "serve", *arguments]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, **environment},
-        cwd=cwd,
-    )
-    assert process.stdout is not None
-    with process.stdout as output:
-        first = output.readline()
-        process.send_signal(signal.SIGTERM)
-        lines = [first, *output]
-    process.wait(60)
-    return [line.rstrip() for line in lines]
+    with LocalServer(arguments, env=environment, address=None, cwd=cwd) as server:
+        server.process.terminate()
+        server.process.wait(60)
+        return [f"serving {', '.join(names)} on {address}" for names, address in server.banners()]
 
 
 def test_without_names_everything_but_what_keeps_data() -> None:

@@ -55,7 +55,7 @@ def ask(
         click.echo(f"Warning: {text}", err=True)
 
     try:
-        tls = asking.ClientTLS.read(tls_ca, tls_cert, tls_key)
+        tls = asking.read_tls(tls_ca, tls_cert, tls_key)
         reply: Any = asking.ask(experiment, count, trials, target, tls, timeout, warn)
     except asking.Failure as error:
         raise click.ClickException(str(error)) from error

@@ -33,22 +33,22 @@ def health(
     import grpc  # noqa: PLC0415
     from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
 
+    from suggestion.api.v1beta1.channels import ClientTLS, open_channel  # noqa: PLC0415
+
     target = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "localhost:")
     if tls_ca is None and (tls_cert or tls_key or tls_name):
         raise click.UsageError("--tls-cert, --tls-key and --tls-name need --tls-ca")
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key go together")
-    if tls_ca is None:
-        channel = grpc.insecure_channel(target)
-    else:
-        credentials = grpc.ssl_channel_credentials(
+    tls = None
+    if tls_ca is not None:
+        tls = ClientTLS(
             tls_ca.read_bytes(),
-            tls_key.read_bytes() if tls_key else None,
             tls_cert.read_bytes() if tls_cert else None,
+            tls_key.read_bytes() if tls_key else None,
+            tls_name or "",
         )
-        options = [("grpc.ssl_target_name_override", tls_name)] if tls_name else []
-        channel = grpc.secure_channel(target, credentials, options)
-    with channel:
+    with open_channel(target, tls) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             reply = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=timeout)

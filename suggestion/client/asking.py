@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,9 @@ from rich.table import Table
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.api.v1beta1 import messages as wire
+from suggestion.api.v1beta1.channels import ClientTLS, open_channel
 from suggestion.client import manifest
+from suggestion.client.launch import LocalServer, ServerError
 from suggestion.problem.errors import quote
 
 
@@ -27,72 +27,41 @@ class Failure(Exception):
     """Why there is no answer; the text is for the user."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientTLS:
-    """PEM contents: the server's CA, and the client's certificate if the server wants one."""
+def read_tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ClientTLS | None:
+    """Read what a client needs to speak TLS from PEM files; None if there are none.
 
-    ca: bytes
-    certificate: bytes | None = None
-    key: bytes | None = None
-
-    @classmethod
-    def read(cls, ca: Path | None, certificate: Path | None, key: Path | None) -> ClientTLS | None:
-        """From files; None if there are none.
-
-        Raises:
-            Failure: If they do not belong together.
-        """
-        if ca is None:
-            if certificate or key:
-                raise Failure("--tls-cert and --tls-key need --tls-ca")
-            return None
-        if (certificate is None) != (key is None):
-            raise Failure("--tls-cert and --tls-key go together")
-        return cls(
-            ca.read_bytes(),
-            certificate.read_bytes() if certificate else None,
-            key.read_bytes() if key else None,
-        )
+    Raises:
+        Failure: If the files do not belong together.
+    """
+    if ca is None:
+        if certificate or key:
+            raise Failure("--tls-cert and --tls-key need --tls-ca")
+        return None
+    if (certificate is None) != (key is None):
+        raise Failure("--tls-cert and --tls-key go together")
+    return ClientTLS(
+        ca.read_bytes(),
+        certificate.read_bytes() if certificate else None,
+        key.read_bytes() if key else None,
+    )
 
 
 @contextlib.contextmanager
 def local_server(*names: str) -> Iterator[str]:
-    """A server process of its own for `names`, on a free port of this machine.
-
-    Yields:
-        Its address.
+    """Yield the address of a server process of its own for `names`, on a free port.
 
     Raises:
         Failure: If it does not start; with what it said.
     """
-    command = [sys.executable, "-m", "suggestion", "serve", *names, "--address", "127.0.0.1:0"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    server = LocalServer(names)
+    try:
         try:
-            assert process.stdout is not None
-            first = process.stdout.readline()
-            if not first.startswith("serving "):
-                process.kill()
-                said = process.communicate()[1].strip().splitlines()
-                raise Failure(said[-1] if said else "the server did not start")
-            yield first.rpartition(" on ")[2].strip()
-        finally:
-            process.terminate()
-            process.communicate()
-
-
-@contextlib.contextmanager
-def channel_to(target: str, tls: ClientTLS | None = None) -> Iterator[grpc.Channel]:
-    """A channel that takes messages of any size."""
-    options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    if tls is None:
-        channel = grpc.insecure_channel(target, options=options)
-    else:
-        credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
-        channel = grpc.secure_channel(target, credentials, options=options)
-    with channel:
-        yield channel
+            address = server.address()
+        except ServerError as error:
+            raise Failure(error.said) from error
+        yield address
+    finally:
+        server.close()
 
 
 def read_request(experiment: Path, count: int, trials: Path | None) -> api.GetSuggestionsRequest:
@@ -151,7 +120,7 @@ def ask(
         if target is None:
             algorithm = request.experiment.spec.algorithm.algorithm_name
             target = stack.enter_context(local_server(algorithm))
-        stub = api_pb2_grpc.SuggestionStub(stack.enter_context(channel_to(target, tls)))
+        stub = api_pb2_grpc.SuggestionStub(stack.enter_context(open_channel(target, tls)))
         try:
             stub.ValidateAlgorithmSettings(
                 api.ValidateAlgorithmSettingsRequest(experiment=request.experiment),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +17,7 @@ from hypothesis import strategies as st
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.api.v1beta1 import dbmanager_messages as wire
+from suggestion.client.launch import LocalServer, ServerError
 from suggestion.observations.storage import Storage
 from suggestion.problem.errors import Invalid
 from tests.support.servers import ServerProcess, serving
@@ -248,8 +247,7 @@ def test_once_stopped_all_is_in_the_one_file(tmp_path: Path) -> None:
     arguments = ("medianstop", "dbmanager", "--database", database, "--trial-status", "database")
     with serving(*arguments) as process:
         Client(process).report("trial", (at(0), "loss", "1"))
-        assert process.process.stdout is not None
-        address = process.process.stdout.readline().strip().rpartition(" on ")[2]
+        address = process.address_of("medianstop")
         with grpc.insecure_channel(address) as channel:
             stub = api_pb2_grpc.EarlyStoppingStub(channel)
             stub.SetTrialStatus(api.SetTrialStatusRequest(trial_name="trial"), timeout=10)
@@ -280,9 +278,7 @@ def test_early_stopping_reads_and_marks_in_one_process(tmp_path: Path) -> None:
     arguments = ("medianstop", "dbmanager", "--database", database, "--trial-status", "database")
     with serving(*arguments) as process:
         assert process.banner.startswith("serving dbmanager on 127.0.0.1:")
-        assert process.process.stdout is not None
-        what, _, where = process.process.stdout.readline().strip().rpartition(" on ")
-        assert what == "serving medianstop"
+        where = process.address_of("medianstop")
         client = Client(process)
         for number, value in enumerate((1, 2, 3, 4, 100)):
             reports = ((at(k), "loss", str(value)) for k in range(4))
@@ -324,13 +320,8 @@ def test_early_stopping_reads_and_marks_in_one_process(tmp_path: Path) -> None:
 def test_a_database_that_cannot_be_used_ends_the_start(
     database: str, status: int, text: str
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "suggestion", "serve", "dbmanager", "--database", database],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == status
-    assert text in done.stderr
-    assert "secret" not in done.stderr
+    with pytest.raises(ServerError) as error, LocalServer(("dbmanager", "--database", database)):
+        pass
+    assert error.value.status == status
+    assert text in error.value.output
+    assert "secret" not in error.value.output

@@ -3,52 +3,51 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
 from grpc_health.v1 import health_pb2_grpc
 
 from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.api.v1beta1.channels import open_channel
+from suggestion.client.launch import ANY_PORT, LocalServer
 
 PLUGIN = Path(__file__).resolve().parents[1] / "plugin"
 
 
 class ServerProcess:
-    """``suggest serve`` on a free port; `stub` calls it."""
+    """``suggest serve`` on a free port; `stub` calls it.
 
-    def __init__(self, *arguments: str, address: str = "127.0.0.1:0", **environment: str) -> None:
-        command = [sys.executable, "-m", "suggestion", "serve", *arguments, "--address", address]
-        # A file, not a pipe: a server whose log nobody reads would stop at 64 KiB.
-        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        self.process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(PLUGIN), **environment},
-        )
-        assert self.process.stdout is not None
-        self.banner = self.process.stdout.readline().strip()
-        if not self.banner.startswith("serving "):
-            self.process.wait(timeout=30)
-            said = self.log()
-            self._close_files()
-            raise RuntimeError(said)
-        self.address = self.banner.rpartition(" ")[2]
-        options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
-        self.channel = grpc.insecure_channel(self.address, options=options)
+    Raises:
+        ServerError: If it does not start.
+    """
+
+    def __init__(self, *arguments: str, address: str = ANY_PORT, **environment: str) -> None:
+        env = {"PYTHONPATH": str(PLUGIN), **environment}
+        self._server = LocalServer(arguments, env=env, address=address).__enter__()
+        self.address = self._server.address()
+        self.channel = open_channel(self.address)
         self.stub = api_pb2_grpc.SuggestionStub(self.channel)
         self.health = health_pb2_grpc.HealthStub(self.channel)
 
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        return self._server.process
+
+    @property
+    def banner(self) -> str:
+        """The line in which it says what it serves."""
+        return self._server.output().partition("\n")[0]
+
+    def address_of(self, name: str) -> str:
+        """Where it serves `name`."""
+        return self._server.address_of(name)
+
     def kill(self) -> None:
         """``kill -9``."""
-        self.process.send_signal(signal.SIGKILL)
+        self._server.kill()
         self.close()
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 30) -> tuple[int, str]:
@@ -59,21 +58,13 @@ class ServerProcess:
         return status, self.log()
 
     def log(self) -> str:
-        """What it has written to standard error so far."""
-        self._log.seek(0)
-        return self._log.read()
+        """What it has printed so far, without the lines that say where it listens."""
+        lines = self._server.output().splitlines(keepends=True)
+        return "".join(line for line in lines if not line.startswith("serving "))
 
     def close(self) -> None:
         self.channel.close()
-        if self.process.poll() is None:
-            self.process.terminate()
-        self.process.wait(timeout=30)
-        self._close_files()
-
-    def _close_files(self) -> None:
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        self._log.close()
+        self._server.close()
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from suggestion.api.v1beta1 import earlystopping_messages as wire
+from suggestion.api.v1beta1.channels import open_channel
 from suggestion.earlystopping.log import opening, read_losses
 from suggestion.earlystopping.rule import Curve
 from suggestion.problem.deadline import Deadline
@@ -211,7 +212,7 @@ class _Channels:
         with self._lock:
             lent = self._open.get(address)
             if lent is None:
-                lent = _Lent(grpc.insecure_channel(address, _OPTIONS))
+                lent = _Lent(open_channel(address, options=_OPTIONS))
                 self._open[address] = lent
             self._open.move_to_end(address)
             lent.users += 1

@@ -1,0 +1,1 @@
+"""The client: launching servers, channels, ask and tell."""
