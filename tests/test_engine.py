@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import grpc
 import pytest
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
+from suggestion.engine.algorithm import Ability, missing
 from suggestion.engine.engine import AlgorithmChoice
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid, Violation
@@ -108,3 +110,43 @@ def test_metrics_have_goals_and_roles() -> None:
         Metric("loss", bound=1)
     with pytest.raises(ValueError, match="needs an objective"):
         Problem("e", SPACE, (bounded,))
+
+
+LATENCY = Metric("latency", role=Role.CONSTRAINT, bound=0.1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_an_algorithm_does_not_declare_is_refused_by_name(name: str) -> None:
+    message = case_of(name).experiment(LATTICE)
+    assert message is not None
+    choice = wire.read_algorithm(message.spec.algorithm)
+    problem = wire.read_problem(message)
+    asked = replace(problem, metrics=(*problem.metrics, Metric("size"), LATENCY))
+    abilities = getattr(prepare(message).algorithm, "abilities", frozenset())
+    expected = [
+        f"algorithm '{name}' does not support {ability.value}, got {what}"
+        for ability, what in (
+            (Ability.SEVERAL_OBJECTIVES, "'size'"),
+            (Ability.METRIC_CONSTRAINTS, "'latency'"),
+        )
+        if ability not in abilities
+    ]
+    refused: list[str] = []
+    try:
+        ENGINE.prepare(asked, choice)
+    except Invalid as error:
+        refused = [violation.description for violation in error.violations]
+    assert refused == expected
+
+
+def test_metrics_that_are_only_reported_need_no_ability() -> None:
+    shown = replace(PROBLEM, metrics=(Metric("loss"), Metric("epoch", role=Role.REPORTED)))
+    assert ENGINE.prepare(shown, AlgorithmChoice("tpe")).problem == shown
+
+
+def test_what_is_declared_is_accepted() -> None:
+    able = SimpleNamespace(name="able", abilities=frozenset({Ability.METRIC_CONSTRAINTS}))
+    bounded = replace(PROBLEM, metrics=(Metric("loss"), LATENCY))
+    assert not list(missing(able, bounded))  # type: ignore[arg-type]
+    asked = replace(bounded, metrics=(*bounded.metrics, Metric("size")))
+    assert len(list(missing(able, asked))) == 1  # type: ignore[arg-type]

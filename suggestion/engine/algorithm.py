@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import enum
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from suggestion.engine import installed
 from suggestion.engine.settings import SEED, RawSetting, Setting, configure, describe
 from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.problem import Problem
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Study, Suggestion
 
 T = TypeVar("T")
+
+
+class Ability(enum.Enum):
+    """What a problem may ask of an algorithm beyond one objective; refused unless declared."""
+
+    SEVERAL_OBJECTIVES = "several objectives"
+    METRIC_CONSTRAINTS = "constraints on metrics"
 
 
 class Algorithm(Protocol):
@@ -22,10 +31,12 @@ class Algorithm(Protocol):
         name: Under which it is registered.
         ignored: Settings that are accepted without effect, for instance because another server
             wrote them into the experiment.
+        abilities: What it can do beyond one objective; none if the class does not say.
     """
 
     name: ClassVar[str]
     ignored: ClassVar[frozenset[str]] = frozenset()
+    abilities: ClassVar[frozenset[Ability]] = frozenset()
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment | Suggestion]:
         """Exactly `count` points of ``study.space``, as different as the space allows.
@@ -191,6 +202,26 @@ def build(cls: type[Any], given: Sequence[RawSetting]) -> Configured:
     owner = f"algorithm {quote(cls.name)}"
     algorithm, common = configure(cls, owner, given, common=(SEED,))
     return Configured(algorithm, common.get(SEED.name))
+
+
+def needed(problem: Problem) -> Mapping[Ability, str]:
+    """Return the abilities that `problem` needs, each with what needs it, as messages say it."""
+    found: dict[Ability, str] = {}
+    for ability, metrics in (
+        (Ability.SEVERAL_OBJECTIVES, problem.objectives[1:]),
+        (Ability.METRIC_CONSTRAINTS, problem.constraints),
+    ):
+        if metrics:
+            found[ability] = ", ".join(quote(metric.name) for metric in metrics)
+    return found
+
+
+def missing(cls: type, problem: Problem) -> Iterator[str]:
+    """Yield, for each ability that `problem` needs and `cls` does not declare, what is wrong."""
+    abilities: frozenset[Ability] = getattr(cls, "abilities", frozenset())
+    for ability, what in needed(problem).items():
+        if ability not in abilities:
+            yield f"algorithm {quote(cls.name)} does not support {ability.value}, got {what}"  # type: ignore[attr-defined]
 
 
 def check(algorithm: object, study: Study) -> None:

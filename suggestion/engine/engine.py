@@ -15,6 +15,7 @@ from suggestion.engine.algorithm import (
     Unavailable,
     build,
     check,
+    missing,
 )
 from suggestion.engine.settings import RawSetting
 from suggestion.numerics.sampling import seed_of
@@ -161,6 +162,10 @@ class Engine:
             violations += [v.under("experiment.spec.algorithm") for v in error.violations]
         if problem is not None and configured is not None:
             algorithm, random_state = configured
+            violations += [
+                Violation("experiment.spec.objective", text)
+                for text in missing(type(algorithm), problem)
+            ]
             if isinstance(algorithm, TransformsSpace):
                 problem = replace(problem, space=algorithm.search_space(problem.space))
             prepared = Prepared(problem, choice.name, algorithm, random_state)
