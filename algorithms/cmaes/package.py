@@ -1,8 +1,9 @@
 """`CatCMAwM` of the package ``cmaes``, without scipy.
 
-Where scipy is installed, the package imports scipy.stats for two functions, and that costs a
-server 45 MiB. Its module is therefore executed with those two in scipy's place. They are also the
-same on every machine, whether or not it has scipy.
+Where scipy is installed, ``from cmaes import CatCMAwM`` imports scipy.stats for two functions: a
+server then has 112 MiB of memory instead of 49, and its limit is 100. Without scipy, the package
+computes one of the two by 100 bisections a value. Its module is therefore executed with functions of
+our own in scipy's place. They also make suggestions the same whether or not a machine has scipy.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def render(of: dict[str, Any]) -> str:
     text = json.dumps(of, allow_nan=False, separators=(",", ":"))
     # Inside <script>, where only this could end the element.
     text = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    template = files("experiments").joinpath("plot.html").read_text(encoding="utf-8")
+    template = files("suggestion.views").joinpath("plot.html").read_text(encoding="utf-8")
     return template.replace(_PLACE, text, 1)
 
 
