@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,21 +23,15 @@ import psutil
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc as services
+from suggestion.api.v1beta1.channels import open_channel
+from suggestion.client.launch import LocalServer
 
 
 @contextmanager
 def serving(*arguments: str) -> Iterator[tuple[str, psutil.Process]]:
     """Address and process of ``suggest serve`` with `arguments`."""
-    command = [sys.executable, "-m", "suggestion", "serve", *arguments, "--address", "127.0.0.1:0"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[-1], psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.communicate()
+    with LocalServer(arguments) as server:
+        yield server.address(), psutil.Process(server.process.pid)
 
 
 class Clock:
@@ -98,8 +90,7 @@ def main() -> None:
         manager, manager_process = stack.enter_context(serving("dbmanager", "--database", database))
         stopper, stopper_process = stack.enter_context(serving("medianstop"))
         processes = {"dbmanager": manager_process, "medianstop": stopper_process}
-        unlimited = [("grpc.max_receive_message_length", -1)]
-        channels = [grpc.insecure_channel(address, unlimited) for address in (manager, stopper)]
+        channels = [open_channel(address) for address in (manager, stopper)]
         logs = services.DBManagerStub(stack.enter_context(channels[0]))  # type: ignore[no-untyped-call]
         rules = services.EarlyStoppingStub(stack.enter_context(channels[1]))  # type: ignore[no-untyped-call]
 

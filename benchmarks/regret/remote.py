@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import atexit
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-import grpc
 import psutil
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.api.v1beta1.channels import open_channel
+from suggestion.client.launch import LocalServer
 from suggestion.problem.space import Assignment, Categorical, Discrete, Double, Int, SearchSpace
 
 _TYPES: Final = {
@@ -28,31 +27,15 @@ class Server:
     """A server process for one algorithm, and a channel to it."""
 
     def __init__(self, algorithm: str) -> None:
-        command = [sys.executable, "-m", "suggestion", "serve", algorithm]
-        self._process = subprocess.Popen(
-            [*command, "--address", "127.0.0.1:0"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        address = self._process.stdout.readline().split()[-1]
-        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-        channel = grpc.insecure_channel(address, options)
-        self.stub = api_pb2_grpc.SuggestionStub(channel)
-        self._observed = psutil.Process(self._process.pid)
-        atexit.register(self._stop)
-
-    def _stop(self) -> None:
-        self._process.terminate()
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._server = LocalServer((algorithm,)).__enter__()
+        atexit.register(self._server.close)
+        self.stub = api_pb2_grpc.SuggestionStub(open_channel(self._server.address()))
+        self._observed = psutil.Process(self._server.process.pid)
 
     @property
     def pid(self) -> int:
-        """Of the process."""
-        return self._process.pid
+        """The id of the process."""
+        return self._observed.pid
 
     @property
     def cpu(self) -> float:
