@@ -2,8 +2,8 @@
 
 Where scipy is installed, ``from cmaes import CatCMAwM`` imports scipy.stats for two functions: a
 server then has 112 MiB of memory instead of 49, and its limit is 100. Without scipy, the package
-computes one of the two by 100 bisections a value. Its module is therefore executed with functions of
-our own in scipy's place. They also make suggestions the same whether or not a machine has scipy.
+computes one of the two by 100 bisections a value. Its module is therefore executed with functions
+of our own in scipy's place. They also make suggestions the same whether or not a machine has scipy.
 """
 
 from __future__ import annotations
