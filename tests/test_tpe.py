@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from suggestion.algorithms.tpe import MultivariateTpe, Tpe, normal
+from suggestion.algorithms.tpe import MultivariateTpe, Tpe
 from suggestion.algorithms.tpe.algorithm import MOST_BAD, MOST_GOOD
 from suggestion.algorithms.tpe.parzen import Axis, Parzen, bandwidths
-from suggestion.numerics import sampling
+from suggestion.numerics import normal, sampling
 from suggestion.problem.space import (
     Array,
     Assignment,

@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 
-from suggestion.algorithms.bayesopt.normal import log_cdf, log_h, log_h_and_slope
+from suggestion.numerics.normal import log_cdf, log_h, log_h_and_slope
 from suggestion.problem.space import Array
 
 #: Called with means (..., m, fantasies) and deviations (..., m); returns values (..., m), which are

@@ -12,9 +12,9 @@ from suggestion.algorithms.bayesopt import data, gp, search
 from suggestion.algorithms.bayesopt.features import Features
 from suggestion.algorithms.bayesopt.forests import Forest
 from suggestion.algorithms.bayesopt.model import Cost, Criterion, Kind, Mixture, Surrogate
-from suggestion.algorithms.bayesopt.normal import quantile
 from suggestion.algorithms.bayesopt.outputs import Outputs, transforms
 from suggestion.numerics import sampling, streams
+from suggestion.numerics.normal import quantile
 from suggestion.problem.deadline import Deadline
 from suggestion.problem.space import Array, Assignment
 from suggestion.problem.study import Study

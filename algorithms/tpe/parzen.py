@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from suggestion.algorithms.tpe import normal
+from suggestion.numerics import normal
 from suggestion.problem.space import Array, Parameter
 
 #: A lattice of more values than this is modelled as continuous, and points are rounded to it.

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suggestion.algorithms.bayesopt import data, gp, normal, outputs
+from suggestion.algorithms.bayesopt import data, gp, outputs
 from suggestion.algorithms.bayesopt.acquisition import (
     XI,
     Acquisition,
@@ -21,7 +21,7 @@ from suggestion.algorithms.bayesopt.acquisition import (
 from suggestion.algorithms.bayesopt.descent import minimise
 from suggestion.algorithms.bayesopt.features import Features
 from suggestion.algorithms.bayesopt.kernel import inverse_triangle, matern, squared_distances
-from suggestion.numerics import sampling
+from suggestion.numerics import normal, sampling
 from suggestion.problem.space import (
     Array,
     Categorical,

@@ -1,4 +1,4 @@
-"""Functions of the normal distribution that are accurate far in its tails."""
+"""The standard normal distribution in numpy; scipy.special would cost a server 20 MiB."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from suggestion.problem.space import Array
 _SQRT2: Final = math.sqrt(2.0)
 _SQRT_2PI: Final = math.sqrt(2 * math.pi)
 _FAR: Final = -50.0  # below this an asymptotic series replaces a difference of close numbers
+# Chebyshev fit of the complementary error function, relative error below 1.2e-7 [Press2007]_.
+_ERFC: Final = (
+    -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806,
+    0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277,
+)  # fmt: skip
 
 
 def _scaled_erfc(x: float) -> float:
@@ -66,8 +71,24 @@ def erfcx(x: Array) -> Array:
     return total
 
 
+def cdf(x: Array) -> Array:
+    """Return probabilities below `x`, any shape, with a relative error below 1.2e-7.
+
+    .. [Press2007] W. H. Press, S. A. Teukolsky, W. T. Vetterling, B. P. Flannery. Numerical
+       Recipes, 3rd edition, section 6.2.2. Cambridge University Press, 2007.
+    """
+    z = np.abs(x) / math.sqrt(2)
+    t = 1 / (1 + z / 2)
+    exponent = np.full_like(t, _ERFC[-1])
+    for coefficient in _ERFC[-2::-1]:
+        exponent *= t
+        exponent += coefficient
+    tail = t * np.exp(exponent - z * z) / 2
+    return np.where(x > 0, 1 - tail, tail)
+
+
 def log_cdf(u: Array) -> Array:
-    """Return log Phi(u); any shape."""
+    """Return log Phi(u), accurate far in the tails; any shape."""
     tail = erfcx(np.abs(u) / _SQRT2) / 2
     with np.errstate(under="ignore"):
         return np.where(u < 0, np.log(tail) - u * u / 2, np.log1p(-tail * np.exp(-u * u / 2)))
