@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILES = ROOT / "dockerfiles"
 MANUAL = ROOT / "docs" / "deployment.md"
 KATIB = ROOT / "deploy" / "katib"
+BASE = "base.txt"
 
 
 def version() -> str:
@@ -23,18 +24,26 @@ def version() -> str:
     return str(declared["project"]["version"])
 
 
+def _install(image: Image) -> str:
+    """Fill the environment: what every server needs first, then one lock file after the other."""
+    lines = ["RUN python -m venv --without-pip /opt/suggest"]
+    for name in dict.fromkeys((BASE, *image.requirements)):
+        file = f"requirements/{name}"
+        lines += [f"COPY {file} requirements/"]
+        lines += [f"RUN python -m pip install --require-hashes -r {file}"]
+    return "\n".join(lines)
+
+
 def dockerfile(image: Image) -> str:
     """The text of its Dockerfile."""
     template = Template((DOCKERFILES / "Dockerfile.in").read_text())
-    locks = [f"requirements/{name}" for name in image.requirements]
     ports = [image.kind.port] + ([Kind.EARLY_STOPPING.port] if not image.serves else [])
     folder = image.writes
     return template.substitute(
         name=image.name,
         title=image.title,
         version=version(),
-        lock_files=" ".join(["requirements/build.txt", *locks]),
-        install=" ".join(f"-r {lock}" for lock in locks),
+        install=_install(image),
         port=image.kind.port,
         ports=" ".join(map(str, ports)),
         environment="".join(f" \\\n    {key}={value}" for key, value in image.environment),

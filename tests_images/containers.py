@@ -47,7 +47,7 @@ def reference(image: Image) -> str:
     return f"{image.name}:latest"
 
 
-def restrictions(image: Image, cpus: float = CPUS) -> list[str]:
+def restrictions(image: Image, cpus: float = CPUS, read_only: bool = True) -> list[str]:
     """Options of ``docker run`` as a restricted cluster has them.
 
     That is: without privileges, under any user, on a file system that cannot be written, with half
@@ -55,20 +55,25 @@ def restrictions(image: Image, cpus: float = CPUS) -> list[str]:
     """
     limits = ["--memory", f"{image.memory}m", "--memory-swap", f"{image.memory}m"]
     limits += ["--cpus", str(cpus), "--pids-limit", "100"]
-    rights = ["--read-only", "--user", ANY_USER, "--cap-drop", "ALL"]
-    return [*limits, *rights, "--security-opt", "no-new-privileges"]
+    rights = ["--user", ANY_USER, "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+    return [*limits, *rights, *(["--read-only"] if read_only else [])]
 
 
 class Container:
     """`image` with `arguments`, under the `restrictions`."""
 
-    def __init__(self, image: Image, *arguments: str, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        image: Image,
+        *arguments: str,
+        options: Sequence[str] = (),
+        read_only: bool = True,
+    ) -> None:
         self.image = image
         self.started = time.monotonic()
+        rights = restrictions(image, read_only=read_only)
         published = ["--publish", f"127.0.0.1::{image.kind.port}", *options]
-        self.id = docker(
-            "run", "--detach", *restrictions(image), *published, reference(image), *arguments
-        )
+        self.id = docker("run", "--detach", *rights, *published, reference(image), *arguments)
         try:
             self._connect()
         except BaseException:

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from suggestion.deployment.images import Image, Kind
-from tests_images.containers import docker, reference, restrictions
+from tests_images.containers import Container, docker, reference, restrictions
 from tests_images.served import AVAILABLE, RULE_NAMES, SERVED
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Latency is compared with parsing in this process, which has a whole CPU.
 CPUS = 1.0
+#: One after the other, beside the tests whose containers get half a CPU.
+pytestmark = pytest.mark.xdist_group("conformance")
 
 
 def commands(image: Image, *options: str) -> dict[str, str]:
@@ -62,9 +64,9 @@ def test_suggestions(image: Image, algorithm: str) -> None:
 @pytest.mark.parametrize("rule", RULE_NAMES)
 def test_early_stopping(rule: str) -> None:
     image = next(image for image in AVAILABLE if image.kind is Kind.EARLY_STOPPING)
-    gateway = docker(
-        "network", "inspect", "--format", "{{range .IPAM.Config}}{{.Gateway}}{{end}}", "bridge"
-    )
+    # Not every engine says it of the network itself.
+    with Container(image) as any_one:
+        gateway = docker("inspect", "--format", "{{.NetworkSettings.Gateway}}", any_one.id)
     arguments = ["--early-stopping-algorithm", rule, "--host", gateway]
     check("--start-early-stopping", commands(image), *arguments)
 

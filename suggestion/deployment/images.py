@@ -106,7 +106,7 @@ IMAGES: Final = (
     Image(
         "suggestion-all",
         (),
-        ("anneal", "bayesianoptimization", "cmaes", "kubernetes"),
+        ("bayesianoptimization", "anneal", "cmaes", "kubernetes"),
         memory=512,
         registered=False,
     ),
