@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNNABLE := $(VENV)/.runnable
 READY := $(VENV)/.ready
 JOBS ?= 2
 
@@ -11,25 +12,37 @@ JOBS ?= 2
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: run test test-conformance test-clients test-images images dockerfiles sbom audit fuzz lint \
-	bench bench-regret lock stubs clean help
+.PHONY: run test test-unit test-integration test-conformance test-clients test-images \
+	images dockerfiles sbom audit fuzz lint bench bench-regret lock stubs clean help
 .DEFAULT_GOAL := help
 
-$(READY): requirements/dev.txt pyproject.toml
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# What `make run` needs: a tenth of what the tests need.
+$(RUNNABLE): requirements/build.txt requirements/experiments.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}; name another with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes -r requirements/build.txt -r requirements/experiments.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@# Where Python is told to write no bytecode, a server would compile its own modules at each start.
 	$(BIN)/python -m compileall -q suggestion algorithms earlystopping conformance_tests
 	@touch $@
 
-run: $(READY) ## a whole experiment on this machine: TPE, 3 parallel trials, median stopping
+$(READY): $(RUNNABLE) requirements/dev.txt
+	$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+run: $(RUNNABLE) ## a whole experiment on this machine: TPE, 3 parallel trials, median stopping
 	rm -rf runs/quickstart
 	$(BIN)/suggest run examples/quickstart.yaml --directory runs/quickstart
 
-test: $(READY) lint ## lint, types and tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+test: lint test-unit ## lint, types and the tests that need nothing but Python
+
+test-unit: $(READY) ## the tests that need nothing but Python, and kill nothing
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not integration"
+
+test-integration: $(READY) ## the tests that kill, or need databases, a browser or containers
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m integration
 
 test-conformance: $(READY) ## every server of ours against the strict conformance level
 	$(BIN)/python -m pytest conformance_tests -n $(JOBS) --dist loadgroup
@@ -39,7 +52,8 @@ test-clients: $(READY) ## the example clients in other languages (needs npm)
 
 test-images: $(READY) ## builds every image and tries it in containers (needs a Docker engine)
 	$(BIN)/python scripts/images.py build
-	$(BIN)/python -m pytest tests_images -o faulthandler_timeout=3600
+	@# A container gets half a processor; only the conformance suite, one at a time, gets a whole one.
+	$(BIN)/python -m pytest tests_images -n $$((2 * $(JOBS))) --dist loadgroup -o faulthandler_timeout=3600
 
 images: $(READY) ## builds every image
 	$(BIN)/python scripts/images.py build

@@ -44,6 +44,7 @@ def changed(tmp_path: Path, *changes: tuple[str, str]) -> Path:
 # ------------------------------------------------------------------------- ask
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", NAMES)
 def test_ask_answers_for_every_example(server: ServerProcess, name: str) -> None:
     arguments = ("--count", 2, "--target", server.address, "--output", "json")

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from suggestion.engine.algorithm import algorithms, build
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.space import Double, Int, SearchSpace
@@ -26,6 +28,7 @@ def test_the_client_gets_suggestions(server: ServerProcess) -> None:
     assert len(done.stdout.splitlines()) == 3
 
 
+@pytest.mark.integration
 def test_the_experiment_of_the_quick_start_runs(tmp_path: Path) -> None:
     (experiment,) = re.findall(r"^```yaml\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     (tmp_path / "experiment.yaml").write_text(experiment)

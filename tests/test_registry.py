@@ -203,6 +203,7 @@ def test_the_order_of_trials_does_not_matter(case: Case) -> None:
     assert play(example(case), batches) == play(example(case), batches, shuffle=7)
 
 
+@pytest.mark.integration
 @every_algorithm
 def test_another_process_gives_the_same_reply(case: Case, tmp_path: Path) -> None:
     message = example(case)

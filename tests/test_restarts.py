@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.cases import NAMES, case_of
 from tests.support.requests import ask_for, points_of
 from tests.support.servers import ServerProcess, serving
 from tests.test_registry import LATTICE, finished
+
+pytestmark = pytest.mark.integration
 
 BATCHES = [1, 2, 9, 8, 20, 20, 20, 20]  # 100 trials
 

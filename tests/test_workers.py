@@ -18,6 +18,8 @@ from suggestion.problem.space import (
 )
 from suggestion.problem.study import History, Observation, Pending, Study
 
+pytestmark = pytest.mark.integration
+
 SPACES = {
     "1": SearchSpace((Int("n", 0, 599),)),
     "2": SearchSpace((Double("x", 0, 1, step=0.01), Int("n", 1, 24))),

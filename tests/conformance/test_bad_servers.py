@@ -19,6 +19,8 @@ from suggestion.conformance.target import ProcessLauncher
 
 from . import bad, reference
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -87,12 +87,14 @@ def test_what_does_not_apply_is_not_held_against_a_server(good: str) -> None:
     assert (result.exit_code, "1 n/a" in result.output) == (0, True)
 
 
+@pytest.mark.integration
 def test_a_server_of_ours_is_started_and_killed() -> None:
     only = ("--only", "restart", "--only", "memory", "--only", "restart-changes-nothing")
     result = suggest_check("--start", SERVE, "--algorithm", "random", *only)
     assert (result.exit_code, "3 passed" in result.output) == (0, True), result.output
 
 
+@pytest.mark.integration
 def test_a_server_behind_another_program_is_stopped_by_a_command(tmp_path: Path) -> None:
     # As a container is: killing the client that has started it leaves it running.
     note = f"{tmp_path}/{{port}}"
@@ -267,6 +269,7 @@ def test_strict_includes_contract() -> None:
     assert contract < strict
 
 
+@pytest.mark.integration
 def test_pytest_makes_a_test_of_every_check(good: str, wrong: str) -> None:
     def run(target: str) -> subprocess.CompletedProcess[str]:
         options = ("--target", target, "--algorithm", "reference", "-q", "-p", "no:cacheprovider")

@@ -35,7 +35,9 @@ def databases() -> Iterator[Databases]:
         yield made
 
 
-@pytest.fixture(params=["sqlite", *SERVERS])
+@pytest.fixture(
+    params=["sqlite", *(pytest.param(name, marks=pytest.mark.integration) for name in SERVERS)]
+)
 def url(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> str:
     return databases.url(request.param, tmp_path)
 

@@ -268,6 +268,7 @@ def browse(page: Path, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.integration
 @needs_browser
 def test_the_page_in_a_browser(made: Path, tmp_path: Path) -> None:
     done = suggest("plot", made)
@@ -294,6 +295,7 @@ def test_the_page_in_a_browser(made: Path, tmp_path: Path) -> None:
     assert "NaN" not in dom.replace("isNaN", "")
 
 
+@pytest.mark.integration
 @needs_browser
 @pytest.mark.parametrize("trials", [0, 1])
 def test_a_page_with_nothing_on_it(tmp_path: Path, trials: int) -> None:

@@ -20,6 +20,8 @@ from suggestion.runner import runner
 from suggestion.runtimes import docker
 from tests.experiments.support import Machine, document, stored
 
+pytestmark = pytest.mark.integration
+
 PATHS = [("/katib/train.log", "/here/files/katib/train.log"), ("/ckpt", "/here/ckpt/t-1")]
 FILE = Collector("File", "/katib/train.log", False, ())
 

@@ -30,6 +30,8 @@ from tests.experiments.support import (
     write,
 )
 
+pytestmark = pytest.mark.integration
+
 OK = "echo loss=${trialParameters.x}"
 
 

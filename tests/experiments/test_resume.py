@@ -21,6 +21,8 @@ from suggestion.runner import runner
 from suggestion.runtimes import process
 from tests.experiments.support import Machine, alive, document, environment, stored, write
 
+pytestmark = pytest.mark.integration
+
 OK = "echo loss=${trialParameters.x}"
 
 
