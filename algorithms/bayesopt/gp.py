@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suggestion.algorithms.bayesopt.acquisition import Slopes
-from suggestion.algorithms.bayesopt.descent import minimise
 from suggestion.algorithms.bayesopt.kernel import inverse_triangle, matern, squared_distances
+from suggestion.numerics.quasi_newton import minimise
 from suggestion.problem.space import Array
 
 #: Least variance of the noise, for outputs of variance 1.

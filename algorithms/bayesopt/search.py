@@ -9,8 +9,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from suggestion.algorithms.bayesopt.descent import minimise
 from suggestion.algorithms.bayesopt.features import Features
+from suggestion.numerics.quasi_newton import minimise
 from suggestion.problem.space import Array
 
 SOBOL_CANDIDATES: Final = 512

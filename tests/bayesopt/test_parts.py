@@ -18,10 +18,10 @@ from suggestion.algorithms.bayesopt.acquisition import (
     LowerConfidenceBound,
     ProbabilityOfImprovement,
 )
-from suggestion.algorithms.bayesopt.descent import minimise
 from suggestion.algorithms.bayesopt.features import Features
 from suggestion.algorithms.bayesopt.kernel import inverse_triangle, matern, squared_distances
 from suggestion.numerics import normal, sampling
+from suggestion.numerics.quasi_newton import minimise
 from suggestion.problem.space import (
     Array,
     Categorical,
