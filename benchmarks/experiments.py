@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from suggestion.client.servers import Local
-from suggestion.controller.controller import Controller
-from suggestion.controller.state import Trial
+from suggestion.controller.driver import Controller
+from suggestion.controller.trials import Trial
 from suggestion.runner import runner
 
 TRIALS = 1000

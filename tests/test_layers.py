@@ -31,12 +31,7 @@ LAYERS = (
     "conformance",
 )
 #: Imports against the order that are still to be untangled; nothing is added here.
-EXCEPTIONS: set[tuple[str, str]] = {
-    ("client", "collectors"),
-    ("client", "controller"),
-    ("controller", "runtimes"),
-    ("controller", "collectors"),
-}
+EXCEPTIONS: set[tuple[str, str]] = set()
 #: Real folders at the top that the package links to.
 LINKS = {"algorithms": "algorithms", "earlystopping": "earlystopping"} | {
     "conformance": "conformance_tests"

@@ -6,13 +6,14 @@ import copy
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from suggestion.client import manifest, template
 from suggestion.client.manifest import FieldPath, Manifest, ManifestError
+from suggestion.client.numbers import finite
 from suggestion.client.template import Problem, Template
-from suggestion.collectors import collect
 from suggestion.problem.errors import quote
 
 _TEXT: Final = {"type": "string"}
@@ -283,7 +284,7 @@ def _containers(document: dict[str, Any]) -> Iterator[Problem]:
 def _objective(document: dict[str, Any]) -> Iterator[Problem]:
     objective = document["spec"]["objective"]
     path: FieldPath = ("spec", "objective")
-    if objective.get("goal") is not None and collect.finite(objective["goal"]) is None:
+    if objective.get("goal") is not None and finite(objective["goal"]) is None:
         yield (*path, "goal"), f"must be a finite number, got {quote(objective['goal'])}"
     known = [objective["objectiveMetricName"], *(objective.get("additionalMetricNames") or ())]
     for index, entry in enumerate(objective.get("metricStrategies") or ()):
@@ -307,7 +308,7 @@ def _collector(document: dict[str, Any]) -> tuple[Collector, list[Problem]]:
         found.append(((*path, "collector", "kind"), f"{rule}, got {kind}"))
     if kind in {"File", "TensorFlowEvent"} and not made.path:
         found.append((path, f"kind {kind} needs source.fileSystemPath.path"))
-    if kind == "TensorFlowEvent" and not collect.TensorBoard.installed():
+    if kind == "TensorFlowEvent" and find_spec("tensorboard") is None:
         rule = (
             "TensorFlowEvent needs the package tensorboard, which is not installed; "
             "pip install 'suggestion-servers[tensorboard]'"

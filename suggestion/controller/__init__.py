@@ -1,1 +1,1 @@
-"""The controller: what runs next, and when an experiment has ended."""
+"""The controller of experiments: pure decisions, a store, and a driver that carries them out."""

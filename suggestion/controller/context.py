@@ -1,62 +1,36 @@
-"""What a controller is given: how trials are run here, servers, a clock, and who watches."""
+"""What the parts of a session share: options, errors, and protocols of what is at the rim."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
-from suggestion.client.servers import Client
-from suggestion.client.template import Invocation
-from suggestion.controller.state import Trial
+from suggestion.controller.events import Suggestion
+from suggestion.controller.observation import Report, Series
+from suggestion.controller.rules import Rule
 
 if TYPE_CHECKING:
-    from suggestion.controller.controller import Controller
-
-
-class Clock:
-    """The time. Durations are measured with `monotonic`; the date is only written down."""
-
-    def now(self) -> datetime:
-        """The date, as far as this machine knows; it can jump."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Seconds, never less than before."""
-        return time.monotonic()
-
-
-#: Makes a command of an invocation, the trial's name, pairs of paths (inside, here), variables.
-Wrap: TypeAlias = Callable[
-    [Invocation, str, Sequence[tuple[str, str]], Mapping[str, str]], Sequence[str]
-]
+    from suggestion.controller.driver import Controller
+    from suggestion.controller.experiment import Experiment
+    from suggestion.controller.trials import Trial
 
 
 class Fatal(Exception):
-    """The runner cannot go on; the state is sound, and the same command goes on from it."""
+    """The session cannot continue. The state is sound; the same command resumes it."""
 
 
 class DiskFull(Exception):
     """Something that had to be written was not; it can be when there is space again."""
 
 
-class Events(Protocol):
-    """Who watches."""
+class ServerRefused(Exception):
+    """A server has refused for good, or its reply breaks the contract; the text says how."""
 
-    def note(self, text: str) -> None:
-        """Something that a person should know."""
-        ...
 
-    def changed(self, trial: Trial) -> None:
-        """A trial has begun, ended, or is to begin again."""
-        ...
-
-    def refresh(self, controller: Controller) -> None:
-        """Called several times a second."""
-        ...
+class Closed(Exception):
+    """The session ends before a server has answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +40,9 @@ class Options:
     Attributes:
         retries: Times that a failed trial is run again.
         grace: Seconds between SIGTERM and SIGKILL.
-        trial_timeout: Seconds after which a trial is ended as failed; None: never.
-        time_limit: Seconds after which this runner stops its trials and ends; None: never.
+        trial_timeout: Seconds after which a trial is stopped as failed; None: never.
+        time_limit: Seconds after which the session stops its trials and ends; None: never.
         output_bytes: Of a trial's latest output that are kept, besides its first megabyte.
-        cwd: Working directory of trials that name none.
-        path: Folder in front of ``PATH``; empty leaves it alone.
-        data: A folder of the container that each trial has to itself, and the folder here below
-            which those of all trials are, ``<experiment>/<trial>``: checkpoints that an algorithm
-            hands on from trial to trial.
-        wrap: Makes the command that runs a trial elsewhere, of its invocation, name, folder and
-            variables; None: it runs as it is.
-        unwrap: Ends what `wrap` began, where killing its command does not.
     """
 
     retries: int = 0
@@ -84,17 +50,169 @@ class Options:
     trial_timeout: float | None = None
     time_limit: float | None = None
     output_bytes: int = 16 * 1024 * 1024
-    cwd: Path = Path()
-    path: str = ""
-    data: tuple[str, Path] | None = None
-    wrap: Wrap | None = None
-    unwrap: Callable[[str], None] | None = None
+
+
+class View(Protocol):
+    """Who watches."""
+
+    def note(self, text: str) -> None:
+        """Show something that a person should know."""
+        ...
+
+    def changed(self, trial: Trial) -> None:
+        """Show that a trial has begun, ended, or is to begin again."""
+        ...
+
+    def refresh(self, controller: Controller) -> None:
+        """Show the present state; called several times a second."""
+        ...
+
+
+class Source(Protocol):
+    """What a trial writes its metrics to, read as it grows."""
+
+    def read(self, last: bool) -> list[Report]:
+        """Return reports since the previous call, at most about a megabyte's worth.
+
+        Args:
+            last: The trial has ended: an unfinished line counts.
+        """
+        ...
+
+    @property
+    def position(self) -> Any:
+        """Where the next `read` begins, as JSON."""
+        ...
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is more to read at once."""
+        ...
+
+
+class Collector(Protocol):
+    """How metrics are collected.
+
+    Attributes:
+        pushed: Trials report to the DBManager themselves.
+        reads_output: It reads what trials print.
+    """
+
+    @property
+    def pushed(self) -> bool: ...
+
+    @property
+    def reads_output(self) -> bool: ...
+
+    @property
+    def path(self) -> str:
+        """The path that trials write to, as their commands name it; empty without one."""
+        ...
+
+    @property
+    def file(self) -> bool:
+        """Whether `path` is a file; else it is a folder, or there is none."""
+        ...
+
+    def prepare(self, path: Path) -> None:
+        """Remove what an earlier attempt has left at `path`, and make the folders for a new one."""
+        ...
+
+    def source(self, output: Path, path: Path, position: Any) -> Source | None:
+        """Return what to read the metrics of a trial from; None if there is nothing to read.
+
+        Args:
+            output: File that the trial prints to.
+            path: What takes the place of the collector's path on this machine.
+            position: Where to continue; None: at the beginning.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Clients:
-    """The servers. `stopping` is None where the experiment has no early stopping."""
+class Answer:
+    """What the algorithm and the early-stopping service have answered.
 
-    suggestion: Client
-    database: Client
-    stopping: Client | None
+    Attributes:
+        settings: To lay over the experiment's own.
+        rules: Early-stopping rules of all these trials.
+    """
+
+    suggestions: Sequence[Suggestion]
+    settings: Mapping[str, str]
+    rules: Sequence[Rule]
+
+
+class Servers(Protocol):
+    """The servers of an experiment.
+
+    Methods that return a call only prepare it; the call may be made in another thread. Calls wait
+    until there is an answer.
+
+    Raises:
+        ServerRefused: By calls, if no further attempt can help.
+        Closed: By calls, if the session ends meanwhile.
+    """
+
+    def remember(self, trial: Trial) -> None:
+        """Include a trial that has ended in what later requests tell the algorithm."""
+        ...
+
+    def suggest(
+        self, experiment: Experiment, active: Iterable[Trial], count: int, total: int
+    ) -> Callable[[], Answer | None]:
+        """Ask for `count` suggestions, fewer if no more are left; the call returns None if none is.
+
+        Args:
+            active: Trials that have not ended.
+            total: Suggestions ever asked for, these included.
+        """
+        ...
+
+    def report(self, trial: str, reports: Sequence[Report]) -> Callable[[], None]:
+        """Add to the observation log of a trial."""
+        ...
+
+    def forget(self, trial: str) -> Callable[[], None]:
+        """Delete the observation log of a trial."""
+        ...
+
+    def pushed(self, trial: str) -> Callable[[], Mapping[str, Series]]:
+        """Read what a trial has reported by itself."""
+        ...
+
+    def stopped(self, trial: str) -> Callable[[], None]:
+        """Tell the early-stopping service that a trial was stopped."""
+        ...
+
+    def database(self) -> str:
+        """Return the address of the DBManager, for trials that report by themselves."""
+        ...
+
+
+class Workers(Protocol):
+    """Where calls to servers are made, one at a time and in order."""
+
+    def submit(self, call: Callable[[], None], /) -> Any:
+        """Make a call."""
+        ...
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls."""
+        ...
+
+
+class Waiter(Protocol):
+    """How a session waits until there may be something to do."""
+
+    def wait(self, until: float | None) -> None:
+        """Wait until `ring`, or the monotonic second `until`; a waiter may return earlier."""
+        ...
+
+    def ring(self) -> None:
+        """End `wait`. Safe in a signal handler and in any thread."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds."""
+        ...

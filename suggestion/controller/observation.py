@@ -12,14 +12,28 @@ STRATEGIES: Final = ("min", "max", "latest")
 
 
 def number(text: str) -> float:
-    """The number that `text` holds; nan where it is none."""
+    """Return the number that `text` holds; nan where it is none."""
     try:
         return float(text)
     except ValueError:
         return math.nan
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One value of one metric.
+
+    Attributes:
+        metric, value: As text; the value is a number, which may be nan.
+        time: RFC 3339 as the trial wrote it; empty if it wrote none.
+    """
+
+    metric: str
+    value: str
+    time: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """One metric of one trial: the least, the greatest and the latest report, as text.
 
@@ -31,20 +45,19 @@ class Series:
     latest: str = UNAVAILABLE
     count: int = 0
 
-    def add(self, text: str) -> None:
-        """One more report."""
-        self.count += 1
-        self.latest = text
+    def plus(self, text: str) -> Series:
+        """Return the series with one more report."""
         value = number(text)
-        if not math.isfinite(value):
-            return
-        if self.min == UNAVAILABLE or value < float(self.min):
-            self.min = text
-        if self.max == UNAVAILABLE or value > float(self.max):
-            self.max = text
+        least, most = self.min, self.max
+        if math.isfinite(value):
+            if least == UNAVAILABLE or value < float(least):
+                least = text
+            if most == UNAVAILABLE or value > float(most):
+                most = text
+        return Series(least, most, text, self.count + 1)
 
     def by(self, strategy: str) -> str:
-        """The value under `strategy`: ``min``, ``max`` or ``latest``.
+        """Return the value under `strategy`: ``min``, ``max`` or ``latest``.
 
         Without a finite value it is the latest text, ``nan`` for instance: servers take the trial
         for a bad one, and do not propose its point again.
@@ -53,16 +66,16 @@ class Series:
         return self.latest if value == UNAVAILABLE else value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Objective:
     """What the experiment optimises.
 
     Attributes:
-        metric: The objective's.
+        metric: Name of the objective metric.
         maximize: Whether more is better.
-        goal: At which the experiment ends; None without one.
-        additional: Other metrics to collect.
-        strategies: By metric, which of its reports counts.
+        goal: Value at which the experiment ends; None without one.
+        additional: Names of other metrics to collect.
+        strategies: By metric, which of its reports counts: ``min``, ``max`` or ``latest``.
     """
 
     metric: str
@@ -73,7 +86,7 @@ class Objective:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Objective:
-        """From an Experiment document that has been validated."""
+        """Read the objective of an Experiment document that has been validated."""
         objective = document["spec"]["objective"]
         goal = objective.get("goal")
         strategies = {
@@ -101,14 +114,14 @@ class Objective:
         return self.metric in series
 
     def value(self, series: Mapping[str, Series]) -> float | None:
-        """The objective value of a trial; None where there is no finite one."""
+        """Return the objective value of a trial; None where there is no finite one."""
         if self.metric not in series:
             return None
         value = number(series[self.metric].by(self.strategies[self.metric]))
         return value if math.isfinite(value) else None
 
     def observed(self, series: Mapping[str, Series]) -> list[tuple[str, str]]:
-        """Metric and value by its strategy, of those that were reported: what servers are told."""
+        """Return metric and value by its strategy, of those that were reported."""
         return [
             (name, series[name].by(self.strategies[name]))
             for name in self.metrics
@@ -127,10 +140,10 @@ class Objective:
 
 
 def dump(series: Mapping[str, Series]) -> dict[str, Sequence[Any]]:
-    """As JSON."""
+    """Write aggregates as JSON."""
     return {name: [s.min, s.max, s.latest, s.count] for name, s in series.items()}
 
 
 def load(state: Mapping[str, Sequence[Any]]) -> dict[str, Series]:
-    """What `dump` wrote."""
+    """Read what `dump` wrote."""
     return {name: Series(*fields) for name, fields in state.items()}

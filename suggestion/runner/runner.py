@@ -1,46 +1,46 @@
-"""From an Experiment file to a finished experiment: servers, validation, state, controller."""
+"""From an Experiment file to a finished experiment: servers, validation, state, sessions."""
 
 from __future__ import annotations
 
 import os
 import re
-import signal
 import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
-import grpc
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
-
-from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.client import document, messages
+from suggestion import collectors, runtimes
+from suggestion.client import document
 from suggestion.client.document import Loaded
-from suggestion.client.manifest import Manifest, ManifestError, dotted
-from suggestion.client.servers import Client, Local, Remote, Server, ServerError, Stopped, describe
-from suggestion.collectors.collect import rfc3339
-from suggestion.controller.context import Clients, Clock, DiskFull, Events, Fatal, Options
-from suggestion.controller.controller import Controller
+from suggestion.client.manifest import ManifestError, dotted
+from suggestion.client.servers import Client, Local, Remote, Server
+from suggestion.controller import messages
+from suggestion.controller.context import DiskFull, Fatal, Options, View
+from suggestion.controller.driver import Controller, Rim
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.lock import Busy, Lock
+from suggestion.controller.moments import Clock, Timekeeper, rfc3339
+from suggestion.controller.observation import Objective
+from suggestion.controller.runtime import Place, Unavailable
+from suggestion.controller.servers import Clients, RemoteServers
 from suggestion.controller.slots import Slot, divide
-from suggestion.controller.state import Busy, Experiment, Lock, Store
+from suggestion.controller.state import Policy
+from suggestion.controller.store import Store
+from suggestion.controller.waiting import Bell
+from suggestion.controller.workspace import TrialWorkspace
 from suggestion.problem.errors import quote
+from suggestion.runner.errors import Refused
+from suggestion.runner.interrupts import Interrupts
+from suggestion.runner.validation import validate
 
-# As a controller does while servers are unreachable.
-_VALIDATION_ATTEMPTS: Final = 10
-_VALIDATION_PAUSE: Final = 3.0
 _DISK_PAUSE: Final = 5.0
 # May change between two runs in one directory, as on a cluster.
 _EDITABLE: Final = ("parallelTrialCount", "maxTrialCount", "maxFailedTrialCount", "resumePolicy")
-
-
-class Refused(Exception):
-    """The experiment cannot be run as it is; the text is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +68,56 @@ class Request:
     options: Options = field(default_factory=Options)
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """An experiment with its state file open and its servers at hand."""
 
-    loaded: Loaded
     directory: Path
     store: Store
     clients: Clients
+    place: Place
+    workspace: TrialWorkspace
     slots: tuple[Slot, ...]
+    policy: Policy
     options: Options
+    parameters: tuple[str, ...]
     stopped: threading.Event
+
+    def session(self, view: View, clock: Timekeeper, before: Controller | None) -> Controller:
+        """Return a controller that goes on from the stored state.
+
+        Args:
+            before: One that ended since it could not store what it had decided.
+        """
+        self.stopped.clear()
+        runtime = self.place.open()
+        objective = self.policy.objective
+        rim = Rim(
+            self.store,
+            runtime,
+            RemoteServers(self.clients, objective, self.parameters, view.note),
+            ThreadPoolExecutor(1, "ask"),
+            ThreadPoolExecutor(1, "report"),
+            Bell(clock, runtime.fileno()),
+            view,
+            clock,
+        )
+        return Controller(
+            rim,
+            self.workspace,
+            self.slots,
+            self.policy,
+            self.options,
+            None if before is None else before.begun,
+            0 if before is None else before.level,
+        )
 
 
 def run(
     request: Request,
-    view: Events,
+    view: View,
     interrupted: Callable[[Callable[[], None]], None] | None = None,
-    clock: Clock | None = None,
+    clock: Timekeeper | None = None,
 ) -> Controller:
     """Runs the experiment until it ends or is interrupted.
 
@@ -119,38 +151,34 @@ def run(
 
 def _control(
     prepared: Prepared,
-    view: Events,
+    view: View,
     interrupted: Callable[[Callable[[], None]], None] | None,
-    clock: Clock,
+    clock: Timekeeper,
 ) -> Controller:
-    current: list[Controller] = []
-    waiting = threading.Event()
+    current: Controller | None = None
+    early = 0  # interruptions before there is a controller
 
     def interrupt() -> None:
+        nonlocal early
         waiting.set()
-        for controller in current:
-            controller.interrupt()
+        if current is None:
+            early += 1
+        else:
+            current.interrupt()
 
-    with _signals(interrupt, interrupted):
+    waiting = threading.Event()
+    with Interrupts(interrupt, interrupted):
         while True:
-            controller = Controller(
-                prepared.store,
-                prepared.loaded.template,
-                prepared.loaded.collector,
-                prepared.clients,
-                prepared.slots,
-                prepared.options,
-                view,
-                prepared.stopped,
-                clock,
-            )
-            if current:  # what was asked for before the state had to be read anew
-                controller.level = current[0].level
-                controller.begun = current[0].begun
-            current[:] = [controller]
+            current = prepared.session(view, clock, current)
+            while early:
+                early -= 1
+                current.interrupt()
             try:
-                controller.run()
-                return controller
+                try:
+                    current.run()
+                finally:
+                    prepared.stopped.set()
+                return current
             except (sqlite3.OperationalError, DiskFull) as error:
                 # All that was in memory is thrown away, and read again from what was written.
                 view.note(
@@ -158,57 +186,27 @@ def _control(
                     f"on, and it is tried again; Ctrl-C ends this runner"
                 )
                 while True:
-                    if controller.level or waiting.wait(_DISK_PAUSE):
+                    if current.level or waiting.wait(_DISK_PAUSE):
                         raise Fatal(f"{prepared.directory}: {error}") from error
                     if prepared.store.writable():
                         break
-                prepared.stopped.clear()
 
 
-class _signals:  # noqa: N801  (used like a function)
-    """Lets SIGINT and SIGTERM interrupt; the latter at once."""
-
-    def __init__(
-        self,
-        interrupt: Callable[[], None],
-        register: Callable[[Callable[[], None]], None] | None,
-    ) -> None:
-        self._interrupt = interrupt
-        self._register = register
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> None:
-        if self._register is not None:
-            self._register(self._interrupt)
-            return
-
-        def handle(number: int, frame: FrameType | None) -> None:
-            self._interrupt()
-            if number == signal.SIGTERM:
-                self._interrupt()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, handle)
-
-    def __exit__(self, *error: object) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
-
-
-def _warn(loaded: Loaded, request: Request, view: Events) -> None:
+def _warn(loaded: Loaded, request: Request, view: View) -> None:
     """One warning for all that has no meaning on one machine."""
     prefix = re.compile(r"spec\.trialTemplate\.(trialSpec\.(spec\.)?)?")
     ignored = [prefix.sub("", dotted(path), count=1) for path in loaded.template.ignored]
     if ignored:
         view.note(f"without meaning on one machine, and ignored: {', '.join(ignored)}")
     container = loaded.template.container
+    local = runtimes.place(request.runtime).local
     cwd = container.get("workingDir")
-    if cwd and request.runtime == "process" and not (loaded.folder / cwd).is_dir():
+    if cwd and local and not (loaded.folder / cwd).is_dir():
         view.note(f"workingDir {cwd} does not exist here; trials run in {loaded.folder}")
     path = loaded.collector.path
     words = [*(container.get("command") or ()), *(container.get("args") or ())]
     words += [str(entry.get("value")) for entry in container.get("env") or ()]
-    if path and request.runtime == "process" and not any(path in word for word in words):
+    if path and local and not any(path in word for word in words):
         view.note(
             f"the trial's command does not name {path}; its metrics are looked for in the file "
             f"that SUGGEST_METRICS_PATH names"
@@ -221,8 +219,8 @@ def _prepare(
     request: Request,
     loaded: Loaded,
     directory: Path,
-    view: Events,
-    clock: Clock,
+    view: View,
+    clock: Timekeeper,
     stack: ExitStack,
 ) -> Prepared:
     try:
@@ -250,25 +248,52 @@ def _prepare(
     if len(slots) < int(spec.get("parallelTrialCount") or 3):
         view.note(f"there is room for {len(slots)} trials at a time")
     if known is None:
-        _validate(clients, loaded)
+        validate(clients, loaded)
         now = rfc3339(clock.now())
         fresh = Experiment(loaded.document["metadata"]["name"], loaded.document, started=now)
         text = "the experiment is created"
         store.save_experiment(fresh.mark("Created", "ExperimentCreated", text, now))
-    settings = messages.settings(loaded.document)
-    data = None
-    if "suggestion_trial_dir" in settings:
-        inside = settings["suggestion_trial_dir"]
-        data = (inside, Path(inside) if request.target else directory / "checkpoints")
-    options = replace(request.options, cwd=loaded.folder, path=_path(), data=data)
-    if request.runtime == "docker":
-        from suggestion.runtimes import docker  # noqa: PLC0415
+    place = runtimes.place(request.runtime)
+    try:
+        place.check()
+    except Unavailable as error:
+        raise Refused(str(error)) from error
+    objective = Objective.of(loaded.document)
+    collector = collectors.collector(loaded.collector, objective.metrics)
+    options = request.options
+    limits = [loaded.template.deadline, options.trial_timeout]
+    policy = Policy(
+        objective,
+        len(slots),
+        options.retries,
+        options.grace,
+        min((limit for limit in limits if limit is not None), default=None),
+        options.time_limit,
+        clients.stopping is not None,
+        collector.pushed,
+    )
+    workspace = TrialWorkspace(
+        directory,
+        loaded.document["metadata"]["name"],
+        loaded.template,
+        collector,
+        loaded.folder,
+        _path(),
+        _data(request, loaded, directory),
+        place.local,
+    )
+    parameters = tuple(parameter["name"] for parameter in spec["parameters"])
+    return Prepared(
+        directory, store, clients, place, workspace, slots, policy, options, parameters, stopped
+    )
 
-        try:
-            options = docker.options(options, loaded.collector)
-        except docker.NoEngine as error:
-            raise Refused(str(error)) from error
-    return Prepared(loaded, directory, store, clients, slots, options, stopped)
+
+def _data(request: Request, loaded: Loaded, directory: Path) -> tuple[str, Path] | None:
+    """Where trials find checkpoints, and where these lie, if the algorithm copies checkpoints."""
+    inside = messages.settings(loaded.document).get("suggestion_trial_dir")
+    if inside is None:
+        return None
+    return inside, Path(inside) if request.target else directory / "checkpoints"
 
 
 def _path() -> str:
@@ -278,7 +303,9 @@ def _path() -> str:
     return str(Path(sys.executable).parent)
 
 
-def _resume(known: Experiment, given: Mapping[str, Any], store: Store, clock: Clock) -> Experiment:
+def _resume(
+    known: Experiment, given: Mapping[str, Any], store: Store, clock: Timekeeper
+) -> Experiment:
     """The experiment in the directory, with what may change taken from the file.
 
     Raises:
@@ -318,7 +345,7 @@ def _clients(
     request: Request,
     loaded: Loaded,
     directory: Path,
-    view: Events,
+    view: View,
     stopped: threading.Event,
     launch: bool,
     stack: ExitStack,
@@ -359,75 +386,6 @@ def _server_env(directory: Path) -> dict[str, str]:
     """Where a server that hands on checkpoints finds them; and no threads beside the trials'."""
     data = str((directory / "checkpoints").resolve())
     return {"SUGGEST_DATA_DIR": data, "OMP_NUM_THREADS": "1"}
-
-
-def _validate(clients: Clients, loaded: Loaded) -> None:
-    """Once, before anything else, as a controller does it.
-
-    Raises:
-        Refused: If a server refuses; with its words, and the lines of the file that they are about.
-    """
-    document = loaded.document
-    experiment = messages.experiment(Experiment(document["metadata"]["name"], document))
-    calls: list[tuple[Client, str, Any]] = [
-        (
-            clients.suggestion,
-            "ValidateAlgorithmSettings",
-            api.ValidateAlgorithmSettingsRequest(experiment=experiment),
-        )
-    ]
-    if clients.stopping is not None:
-        rules = api.ValidateEarlyStoppingSettingsRequest(
-            early_stopping=experiment.spec.early_stopping
-        )
-        calls.append((clients.stopping, "ValidateEarlyStoppingSettings", rules))
-    found = []
-    for client, method, message in calls:
-        try:
-            client.call(method, message, attempts=_VALIDATION_ATTEMPTS, pause=_VALIDATION_PAUSE)
-        except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
-                continue  # nothing to validate
-            if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
-                found += _explain(error, loaded.manifest)
-            else:
-                found.append(f"{method}: {describe(error)}")
-        except (ServerError, Stopped) as error:
-            found.append(str(error))
-    if found:
-        raise Refused("\n".join(found))
-
-
-_STEP: Final = re.compile(r"([a-z_]+)|\[(\d+)\]")
-
-
-def _explain(error: grpc.RpcError, manifest: Manifest) -> list[str]:
-    """What a server has refused: a line for each violation, with its line in the file."""
-    status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
-    details: Sequence[Any] = () if status is None else status.details
-    for detail in details:
-        request = error_details_pb2.BadRequest()
-        if detail.Unpack(request):
-            return [
-                f"{manifest.source}:{manifest.line(_in_file(violation.field))}: "
-                f"{violation.description}"
-                for violation in request.field_violations
-            ]
-    return [f"{manifest.source}: {error.details()}"]
-
-
-def _in_file(field: str) -> tuple[str | int, ...]:
-    """``experiment.spec.parameter_specs.parameters[0].name`` as it stands in a file."""
-    path: list[str | int] = []
-    for name, index in _STEP.findall(field):
-        if index:
-            path.append(int(index))
-        elif name not in {"experiment", "parameter_specs"}:
-            head, *rest = name.split("_")
-            path.append(head + "".join(part.capitalize() for part in rest))
-    if path[:1] != ["spec"] and path[:1] != ["name"]:
-        path.insert(0, "spec")
-    return tuple(path)
 
 
 __all__ = ["Busy", "Fatal", "ManifestError", "Refused", "Request", "run"]

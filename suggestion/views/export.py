@@ -9,9 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from suggestion.collectors.collect import Report, finite
-from suggestion.controller.observation import Objective
-from suggestion.controller.state import Condition, Experiment, Store, Trial
+from suggestion.client.numbers import finite
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.observation import Objective, Report
+from suggestion.controller.store import Store
+from suggestion.controller.trials import Condition, Trial
 from suggestion.views import status
 
 if TYPE_CHECKING:

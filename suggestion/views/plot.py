@@ -8,9 +8,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from suggestion.collectors.collect import Report, finite
-from suggestion.controller.observation import Objective
-from suggestion.controller.state import Store, Trial
+from suggestion.client.numbers import finite
+from suggestion.controller.observation import Objective, Report
+from suggestion.controller.store import Store
+from suggestion.controller.trials import Trial
 from suggestion.views import status
 
 _PLACE: Final = "/*DATA*/null"

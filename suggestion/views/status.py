@@ -9,9 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from suggestion.client import messages
+from suggestion.controller import messages
+from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Series
-from suggestion.controller.state import Condition, Experiment, Store, Trial
+from suggestion.controller.store import Store
+from suggestion.controller.trials import Condition, Trial
 
 # Names of the lists and counts in the CRD, which are not quite regular.
 _LISTS: Final = {

@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, TextIO
 
-from suggestion.controller.state import Condition, Trial
+from suggestion.controller.trials import Condition, Trial
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
 
-    from suggestion.controller.controller import Controller
+    from suggestion.controller.driver import Controller
 
 _REFRESH_SECONDS: Final = 0.25
 _RECENT: Final = 6
@@ -182,7 +182,7 @@ class Rich:
             metric = controller.objective.metric
             line = f"best {metric} {value_of(controller, best)}  {describe(controller, best)}"
             parts.append(Text(f"{line}  ({best.name})", style="green"))
-        rows = [entry.trial for entry in controller.running.values()]
+        rows = [controller.trials[number] for number in controller.running]
         parts.append(self._table(controller, [*self._recent, *rows]))
         return Group(*parts)
 
@@ -238,7 +238,7 @@ def ending(controller: Controller, directory: str) -> str:
         metric = controller.objective.metric
         lines.append(f"best trial {best.name}: {metric} {value_of(controller, best)}")
         lines += [f"  {name} = {value}" for name, value in best.assignment.items()]
-        argv = controller.place.local(best).argv
+        argv = controller.workspace.command(best)
         if argv:
             lines += ["to run it again:", f"  {shlex.join(argv)}"]
     lines.append(f"more: suggest status {directory}; suggest plot {directory}")

@@ -18,9 +18,11 @@ from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.api.v1beta1.suggestion_service import SuggestionService
-from suggestion.controller.context import Clock, Options
-from suggestion.controller.controller import Controller
-from suggestion.controller.state import Store, Trial
+from suggestion.controller.context import Options
+from suggestion.controller.driver import Controller
+from suggestion.controller.moments import Clock
+from suggestion.controller.store import Store
+from suggestion.controller.trials import Trial
 from suggestion.engine.algorithm import algorithms
 from suggestion.problem.deadline import NEVER
 from suggestion.problem.errors import Exhausted, Invalid

@@ -9,15 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suggestion.collectors.collect import (
-    LONGEST_LINE,
-    Lines,
-    Report,
-    finite,
-    json_parser,
-    text_parser,
-)
-from suggestion.controller.observation import Objective, Series
+from suggestion.client.numbers import finite
+from suggestion.collectors.lines import LONGEST_LINE, Lines, json_parser, text_parser
+from suggestion.controller.observation import Objective, Report, Series
 
 
 def found(line: str, *filters: str, metrics: tuple[str, ...] = ("loss", "acc")) -> list[Report]:
@@ -159,7 +153,7 @@ def objective(**more: object) -> Objective:
 def series(*values: str) -> dict[str, Series]:
     of = Series()
     for value in values:
-        of.add(value)
+        of = of.plus(value)
     return {"loss": of}
 
 

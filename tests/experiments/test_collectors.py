@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from suggestion.controller.slots import divide
-from suggestion.controller.state import Condition
+from suggestion.controller.trials import Condition
 from suggestion.runner import runner
 from tests.experiments.support import Machine, Recorder, document, stored
 

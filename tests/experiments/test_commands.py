@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from suggestion.cli.main import main
-from suggestion.controller.controller import Controller
+from suggestion.controller.driver import Controller
 from suggestion.views import export as exporting
 from suggestion.views import plot, view
 from tests.experiments.support import Machine, Recorder, document, stored, write

@@ -7,15 +7,16 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from suggestion.client.document import Collector
 from suggestion.client.template import Invocation
-from suggestion.controller.state import Condition
+from suggestion.controller.runtime import LaunchSpec, TrialFiles
+from suggestion.controller.slots import Slot
+from suggestion.controller.trials import Condition
 from suggestion.runner import runner
 from suggestion.runtimes import docker
 from tests.experiments.support import Machine, document, stored
@@ -23,13 +24,20 @@ from tests.experiments.support import Machine, document, stored
 pytestmark = pytest.mark.integration
 
 PATHS = [("/katib/train.log", "/here/files/katib/train.log"), ("/ckpt", "/here/ckpt/t-1")]
-FILE = Collector("File", "/katib/train.log", False, ())
+
+
+def spec(of: Invocation, paths: Sequence[tuple[str, str]], own: dict[str, str], file: str = "") -> (
+    LaunchSpec
+):  # fmt: skip
+    nowhere = Path()
+    files = TrialFiles("t-1", nowhere, nowhere, nowhere)
+    return LaunchSpec(files, of, paths, own, file, bool(file), Slot(0), nowhere, "")
 
 
 def test_the_command() -> None:
     of = Invocation(("python", "x.py", "--lr=1"), {"A": "b c"}, "/work", "image:1")
     own = {"SUGGEST_TRIAL_NAME": "t-1", "SUGGEST_TRIAL_DIR": "/here", "CUDA_VISIBLE_DEVICES": "2,3"}
-    assert docker.command(of, "t-1", PATHS, own, FILE) == [
+    assert docker.command(spec(of, PATHS, own, "/katib/train.log")) == [
         "docker", "run", "--rm", "--init", "--name", "t-1",
         "--volume", "/here/files/katib:/katib", "--volume", "/here/ckpt/t-1:/ckpt",
         "--gpus", '"device=2,3"',
@@ -41,9 +49,8 @@ def test_the_command() -> None:
 
 def test_arguments_for_the_entry_point_of_the_image() -> None:
     of = Invocation(("--lr=1",), {}, None, "image:1", commanded=False)
-    none = Collector("StdOut", "", False, ())
-    made = docker.command(of, "t", [], {}, none)
-    assert made == ["docker", "run", "--rm", "--init", "--name", "t", "image:1", "--lr=1"]
+    made = docker.command(spec(of, [], {}))
+    assert made == ["docker", "run", "--rm", "--init", "--name", "t-1", "image:1", "--lr=1"]
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -85,11 +92,13 @@ def test_trials_in_containers(machine: Machine, tmp_path: Path, image: str) -> N
     collector = {"collector": {"kind": "File"}, "source": source}
     script = "echo loss=${trialParameters.x} >>/katib/train.log; echo $SUGGEST_TRIAL_NAME"
     made = job(image, script, metricsCollectorSpec=collector)
-    controller = machine.run(tmp_path, made, runtime="docker")
+    machine.run(tmp_path, made, runtime="docker")
     for trial in stored(tmp_path):
         assert trial.condition is Condition.SUCCEEDED, trial.reason
         assert trial.series["loss"].latest == trial.assignment["x"]
-        assert (controller.place.folder(trial) / "output-1.log").read_text() == f"{trial.name}\n"
+        assert (
+            tmp_path / "state" / "trials" / trial.name / "output-1.log"
+        ).read_text() == f"{trial.name}\n"
 
 
 @pytest.mark.parametrize("deaf", ["", "trap '' TERM; "], ids=["", "deaf"])

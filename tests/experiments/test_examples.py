@@ -10,8 +10,8 @@ import pytest
 
 from suggestion.client import manifest
 from suggestion.client.manifest import ManifestError
-from suggestion.controller.controller import Controller
-from suggestion.controller.state import Condition
+from suggestion.controller.driver import Controller
+from suggestion.controller.trials import Condition
 from suggestion.engine.algorithm import algorithms
 from suggestion.runner import runner
 from tests.experiments.support import Machine, Recorder, stored

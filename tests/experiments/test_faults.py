@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from suggestion.client.servers import Local
-from suggestion.controller.context import Clock
-from suggestion.controller.controller import Controller
-from suggestion.controller.state import FILE, Condition, Store
+from suggestion.controller.driver import Controller
+from suggestion.controller.moments import Clock
+from suggestion.controller.servers import RemoteServers
+from suggestion.controller.store import FILE, Store
+from suggestion.controller.trials import Condition
 from suggestion.runner import runner
 from suggestion.views import status
 from tests.experiments.support import (
@@ -110,7 +112,7 @@ def test_a_gigabyte_of_output(machine: Machine, tmp_path: Path) -> None:
     """All of it is read, little of it is kept, and nothing is lost on the way."""
     noise = f"yes {'x' * 999} | head -c 500000000"
     command = f"echo loss=0.5; {noise}; echo; echo loss=0.25; {noise}; echo; echo loss=0.75"
-    controller = machine.run(
+    machine.run(
         tmp_path,
         document(command, maxTrialCount="1"),
         options=runner.Options(output_bytes=4 * 2**20),
@@ -118,7 +120,7 @@ def test_a_gigabyte_of_output(machine: Machine, tmp_path: Path) -> None:
     (trial,) = stored(tmp_path)
     assert trial.series["loss"].count == 3
     assert trial.series["loss"].min == "0.25"
-    output = controller.place.folder(trial) / "output-1.log"
+    output = tmp_path / "state" / "trials" / trial.name / "output-1.log"
     assert output.stat().st_size > 1_000_000_000
     assert output.stat().st_blocks * 512 < 40 * 2**20
     kept = b"".join(status.output_of(tmp_path / "state", trial))
@@ -131,7 +133,7 @@ def test_a_gigabyte_of_output(machine: Machine, tmp_path: Path) -> None:
 def test_more_reports_than_are_kept(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("suggestion.controller.controller.MOST_REPORTS", 10)
+    monkeypatch.setattr("suggestion.controller.reporter.MOST_REPORTS", 10)
     view = Recorder()
     made = document("for i in $(seq 50 -1 1); do echo loss=$i; done", maxTrialCount="1")
     machine.run(tmp_path, made, view=view)
@@ -179,7 +181,9 @@ def test_the_servers_are_killed_in_the_middle(machine: Machine, tmp_path: Path) 
         """Both servers, after two trials and again after five."""
         done = controller.counts.completed
         if done >= (2 if not killed else 5) and len(killed) < 4:
-            for client in (controller._clients.suggestion, controller._clients.database):
+            servers = controller.rim.servers
+            assert isinstance(servers, RemoteServers)
+            for client in (servers.clients.suggestion, servers.clients.database):
                 pid = client.server.pid if isinstance(client.server, Local) else None
                 if pid is not None and pid not in killed:
                     os.kill(pid, signal.SIGKILL)

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.controller.state import Condition
+from suggestion.controller.trials import Condition
 from suggestion.runner import runner
 from suggestion.views.view import Plain
 from tests.experiments.support import (

@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 
-from suggestion.controller.state import Busy, Condition, Lock, Store, Trial
+from suggestion.controller.lock import Busy, Lock
+from suggestion.controller.store import Store
+from suggestion.controller.trials import Condition, Trial
 from suggestion.runner import runner
-from suggestion.runtimes import process
+from suggestion.runtimes.process import session as process
 from tests.experiments.support import Machine, alive, document, environment, stored, write
 
 pytestmark = pytest.mark.integration
@@ -77,8 +79,8 @@ def runners(machine: Machine, tmp_path: Path) -> Iterator[Callable[..., Runner]]
             one.kill()
     if (tmp_path / "state" / "state.db").exists():
         for trial in stored(tmp_path):
-            if trial.identity is not None:
-                process.orphans(trial.identity)
+            if trial.handle is not None:
+                process.orphans(process.Identity(**trial.handle))
 
 
 def running(trials: list[Trial]) -> list[Trial]:
@@ -187,8 +189,8 @@ def test_a_running_trial_is_adopted(tmp_path: Path, runners: Callable[..., Runne
     first = runners(made)
     trial = running(first.until(lambda trials: any("loss" in t.series for t in trials)))[0]
     first.kill()
-    assert trial.identity is not None
-    assert alive(trial.identity.pid)
+    assert trial.handle is not None
+    assert alive(trial.handle["pid"])
     second = runners(made)
     second.until(lambda _: "adopted" in (tmp_path / "out").read_text())
     flag.touch()
@@ -209,9 +211,9 @@ def test_one_that_ended_meanwhile_is_judged(
     trial = first.until(lambda trials: bool(running(trials)))[0]
     first.kill()
     flag.touch()
-    assert trial.identity is not None
+    assert trial.handle is not None
     for _ in range(200):
-        if not alive(trial.identity.pid):
+        if not alive(trial.handle["pid"]):
             break
         time.sleep(0.05)
     assert runners(made).wait() == 0
@@ -231,8 +233,8 @@ def test_one_that_was_killed_with_its_runner_runs_again(
     first = runners(made)
     trial = first.until(lambda trials: any("loss" in t.series for t in trials))[0]
     first.kill()
-    assert trial.identity is not None
-    process.orphans(trial.identity)
+    assert trial.handle is not None
+    process.orphans(process.Identity(**trial.handle))
     assert runners(made).wait() == 0
     (done,) = stored(tmp_path)
     assert (done.condition, done.attempt) == (Condition.SUCCEEDED, 2)
@@ -245,7 +247,7 @@ def test_nothing_runs_that_is_not_written_down(tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from suggestion.runtimes import process\n"
+        "from suggestion.runtimes.process import session as process\n"
         f"begun = process.start(['touch', {str(mark)!r}], dict(os.environ), Path('/'),\n"
         f"    Path({str(tmp_path / 'out')!r}), Path({str(tmp_path / 'status')!r}))\n"
         "print(begun.identity.pid, flush=True)\n"
@@ -306,7 +308,7 @@ def test_ctrl_c_twice_stops_them(
         time.sleep(1.0)  # two at once may arrive as one
         one.process.send_signal(number)
     assert one.wait() == 3
-    assert not any(alive(t.identity.pid) for t in before if t.identity)
+    assert not any(alive(t.handle["pid"]) for t in before if t.handle)
     assert [(t.condition, t.attempt) for t in stored(tmp_path)] == [(Condition.CREATED, 2)] * 2
     flag.touch()
     assert runners(made).wait() == 0
@@ -355,8 +357,8 @@ def test_servers_go_with_their_runner(tmp_path: Path, runners: Callable[..., Run
     """However it ends; the trial stays."""
     one = runners(document("exec sleep 1000", maxTrialCount="1"), "own servers")
     (trial,) = running(one.until(lambda trials: bool(running(trials))))
-    assert trial.identity is not None
-    servers = children(one.process.pid) - {trial.identity.pid}
+    assert trial.handle is not None
+    servers = children(one.process.pid) - {trial.handle["pid"]}
     assert len(servers) == 2
     one.kill()
     for _ in range(200):
@@ -364,7 +366,7 @@ def test_servers_go_with_their_runner(tmp_path: Path, runners: Callable[..., Run
             break
         time.sleep(0.05)
     assert not any(alive(pid) for pid in servers)
-    assert alive(trial.identity.pid)
+    assert alive(trial.handle["pid"])
 
 
 def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:

@@ -1,8 +1,4 @@
-"""The messages that a controller sends and receives, made from the state and read into it.
-
-With `suggestion.client.servers`, this is the client's side of the contract: black box, as any
-client.
-"""
+"""Requests to servers, written from the state, and replies read: the client's side of v1beta1."""
 
 from __future__ import annotations
 
@@ -12,10 +8,11 @@ from typing import Any, Final
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
-from suggestion.collectors.collect import Report
-from suggestion.controller.observation import Objective
+from suggestion.controller.events import Suggestion
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.observation import Objective, Report
 from suggestion.controller.rules import EQUAL, GREATER, LESS, Rule
-from suggestion.controller.state import Condition, Experiment, Trial
+from suggestion.controller.trials import Condition, Trial
 from suggestion.problem.errors import quote
 
 _CONDITIONS: Final = {
@@ -38,7 +35,7 @@ class BadReply(Exception):
 
 
 def experiment(state: Experiment) -> api.Experiment:
-    """The experiment, with the settings that replies asked for laid over its own."""
+    """Write the experiment, with the settings of replies laid over its own."""
     message = wire.write_experiment(state.document)
     settings = message.spec.algorithm.algorithm_settings
     for name, value in state.overlay.items():
@@ -51,13 +48,13 @@ def experiment(state: Experiment) -> api.Experiment:
 
 
 def settings(document: Mapping[str, Any]) -> dict[str, str]:
-    """The algorithm's, as the file has them."""
+    """Return the algorithm settings of an Experiment document."""
     given = document["spec"]["algorithm"].get("algorithmSettings") or ()
     return {setting["name"]: setting["value"] for setting in given}
 
 
 def trial(state: Trial, objective: Objective) -> api.Trial:
-    """One trial as servers see it: without its labels, which stay with the object on a cluster."""
+    """Write a trial as servers see it: without its labels, which stay with its object."""
     message = api.Trial(name=state.name)
     spec = message.spec
     spec.objective.type = api.MAXIMIZE if objective.maximize else api.MINIMIZE
@@ -77,14 +74,14 @@ def trial(state: Trial, objective: Objective) -> api.Trial:
 
 
 def is_sent(state: Trial, objective: Objective) -> bool:
-    """Whether servers are told of a trial."""
+    """Return whether servers are told of a trial."""
     if state.condition is Condition.EARLY_STOPPED:
         return objective.available(state.series)
     return state.condition is not Condition.METRICS_UNAVAILABLE
 
 
 def seconds(moment: str) -> str:
-    """An RFC 3339 time as objects in a cluster have it: to the second."""
+    """Return an RFC 3339 time as objects in a cluster have it: to the second."""
     return f"{moment.partition('.')[0].removesuffix('Z')}Z" if moment else ""
 
 
@@ -92,7 +89,7 @@ def suggestions_request(
     of: api.Experiment, history: api.GetSuggestionsRequest, active: Iterable[api.Trial], count: int,
     total: int,
 ) -> api.GetSuggestionsRequest:  # fmt: skip
-    """The request for `count` suggestions.
+    """Write the request for `count` suggestions.
 
     Args:
         history: Holds the finished trials, and nothing else.
@@ -110,7 +107,7 @@ def suggestions_request(
 def rules_request(
     request: api.GetSuggestionsRequest, db_manager: str
 ) -> api.GetEarlyStoppingRulesRequest:
-    """Asks for the rules of the trials that come of `request`."""
+    """Write the request for the rules of the trials that come of `request`."""
     return api.GetEarlyStoppingRulesRequest(
         experiment=request.experiment, trials=request.trials, db_manager_address=db_manager
     )
@@ -118,12 +115,12 @@ def rules_request(
 
 def read_suggestions(
     reply: api.GetSuggestionsReply, count: int, parameters: Sequence[str]
-) -> list[tuple[dict[str, str], str, dict[str, str]]]:
-    """Assignment, name and labels of each suggestion.
+) -> list[Suggestion]:
+    """Read the suggestions of a reply.
 
     Raises:
-        BadReply: If there is another number than asked for, a parameter lacks, or a name is not
-            one that a trial can have.
+        BadReply: If there is another number than asked for, a parameter is missing, or a name is
+            not one that a trial can have.
     """
     entries = reply.parameter_assignments
     if len(entries) != count:
@@ -136,17 +133,17 @@ def read_suggestions(
             raise BadReply(f"a suggestion must have {', '.join(parameters)}, each once; got {got}")
         if entry.trial_name and not _LABEL.fullmatch(entry.trial_name):
             raise BadReply(f"a trial name must be a DNS label, got {quote(entry.trial_name)}")
-        read.append((assignment, entry.trial_name, dict(entry.labels)))
+        read.append(Suggestion(assignment, entry.trial_name, dict(entry.labels)))
     return read
 
 
 def read_settings(reply: api.GetSuggestionsReply) -> dict[str, str]:
-    """Settings to lay over the experiment's own."""
+    """Read the settings to lay over the experiment's own."""
     return {setting.name: setting.value for setting in reply.algorithm.algorithm_settings}
 
 
 def read_rules(reply: Any) -> list[Rule]:
-    """The rules in a reply.
+    """Read the early-stopping rules of a reply.
 
     Raises:
         BadReply: If a value is no number, or the comparison unknown.
@@ -163,7 +160,7 @@ def read_rules(reply: Any) -> list[Rule]:
 
 
 def report(name: str, reports: Sequence[Report]) -> api.ReportObservationLogRequest:
-    """One batch of a trial's reports."""
+    """Write one batch of a trial's reports."""
     request = api.ReportObservationLogRequest(trial_name=name)
     log = request.observation_log.metric_logs
     for entry in reports:
@@ -172,7 +169,7 @@ def report(name: str, reports: Sequence[Report]) -> api.ReportObservationLogRequ
 
 
 def read_log(reply: api.GetObservationLogReply, metrics: Mapping[str, Any]) -> list[Report]:
-    """What the DBManager has of a trial, of the metrics that count."""
+    """Read what the DBManager has of a trial, of the metrics in `metrics`."""
     return [
         Report(entry.metric.name, entry.metric.value, entry.time_stamp)
         for entry in reply.observation_log.metric_logs

@@ -1,13 +1,13 @@
-"""A trial's processes: started so that none runs unknown, found again, and ended with all it began.
+"""A trial's session of processes: started so that none runs unknown, found again, and ended whole.
 
 A trial runs below a shell of three lines, in a session of its own. The shell waits for a word on
-its standard input, so that nothing runs before the runner has noted the process; it outlives a
-runner that dies, and leaves the exit status in a file.
+its standard input, so that nothing runs before the runner has stored the process; it outlives a
+runner that dies, and leaves the exit status in a file. If the runner dies before that word, the
+file says that nothing has begun.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -17,15 +17,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from suggestion.controller.outcomes import KILLED_BASE
 
 # $0: the file for the status; $@: the command. A signal to the session must not end the shell
 # before its command; a handler, unlike an ignored signal, is not handed down to the command.
 _SHELL: Final = (
-    "IFS= read -r go || exit 125; trap : TERM INT HUP; "
+    'IFS= read -r go || { echo unbegun >"$0"; exit 125; }; trap : TERM INT HUP; '
     '"$@" </dev/null; code=$?; exec >/dev/null 2>&1; echo "$code" >"$0"; exit "$code"'
 )
-_KILLED_BASE: Final = 128
 _SHORT_SECONDS: Final = 1.0
 
 
@@ -67,7 +68,7 @@ class Process:
         return self._pidfd
 
     def go(self) -> None:
-        """Lets the command run. Call once the process has been noted."""
+        """Let the command run. Call once the process has been stored."""
         assert self._popen is not None
         assert self._popen.stdin is not None
         with suppress(BrokenPipeError):  # it was killed while it waited; `ended` will tell
@@ -83,7 +84,7 @@ class Process:
         return identify(self.identity.pid) != self.identity
 
     def reap(self) -> int | None:
-        """Ends what the command left running, and returns its exit status.
+        """End what the command left running, and return its exit status.
 
         Returns:
             128 + n for a command killed by signal n, as shells have it; None if nobody knows.
@@ -100,7 +101,7 @@ class Process:
             if self._popen.stdin is not None:
                 with suppress(BrokenPipeError):
                     self._popen.stdin.close()
-            shell = _KILLED_BASE - code if code < 0 else code
+            shell = KILLED_BASE - code if code < 0 else code
         else:
             self._kill_members()
             shell = None
@@ -109,13 +110,22 @@ class Process:
         return shell if code_left is None else code_left
 
     def leave(self) -> None:
-        """Lets it run on, for another runner to find."""
+        """Let it run on, for another runner to find."""
         os.close(self._pidfd)
         if self._popen is not None:
             _LEFT.append(self._popen)
 
+    def abandon(self) -> None:
+        """End a process that was not told to go; its status file says so."""
+        assert self._popen is not None
+        assert self._popen.stdin is not None
+        with suppress(BrokenPipeError):
+            self._popen.stdin.close()
+        self._popen.wait()
+        os.close(self._pidfd)
+
     def signal(self, number: signal.Signals) -> None:
-        """Sends `number` to the command: SIGKILL to all of the session, else to its group."""
+        """Send `number` to the command: SIGKILL to all of the session, else to its group."""
         self._signalled = True
         if number == signal.SIGKILL:
             self._kill_members()
@@ -141,7 +151,7 @@ def start(
     status: Path,
     cpus: Sequence[int] = (),
 ) -> Process:
-    """A process that waits for `Process.go`.
+    """Start a process that waits for `Process.go`.
 
     Args:
         output: File that takes standard output and standard error, in the order of writing.
@@ -177,7 +187,7 @@ def start(
 
 
 def adopt(identity: Identity, status: Path) -> Process | None:
-    """The process that an earlier runner started, or None if it has ended."""
+    """Return the process that an earlier runner started; None if it has ended."""
     if identify(identity.pid) != identity:
         return None
     try:
@@ -191,15 +201,23 @@ def adopt(identity: Identity, status: Path) -> Process | None:
 
 
 def orphans(identity: Identity) -> None:
-    """Ends what is left of a session whose shell has gone while nobody watched."""
+    """End what is left of a session whose shell has gone while nobody watched."""
     if identity.boot == _boot():
         for pid in _members(identity.pid, identity.started):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
 
+def unbegun(path: Path) -> bool:
+    """Whether the shell has noted that its command never began."""
+    try:
+        return path.read_text() == "unbegun\n"
+    except FileNotFoundError:
+        return False
+
+
 def read_status(path: Path) -> int | None:
-    """The exit status in a file, or None if it was never written whole."""
+    """Read the exit status in a file; None if it was never written whole."""
     try:
         text = path.read_text()
     except FileNotFoundError:
@@ -208,7 +226,7 @@ def read_status(path: Path) -> int | None:
 
 
 def identify(pid: int) -> Identity | None:
-    """The process that has number `pid` now; None if there is none, or only its exit status."""
+    """Identify the process that has number `pid` now; None if there is none, or only its status."""
     fields = _stat(pid)
     if fields is None or fields[0] in "ZX":
         return None
@@ -236,41 +254,3 @@ def _members(session: int, since: int) -> Iterator[int]:
 @cache
 def _boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-_KEEP_SIZE_PUNCH_HOLE: Final = 0x01 | 0x02
-
-
-@cache
-def _libc() -> Any:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
-    return libc
-
-
-def punch(path: Path, begin: int, end: int) -> bool:
-    """Gives back the disk space of bytes `begin` to `end` of a file; they read as zeros.
-
-    Offsets stay what they are, so that its writer and its readers notice nothing.
-
-    Returns:
-        False if the file system cannot.
-    """
-    with path.open("r+b") as file:
-        done: int = _libc().fallocate(file.fileno(), _KEEP_SIZE_PUNCH_HOLE, begin, end - begin)
-    return done == 0
-
-
-def exit_text(status: int | None) -> str:
-    """An exit status in words: ``exit status 3``, ``killed by SIGKILL``."""
-    if status is None:
-        return "ended without an exit status"
-    number = status - _KILLED_BASE
-    with suppress(ValueError):
-        if number > 0:
-            return f"exit status {status}, killed by {signal.Signals(number).name}"
-    if status == 127:
-        return "exit status 127, command not found"
-    if status == 126:
-        return "exit status 126, command cannot be run"
-    return f"exit status {status}"

@@ -1,0 +1,45 @@
+"""Trials whose metrics nobody collects: they report to the DBManager themselves, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from suggestion.client.document import Collector as Settings
+from suggestion.controller.context import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Collect nothing."""
+
+    settings: Settings
+    metrics: Sequence[str]
+    reads_output: bool = False
+    file: bool = False
+
+    @property
+    def pushed(self) -> bool:
+        return False
+
+    @property
+    def path(self) -> str:
+        return self.settings.path
+
+    def prepare(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def source(self, output: Path, path: Path, position: Any) -> Source | None:
+        return None
+
+
+class Pushed(Absent):
+    """Leave the metrics to the DBManager."""
+
+    __slots__ = ()
+
+    @property
+    def pushed(self) -> bool:
+        return True

@@ -1,0 +1,437 @@
+"""The driver: it tells the machine what happens, and carries out what the machine decides.
+
+One loop in one thread owns the state and the runtime. Calls to servers are made by two workers, one
+that asks for suggestions and one that reports, so that a slow server never delays the end of a
+trial that is to be stopped. What the machine decides is stored before it is carried out; when it
+cannot be stored, the session ends, and another one starts from what is stored, exactly as after a
+``kill -9``.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from suggestion.controller import commands as c
+from suggestion.controller import events as e
+from suggestion.controller import machine
+from suggestion.controller.context import (
+    Answer,
+    Closed,
+    DiskFull,
+    Fatal,
+    Options,
+    ServerRefused,
+    Servers,
+    Source,
+    View,
+    Waiter,
+    Workers,
+)  # fmt: skip
+from suggestion.controller.draft import Transition
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.moments import Timekeeper, moment
+from suggestion.controller.observation import Objective
+from suggestion.controller.runtime import Exit, Loss, Output, Runtime
+from suggestion.controller.slots import Slot
+from suggestion.controller.state import HALT, Attempt, Policy
+from suggestion.controller.store import Store
+from suggestion.controller.trials import Trial
+from suggestion.controller.workspace import CannotTrim, Workspace
+
+# Chunks of output that one trial is read at a time, so that a noisy one does not starve the rest.
+_CHUNKS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Numbers of trials: active ones, those that have ended, and those of these that failed."""
+
+    active: int
+    completed: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rim:
+    """What a session acts through.
+
+    Attributes:
+        asker, reporter: Where calls to servers are made.
+    """
+
+    store: Store
+    runtime: Runtime
+    servers: Servers
+    asker: Workers
+    reporter: Workers
+    waiter: Waiter
+    view: View
+    clock: Timekeeper
+
+
+class Controller:
+    """Run one experiment from wherever its stored state stands.
+
+    Args:
+        rim: Where its decisions have their effects. Closed when the session ends.
+        begun: When the session began, in monotonic seconds; None: now.
+        interruptions: Of the session so far.
+    """
+
+    def __init__(
+        self,
+        rim: Rim,
+        workspace: Workspace,
+        slots: Sequence[Slot],
+        policy: Policy,
+        options: Options,
+        begun: float | None = None,
+        interruptions: int = 0,
+    ) -> None:
+        self.rim = rim
+        self.workspace = workspace
+        self.policy = policy
+        self.options = options
+        self._slots = slots
+        self.state, trials = rim.store.load(policy.objective)
+        self.trials: dict[int, Trial] = {trial.number: trial for trial in trials}
+        self._names = {trial.name: trial.number for trial in trials}
+        for trial in trials:
+            if not trial.condition.active:
+                rim.servers.remember(trial)
+        self.completed_before = self.state.tally.completed
+        self.begun = rim.clock.monotonic() if begun is None else begun
+        self._interrupts = 0
+        self._interrupted = interruptions
+        self._answers: deque[Callable[[], e.Event] | BaseException] = deque()
+        self._sources: dict[tuple[int, int], Source | None] = {}
+        self._untrimmed: set[int] = set()
+        self._unwritten: list[e.Event] = []
+        self._confirmed: list[tuple[int, int]] = []
+        self._behind = False
+        self._ended = False
+
+    # ------------------------------------------------------------- for those who watch
+
+    @property
+    def store(self) -> Store:
+        """The stored state."""
+        return self.rim.store
+
+    @property
+    def clock(self) -> Timekeeper:
+        """The clock by which this session runs."""
+        return self.rim.clock
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment as it stands."""
+        return self.state.experiment
+
+    @property
+    def objective(self) -> Objective:
+        """What is optimised."""
+        return self.policy.objective
+
+    @property
+    def running(self) -> Mapping[int, Attempt]:
+        """Trials that run or are being launched, by number."""
+        return self.state.attempts
+
+    @property
+    def best(self) -> Trial | None:
+        """The best trial so far."""
+        return self.state.tally.best
+
+    @property
+    def max_trials(self) -> int | None:
+        """The experiment's ``maxTrialCount``."""
+        return self.experiment.limits.trials
+
+    @property
+    def level(self) -> int:
+        """Interruptions by the user: from 1 on nothing new begins, from 2 on all stops."""
+        return min(max(self._interrupted + self._interrupts, self.state.interruptions), HALT)
+
+    @property
+    def counts(self) -> Counts:
+        """Numbers of trials so far."""
+        tally = self.state.tally
+        return Counts(len(self.state.active), tally.completed, tally.failed)
+
+    # --------------------------------------------------------------------------- running
+
+    def interrupt(self) -> None:
+        """Let the running trials finish; the second time, stop them. Safe in a signal handler."""
+        self._interrupts += 1
+        self.rim.waiter.ring()
+
+    def run(self) -> None:
+        """Run until the experiment has ended and no trial runs, or the session was to end.
+
+        Raises:
+            Fatal: If a server refuses for good; trials go on running, and are found again.
+            DiskFull, sqlite3.Error: If something cannot be written; likewise.
+        """
+        rim = self.rim
+        try:
+            self._interrupted, self._interrupts = self._interrupted + self._interrupts, 0
+            self._take([e.Opened(moment(self.clock), self.begun, self._interrupted)])
+            while True:
+                while happened := list(self._happened()):
+                    self._take(happened)
+                self._take(self._collected())
+                self._take(list(self._due()))
+                rim.view.refresh(self)
+                if self._ended:
+                    return
+                if not self._answers and not self._behind:
+                    rim.waiter.wait(machine.deadline(self.policy, self.state))
+        finally:
+            rim.asker.shutdown(wait=False, cancel_futures=True)
+            rim.reporter.shutdown(wait=False, cancel_futures=True)
+            rim.waiter.close()
+            rim.runtime.close()
+
+    def _take(self, happened: list[e.Event]) -> None:
+        """Take a step, and those that follow from what its commands lead to at once."""
+        while happened and not self._ended:
+            step = machine.step(self.policy, self.state, happened)
+            self._store(step, happened)
+            self.state = step.state
+            for trial in step.changes.trials:
+                self.trials[trial.number] = trial
+                self._names[trial.name] = trial.number
+                if not trial.condition.active:
+                    self.rim.servers.remember(trial)
+            happened = []
+            for command in step.commands:
+                happened += self._perform(command)
+
+    def _store(self, step: Transition, happened: Sequence[e.Event]) -> None:
+        """Write what a step has changed, before its commands are carried out.
+
+        A confirmed delivery waits for the next transaction: all that can be lost is the knowledge
+        of it, and the DBManager keeps one of two equal reports.
+        """
+        self._unwritten += happened
+        self._confirmed += step.changes.delivered
+        changes = replace(step.changes, delivered=())
+        ends = any(isinstance(command, c.End) for command in step.commands)
+        if changes or (ends and self._unwritten):
+            changes = replace(changes, delivered=self._confirmed)
+            self.rim.store.commit(changes, self._unwritten)
+            self._unwritten, self._confirmed = [], []
+
+    # ------------------------------------------------------------------- what has happened
+
+    def _happened(self) -> Iterator[e.Event]:
+        """What servers have answered, the user wants, and the runtime says."""
+        while self._answers:
+            answer = self._answers.popleft()
+            if isinstance(answer, BaseException):
+                if not isinstance(answer, ServerRefused):
+                    raise answer
+                yield e.ServerFailed(moment(self.clock), str(answer))
+            else:
+                yield answer()
+        while self._interrupts:
+            self._interrupts -= 1
+            self._interrupted += 1
+            yield e.Interrupted(moment(self.clock))
+        for seen in self.rim.runtime.events():
+            number = self._names.get(seen.trial)
+            if number is None:
+                continue
+            at = moment(self.clock)
+            if isinstance(seen, Exit):
+                yield e.Exited(at, number, seen.status)
+            elif isinstance(seen, Loss):
+                yield e.Lost(at, number, seen.begun)
+            else:
+                self._print(seen)
+
+    def _print(self, seen: Output) -> None:
+        files = self.workspace.files(self.trials[self._names[seen.trial]])
+        with files.output.open("ab") as file:
+            file.write(seen.data)
+
+    def _collected(self) -> list[e.Event]:
+        """What trials have reported, and which have ended with nothing more to read."""
+        self._behind = False
+        seen: list[e.Event] = []
+        followed = {}
+        for number, attempt in self.state.attempts.items():
+            if not (attempt.launched or attempt.ended) or attempt.judging:
+                continue
+            trial = self.state.active[number]
+            key = (number, trial.attempt)
+            source = self._sources[key] if key in self._sources else self.workspace.source(trial)
+            followed[key] = source
+            behind = False
+            if source is not None:
+                for _ in range(_CHUNKS):
+                    reports = source.read(attempt.ended)
+                    if reports:
+                        seen.append(
+                            e.Reported(moment(self.clock), number, reports, source.position)
+                        )
+                    if not source.behind:
+                        break
+                behind = source.behind
+                self._behind = self._behind or behind
+            trimmed = self._trim(trial, source)
+            if trimmed is not None:
+                seen.append(trimmed)
+            if attempt.ended and not behind:
+                seen.append(e.Collected(moment(self.clock), number))
+        self._sources = followed
+        return seen
+
+    def _trim(self, trial: Trial, source: Source | None) -> e.Event | None:
+        if trial.number in self._untrimmed:
+            return None
+        position = trial.position if source is None else source.position
+        try:
+            part = self.workspace.trim(trial, self.options.output_bytes, position)
+        except CannotTrim:
+            self._untrimmed.add(trial.number)
+            self.rim.view.note(f"{trial.name}: its output is long, and this disk keeps it all")
+            return None
+        if part is None:
+            return None
+        return e.Trimmed(moment(self.clock), trial.number, *part, position)
+
+    def _due(self) -> Iterator[e.Event]:
+        due = machine.deadline(self.policy, self.state)
+        at = moment(self.clock)
+        if due is not None and at.seconds >= due:
+            yield e.Timer(at)
+
+    # ------------------------------------------------------------------------ commands
+
+    def _perform(self, command: c.Command) -> list[e.Event]:
+        """Carry out a command; return what has happened by that at once."""
+        return list(self._PERFORM[type(command)](self, command) or ())
+
+    def _ask(self, command: c.Ask) -> None:
+        call = self.rim.servers.suggest(
+            self.experiment, self.state.active.values(), command.count, command.total
+        )
+        self._later(self.rim.asker, call, self._answered)
+
+    def _answered(self, answer: Answer | None) -> e.Event:
+        at = moment(self.clock)
+        if answer is None:
+            return e.Exhausted(at)
+        names = [made.name for made in answer.suggestions if made.name]
+        for name in names:
+            if name in self._names or names.count(name) > 1:
+                return e.ServerFailed(at, f"the trial name {name!r} was given before")
+        return e.Suggested(at, answer.suggestions, answer.settings, answer.rules)
+
+    def _launch(self, command: c.Launch) -> list[e.Event]:
+        trial = self.state.active[command.trial]
+        try:
+            variables = {}
+            if self.policy.pushed:
+                variables["SUGGEST_DB_MANAGER"] = self.rim.servers.database()
+            spec = self.workspace.launch(trial, self._slots[command.slot], variables)
+            handle = self.rim.runtime.launch(spec)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(str(error)) from error
+            raise Fatal(f"{trial.name}: cannot be started: {error}") from error
+        except ServerRefused as error:
+            raise Fatal(str(error)) from error
+        return [e.Launched(moment(self.clock), command.trial, handle)]
+
+    def _begin(self, command: c.Begin) -> None:
+        self.rim.runtime.begin(self.trials[command.trial].name)
+
+    def _adopt(self, command: c.Adopt) -> list[e.Event]:
+        trial = self.state.active[command.trial]
+        assert trial.handle is not None
+        found = self.rim.runtime.adopt(self.workspace.files(trial), trial.handle)
+        at = moment(self.clock)
+        if found is None:
+            return [e.Adopted(at, command.trial)]
+        if isinstance(found, Exit):
+            return [e.Exited(at, command.trial, found.status)]
+        return [e.Lost(at, command.trial, found.begun)]
+
+    def _stop(self, command: c.Stop) -> None:
+        self.rim.runtime.stop(self.trials[command.trial].name, self.policy.grace)
+
+    def _deliver(self, command: c.Deliver) -> None:
+        number, batch = command.trial, command.batch
+        name = self.trials[number].name
+        if batch < 0:
+            call = self.rim.servers.forget(name)
+        else:
+            reports = command.reports or self.store.reports(number, batch)
+            call = self.rim.servers.report(name, reports)
+        self._later(
+            self.rim.reporter, call, lambda _: e.Delivered(moment(self.clock), number, batch)
+        )
+
+    def _observe(self, command: c.Observe) -> None:
+        number, name = command.trial, self.trials[command.trial].name
+        pushed = self.rim.servers.pushed(name) if command.pushed else None
+        stopped = self.rim.servers.stopped(name) if command.stopped else None
+
+        def call() -> Any:
+            series = None if pushed is None else pushed()
+            if stopped is not None:
+                stopped()
+            return series
+
+        self._later(
+            self.rim.reporter, call, lambda series: e.Observed(moment(self.clock), number, series)
+        )
+
+    def _show(self, command: c.Show) -> None:
+        self.rim.view.changed(command.trial)
+
+    def _note(self, command: c.Note) -> None:
+        self.rim.view.note(command.text)
+
+    def _end(self, command: c.End) -> None:
+        if command.failure:
+            raise Fatal(command.failure)
+        self._ended = True
+
+    _PERFORM: Final[Mapping[type, Callable[[Any, Any], list[e.Event] | None]]] = {
+        c.Ask: _ask,
+        c.Launch: _launch,
+        c.Begin: _begin,
+        c.Adopt: _adopt,
+        c.Stop: _stop,
+        c.Deliver: _deliver,
+        c.Observe: _observe,
+        c.Show: _show,
+        c.Note: _note,
+        c.End: _end,
+    }
+
+    def _later(
+        self, workers: Workers, call: Callable[[], Any], event: Callable[[Any], e.Event]
+    ) -> None:
+        """Have a worker make a call; `event` says in the loop what has happened by that."""
+
+        def work() -> None:
+            try:
+                result = call()
+            except Closed:
+                return
+            except BaseException as error:
+                self._answers.append(error)
+            else:
+                self._answers.append(lambda: event(result))
+            self.rim.waiter.ring()
+
+        workers.submit(work)

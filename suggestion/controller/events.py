@@ -1,0 +1,210 @@
+"""What happens to an experiment. Each event says when; `machine` says what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from suggestion.controller.moments import Moment
+from suggestion.controller.observation import Report, Series
+from suggestion.controller.rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that has happened.
+
+    Attributes:
+        at: When.
+    """
+
+    at: Moment
+
+    def detail(self) -> Mapping[str, Any]:
+        """Return what the journal keeps of it besides its kind, its time and its trial."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Event):
+    """A session has read the stored state and takes it up.
+
+    Attributes:
+        begun: When it began, in monotonic seconds; earlier than `at` if it had to read the state
+            again.
+        interruptions: Of this session so far.
+    """
+
+    begun: float
+    interruptions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One suggested trial; a trial without a name gets one by its number."""
+
+    assignment: Mapping[str, str]
+    name: str = ""
+    labels: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suggested(Event):
+    """The algorithm has answered.
+
+    Attributes:
+        settings: To lay over the experiment's own.
+        rules: Early-stopping rules of all these trials.
+    """
+
+    suggestions: Sequence[Suggestion]
+    settings: Mapping[str, str]
+    rules: Sequence[Rule]
+
+    def detail(self) -> Mapping[str, Any]:
+        return {"count": len(self.suggestions)}
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted(Event):
+    """The algorithm has no more suggestions."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialEvent(Event):
+    """Something that has happened to one trial.
+
+    Attributes:
+        trial: Its number.
+    """
+
+    trial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Launched(TrialEvent):
+    """The runtime has the trial; it begins once the handle is stored.
+
+    Attributes:
+        handle: What the runtime will find it by.
+    """
+
+    handle: Mapping[str, Any]
+
+    def detail(self) -> Mapping[str, Any]:
+        return {"handle": self.handle}
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted(TrialEvent):
+    """A trial that an earlier session launched still runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reported(TrialEvent):
+    """The trial has reported metrics.
+
+    Attributes:
+        position: Where its collector continues.
+    """
+
+    reports: Sequence[Report]
+    position: Any
+
+    def detail(self) -> Mapping[str, Any]:
+        return {"count": len(self.reports)}
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed(TrialEvent):
+    """The middle of the trial's output, bytes `begin` to `end`, is not kept any more.
+
+    Attributes:
+        position: Where its collector continues.
+    """
+
+    begin: int
+    end: int
+    position: Any
+
+    def detail(self) -> Mapping[str, Any]:
+        return {"begin": self.begin, "end": self.end}
+
+
+@dataclass(frozen=True, slots=True)
+class Exited(TrialEvent):
+    """The trial has ended; what it wrote may not all have been read.
+
+    Attributes:
+        status: As shells have it, 128 + n for signal n; None if nobody knows.
+    """
+
+    status: int | None
+
+    def detail(self) -> Mapping[str, Any]:
+        return {"status": self.status}
+
+
+@dataclass(frozen=True, slots=True)
+class Lost(TrialEvent):
+    """The trial is gone, and nobody knows how it ended.
+
+    Attributes:
+        begun: Whether it may have begun to run.
+    """
+
+    begun: bool = True
+
+    def detail(self) -> Mapping[str, Any]:
+        return {"begun": self.begun}
+
+
+@dataclass(frozen=True, slots=True)
+class Collected(TrialEvent):
+    """All that a trial wrote before its end has been read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed(TrialEvent):
+    """The servers have all that they need to know of a trial that has ended.
+
+    Attributes:
+        series: What it reported to the DBManager by itself; None where it reports to us.
+    """
+
+    series: Mapping[str, Series] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered(TrialEvent):
+    """The DBManager has confirmed a batch, or the deletion that a batch below 0 stands for."""
+
+    batch: int
+
+    def detail(self) -> Mapping[str, Any]:
+        return {"batch": self.batch}
+
+
+@dataclass(frozen=True, slots=True)
+class Timer(Event):
+    """Time has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted(Event):
+    """The user wants the session to end: once after the running trials, twice at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFailed(Event):
+    """A server has refused for good.
+
+    Attributes:
+        reason: In its words.
+    """
+
+    reason: str
+
+    def detail(self) -> Mapping[str, Any]:
+        return {"reason": self.reason}

@@ -1,0 +1,98 @@
+"""An experiment as the store keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far an experiment goes.
+
+    Attributes:
+        parallel: Trials at a time, ``parallelTrialCount``.
+        trials: ``maxTrialCount``; None without a limit.
+        failures: ``maxFailedTrialCount``; None without a limit.
+    """
+
+    parallel: int
+    trials: int | None
+    failures: int | None
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Limits:
+        """Read the limits of an Experiment document."""
+        spec = document["spec"]
+        return cls(
+            _count(spec, "parallelTrialCount") or 3,
+            _count(spec, "maxTrialCount"),
+            _count(spec, "maxFailedTrialCount"),
+        )
+
+
+def _count(spec: Mapping[str, Any], name: str) -> int | None:
+    return None if spec.get(name) is None else int(spec[name])
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """The experiment; a change is a new value, which the store writes before it has an effect.
+
+    Attributes:
+        document: The Experiment object, as in its file.
+        overlay: Settings that replies laid over the algorithm's own.
+        exhausted: Whether the algorithm has no more suggestions.
+        conditions: As in the CRD's status.
+        started, completed: RFC 3339; empty before.
+    """
+
+    name: str
+    document: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    overlay: Mapping[str, str] = field(default_factory=dict)
+    validated: bool = False
+    exhausted: bool = False
+    conditions: Sequence[Mapping[str, str]] = ()
+    started: str = ""
+    completed: str = ""
+
+    def mark(self, type: str, reason: str, message: str, now: str) -> Experiment:
+        """Return it with the condition `type` true; one that no longer holds becomes false."""
+        kept = []
+        transition = now
+        for old in self.conditions:
+            if old["type"] == type:
+                if old["status"] == "True" and old["reason"] == reason:
+                    transition = old["lastTransitionTime"]
+                continue
+            ends = old["type"] in {"Running", "Restarting", "Succeeded", "Failed"}
+            if ends and old["status"] == "True":
+                old = {**old, "status": "False", "lastUpdateTime": now, "lastTransitionTime": now}  # noqa: PLW2901
+            kept.append(old)
+        entry = {
+            "type": type,
+            "status": "True",
+            "reason": reason,
+            "message": message,
+            "lastUpdateTime": now,
+            "lastTransitionTime": transition,
+        }
+        done = type in {"Succeeded", "Failed"}
+        return replace(self, conditions=(*kept, entry), completed=now if done else "")
+
+    def condition(self) -> Mapping[str, str]:
+        """Return the one that holds now: Created, Running, Restarting, Succeeded or Failed."""
+        holding = [entry for entry in self.conditions if entry["status"] == "True"]
+        return holding[-1] if holding else {"type": "", "reason": "", "message": ""}
+
+    @property
+    def done(self) -> bool:
+        """Whether it has succeeded or failed."""
+        return self.condition()["type"] in {"Succeeded", "Failed"}
+
+    @property
+    def limits(self) -> Limits:
+        """How far it goes."""
+        return Limits.of(self.document)

@@ -1,0 +1,291 @@
+"""What follows from what happens: a function from state and events to state, changes, commands.
+
+The machine decides everything and does nothing: it knows no process, server, file, clock or
+database. `step` gives the next state, the rows to write, and the commands to carry out once these
+are written. A driver that dies in between loses nothing: the next one reads the rows, sends
+`Opened`, and gets the commands that are still to be carried out.
+
+To add something that can happen, add an event, a handler here, and its line in `_HANDLERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from suggestion.controller import events as e
+from suggestion.controller import reporter
+from suggestion.controller.commands import (
+    Adopt,
+    Batch,
+    Begin,
+    Deliver,
+    End,
+    Note,
+    Observe,
+    Show,
+    Stop,
+)  # fmt: skip
+from suggestion.controller.draft import Draft, Transition
+from suggestion.controller.observation import Series
+from suggestion.controller.outcomes import exit_text
+from suggestion.controller.progress import proceed
+from suggestion.controller.state import HALT, Policy, State
+from suggestion.controller.trials import Condition, Stopping, Trial, trial_name
+
+
+def step(policy: Policy, state: State, happened: Sequence[e.Event]) -> Transition:
+    """Take `happened`, in order, as one step: all of it is stored or nothing.
+
+    Args:
+        happened: At least one event; the time of the last is the time of the step.
+    """
+    draft = Draft(policy, state)
+    for event in happened:
+        _HANDLERS[type(event)](draft, event)
+    proceed(draft, happened[-1])
+    return draft.transition()
+
+
+def deadline(policy: Policy, state: State) -> float | None:
+    """Return the monotonic second by which a `Timer` is due; None if only events matter."""
+    due = []
+    if policy.time_limit is not None and state.interruptions < HALT:
+        due.append(state.begun + policy.time_limit)
+    if policy.trial_timeout is not None:
+        due += [
+            attempt.begun + policy.trial_timeout
+            for number, attempt in state.attempts.items()
+            if attempt.runs and not state.active[number].stopping
+        ]
+    if state.waiting_since is not None:
+        due.append(state.waiting_since + policy.grace)
+    return min(due, default=None)
+
+
+# ------------------------------------------------------------------ the session
+
+
+def _opened(draft: Draft, event: e.Opened) -> None:
+    draft.begun = event.begun
+    draft.interruptions = min(event.interruptions, HALT)
+    for number, batches in draft.undelivered.items():
+        draft.commands += [Deliver(number, batch) for batch in batches]
+    for number, trial in draft.active.items():
+        if trial.condition is Condition.RUNNING:
+            known = draft.attempts[number]
+            draft.attempts[number] = replace(known, begun=event.at.seconds)
+            draft.commands.append(Adopt(number))
+        else:
+            # It may have been launched; the runtime knows its name, whatever the slot.
+            draft.active[number] = replace(trial, slot=None)
+
+
+def _interrupted(draft: Draft, event: e.Interrupted) -> None:
+    draft.interruptions = min(draft.interruptions + 1, HALT)
+
+
+def _timer(draft: Draft, event: e.Timer) -> None:
+    limit = draft.policy.time_limit
+    if limit is None or draft.interruptions >= HALT:
+        return
+    if event.at.seconds >= draft.begun + limit:
+        draft.interruptions = HALT
+        draft.commands.append(Note("the time limit is reached; stopping the running trials"))
+
+
+def _server_failed(draft: Draft, event: e.ServerFailed) -> None:
+    draft.commands.append(End(event.reason))
+
+
+# ------------------------------------------------------------------ suggestions
+
+
+def _suggested(draft: Draft, event: e.Suggested) -> None:
+    draft.asking = False
+    if draft.experiment.done:
+        return
+    rules = [[r.metric, r.value, r.comparison, r.start_step] for r in event.rules]
+    for made in event.suggestions:
+        name = made.name or trial_name(draft.experiment.name, draft.made)
+        draft.save(
+            Trial(
+                draft.made, name, made.assignment, made.labels or {}, rules, created=event.at.text
+            )
+        )
+        draft.made += 1
+    known = draft.experiment.overlay
+    if any(known.get(name) != value for name, value in event.settings.items()):
+        draft.experiment = replace(draft.experiment, overlay={**known, **event.settings})
+    if draft.experiment.condition()["type"] != "Running":
+        draft.experiment = draft.experiment.mark(
+            "Running", "ExperimentRunning", "the experiment is running", event.at.text
+        )
+
+
+def _exhausted(draft: Draft, event: e.Exhausted) -> None:
+    draft.asking = False
+    draft.experiment = replace(draft.experiment, exhausted=True)
+
+
+# ----------------------------------------------------------------------- trials
+
+
+def _launched(draft: Draft, event: e.Launched) -> None:
+    trial, attempt = draft.active[event.trial], draft.attempts[event.trial]
+    trial = replace(trial, condition=Condition.RUNNING, handle=event.handle, started=event.at.text)
+    draft.save(trial)
+    draft.attempts[event.trial] = replace(attempt, begun=event.at.seconds, launched=True)
+    draft.commands += [Begin(event.trial), Show(trial)]
+
+
+def _adopted(draft: Draft, event: e.Adopted) -> None:
+    trial, attempt = draft.active[event.trial], draft.attempts[event.trial]
+    draft.attempts[event.trial] = replace(attempt, launched=True)
+    if trial.stopping:
+        draft.commands.append(Stop(event.trial))
+    draft.commands.append(Note(f"{trial.name}: still running, adopted"))
+
+
+def _reported(draft: Draft, event: e.Reported) -> None:
+    known = draft.running(event.trial)
+    if known is None:
+        return
+    trial, attempt = known
+    made = reporter.digest(
+        trial, event.reports, draft.policy.objective, event.at.date, attempt.last, attempt.kept
+    )
+    trial = replace(made.trial, position=event.position)
+    if made.full:
+        most = reporter.MOST_REPORTS
+        draft.commands.append(
+            Note(f"{trial.name}: more than {most} reports; further ones count, but are not kept")
+        )
+    draft.attempts[event.trial] = replace(
+        attempt, last=made.last, kept=attempt.kept + len(made.kept)
+    )
+    if made.kept:
+        trial = replace(trial, batch=trial.batch + 1)
+        draft.report(Batch(trial.number, trial.batch, made.kept))
+    if made.fired and attempt.runs and not trial.stopping:
+        trial = replace(trial, stopping=Stopping.EARLY)
+        draft.commands.append(Stop(event.trial))
+    draft.save(trial)
+
+
+def _trimmed(draft: Draft, event: e.Trimmed) -> None:
+    trial = draft.active.get(event.trial)
+    if trial is not None:
+        draft.save(replace(trial, cut=(event.begin, event.end), position=event.position))
+
+
+def _exited(draft: Draft, event: e.Exited) -> None:
+    known = draft.running(event.trial)
+    if known is not None:
+        draft.attempts[event.trial] = replace(known[1], ended=True, status=event.status)
+
+
+def _lost(draft: Draft, event: e.Lost) -> None:
+    known = draft.running(event.trial)
+    if known is None:
+        return
+    trial, attempt = known
+    if not event.begun:
+        del draft.attempts[event.trial]
+        draft.save(replace(trial, condition=Condition.CREATED, handle=None, slot=None, started=""))
+    elif trial.stopping in (Stopping.EARLY, Stopping.TIMEOUT):
+        draft.attempts[event.trial] = replace(attempt, ended=True, status=None)
+    else:
+        _again(draft, trial, "its process was gone; it runs again")
+
+
+def _collected(draft: Draft, event: e.Collected) -> None:
+    """Decide what has become of a trial that has ended, now that all its output is read."""
+    known = draft.running(event.trial)
+    if known is None or known[1].judging:
+        return
+    trial, attempt = known
+    policy = draft.policy
+    if trial.stopping is Stopping.INTERRUPT:
+        _again(draft, trial, "stopped; it runs again")
+    elif trial.stopping is not Stopping.EARLY and (
+        attempt.status != 0 or trial.stopping is Stopping.TIMEOUT
+    ):
+        reason = exit_text(attempt.status)
+        if trial.stopping is Stopping.TIMEOUT:
+            reason = f"ran longer than {policy.trial_timeout:g} s"
+        if trial.failures < policy.retries:
+            trial = replace(trial, failures=trial.failures + 1)
+            _again(draft, trial, f"{reason}; tried again")
+        else:
+            draft.finish(trial, Condition.FAILED, reason, trial.series, event.at.text)
+    elif policy.stops_early or policy.pushed:
+        # Only after its reports, of which the rules of later trials are made.
+        draft.attempts[event.trial] = replace(attempt, judging=True)
+        stopped = policy.stops_early and trial.stopping is Stopping.EARLY
+        draft.commands.append(Observe(event.trial, policy.pushed, stopped))
+    else:
+        _conclude(draft, event, trial, trial.series)
+
+
+def _observed(draft: Draft, event: e.Observed) -> None:
+    known = draft.running(event.trial)
+    if known is not None:
+        trial = known[0]
+        _conclude(draft, event, trial, trial.series if event.series is None else event.series)
+
+
+def _delivered(draft: Draft, event: e.Delivered) -> None:
+    if draft.confirm(event.trial, event.batch) and draft.waiting_since is not None:
+        draft.waiting_since = event.at.seconds
+
+
+def _conclude(draft: Draft, event: e.Event, trial: Trial, series: Mapping[str, Series]) -> None:
+    objective = draft.policy.objective
+    if trial.stopping is Stopping.EARLY:
+        draft.finish(trial, Condition.EARLY_STOPPED, "its rules fired", series, event.at.text)
+    elif objective.available(series):
+        draft.finish(trial, Condition.SUCCEEDED, "", series, event.at.text)
+    else:
+        reason = f"reported no {objective.metric}"
+        draft.finish(trial, Condition.METRICS_UNAVAILABLE, reason, series, event.at.text)
+
+
+def _again(draft: Draft, trial: Trial, reason: str) -> None:
+    """Put a trial back to the start, with nothing left of the attempt but its output."""
+    fresh = Trial(
+        trial.number,
+        trial.name,
+        trial.assignment,
+        trial.labels,
+        trial.rules,
+        reason=reason,
+        attempt=trial.attempt + 1,
+        failures=trial.failures,
+        batch=trial.batch,
+        created=trial.created,
+    )
+    draft.attempts.pop(trial.number, None)
+    draft.forget(trial)
+    draft.save(fresh)
+    draft.commands.append(Show(fresh))
+
+
+_HANDLERS: Final[Mapping[type[e.Event], Callable[[Draft, Any], None]]] = {
+    e.Opened: _opened,
+    e.Suggested: _suggested,
+    e.Exhausted: _exhausted,
+    e.Launched: _launched,
+    e.Adopted: _adopted,
+    e.Reported: _reported,
+    e.Trimmed: _trimmed,
+    e.Exited: _exited,
+    e.Lost: _lost,
+    e.Collected: _collected,
+    e.Observed: _observed,
+    e.Delivered: _delivered,
+    e.Timer: _timer,
+    e.Interrupted: _interrupted,
+    e.ServerFailed: _server_failed,
+}

@@ -1,0 +1,54 @@
+"""The output file of a trial, of which a long middle is given back to the disk."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+#: Bytes at the beginning of an output that are always kept.
+HEAD: Final = 1024 * 1024
+_PAGE: Final = 4096
+_KEEP_SIZE_PUNCH_HOLE: Final = 0x01 | 0x02
+
+
+def removable(
+    size: int, keep: int, cut: tuple[int, int] | None, read: int | None
+) -> tuple[int, int] | None:
+    """Return begin and end of the bytes that can be removed now; None if it is too early.
+
+    Args:
+        size: Of the file.
+        keep: Bytes at its end that are kept.
+        cut: What was removed before.
+        read: How far a collector has read the file; None if none does.
+    """
+    begin = HEAD if cut is None else cut[1]
+    end = size - keep
+    if read is not None:
+        end = min(end, read)
+    if end - begin < keep:
+        return None
+    return begin, end - end % _PAGE
+
+
+@cache
+def _libc() -> Any:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    return libc
+
+
+def punch(path: Path, begin: int, end: int) -> bool:
+    """Give back the disk space of bytes `begin` to `end` of a file, which then read as zeros.
+
+    Offsets stay what they are, so that its writer and its readers notice nothing. Python has no
+    call for it.
+
+    Returns:
+        False if the file system cannot.
+    """
+    with path.open("r+b") as file:
+        done: int = _libc().fallocate(file.fileno(), _KEEP_SIZE_PUNCH_HOLE, begin, end - begin)
+    return done == 0

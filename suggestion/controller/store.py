@@ -1,0 +1,306 @@
+"""The state of an experiment: one SQLite file in its directory, one transaction a step.
+
+Whatever is in memory can be rebuilt from it: a runner that is killed has lost nothing that it had
+decided.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from suggestion.controller import observation, schema
+from suggestion.controller.commands import Batch, Changes
+from suggestion.controller.events import Event
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.moments import parse
+from suggestion.controller.observation import Report
+from suggestion.controller.reporter import NEVER
+from suggestion.controller.state import Attempt, State, Tally
+from suggestion.controller.trials import Condition, Stopping, Trial
+
+FILE: Final = "state.db"
+
+
+class Store:
+    """The state file of one experiment.
+
+    Args:
+        folder: The experiment's directory.
+        create: Create the file, or bring it up to date, for a runner that holds the `Lock`.
+
+    Raises:
+        FileNotFoundError: If there is no experiment.
+        ValueError: If a later version of this program has made it.
+        sqlite3.Error: From every method, if the disk is full or the file is damaged; the state is
+            then that before the call.
+    """
+
+    def __init__(self, folder: Path, create: bool = False) -> None:
+        self.folder = folder
+        path = folder / FILE
+        if not create and not path.exists():
+            raise FileNotFoundError(f"{folder}: holds no experiment (no {FILE})")
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+        self._db.row_factory = sqlite3.Row
+        try:
+            self._open(create)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _open(self, create: bool) -> None:
+        if create:
+            # WAL and NORMAL: a transaction survives the death of the process at once, and that of
+            # the machine from the next checkpoint on; the file is sound either way.
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            with self.transaction():
+                schema.upgrade(self._db)
+        version = schema.version(self._db)
+        if version == 0:
+            raise FileNotFoundError(f"{self.folder}: the experiment has not been validated yet")
+        if version > schema.VERSION:
+            raise ValueError(
+                f"{self.folder}: made by a later version of this program: "
+                f"the state's version must be at most {schema.VERSION}, got {version}"
+            )
+        schema.see(self._db)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all that is read within be of one moment; a runner at work is not held up."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all of the changes within or none. Nested ones are part of the outer."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # a full disk ends it by itself
+                self._db.execute("ROLLBACK")
+            raise
+
+    def writable(self) -> bool:
+        """Try whether a transaction can be written now; the disk may be full."""
+        try:
+            with self.transaction():
+                self._db.execute("CREATE TABLE IF NOT EXISTS probe (filler BLOB)")
+                self._db.execute("INSERT INTO probe VALUES (zeroblob(65536))")
+            with self.transaction():
+                self._db.execute("DROP TABLE probe")
+        except sqlite3.OperationalError:
+            return False
+        return True
+
+    # ----------------------------------------------------------------- writing
+
+    def commit(self, changes: Changes, events: Sequence[Event] = ()) -> None:
+        """Write what a step has changed, and the events that it took, in one transaction."""
+        with self.transaction():
+            for number, batch in changes.forgotten:
+                self._db.execute("DELETE FROM reports WHERE trial = ?", (number,))
+                self._db.execute("DELETE FROM outbox WHERE trial = ?", (number,))
+                self._db.execute("INSERT INTO outbox VALUES (?, ?)", (number, batch))
+            if changes.trials:
+                self._db.executemany(_SAVE_TRIAL, map(_trial_row, changes.trials))
+            for reported in changes.batches:
+                self._add(reported)
+            if changes.delivered:
+                self._db.executemany(
+                    "DELETE FROM outbox WHERE trial = ? AND batch = ?", changes.delivered
+                )
+            if changes.experiment is not None:
+                self._db.execute(_SAVE_EXPERIMENT, _experiment_row(changes.experiment))
+            self._db.executemany(
+                "INSERT INTO events (time, kind, trial, detail) VALUES (?, ?, ?, ?)",
+                map(_event_row, events),
+            )
+
+    def _add(self, batch: Batch) -> None:
+        self._db.executemany(
+            "INSERT INTO reports VALUES (?, ?, ?, ?, ?)",
+            (
+                (batch.trial, batch.number, report.time, report.metric, report.value)
+                for report in batch.reports
+            ),
+        )
+        self._db.execute("INSERT INTO outbox VALUES (?, ?)", (batch.trial, batch.number))
+
+    def save_experiment(self, experiment: Experiment) -> None:
+        """Replace the experiment."""
+        self.commit(Changes(experiment))
+
+    # ----------------------------------------------------------------- reading
+
+    def load(self, objective: observation.Objective) -> tuple[State, list[Trial]]:
+        """Read the state to go on from, and all trials.
+
+        Raises:
+            LookupError: If no experiment has been saved.
+        """
+        experiment = self.experiment()
+        if experiment is None:
+            raise LookupError(f"{self.folder}: no experiment has been saved")
+        trials = self.trials()
+        tally = Tally()
+        for trial in trials:
+            if not trial.condition.active:
+                tally = tally.plus(trial, objective)
+        active = {trial.number: trial for trial in trials if trial.condition.active}
+        attempts = {
+            number: self._attempt(number)
+            for number, trial in active.items()
+            if trial.condition is Condition.RUNNING
+        }
+        undelivered: dict[int, tuple[int, ...]] = {}
+        for number, batch in self.undelivered():
+            undelivered[number] = (*undelivered.get(number, ()), batch)
+        state = State(experiment, active, tally, len(trials), attempts, undelivered)
+        return state, trials
+
+    def _attempt(self, trial: int) -> Attempt:
+        row = self._db.execute(
+            "SELECT count(*) AS kept, (SELECT time FROM reports WHERE trial = ?1 "
+            "ORDER BY rowid DESC LIMIT 1) AS last FROM reports WHERE trial = ?1",
+            (trial,),
+        ).fetchone()
+        last: datetime | None = parse(row["last"]) if row["last"] else None
+        return Attempt(last=last or NEVER, kept=row["kept"])
+
+    def experiment(self) -> Experiment | None:
+        """Return the experiment; None before it has been saved."""
+        row = self._db.execute("SELECT * FROM experiment").fetchone()
+        if row is None:
+            return None
+        return Experiment(
+            row["name"],
+            json.loads(row["document"]),
+            json.loads(row["options"]),
+            json.loads(row["overlay"]),
+            bool(row["validated"]),
+            bool(row["exhausted"]),
+            tuple(json.loads(row["conditions"])),
+            row["started"],
+            row["completed"],
+        )
+
+    def trials(self) -> list[Trial]:
+        """Return all trials, in the order of their suggestions."""
+        rows = self._db.execute("SELECT * FROM trials ORDER BY number")
+        return [_trial(row) for row in rows]
+
+    def reports(self, trial: int, batch: int | None = None) -> list[Report]:
+        """Return the reports of a trial, or of one of its batches, in order."""
+        query = "SELECT time, metric, value FROM reports WHERE trial = ?"
+        values: tuple[int, ...] = (trial,)
+        if batch is not None:
+            query, values = f"{query} AND batch = ?", (trial, batch)
+        rows = self._db.execute(f"{query} ORDER BY rowid", values)
+        return [Report(row["metric"], row["value"], row["time"]) for row in rows]
+
+    def undelivered(self) -> list[tuple[int, int]]:
+        """Return trial and batch of what the DBManager has not confirmed, in order."""
+        rows = self._db.execute("SELECT trial, batch FROM outbox ORDER BY trial, batch")
+        return [(row["trial"], row["batch"]) for row in rows]
+
+    def events(self, after: int = 0) -> list[tuple[int, str, str, int | None, Mapping[str, Any]]]:
+        """Return the journal behind entry `after`: id, time, kind, trial and detail."""
+        rows = self._db.execute("SELECT * FROM events WHERE id > ? ORDER BY id", (after,))
+        return [
+            (row["id"], row["time"], row["kind"], row["trial"], json.loads(row["detail"]))
+            for row in rows
+        ]
+
+
+_SAVE_TRIAL: Final = f"INSERT OR REPLACE INTO trials VALUES ({', '.join('?' * 20)})"
+_SAVE_EXPERIMENT: Final = "INSERT OR REPLACE INTO experiment VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+def _trial_row(trial: Trial) -> tuple[Any, ...]:
+    return (
+        trial.number,
+        trial.name,
+        json.dumps(trial.assignment),
+        json.dumps(trial.labels),
+        json.dumps(trial.rules),
+        str(trial.condition),
+        trial.reason,
+        trial.attempt,
+        trial.failures,
+        str(trial.stopping),
+        json.dumps(trial.handle),
+        trial.slot,
+        json.dumps(trial.position),
+        json.dumps(trial.watch),
+        json.dumps(observation.dump(trial.series)),
+        json.dumps(trial.cut),
+        trial.batch,
+        trial.created,
+        trial.started,
+        trial.completed,
+    )
+
+
+def _trial(row: sqlite3.Row) -> Trial:
+    cut = json.loads(row["cut"])
+    return Trial(
+        row["number"],
+        row["name"],
+        json.loads(row["assignment"]),
+        json.loads(row["labels"]),
+        json.loads(row["rules"]),
+        Condition(row["condition"]),
+        row["reason"],
+        row["attempt"],
+        row["failures"],
+        Stopping(row["stopping"]),
+        json.loads(row["handle"]),
+        row["slot"],
+        json.loads(row["position"]),
+        json.loads(row["watch"]),
+        observation.load(json.loads(row["series"])),
+        None if cut is None else (cut[0], cut[1]),
+        row["batch"],
+        row["created"],
+        row["started"],
+        row["completed"],
+    )
+
+
+def _experiment_row(experiment: Experiment) -> tuple[Any, ...]:
+    return (
+        experiment.name,
+        json.dumps(experiment.document),
+        json.dumps(experiment.options),
+        json.dumps(experiment.overlay),
+        experiment.validated,
+        experiment.exhausted,
+        json.dumps(list(experiment.conditions)),
+        experiment.started,
+        experiment.completed,
+    )
+
+
+def _event_row(event: Event) -> tuple[Any, ...]:
+    trial = getattr(event, "trial", None)
+    return (event.at.text, type(event).__name__, trial, json.dumps(event.detail()))

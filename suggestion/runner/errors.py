@@ -1,0 +1,7 @@
+"""Why an experiment is not run."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """The experiment cannot be run as it is; the text is for the user."""

@@ -1,0 +1,93 @@
+"""Asking the servers, before anything else, whether they can run an experiment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.client.document import Loaded
+from suggestion.client.manifest import Manifest
+from suggestion.client.servers import Client, ServerError, Stopped, describe
+from suggestion.controller import messages
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.servers import Clients
+from suggestion.runner.errors import Refused
+
+# As a controller does while servers are unreachable.
+_VALIDATION_ATTEMPTS: Final = 10
+_VALIDATION_PAUSE: Final = 3.0
+
+
+def validate(clients: Clients, loaded: Loaded) -> None:
+    """Validate the settings of an experiment, once, as a controller does it.
+
+    Raises:
+        Refused: If a server refuses: its words, and the lines of the file that they are about.
+    """
+    document = loaded.document
+    experiment = messages.experiment(Experiment(document["metadata"]["name"], document))
+    calls: list[tuple[Client, str, Any]] = [
+        (
+            clients.suggestion,
+            "ValidateAlgorithmSettings",
+            api.ValidateAlgorithmSettingsRequest(experiment=experiment),
+        )
+    ]
+    if clients.stopping is not None:
+        rules = api.ValidateEarlyStoppingSettingsRequest(
+            early_stopping=experiment.spec.early_stopping
+        )
+        calls.append((clients.stopping, "ValidateEarlyStoppingSettings", rules))
+    found = []
+    for client, method, message in calls:
+        try:
+            client.call(method, message, attempts=_VALIDATION_ATTEMPTS, pause=_VALIDATION_PAUSE)
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                continue  # nothing to validate
+            if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+                found += _explain(error, loaded.manifest)
+            else:
+                found.append(f"{method}: {describe(error)}")
+        except (ServerError, Stopped) as error:
+            found.append(str(error))
+    if found:
+        raise Refused("\n".join(found))
+
+
+_STEP: Final = re.compile(r"([a-z_]+)|\[(\d+)\]")
+
+
+def _explain(error: grpc.RpcError, manifest: Manifest) -> list[str]:
+    """What a server has refused: a line for each violation, with its line in the file."""
+    status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
+    details: Sequence[Any] = () if status is None else status.details
+    for detail in details:
+        request = error_details_pb2.BadRequest()
+        if detail.Unpack(request):
+            return [
+                f"{manifest.source}:{manifest.line(_in_file(violation.field))}: "
+                f"{violation.description}"
+                for violation in request.field_violations
+            ]
+    return [f"{manifest.source}: {error.details()}"]
+
+
+def _in_file(field: str) -> tuple[str | int, ...]:
+    """``experiment.spec.parameter_specs.parameters[0].name`` as it stands in a file."""
+    path: list[str | int] = []
+    for name, index in _STEP.findall(field):
+        if index:
+            path.append(int(index))
+        elif name not in {"experiment", "parameter_specs"}:
+            head, *rest = name.split("_")
+            path.append(head + "".join(part.capitalize() for part in rest))
+    if path[:1] != ["spec"] and path[:1] != ["name"]:
+        path.insert(0, "spec")
+    return tuple(path)

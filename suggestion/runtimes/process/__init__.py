@@ -1,0 +1,179 @@
+"""Trials as processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from suggestion.client import template
+from suggestion.controller.runtime import (
+    Exit,
+    Handle,
+    LaunchSpec,
+    Loss,
+    Runtime,
+    RuntimeEvent,
+    TrialFiles,
+)  # fmt: skip
+from suggestion.runtimes.process import session
+from suggestion.runtimes.process.session import Identity, Process
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A process to start.
+
+    Attributes:
+        cpus: To which it is bound; none: all.
+    """
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: Path
+    cpus: Sequence[int] = ()
+
+
+def plain(spec: LaunchSpec) -> Command:
+    """Return a trial's own command, with the paths of this machine."""
+    invocation = template.moved(spec.invocation, spec.paths)
+    # Output that a program holds back would reach the rules too late; and trials side by side
+    # are not to fight for the cores. Both are only defaults.
+    env = {
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": str(spec.slot.threads),
+        **os.environ,
+        **spec.variables,
+        **invocation.env,
+    }
+    if spec.search_path:
+        env["PATH"] = f"{spec.search_path}:{env.get('PATH', os.defpath)}"
+    cwd = spec.cwd
+    if invocation.cwd and (cwd / invocation.cwd).is_dir():
+        cwd = cwd / invocation.cwd
+    return Command(invocation.argv, env, cwd, spec.slot.cpus)
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A trial that this session has launched or adopted.
+
+    Attributes:
+        kill_at: When it is killed, in monotonic seconds; None: it is not being stopped.
+    """
+
+    process: Process
+    files: TrialFiles
+    begun: bool
+    grace: float = 0.0
+    kill_at: float | None = None
+
+
+@dataclass
+class ProcessRuntime:
+    """Processes of this machine.
+
+    Args:
+        command: Makes the process of a trial.
+        killed: Called with a trial's name when its process is killed, where that does not reach
+            all of the trial.
+    """
+
+    command: Callable[[LaunchSpec], Command] = plain
+    killed: Callable[[str], None] | None = None
+    _followed: dict[str, _Followed] = field(default_factory=dict)
+    _ends: select.epoll = field(default_factory=select.epoll)
+
+    def launch(self, spec: LaunchSpec) -> Handle:
+        files = spec.files
+        made = self.command(spec)
+        process = session.start(
+            made.argv, made.env, made.cwd, files.output, files.status, made.cpus
+        )
+        self._follow(_Followed(process, files, begun=False))
+        identity = process.identity
+        return {"pid": identity.pid, "started": identity.started, "boot": identity.boot}
+
+    def begin(self, trial: str) -> None:
+        known = self._followed[trial]
+        known.process.go()
+        known.begun = True
+
+    def adopt(self, files: TrialFiles, handle: Handle) -> Exit | Loss | None:
+        identity = Identity(handle["pid"], handle["started"], handle["boot"])
+        process = session.adopt(identity, files.status)
+        if process is not None:
+            self._follow(_Followed(process, files, begun=True))
+            return None
+        session.orphans(identity)
+        status = session.read_status(files.status)
+        if status is None:
+            return Loss(files.trial, begun=not session.unbegun(files.status))
+        return Exit(files.trial, status)
+
+    def _follow(self, followed: _Followed) -> None:
+        self._followed[followed.files.trial] = followed
+        self._ends.register(followed.process.fileno(), select.EPOLLIN)
+
+    def stop(self, trial: str, grace: float) -> None:
+        known = self._followed.get(trial)
+        if known is not None:
+            known.grace = grace
+            known.kill_at = time.monotonic() + grace
+            known.process.signal(signal.SIGTERM)
+
+    def events(self) -> Sequence[RuntimeEvent]:
+        ended = {descriptor for descriptor, _ in self._ends.poll(0)}
+        now = time.monotonic()
+        seen: list[RuntimeEvent] = []
+        for trial, known in list(self._followed.items()):
+            if known.process.fileno() in ended and known.process.ended:
+                seen.append(self._reap(trial, known))
+            elif known.kill_at is not None and now >= known.kill_at:
+                known.kill_at = now + known.grace
+                self._kill(trial, known)
+        return seen
+
+    def _reap(self, trial: str, known: _Followed) -> RuntimeEvent:
+        del self._followed[trial]
+        self._ends.unregister(known.process.fileno())
+        status = known.process.reap()
+        if session.unbegun(known.files.status):
+            return Loss(trial, begun=False)
+        return Exit(trial, status)
+
+    def _kill(self, trial: str, known: _Followed) -> None:
+        known.process.signal(signal.SIGKILL)
+        if self.killed is not None:
+            self.killed(trial)
+
+    def fileno(self) -> int | None:
+        return self._ends.fileno()
+
+    def close(self) -> None:
+        for known in self._followed.values():
+            if known.begun:
+                known.process.leave()
+            else:
+                known.process.abandon()
+        self._followed.clear()
+        self._ends.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Processes:
+    local: bool = True
+
+    def check(self) -> None:
+        """Every machine has processes."""
+
+    def open(self) -> Runtime:
+        return ProcessRuntime()
+
+
+PLACE: Final = _Processes()

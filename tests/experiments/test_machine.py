@@ -1,0 +1,263 @@
+"""The machine's decisions, one event at a time: no process, server, file or clock is there."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import suggestion.controller
+from suggestion.controller import commands as c
+from suggestion.controller import events as e
+from suggestion.controller import machine
+from suggestion.controller.draft import Transition
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.moments import Moment
+from suggestion.controller.observation import Objective, Report, Series
+from suggestion.controller.rules import GREATER, Rule
+from suggestion.controller.state import Policy, State
+from suggestion.controller.trials import Condition, Stopping
+from tests.experiments.simulation import document
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Played:
+    """A state and the steps that led to it."""
+
+    def __init__(self, trials: int = 4, parallel: int = 2, **policy: Any) -> None:
+        made = document(trials, parallel)
+        self.policy = Policy(Objective.of(made), parallel, **policy)
+        self.state = State(Experiment("study", made).mark("Created", "", "", ""))
+        self.last: Transition | None = None
+        self.seconds = 0.0
+
+    def at(self) -> Moment:
+        return Moment(START + timedelta(seconds=self.seconds), self.seconds)
+
+    def step(self, *made: tuple[type[e.Event], Any]) -> tuple[c.Command, ...]:
+        """Steps are pure: the state before is as it was, and the same step gives the same."""
+        happened = [kind(self.at(), *fields) for kind, *fields in made]
+        before = repr(self.state)
+        step = machine.step(self.policy, self.state, happened)
+        assert repr(self.state) == before
+        assert machine.step(self.policy, self.state, happened) == step
+        self.state, self.last = step.state, step
+        return step.commands
+
+    def begun(self, *rules: Rule) -> Played:
+        """With as many trials running as there are slots."""
+        (ask,) = self.step((e.Opened, 0.0))
+        assert isinstance(ask, c.Ask)
+        made = [e.Suggestion({"x": str(number)}) for number in range(ask.count)]
+        self.step((e.Suggested, made, {}, rules))
+        self.step(*((e.Launched, number, {"job": number}) for number in range(ask.count)))
+        return self
+
+
+def report(value: str, time: str = "") -> Report:
+    return Report("loss", value, time)
+
+
+def test_from_the_first_question_to_running_trials() -> None:
+    play = Played()
+    assert play.step((e.Opened, 0.0)) == (c.Ask(2, 2),)
+    commands = play.step(
+        (e.Suggested, [e.Suggestion({"x": "1"}), e.Suggestion({"x": "2"}, "own")], {"k": "v"}, ())
+    )
+    assert commands == (c.Launch(0, 0), c.Launch(1, 1))
+    assert play.last is not None
+    # The decision to launch is written with the trial, before anything is launched.
+    assert [trial.slot for trial in play.last.changes.trials] == [0, 1]
+    assert [trial.name for trial in play.last.changes.trials][1] == "own"
+    assert play.last.changes.experiment is not None
+    assert play.last.changes.experiment.overlay == {"k": "v"}
+    commands = play.step((e.Launched, 0, {"job": "a"}))
+    assert commands[0] == c.Begin(0)
+    assert play.state.active[0].handle == {"job": "a"}
+    assert play.state.active[0].condition is Condition.RUNNING
+    assert play.state.active[1].condition is Condition.CREATED
+
+
+def test_a_slot_is_given_on_with_the_end_of_its_trial() -> None:
+    play = Played().begun()
+    play.step((e.Reported, 1, [report("0.5")], 7))
+    play.step((e.Exited, 1, 0))
+    commands = play.step((e.Collected, 1))
+    assert c.Ask(1, 3) in commands
+    assert play.step((e.Suggested, [e.Suggestion({"x": "3"})], {}, ())) == (c.Launch(2, 1),)
+    assert play.state.tally.best is not None
+    assert play.state.tally.best.number == 1
+
+
+def test_events_of_one_step_are_one_change() -> None:
+    play = Played().begun()
+    play.step((e.Exited, 0, 0), (e.Reported, 0, [report("1")], 3), (e.Collected, 0))
+    assert play.last is not None
+    (trial,) = (t for t in play.last.changes.trials if t.number == 0)
+    assert trial.condition is Condition.SUCCEEDED
+    assert [batch.number for batch in play.last.changes.batches] == [1]
+
+
+def test_reports_keep_their_order_whatever_the_clock_does() -> None:
+    play = Played().begun()
+    play.seconds = 100
+    play.step((e.Reported, 0, [report("1"), report("2")], 1))
+    play.seconds = 50
+    play.step((e.Reported, 0, [report("3")], 2))
+    assert play.last is not None
+    (batch,) = play.last.changes.batches
+    assert batch.reports[0].time == "2026-01-01T00:01:40.000002Z"
+
+
+def test_a_rule_stops_a_running_trial_only() -> None:
+    rule = Rule("loss", 1.0, GREATER, 1)
+    play = Played(stops_early=True).begun(rule)
+    assert c.Stop(0) in play.step((e.Reported, 0, [report("2")], 1))
+    assert play.state.active[0].stopping is Stopping.EARLY
+    # It had ended before this was read.
+    assert c.Stop(1) not in play.step((e.Exited, 1, 0), (e.Reported, 1, [report("2")], 1))
+    assert c.Observe(1, pushed=False, stopped=False) in play.step((e.Collected, 1))
+    assert c.Observe(0, pushed=False, stopped=True) in play.step(
+        (e.Exited, 0, 143), (e.Collected, 0)
+    )
+    play.step((e.Observed, 0), (e.Observed, 1))
+    assert play.last is not None
+    ended = {t.number: t.condition for t in play.last.changes.trials if not t.condition.active}
+    assert ended == {0: Condition.EARLY_STOPPED, 1: Condition.SUCCEEDED}
+
+
+def test_what_a_failed_attempt_reported_is_forgotten() -> None:
+    play = Played(retries=1).begun()
+    play.step((e.Reported, 0, [report("1")], 1))
+    commands = play.step((e.Exited, 0, 3), (e.Collected, 0))
+    assert play.last is not None
+    assert play.last.changes.forgotten == ((0, -1),)
+    assert c.Deliver(0, -1) in commands
+    assert commands[-1] == c.Launch(0, 0)
+    fresh = play.state.active[0]
+    assert (fresh.attempt, fresh.failures, dict(fresh.series)) == (2, 1, {})
+    # The confirmation of the first attempt's report comes late, and counts for nothing.
+    play.step((e.Delivered, 0, 1))
+    assert play.state.undelivered == {0: (-1,)}
+    play.step((e.Delivered, 0, -1))
+    assert play.state.undelivered == {}
+    play.step((e.Launched, 0, {}))
+    play.step((e.Reported, 0, [report("5")], 1))
+    assert play.last.changes.batches[0].number == 2
+
+
+@pytest.mark.parametrize(("begun", "attempt", "forgotten"), [(True, 2, ((0, -1),)), (False, 1, ())])
+def test_lost(begun: bool, attempt: int, forgotten: object) -> None:
+    """A trial that may have begun is another attempt; one that did not is launched as it was."""
+    play = Played().begun()
+    commands = play.step((e.Lost, 0, begun))
+    assert c.Launch(0, 0) in commands
+    assert play.last is not None
+    assert play.last.changes.forgotten == forgotten
+    assert (play.state.active[0].attempt, play.state.active[0].failures) == (attempt, 0)
+
+
+def test_an_open_session_takes_up_what_is_stored() -> None:
+    play = Played().begun()
+    play.step((e.Reported, 0, [report("1")], 4))
+    stored = replace(play.state, asking=False)
+    play.state = stored
+    commands = play.step((e.Opened, 0.0))
+    assert commands == (c.Deliver(0, 1), c.Adopt(0), c.Adopt(1))
+    play.step((e.Adopted, 0), (e.Exited, 1, 0))
+    assert play.state.attempts[0].runs
+    assert not play.state.attempts[1].runs
+
+
+def test_the_end_waits_for_deliveries_as_long_as_there_is_progress() -> None:
+    play = Played(trials=2, grace=10.0).begun()
+    play.step((e.Exited, 0, 0), (e.Reported, 0, [report("1")], 1), (e.Collected, 0))
+    commands = play.step((e.Exited, 1, 0), (e.Reported, 1, [report("1")], 1), (e.Collected, 1))
+    assert play.state.experiment.done
+    assert not any(isinstance(command, c.End) for command in commands)
+    assert machine.deadline(play.policy, play.state) == 10.0
+    play.seconds = 9.0
+    assert play.step((e.Delivered, 0, 1)) == ()
+    assert machine.deadline(play.policy, play.state) == 19.0
+    play.seconds = 19.0
+    assert play.step((e.Timer,)) == (c.End(),)
+    assert play.state.undelivered == {1: (1,)}
+
+
+def test_a_reply_after_the_end_makes_no_trials() -> None:
+    play = Played(trials=2, parallel=1).begun()
+    play.step((e.Exited, 0, 0), (e.Reported, 0, [report("1")], 1), (e.Collected, 0))
+    assert play.state.asking
+    done = play.state.experiment.mark("Succeeded", "ExperimentGoalReached", "", "")
+    play.state = replace(play.state, experiment=done)
+    play.step((e.Suggested, [e.Suggestion({"x": "2"})], {}, ()))
+    assert play.state.made == 1
+
+
+def test_a_server_that_refuses_ends_the_session_and_nothing_else() -> None:
+    play = Played().begun()
+    before = play.state
+    assert play.step((e.ServerFailed, "INTERNAL: no")) == (c.End("INTERNAL: no"),)
+    assert play.state == before
+
+
+@pytest.mark.parametrize("timeout", [0.1, 1 / 3, 60.0])
+@pytest.mark.parametrize("begun", [0.7, 1e6 + 0.1])
+def test_a_timer_at_the_deadline_has_an_effect(timeout: float, begun: float) -> None:
+    """Else the driver would send timers without end: both must round alike."""
+    play = Played(trial_timeout=timeout)
+    play.seconds = begun
+    play.begun()
+    due = machine.deadline(play.policy, play.state)
+    assert due is not None
+    play.seconds = due
+    assert c.Stop(0) in play.step((e.Timer,))
+
+
+def test_pushed_metrics_are_those_of_the_log() -> None:
+    play = Played(pushed=True).begun()
+    commands = play.step((e.Exited, 0, 0), (e.Collected, 0))
+    assert commands == (c.Observe(0, pushed=True, stopped=False),)
+    play.step((e.Observed, 0, {"loss": Series().plus("0.25")}))
+    assert play.state.tally.best_value == 0.25
+
+
+PURE = (
+    "commands", "draft", "events", "experiment", "machine", "moments", "observation", "outcomes",
+    "progress", "reporter", "rules", "scheduler", "state", "trials",
+)  # fmt: skip
+ALLOWED = {
+    "__future__", "collections", "contextlib", "dataclasses", "datetime", "enum", "hashlib",
+    "math", "signal", "time", "typing",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_the_machine_and_what_it_is_made_of_do_nothing(module: str) -> None:
+    """They import each other and what computes: no process, server, file or database."""
+    path = Path(suggestion.controller.__file__).parent / f"{module}.py"
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+            if node.module == "suggestion.controller":
+                names = [f"suggestion.controller.{alias.name}" for alias in node.names]
+        for name in names:
+            if name.startswith("suggestion."):
+                assert name.removeprefix("suggestion.controller.") in PURE, name
+            else:
+                assert name.split(".")[0] in ALLOWED, name
+
+
+def test_every_event_has_a_handler() -> None:
+    kinds = {
+        kind for kind in vars(e).values() if isinstance(kind, type) and issubclass(kind, e.Event)
+    }
+    assert kinds - {e.Event, e.TrialEvent} == set(machine._HANDLERS)

@@ -1,0 +1,180 @@
+"""Whole experiments by a virtual clock: whenever the process dies, the end is the same."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from suggestion.controller.driver import Controller
+from suggestion.controller.runtime import RuntimeEvent
+from suggestion.controller.trials import Condition, trial_name
+from suggestion.runtimes.simulator import Script, SimulatedRuntime, scripted
+from tests.experiments.simulation import Crash, Simulation
+
+#: Of few trials, some fail, and one is tried again.
+PLAY = scripted(5, failing=0.3)
+KINDS = {
+    f"{side} {what}"
+    for side in ("before", "after")
+    for what in ("Ask", "Launch", "Begin", "Adopt", "Stop", "Deliver", "Observe", "Show", "Note")
+} | {"before a step", "before a transaction", "after a transaction"}
+
+
+def test_a_crash_at_every_moment(tmp_path: Path) -> None:
+    """One crash in each of as many experiments as there are moments in one."""
+    whole = Simulation(tmp_path / "whole", 8, 2, seed=5, play=PLAY).run()
+    conditions = {trial.condition for trial in whole.ended()}
+    assert {Condition.SUCCEEDED, Condition.EARLY_STOPPED, Condition.FAILED} <= conditions
+    for moment in range(1, whole.points.count + 1):
+        disturbed = Simulation(
+            tmp_path / str(moment),
+            8,
+            2,
+            seed=5,
+            crash=lambda n, name, at=moment: n == at,
+            play=PLAY,
+        ).run()
+        assert disturbed.outcome() == whole.outcome(), f"crash {disturbed.points.crashes}"
+        assert disturbed.sessions == 2
+
+
+def test_crashes_over_and_over(tmp_path: Path) -> None:
+    """A session gets no further than a few steps, many times, in the middle of recovery too."""
+    whole = Simulation(tmp_path / "whole", 120, 4, seed=2).run()
+    chance = random.Random(1)
+    crash = lambda number, name: chance.random() < 0.05  # noqa: E731
+    disturbed = Simulation(tmp_path / "disturbed", 120, 4, seed=2, crash=crash).run()
+    assert disturbed.outcome() == whole.outcome()
+    assert set(disturbed.points.crashes) >= KINDS
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 10**6),
+    parallel=st.integers(1, 7),
+    retries=st.integers(0, 2),
+    crashes=st.sets(st.integers(1, 900), min_size=1, max_size=12),
+)
+def test_any_crashes(
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    parallel: int,
+    retries: int,
+    crashes: set[int],
+) -> None:
+    folder = tmp_path_factory.mktemp("world")
+    play = scripted(seed, failing=0.3)
+    policy = {"retries": retries}
+    whole = Simulation(folder / "whole", 20, parallel, seed, play=play, policy=policy).run()
+    crash = lambda number, name: number in crashes  # noqa: E731
+    disturbed = Simulation(folder / "b", 20, parallel, seed, crash, play, policy=policy).run()
+    assert disturbed.outcome() == whole.outcome()
+
+
+def test_many_trials_side_by_side(tmp_path: Path) -> None:
+    """Every slot is always in use, and every trial runs exactly once."""
+    whole = Simulation(tmp_path / "whole", 1500, 64)
+    whole.run()
+    trials = whole.ended()
+    assert [trial.number for trial in trials] == list(range(1500))
+    counts = Counter(trial.condition for trial in trials)
+    assert counts[Condition.SUCCEEDED] > 100
+    assert counts[Condition.EARLY_STOPPED] > 100
+    assert 50 < counts[Condition.FAILED] < 200
+    assert set(whole.world.begun.values()) == {1}
+    assert len(whole.world.begun) == 1500
+    assert set(whole.servers.stops) == {
+        trial.name for trial in trials if trial.condition is Condition.EARLY_STOPPED
+    }
+    chance = random.Random(4)
+    crash = lambda number, name: chance.random() < 0.0005  # noqa: E731
+    disturbed = Simulation(tmp_path / "disturbed", 1500, 64, crash=crash).run()
+    assert disturbed.sessions > 10
+    assert disturbed.outcome() == whole.outcome()
+
+
+def test_a_trial_that_is_gone_runs_again(tmp_path: Path) -> None:
+    """The machine is switched off while trials run: they are lost, which is no failure."""
+    crash = lambda number, name: number == 150  # noqa: E731
+    one = Simulation(tmp_path, 12, 3, crash=crash, play=scripted(1, failing=0.0))
+    with pytest.raises(Crash):
+        one.session()
+    one.world.trials.clear()
+    one.run()
+    trials = one.ended()
+    assert [trial.attempt for trial in trials].count(2) in (2, 3)
+    assert {trial.failures for trial in trials} == {0}
+    assert {t.condition for t in trials} <= {Condition.SUCCEEDED, Condition.EARLY_STOPPED}
+    for trial in trials:  # nothing of the first attempts counts
+        assert len(one.servers.log[trial.name]) == trial.series["loss"].count
+
+
+def test_retries(tmp_path: Path) -> None:
+    """Each attempt begins from nothing, in the observation log too."""
+
+    def play(trial: str, attempt: int) -> Script:
+        return Script(10.0, 0 if attempt == 3 else 1, ((1.0, "loss", str(attempt)),))
+
+    one = Simulation(tmp_path, 4, 2, play=play, policy={"retries": 2}).run()
+    for trial in one.ended():
+        assert (trial.condition, trial.attempt, trial.failures) == (Condition.SUCCEEDED, 3, 2)
+        assert [report.value for report in one.servers.log[trial.name].values()] == ["3"]
+
+
+def test_timeouts_and_the_time_limit(tmp_path: Path) -> None:
+    def play(trial: str, attempt: int) -> Script:
+        return Script(1000.0, 0, ((1.0, "loss", "1"),), deaf=100.0)
+
+    one = Simulation(tmp_path / "a", 4, 2, play=play, policy={"trial_timeout": 60.0}).run()
+    assert {trial.reason for trial in one.ended()} == {"ran longer than 60 s"}
+    assert one.world.clock.seconds == pytest.approx(2 * (60 + 5))  # killed after the grace period
+    two = Simulation(tmp_path / "b", 4, 2, play=play, policy={"time_limit": 60.0}).run()
+    assert [(t.condition, t.attempt) for t in two.ended()] == [(Condition.CREATED, 2)] * 2
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_interruptions(tmp_path: Path, times: int) -> None:
+    """Once: what runs goes on to its end. Twice: it is stopped, to run again."""
+    held: list[Controller] = []
+
+    class Interrupting(SimulatedRuntime):
+        """Interrupts when the first trial has ended."""
+
+        def events(self) -> Sequence[RuntimeEvent]:
+            seen = super().events()
+            if seen:
+                for _ in range(times - held[0].level):
+                    held[0].interrupt()
+            return seen
+
+    def play(trial: str, attempt: int) -> Script:
+        seconds = 5.0 if trial == trial_name("sim", 0) else 8.0
+        return Script(seconds, 0, ((1.0, "loss", "1"),))
+
+    one = Simulation(tmp_path, 6, 2, play=play, runtime=Interrupting)
+    one.session(held.append)
+    first, second, *more = one.ended()
+    assert first.condition is Condition.SUCCEEDED
+    assert not more
+    if times == 1:
+        assert (second.condition, one.world.clock.seconds) == (Condition.SUCCEEDED, 8.0)
+    else:
+        assert (second.condition, second.attempt) == (Condition.CREATED, 2)
+        assert one.world.clock.seconds == 5.0
+    one.runtime = SimulatedRuntime
+    one.run()
+    assert {trial.condition for trial in one.ended()} == {Condition.SUCCEEDED}
+    assert len(one.ended()) == 6
+
+
+def test_an_interruption_before_anything_has_begun(tmp_path: Path) -> None:
+    one = Simulation(tmp_path, 6, 2)
+    one.session(lambda controller: controller.interrupt())
+    assert one.ended() == []
+    assert len(one.run().ended()) == 6
