@@ -37,6 +37,13 @@ if TYPE_CHECKING:
     help="Where early stopping listens beside other services.",
 )
 @click.option(
+    "--http-address",
+    envvar="SUGGEST_HTTP_ADDRESS",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="Serve everything as JSON over HTTP here too; needs 'suggestion-servers[http]'.",
+)
+@click.option(
     "--database",
     default="sqlite:///observations.db",
     show_default=True,
@@ -117,6 +124,7 @@ def serve(
     names: Sequence[str],
     address: str | None,
     early_stopping_address: str | None,
+    http_address: str | None,
     database: str,
     trial_status: str | None,
     namespace: str | None,
@@ -160,10 +168,12 @@ def serve(
         max_message_bytes=options.max_message_bytes,
     )
     try:
-        served = compose(names, address, early_stopping_address, options, service_options)
+        served = compose(
+            names, address, early_stopping_address, http_address, options, service_options
+        )
     except (Unavailable, Invalid) as error:
         raise click.UsageError(str(error)) from error
-    except (Unready, Unreachable) as error:
+    except (Unready, Unreachable, OSError) as error:
         raise click.ClickException(str(error)) from error
     log_to_stderr(log_format)
 

@@ -21,6 +21,10 @@ from suggestion.server.statuses import Outcome, of_exception
 logger: Final = logging.getLogger("suggestion")
 
 _SHUTTING_DOWN: Final = "this server is shutting down"
+# A Watch of the health service, and the last callers, are told before their connections end.
+_FAREWELL_SECONDS: Final = 0.1
+# For telling those whose calls the grace period was too short for.
+_LAST_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -42,29 +46,40 @@ class Calls:
     grace_is_over: bool = False
     in_flight: dict[threading.Event, asyncio.Task[Any]] = field(default_factory=dict)
 
+    async def perform(
+        self,
+        name: str,
+        rpc: Rpc,
+        raw: bytes,
+        at: float,
+        when_sent: Callable[[Callable[[], None]], object],
+    ) -> Outcome:
+        """Compute one call in the pool, and log it; if its task is cancelled, so is the call.
 
-def method_handler(name: str, rpc: Rpc, calls: Calls) -> Callable[[bytes, Any], Awaitable[bytes]]:
-    """Return the coroutine function that answers calls of `rpc`, the method `name`."""
-
-    async def serve(raw: bytes, context: Any) -> bytes:
+        Args:
+            name: Of the method.
+            rpc: The method.
+            raw: The request as it came.
+            at: When the caller stops waiting, in seconds of `time.monotonic`; may be infinite.
+            when_sent: Takes a function to call once the reply is sent; until then the call is in
+                flight.
+        """
         started = time.perf_counter()
-        if calls.draining:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, _SHUTTING_DOWN)
+        if self.draining:
+            return Outcome(grpc.StatusCode.UNAVAILABLE, message=_SHUTTING_DOWN)
         gone = threading.Event()
-        left = context.time_remaining()
-        at = float("inf") if left is None else time.monotonic() + left
         call = Call(Deadline(at, gone.is_set))
         task = asyncio.current_task()
         assert task is not None
-        calls.in_flight[gone] = task
-        context.add_done_callback(lambda _: calls.in_flight.pop(gone))
+        self.in_flight[gone] = task
+        when_sent(lambda: self._forget(gone))
         outcome = Outcome(grpc.StatusCode.CANCELLED)
         try:
             outcome = await asyncio.get_running_loop().run_in_executor(
-                calls.pool, _work, rpc, name, raw, call, calls.max_message_bytes
+                self.pool, _work, rpc, name, raw, call, self.max_message_bytes
             )
         except asyncio.CancelledError:
-            if not calls.grace_is_over:  # it is the caller who has gone
+            if not self.grace_is_over:  # it is the caller who has gone
                 raise
             outcome = Outcome(
                 grpc.StatusCode.UNAVAILABLE,
@@ -78,6 +93,44 @@ def method_handler(name: str, rpc: Rpc, calls: Calls) -> Callable[[bytes, Any], 
             facts = {"method": name, **call.facts, "ms": milliseconds, "outcome": outcome.code.name}
             level = logging.ERROR if outcome.trace else logging.INFO
             logger.log(level, "%s", name, extra={"facts": facts, "trace": outcome.trace})
+        return outcome
+
+    def _forget(self, gone: threading.Event) -> None:
+        del self.in_flight[gone]
+
+    async def drain(self, grace: float) -> None:
+        """Refuse new calls; wait for those in flight, at most `grace` seconds, then refuse them.
+
+        Servers that share the calls may all drain them at the same time.
+        """
+        until = time.monotonic() + grace
+        self.draining = True
+        await asyncio.sleep(_FAREWELL_SECONDS)
+        await self._idle(until)
+        self.grace_is_over = True
+        for gone, task in self.in_flight.items():
+            if not gone.is_set():
+                gone.set()
+                task.cancel()
+        await self._idle(time.monotonic() + _LAST_SECONDS)
+        await asyncio.sleep(_FAREWELL_SECONDS)
+
+    async def _idle(self, until: float) -> None:
+        while self.in_flight and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+
+
+def method_handler(name: str, rpc: Rpc, calls: Calls) -> Callable[[bytes, Any], Awaitable[bytes]]:
+    """Return the coroutine function that answers calls of `rpc`, the method `name`, over gRPC."""
+
+    async def serve(raw: bytes, context: Any) -> bytes:
+        left = context.time_remaining()
+        at = float("inf") if left is None else time.monotonic() + left
+
+        def when_sent(callback: Callable[[], None]) -> None:
+            context.add_done_callback(lambda _: callback())
+
+        outcome = await calls.perform(name, rpc, raw, at, when_sent)
         if outcome.code is not grpc.StatusCode.OK:
             await context.abort(outcome.code, outcome.message, outcome.metadata)
         return outcome.reply

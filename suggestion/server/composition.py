@@ -11,7 +11,9 @@ from typing import NamedTuple
 from suggestion.api.addresses import DEFAULT_ADDRESS, port_below
 from suggestion.api.service import Service
 from suggestion.api.v1beta1.suggestion_service import SuggestionService
-from suggestion.engine.algorithm import algorithms
+from suggestion.engine.algorithm import Unavailable, algorithms
+from suggestion.problem.errors import quote
+from suggestion.server.calls import Calls
 from suggestion.server.grpc_server import GrpcServer
 from suggestion.server.lifecycle import Listener
 from suggestion.server.options import ServeOptions
@@ -29,6 +31,7 @@ def compose(
     names: Sequence[str],
     address: str | None,
     early_stopping_address: str | None,
+    http_address: str | None,
     options: ServeOptions,
     service_options: ServiceOptions,
 ) -> list[Served]:
@@ -39,21 +42,44 @@ def compose(
         address: Where to listen; None for `DEFAULT_ADDRESS`.
         early_stopping_address: Where early stopping listens; None for the port below `address`,
             or `address` itself if nothing else is served.
+        http_address: Where everything is served as JSON over HTTP too, if anywhere.
         options: How each server runs.
         service_options: What is said to services.
 
     Raises:
         Unavailable, Invalid, Unready, Unreachable: If a service cannot be started; the text is for
             the user.
+        OSError: If the certificate or the key cannot be read.
     """
     main, apart = _services(names, service_options)
     main_address = address or DEFAULT_ADDRESS
     own = early_stopping_address or (address if not main else None)
-    return [
-        Served(GrpcServer(at, [service for service, _ in group], options), _names(group))
-        for at, group in ((main_address, main), (own or port_below(main_address), apart))
+    groups = ((main_address, main), (own or port_below(main_address), apart))
+    servers = [
+        (GrpcServer(at, [service for service, _ in group], options), _names(group))
+        for at, group in groups
         if group
     ]
+    served = [Served(*each) for each in servers]
+    if http_address is not None:
+        both = [*main, *apart]
+        services = [service for service, _ in both]
+        http = _http(http_address, services, servers[0][0].calls, options)
+        served.append(Served(http, _names(both)))
+    return served
+
+
+def _http(
+    address: str, services: Sequence[Service], calls: Calls, options: ServeOptions
+) -> Listener:
+    try:
+        from suggestion.api.http.listener import HttpServer  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise Unavailable(
+            f"--http-address needs the package {quote(error.name)}, which is not installed; "
+            f"pip install 'suggestion-servers[http]' brings it"
+        ) from error
+    return HttpServer(address, services, calls, options.tls, options.grace)
 
 
 _Named = tuple[Service, tuple[str, ...]]

@@ -7,8 +7,6 @@ what is malformed becomes INVALID_ARGUMENT, and a parser never holds up the loop
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -24,10 +22,6 @@ from suggestion.server.reflection import Reflection
 from suggestion.server.tls import credentials
 
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
-# A Watch of the health service, and the last callers, are told before their connections end.
-_FAREWELL_SECONDS: Final = 0.1
-# For telling those whose calls the grace period was too short for.
-_LAST_SECONDS: Final = 1.0
 
 
 class GrpcServer:
@@ -47,6 +41,11 @@ class GrpcServer:
         self._calls = Calls(pool, options.max_message_bytes)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._server: grpc.aio.Server | None = None
+
+    @property
+    def calls(self) -> Calls:
+        """What computes its calls; a server of another protocol may share it."""
+        return self._calls
 
     def _made(self) -> grpc.aio.Server:
         """Return the server, not listening yet; gRPC wants an event loop that runs."""
@@ -93,23 +92,8 @@ class GrpcServer:
 
         Calls that come later, or take longer, are told UNAVAILABLE.
         """
-        calls = self._calls
-        until = time.monotonic() + self._options.grace
         await self._health.enter_graceful_shutdown()
-        calls.draining = True
-        await asyncio.sleep(_FAREWELL_SECONDS)
-        await self._idle(until)
-        calls.grace_is_over = True
-        for gone, task in calls.in_flight.items():
-            if not gone.is_set():
-                gone.set()
-                task.cancel()
-        await self._idle(time.monotonic() + _LAST_SECONDS)
-        await asyncio.sleep(_FAREWELL_SECONDS)
-
-    async def _idle(self, until: float) -> None:
-        while self._calls.in_flight and time.monotonic() < until:
-            await asyncio.sleep(0.02)
+        await self._calls.drain(self._options.grace)
 
     async def close(self) -> None:
         """End at once."""

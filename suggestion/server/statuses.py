@@ -45,6 +45,7 @@ class Outcome(NamedTuple):
         message: What the caller is told, if it is not.
         metadata: Further details of the error.
         trace: A traceback for the log, if the server has a bug.
+        violations: All of the broken rules, if the status is INVALID_ARGUMENT.
     """
 
     code: grpc.StatusCode
@@ -52,6 +53,7 @@ class Outcome(NamedTuple):
     message: str = ""
     metadata: Metadata = ()
     trace: str = ""
+    violations: tuple[Violation, ...] = ()
 
 
 def of_exception(error: Exception, method: str, deadline: Deadline) -> Outcome:
@@ -116,4 +118,9 @@ def of_violations(violations: Sequence[Violation]) -> Outcome:
         for key, value in rpc_status.to_status(status).trailing_metadata
         if isinstance(value, bytes)
     )
-    return Outcome(grpc.StatusCode.INVALID_ARGUMENT, message=message, metadata=metadata)
+    return Outcome(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        message=message,
+        metadata=metadata,
+        violations=tuple(violations),
+    )

@@ -41,6 +41,10 @@ class ServerProcess:
         """The line in which it says what it serves."""
         return self._server.output().partition("\n")[0]
 
+    def output(self) -> str:
+        """All that it has printed so far."""
+        return self._server.output()
+
     def address_of(self, name: str) -> str:
         """Where it serves `name`."""
         return self._server.address_of(name)

@@ -1,0 +1,167 @@
+"""The ASGI application: a POST path for each method, health, and the OpenAPI description."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from importlib import metadata
+from typing import Final
+
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc import StatusCode
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from suggestion.api.http import openapi
+from suggestion.api.http.host import Host, Outcome
+from suggestion.api.http.requests import check_content_type, read_body, timeout_of
+from suggestion.api.http.statuses import Refusal, error
+from suggestion.api.http.transcoding import as_json
+from suggestion.api.service import Rpc, Service
+
+_WhenSent = Callable[[Callable[[], None]], object]
+# A caller whose reply is an error while its body may still come: the connection ends with it.
+_CLOSE: Final = {"Connection": "close"}
+
+
+def application(services: Sequence[Service], host: Host) -> Starlette:
+    """The application that serves `services`, whose calls `host` computes.
+
+    Raises:
+        KeyError: If the descriptor of a service is in no ``.proto`` file that is loaded.
+    """
+    described = [_descriptor(service) for service in services]
+    routes = [
+        Route(
+            openapi.path_of(method),
+            _Method(
+                method.name,
+                as_json(
+                    service.rpcs[method.name], message_factory.GetMessageClass(method.output_type)
+                ),
+                host,
+            ),
+            methods=["POST"],
+        )
+        for service, descriptor in zip(services, described, strict=True)
+        for method in descriptor.methods
+    ]
+    document = openapi.describe(described, metadata.version("suggestion-servers"))
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "SERVING"})
+
+    async def readyz(_: Request) -> Response:
+        if host.draining:
+            return JSONResponse({"status": "NOT_SERVING"}, 503, _CLOSE)
+        return JSONResponse({"status": "SERVING"})
+
+    async def description(_: Request) -> Response:
+        return JSONResponse(document)
+
+    routes += [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/openapi.json", description),
+    ]
+    return Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+
+
+def _descriptor(service: Service) -> ServiceDescriptor:
+    return descriptor_pool.Default().FindServiceByName(service.full_name)
+
+
+async def _http_error(request: Request, raised: Exception) -> Response:
+    """What Starlette itself refuses: unknown paths and methods of HTTP."""
+    assert isinstance(raised, HTTPException)
+    path = request.url.path[:200]
+    if raised.status_code == 405:
+        allowed = (raised.headers or {}).get("Allow", "POST")
+        text = f"{path} takes {allowed}, got {request.method[:20]}"
+        return error(StatusCode.UNIMPLEMENTED, text, status=405, headers=raised.headers)
+    text = f"nothing is served at {path}; GET /openapi.json describes what is"
+    return error(StatusCode.NOT_FOUND, text)
+
+
+class _Method:
+    """One method, as an ASGI application of its own."""
+
+    def __init__(self, name: str, rpc: Rpc, host: Host) -> None:
+        self._name = name
+        self._rpc = rpc
+        self._host = host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with ExitStack() as sent:  # after the last byte was handed over
+            try:
+                response = await self._respond(Request(scope, receive), sent.callback)
+            except Refusal as refusal:
+                response = error(
+                    refusal.code, refusal.message, status=refusal.status, headers=_CLOSE
+                )
+            except ClientDisconnect:
+                return
+            await response(scope, receive, send)
+
+    async def _respond(self, request: Request, when_sent: _WhenSent) -> Response:
+        headers = request.headers
+        left = timeout_of(headers)
+        at = time.monotonic() + left
+        check_content_type(headers)
+        try:
+            async with asyncio.timeout(None if left == float("inf") else left):
+                raw = await self._body(request, headers)
+        except TimeoutError:
+            return self._too_late()
+        outcome = await self._outcome(raw, at, request, when_sent)
+        if outcome is None:
+            return self._too_late()
+        if outcome.code is StatusCode.OK:
+            return Response(outcome.reply, media_type="application/json")
+        closing = _CLOSE if outcome.code is StatusCode.UNAVAILABLE else None
+        return error(outcome.code, outcome.message, outcome.violations, headers=closing)
+
+    async def _body(self, request: Request, headers: Headers) -> bytes:
+        return await read_body(headers, request.stream(), self._host.max_message_bytes)
+
+    def _too_late(self) -> Response:
+        text = f"{self._name} did not finish before the call's deadline"
+        return error(StatusCode.DEADLINE_EXCEEDED, text, headers=_CLOSE)
+
+    async def _outcome(
+        self, raw: bytes, at: float, request: Request, when_sent: _WhenSent
+    ) -> Outcome | None:
+        """What became of the call; None if its deadline has passed.
+
+        Raises:
+            ClientDisconnect: If the caller has gone.
+        """
+        work = asyncio.ensure_future(self._host.perform(self._name, self._rpc, raw, at, when_sent))
+        gone = asyncio.ensure_future(_disconnected(request.receive))
+        left = None if at == float("inf") else max(at - time.monotonic(), 0.0)
+        try:
+            await asyncio.wait((work, gone), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            if not work.done():
+                work.cancel()
+        await asyncio.wait((work,))
+        if not work.cancelled():
+            return work.result()
+        if time.monotonic() >= at:
+            return None
+        raise ClientDisconnect
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Return once the caller has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,238 @@
+"""Between JSON and messages: protobuf's own mapping, with errors that name the place.
+
+https://protobuf.dev/programming-guides/json/
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, Final, cast
+
+from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from suggestion.api.service import Call, Rpc
+from suggestion.problem.errors import Invalid, Violation, quote
+
+#: Names and kinds of JSON values, as messages call them.
+_KINDS: Final[tuple[tuple[type, str], ...]] = (
+    (bool, "a boolean"),
+    (dict, "an object"),
+    (list, "an array"),
+    (str, "a string"),
+    (int, "a number"),
+    (float, "a number"),
+    (type(None), "null"),
+)
+_INTEGERS: Final[Mapping[int, range]] = {
+    FieldDescriptor.CPPTYPE_INT32: range(-(2**31), 2**31),
+    FieldDescriptor.CPPTYPE_INT64: range(-(2**63), 2**63),
+    FieldDescriptor.CPPTYPE_UINT32: range(2**32),
+    FieldDescriptor.CPPTYPE_UINT64: range(2**64),
+}
+_FLOATS: Final = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
+
+
+def as_json(rpc: Rpc, reply: type[Message]) -> Rpc:
+    """The method `rpc` with a request and a reply in JSON.
+
+    Args:
+        rpc: The method on messages.
+        reply: Class of its reply.
+    """
+
+    def handle(request: Message, call: Call) -> bytes:
+        answer = rpc.handle(request, call)
+        return write(reply.FromString(answer) if isinstance(answer, bytes) else answer)
+
+    # What is asked of a request's class is to parse bytes and to say its name.
+    return rpc._replace(request=cast("type[Message]", _JsonRequest(rpc.request)), handle=handle)
+
+
+class _JsonRequest:
+    """Parses requests of one class from JSON."""
+
+    def __init__(self, message: type[Message]) -> None:
+        self._message = message
+        self.DESCRIPTOR = message.DESCRIPTOR
+
+    def FromString(self, raw: bytes) -> Message:  # noqa: N802  (as messages call it)
+        return read(raw, self._message)
+
+
+def write(message: Message) -> bytes:
+    """`message` in JSON, UTF-8; names in ``lowerCamelCase``, fields of default values left out."""
+    text = json_format.MessageToJson(message, indent=None, ensure_ascii=False)
+    return text.encode()
+
+
+def read(raw: bytes, message: type[Message]) -> Message:
+    """The message that `raw` holds in JSON; names may be ``lowerCamelCase`` or ``snake_case``.
+
+    Raises:
+        Invalid: With the line and column of malformed JSON; else with every unknown field and every
+            value of the wrong kind.
+    """
+    document = _parse(raw)
+    name = message.DESCRIPTOR.name
+    found = list(_violations(document, _descriptor(message), "", name))
+    if found:
+        raise Invalid(found)
+    try:
+        return json_format.ParseDict(document, message())
+    except json_format.ParseError as error:
+        # Each level of nesting puts a sentence before what is wrong.
+        text = str(error).rpartition(" field: ")[2].rstrip(".")
+        raise Invalid([Violation("", f"{name}: {_short(text)}")]) from error
+
+
+def _descriptor(message: type[Message]) -> Descriptor:
+    return cast("Descriptor", message.DESCRIPTOR)  # whatever implements it
+
+
+def _parse(raw: bytes) -> Any:
+    """The value that `raw` holds.
+
+    Raises:
+        Invalid: If it is no JSON.
+    """
+    if not raw.strip():
+        raise _malformed("the body is empty; send an object, {} at least")
+    try:
+        return json.loads(raw.decode(), object_pairs_hook=_object, parse_constant=_constant)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise _malformed(f"{where}: {error.msg[:1].lower()}{error.msg[1:]}") from error
+    except UnicodeDecodeError as error:
+        raise _malformed(f"byte {error.start}: text must be UTF-8") from error
+    except RecursionError as error:
+        raise _malformed("arrays or objects are nested too deeply") from error
+    except ValueError as error:  # what the hooks refuse, or a number of thousands of digits
+        raise _malformed(_short(str(error))) from error
+
+
+def _malformed(text: str) -> Invalid:
+    return Invalid([Violation("", f"the request is not valid JSON: {text}")])
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {quote(twice)} is given twice in one object")
+    return found
+
+
+def _constant(text: str) -> float:
+    raise ValueError(f"{text} must be in quotes")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 300 else f"{text[:300]}..."
+
+
+def _kind(value: object) -> str:
+    return next(name for cls, name in _KINDS if isinstance(value, cls))
+
+
+# ------------------------------------------------------------------ the checks
+
+
+def _violations(value: Any, message: Descriptor, path: str, shown: str) -> Iterator[Violation]:
+    """Yield unknown fields of `value`, and values that are not of their field's kind.
+
+    Args:
+        path: Of `value` from the root of the request, in the names of the contract.
+        shown: The same for people; the name of the request at the root.
+    """
+    if not isinstance(value, dict):
+        yield _wrong(path, shown, "an object", value)
+        return
+    fields = _fields(message)
+    for name, item in value.items():
+        at = f"{path}.{name}" if path else name
+        field = fields.get(name)
+        if field is None:
+            close = get_close_matches(name[:100], fields, n=1)
+            hint = f"did you mean {quote(close[0])}?" if close else f"there is {_names(message)}"
+            yield Violation(at[:300], f"{shown}: unknown field {quote(name)}; {hint}")
+        elif item is not None:  # null stands for the default
+            yield from _field_violations(item, field, f"{path}.{field.name}".lstrip("."))
+
+
+def _field_violations(value: Any, field: FieldDescriptor, path: str) -> Iterator[Violation]:
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        yield from _map_violations(value, field, path)
+    elif not field.is_repeated:
+        yield from _value_violations(value, field, path)
+    elif not isinstance(value, list):
+        yield _wrong(path, path, "an array", value)
+    else:
+        for index, item in enumerate(value):
+            yield from _value_violations(item, field, f"{path}[{index}]")
+
+
+def _map_violations(value: Any, field: FieldDescriptor, path: str) -> Iterator[Violation]:
+    if not isinstance(value, dict):
+        yield _wrong(path, path, "an object", value)
+        return
+    assert field.message_type is not None
+    values = field.message_type.fields_by_name["value"]
+    for key, item in value.items():
+        yield from _value_violations(item, values, f"{path}[{quote(key)}]")
+
+
+def _value_violations(value: Any, field: FieldDescriptor, path: str) -> Iterator[Violation]:
+    if field.message_type is not None:
+        yield from _violations(value, field.message_type, path, path)
+    elif field.enum_type is not None:
+        names = field.enum_type.values_by_name
+        if isinstance(value, bool) or not (isinstance(value, int) or value in names):
+            yield _wrong(path, path, f"one of {', '.join(names)}", value)
+    elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+        if not isinstance(value, str):
+            yield _wrong(path, path, "a string", value)
+    elif field.cpp_type in _INTEGERS:
+        allowed = _INTEGERS[field.cpp_type]
+        number = _number(value)
+        exact = value if isinstance(value, int) else number
+        if not number.is_integer() or int(exact) not in allowed:
+            rule = f"an integer between {allowed[0]} and {allowed[-1]}"
+            yield _wrong(path, path, rule, value)
+    elif field.cpp_type in _FLOATS:
+        if value != "NaN" and math.isnan(_number(value)):
+            yield _wrong(path, path, "a number", value)
+    elif field.cpp_type == FieldDescriptor.CPPTYPE_BOOL and not isinstance(value, bool):
+        yield _wrong(path, path, "a boolean", value)
+
+
+def _number(value: object) -> float:
+    """The number that `value` stands for, also as text; NaN if none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return math.nan
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _wrong(path: str, shown: str, rule: str, value: object) -> Violation:
+    if isinstance(value, dict | list | None):
+        got = _kind(value)
+    else:
+        got = f"{_kind(value)}: {quote(value) if isinstance(value, str) else _short(str(value))}"
+    return Violation(path, f"{shown}: must be {rule}, got {got}")
+
+
+def _fields(message: Descriptor) -> Mapping[str, FieldDescriptor]:
+    """Fields by each of the names that JSON may give them."""
+    return {name: field for field in message.fields for name in (field.json_name, field.name)}
+
+
+def _names(message: Descriptor) -> str:
+    return ", ".join(field.json_name for field in message.fields) or "none"
