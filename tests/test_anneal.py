@@ -7,7 +7,7 @@ import pytest
 
 from suggestion.algorithms.anneal import Anneal, algorithm, model
 from suggestion.algorithms.anneal.model import Model
-from suggestion.numerics import sampling
+from suggestion.numerics import sampling, streams
 from suggestion.problem.space import Categorical, Discrete, Double, Int, SearchSpace
 from suggestion.problem.study import History, Observation, Study
 
@@ -72,9 +72,9 @@ def test_it_is_hyperopt_s_own_suggestion() -> None:
     trials.refresh()
     shown = sorted(it.observations, key=lambda o: o.loss)
     for index in range(5):
-        seed = int(it.rng(index).integers(2**31 - 1, size=model._DRAWS)[0])
+        seed = int(streams.rng(it, index).integers(2**31 - 1, size=model._DRAWS)[0])
         (theirs,) = anneal.suggest([0], domain, trials, seed, avg_best_idx=2.0, shrink_coef=0.1)
-        ours = next(Model(space, shown).draws(it.rng(index), 2.0, 0.1))
+        ours = next(Model(space, shown).draws(streams.rng(it, index), 2.0, 0.1))
         assert list(ours.values()) == pytest.approx(
             [theirs["misc"]["vals"][n][0] for n in ("x", "y")]
         )
