@@ -1,0 +1,157 @@
+"""Ask for suggestions and tell their values, as a controller of the v1beta1 API does.
+
+The history is kept here, none of it in a server: each request carries all trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.client.transports import Transport
+from suggestion.problem.errors import quote
+
+
+class BadReply(Exception):
+    """A reply breaks the contract; the text says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A suggestion that was asked for.
+
+    Attributes:
+        name: Its name: the algorithm's choice, or else of the experiment's name and the index.
+        index: Its place among all suggestions, from 0.
+        assignment: Value of each parameter, as text.
+        labels: What the algorithm says of it, for people.
+    """
+
+    name: str
+    index: int
+    assignment: Mapping[str, str]
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class AskTell:
+    """One experiment: `ask` for trials, then `tell` the value of each or that it failed.
+
+    Trials may be told in any order, and asked for while others run. Not safe for several threads.
+
+    Args:
+        experiment: What is to be optimised, and how; it is copied.
+        transport: The way to the algorithm.
+        name_of: Gives the name of a trial by its index, where the algorithm does not name it.
+    """
+
+    def __init__(
+        self,
+        experiment: api.Experiment,
+        transport: Transport,
+        name_of: Callable[[int], str] | None = None,
+    ) -> None:
+        self._transport = transport
+        self._name_of = name_of or f"{experiment.name}-{{:05}}".format
+        self._request = api.GetSuggestionsRequest(experiment=experiment)
+        self._trials: list[Trial] = []
+        self._running: dict[str, int] = {}
+
+    @property
+    def experiment(self) -> api.Experiment:
+        """The experiment, with the settings that replies have asked to be told again."""
+        return self._request.experiment
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All trials, in the order in which they were asked for or added."""
+        return tuple(self._trials)
+
+    def validate(self) -> None:
+        """Check the experiment; raises what the transport raises if it breaks a rule."""
+        self._transport.validate(self.experiment)
+
+    def request(self, count: int = 1) -> api.GetSuggestionsRequest:
+        """Return the request for `count` more suggestions; it changes with the next call."""
+        self._request.current_request_number = count
+        self._request.total_request_number = len(self._trials) + count
+        return self._request
+
+    def ask(self, count: int = 1) -> list[Trial]:
+        """Return `count` new trials, which count as running until they are told.
+
+        Raises:
+            BadReply: If there are more or fewer suggestions in the reply.
+            Exception: What the transport raises; nothing has changed then.
+        """
+        reply = self._transport.suggest(self.request(count))
+        entries = reply.parameter_assignments
+        if len(entries) != count:
+            raise BadReply(f"asked for {count} suggestions, got {len(entries)}")
+        self._lay_over(reply.algorithm.algorithm_settings)
+        return [
+            self._start(
+                {item.name: item.value for item in entry.assignments},
+                entry.trial_name,
+                dict(entry.labels),
+            )
+            for entry in entries
+        ]
+
+    def add(self, assignment: Mapping[str, str], value: float) -> Trial:
+        """Add a trial with its value that nobody suggested; it counts like one that was."""
+        trial = self._start(assignment)
+        self.tell(trial, value)
+        return trial
+
+    def tell(self, trial: Trial, value: float) -> None:
+        """Record the objective of a trial that has succeeded.
+
+        Args:
+            trial: One that was asked for and not told yet.
+            value: The objective metric; a trial whose value is not finite counts as failed.
+
+        Raises:
+            ValueError: If `trial` is not running.
+        """
+        status = self._finish(trial).status
+        status.condition = api.TrialStatus.SUCCEEDED
+        metric = self.experiment.spec.objective.objective_metric_name
+        status.observation.metrics.add(name=metric, value=repr(float(value)))
+
+    def fail(self, trial: Trial) -> None:
+        """Record that a trial has failed: it has no value, and its point is not tried again.
+
+        Raises:
+            ValueError: If `trial` is not running.
+        """
+        self._finish(trial).status.condition = api.TrialStatus.FAILED
+
+    def _start(
+        self, assignment: Mapping[str, str], name: str = "", labels: Mapping[str, str] | None = None
+    ) -> Trial:
+        index = len(self._trials)
+        trial = Trial(name or self._name_of(index), index, dict(assignment), labels or {})
+        message = self._request.trials.add(name=trial.name)
+        for key, value in trial.assignment.items():
+            message.spec.parameter_assignments.assignments.add(name=key, value=value)
+        message.status.condition = api.TrialStatus.RUNNING
+        self._trials.append(trial)
+        self._running[trial.name] = index
+        return trial
+
+    def _finish(self, trial: Trial) -> api.Trial:
+        if self._running.get(trial.name) != trial.index:
+            raise ValueError(f"trial {quote(trial.name)}: must be running to be told of")
+        del self._running[trial.name]
+        return self._request.trials[trial.index]
+
+    def _lay_over(self, settings: Iterable[api.AlgorithmSetting]) -> None:
+        """Lay settings of a reply over the experiment's own, for the requests that follow."""
+        own = self.experiment.spec.algorithm.algorithm_settings
+        known = {setting.name: setting for setting in own}
+        for told in settings:
+            if told.name in known:
+                known[told.name].value = told.value
+            else:
+                own.add(name=told.name, value=told.value)
