@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from suggestion.cli.shared import FILE, Duration
+from suggestion.runtimes import RUNTIMES
 
 
 @click.command()
@@ -35,7 +36,7 @@ from suggestion.cli.shared import FILE, Duration
 @click.option("--command", help="The trial's command, in place of the container's.")
 @click.option(
     "--runtime",
-    type=click.Choice(["process", "docker"]),
+    type=click.Choice(list(RUNTIMES)),
     default="process",
     show_default=True,
     help="Run the container's command here, or its image in Docker.",
@@ -117,7 +118,7 @@ def run(
         raise click.ClickException(f"the state of the experiment is damaged: {error}") from error
     except runner.Fatal as error:
         raise click.ClickException(
-            f"{error}\nNothing is lost: trials that run go on, and the same command takes them up."
+            f"{error}\nNothing is lost: running trials continue; run the same command to resume."
         ) from error
     click.echo(view.ending(controller, str(controller.store.folder)))
     if not controller.experiment.done:

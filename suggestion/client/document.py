@@ -185,14 +185,14 @@ class Loaded:
 
 
 def load(
-    path: Path, changes: Sequence[str] = (), command: str | None = None, runtime: str = "process"
+    path: Path, changes: Sequence[str] = (), command: str | None = None, image: bool = False
 ) -> Loaded:
     """Reads and checks an Experiment file.
 
     Args:
         changes: ``spec.maxTrialCount=20``, applied before the checks.
         command: Replaces the trial's command.
-        runtime: ``process`` or ``docker``.
+        image: Trials run in the container's image; else its command runs here.
 
     Raises:
         ManifestError: With every problem.
@@ -225,19 +225,19 @@ def load(
         wrong = list(_containers(document))
         if not wrong:
             made, wrong = template.read(document, command)
-            wrong = wrong or list(_runnable(made, runtime))
+            wrong = wrong or list(_runnable(made, image))
         found += wrong
     if found or changing or made is None or collector is None:
         raise ManifestError("\n".join([*changing, *_lines(read, found)]))
     return Loaded(read, made, collector, path.resolve().parent)
 
 
-def _runnable(made: Template, runtime: str) -> Iterator[Problem]:
+def _runnable(made: Template, image: bool) -> Iterator[Problem]:
     """Whether there is something to run."""
     path: FieldPath = ("spec", "trialTemplate")
-    if runtime == "docker":
+    if image:
         if not made.container.get("image"):
-            yield path, "--runtime docker needs an image, got none"
+            yield path, "a runtime of containers needs an image, got none"
     elif not made.container.get("command"):
         yield (
             path,

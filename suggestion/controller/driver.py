@@ -25,17 +25,15 @@ from suggestion.controller.context import (
     Fatal,
     Options,
     ServerRefused,
-    Servers,
     Source,
-    View,
-    Waiter,
     Workers,
 )  # fmt: skip
 from suggestion.controller.draft import Transition
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.moments import Timekeeper, moment
 from suggestion.controller.observation import Objective
-from suggestion.controller.runtime import Exit, Loss, Output, Runtime
+from suggestion.controller.rim import Rim
+from suggestion.controller.runtime import Exit, Loss, Output
 from suggestion.controller.slots import Slot
 from suggestion.controller.state import HALT, Attempt, Policy
 from suggestion.controller.store import Store
@@ -53,24 +51,6 @@ class Counts:
     active: int
     completed: int
     failed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rim:
-    """What a session acts through.
-
-    Attributes:
-        asker, reporter: Where calls to servers are made.
-    """
-
-    store: Store
-    runtime: Runtime
-    servers: Servers
-    asker: Workers
-    reporter: Workers
-    waiter: Waiter
-    view: View
-    clock: Timekeeper
 
 
 class Controller:
@@ -181,21 +161,22 @@ class Controller:
         try:
             self._interrupted, self._interrupts = self._interrupted + self._interrupts, 0
             self._take([e.Opened(moment(self.clock), self.begun, self._interrupted)])
+            waited = True
             while True:
                 while happened := list(self._happened()):
                     self._take(happened)
-                self._take(self._collected())
+                # Nobody has written anything in no time.
+                if waited or self._behind or any(a.unread for a in self.running.values()):
+                    self._take(self._collected())
                 self._take(list(self._due()))
                 rim.view.refresh(self)
                 if self._ended:
                     return
-                if not self._answers and not self._behind:
+                waited = not self._answers and not self._behind
+                if waited:
                     rim.waiter.wait(machine.deadline(self.policy, self.state))
         finally:
-            rim.asker.shutdown(wait=False, cancel_futures=True)
-            rim.reporter.shutdown(wait=False, cancel_futures=True)
-            rim.waiter.close()
-            rim.runtime.close()
+            rim.close()
 
     def _take(self, happened: list[e.Event]) -> None:
         """Take a step, and those that follow from what its commands lead to at once."""

@@ -197,7 +197,7 @@ def _lost(draft: Draft, event: e.Lost) -> None:
     elif trial.stopping in (Stopping.EARLY, Stopping.TIMEOUT):
         draft.attempts[event.trial] = replace(attempt, ended=True, status=None)
     else:
-        _again(draft, trial, "its process was gone; it runs again")
+        _again(draft, trial, "its process is gone; it runs again")
 
 
 def _collected(draft: Draft, event: e.Collected) -> None:

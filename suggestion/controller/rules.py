@@ -1,4 +1,4 @@
-"""Early-stopping rules, applied to a trial's reports as a metrics collector applies them."""
+"""Early-stopping rules, applied to the reports of a trial as a metrics collector does."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ GREATER: Final = "greater"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One condition under which a trial is given up.
+    """One condition under which a trial is stopped.
 
     Attributes:
-        metric: To watch.
-        value: To compare with.
+        metric: Name of the metric to watch.
+        value: Number to compare with.
         comparison: ``equal``, ``less`` or ``greater``.
         start_step: Compared once, at this report of the metric; 0: at every report.
     """
@@ -29,7 +29,7 @@ class Rule:
     start_step: int = 0
 
     def holds(self, value: float) -> bool:
-        """Whether `value` gives the trial up; never for nan."""
+        """Return whether `value` stops the trial; never for nan."""
         if self.comparison == LESS:
             return value < self.value
         if self.comparison == GREATER:
@@ -47,7 +47,7 @@ class Watch:
     collector on a cluster does, and the same file must stop the same trials here.
 
     Attributes:
-        objective: Its metric.
+        objective: Name of the objective metric.
         maximize: Whether more of it is better.
         rules: Left to fire.
         steps: By metric, reports left until its rules are compared.
@@ -62,13 +62,13 @@ class Watch:
 
     @classmethod
     def over(cls, rules: Iterable[Rule], objective: str, maximize: bool) -> Watch:
-        """A watch that has seen nothing yet."""
+        """Return a watch that has seen nothing yet."""
         rules = list(rules)
         steps = {rule.metric: rule.start_step for rule in rules if rule.start_step}
         return cls(objective, maximize, rules, steps)
 
     def report(self, metric: str, value: float) -> bool:
-        """Whether `value`, just reported, makes the last rule fire.
+        """Add a report, and return whether it makes the last rule fire.
 
         A value that is not finite counts as a report, but fires nothing and is never the best.
         """
@@ -95,7 +95,7 @@ class Watch:
         return finite and rule.holds(value)
 
     def dump(self) -> dict[str, Any]:
-        """As JSON."""
+        """Write the watch as JSON."""
         return {
             "rules": [[r.metric, r.value, r.comparison, r.start_step] for r in self.rules],
             "steps": self.steps,
@@ -104,6 +104,6 @@ class Watch:
 
     @classmethod
     def load(cls, state: Mapping[str, Any], objective: str, maximize: bool) -> Watch:
-        """What `dump` wrote."""
+        """Read what `dump` wrote."""
         rules = [Rule(*fields) for fields in state["rules"]]
         return cls(objective, maximize, rules, dict(state["steps"]), state["best"])

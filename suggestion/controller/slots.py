@@ -1,4 +1,4 @@
-"""What of the machine each of the trials that run side by side gets."""
+"""Slots: the part of the machine that each of the trials that run side by side gets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Slot:
     threads: int = 1
 
     def env(self) -> dict[str, str]:
-        """The variables that tell the trial."""
+        """Return the variables that tell the trial its part."""
         env = {"SUGGEST_SLOT": str(self.number)}
         if self.gpus is not None:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(self.gpus)
@@ -35,7 +35,7 @@ class Slot:
 def divide(
     parallel: int, gpus: Sequence[str] | None, gpus_each: int, cpus_each: int
 ) -> tuple[Slot, ...]:
-    """As many slots as there is room for, at most `parallel`.
+    """Divide the machine into as many slots as there is room for, at most `parallel`.
 
     Args:
         parallel: The experiment's ``parallelTrialCount``.

@@ -68,6 +68,11 @@ class Attempt:
         """Whether it can be stopped."""
         return self.launched and not self.ended
 
+    @property
+    def unread(self) -> bool:
+        """Whether it has ended and the last of its output may be unread."""
+        return self.ended and not self.judging
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:

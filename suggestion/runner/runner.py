@@ -21,11 +21,12 @@ from suggestion.client.manifest import ManifestError, dotted
 from suggestion.client.servers import Client, Local, Remote, Server
 from suggestion.controller import messages
 from suggestion.controller.context import DiskFull, Fatal, Options, View
-from suggestion.controller.driver import Controller, Rim
+from suggestion.controller.driver import Controller
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.lock import Busy, Lock
 from suggestion.controller.moments import Clock, Timekeeper, rfc3339
 from suggestion.controller.observation import Objective
+from suggestion.controller.rim import Rim
 from suggestion.controller.runtime import Place, Unavailable
 from suggestion.controller.servers import Clients, RemoteServers
 from suggestion.controller.slots import Slot, divide
@@ -134,7 +135,8 @@ def run(
         Fatal: If it cannot go on; the same command goes on later.
     """
     clock = clock or Clock()
-    loaded = document.load(request.path, request.changes, request.command, request.runtime)
+    place = runtimes.place(request.runtime)
+    loaded = document.load(request.path, request.changes, request.command, image=not place.local)
     _warn(loaded, request, view)
     name = loaded.document["metadata"]["name"]
     directory = request.directory or Path("runs") / name
@@ -182,8 +184,8 @@ def _control(
             except (sqlite3.OperationalError, DiskFull) as error:
                 # All that was in memory is thrown away, and read again from what was written.
                 view.note(
-                    f"{prepared.directory}: the state cannot be written ({error}); the trials run "
-                    f"on, and it is tried again; Ctrl-C ends this runner"
+                    f"{prepared.directory}: the state cannot be written ({error}); running "
+                    f"trials continue, and writing is tried again; Ctrl-C ends this runner"
                 )
                 while True:
                     if current.level or waiting.wait(_DISK_PAUSE):
@@ -197,7 +199,7 @@ def _warn(loaded: Loaded, request: Request, view: View) -> None:
     prefix = re.compile(r"spec\.trialTemplate\.(trialSpec\.(spec\.)?)?")
     ignored = [prefix.sub("", dotted(path), count=1) for path in loaded.template.ignored]
     if ignored:
-        view.note(f"without meaning on one machine, and ignored: {', '.join(ignored)}")
+        view.note(f"ignored: cluster only: {', '.join(ignored)}")
     container = loaded.template.container
     local = runtimes.place(request.runtime).local
     cwd = container.get("workingDir")
@@ -297,7 +299,7 @@ def _data(request: Request, loaded: Loaded, directory: Path) -> tuple[str, Path]
 
 
 def _path() -> str:
-    """What goes in front of ``PATH``: ``python`` is this one, unless an environment is active."""
+    """Return what goes in front of ``PATH``: this Python, unless an environment is active."""
     if os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX"):
         return ""
     return str(Path(sys.executable).parent)
@@ -306,7 +308,7 @@ def _path() -> str:
 def _resume(
     known: Experiment, given: Mapping[str, Any], store: Store, clock: Timekeeper
 ) -> Experiment:
-    """The experiment in the directory, with what may change taken from the file.
+    """Return the experiment in the directory, with what may change taken from the file.
 
     Raises:
         Refused: If something else has changed.
@@ -320,7 +322,7 @@ def _resume(
     for key in sorted({*old, *new}):
         if key not in _EDITABLE and old.get(key) != new.get(key):
             raise Refused(
-                f"{store.folder}: spec.{key} differs from the experiment that was begun here; "
+                f"{store.folder}: spec.{key} differs from the experiment in this directory; "
                 f"only {', '.join(_EDITABLE)} may change; use another --directory"
             )
     changed = replace(known, document=dict(given))
@@ -331,7 +333,7 @@ def _resume(
         if (new.get("resumePolicy") or "Never") == "Never":
             raise Refused(
                 f"{store.folder}: the experiment has ended, and its resumePolicy is Never; "
-                f"with resumePolicy LongRunning it goes on to the new maxTrialCount"
+                f"resumePolicy LongRunning lets it continue to the new maxTrialCount"
             )
         now = rfc3339(clock.now())
         text = "maxTrialCount was raised"

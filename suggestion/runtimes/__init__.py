@@ -7,9 +7,10 @@ returns follows the protocol `suggestion.controller.runtime.Runtime`.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from suggestion.controller.runtime import Place
+if TYPE_CHECKING:
+    from suggestion.controller.runtime import Place
 
 RUNTIMES: Final = {
     "process": "suggestion.runtimes.process",

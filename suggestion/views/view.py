@@ -230,8 +230,8 @@ def ending(controller: Controller, directory: str) -> str:
                      f"{condition['message']}")  # fmt: skip
     else:
         lines.append(
-            f"{experiment.name} is not finished ({counts.completed} trials done); "
-            f"the same command goes on"
+            f"{experiment.name} is incomplete ({counts.completed} trials done); "
+            f"run the same command to resume"
         )
     best = controller.best
     if best is not None:

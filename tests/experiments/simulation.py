@@ -11,10 +11,11 @@ from typing import Any
 
 from suggestion.controller.commands import Changes, Command
 from suggestion.controller.context import Answer, Options
-from suggestion.controller.driver import Controller, Rim
+from suggestion.controller.driver import Controller
 from suggestion.controller.events import Event, Suggestion
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Report, Series
+from suggestion.controller.rim import Rim
 from suggestion.controller.rules import GREATER, Rule
 from suggestion.controller.slots import Slot
 from suggestion.controller.state import Policy

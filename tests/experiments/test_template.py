@@ -242,10 +242,10 @@ def test_wrong_templates(tmp_path: Path, template: str, rule: str) -> None:
 
 def test_docker_needs_an_image(tmp_path: Path) -> None:
     text = HEAD + "  trialTemplate: {command: [x]}\n"
-    (found,) = problems(tmp_path, text, runtime="docker")
-    assert "--runtime docker needs an image" in found
+    (found,) = problems(tmp_path, text, image=True)
+    assert "a runtime of containers needs an image" in found
     args_only = HEAD + "  trialTemplate: {image: i, args: ['${trialParameters.lr}']}\n"
-    made = load(tmp_path, args_only, runtime="docker")
+    made = load(tmp_path, args_only, image=True)
     assert not made.template.render("t", {"lr": "1", "units": "2"}).commanded
 
 

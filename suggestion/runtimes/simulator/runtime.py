@@ -21,6 +21,7 @@ class SimulatedRuntime:
     def __init__(self, world: World) -> None:
         self._world = world
         self._followed: dict[str, None] = {}
+        self._looked: float | None = None  # when nothing has happened since
 
     def launch(self, spec: LaunchSpec) -> Handle:
         trial, attempt = spec.files.trial, int(spec.files.status.name)
@@ -30,6 +31,7 @@ class SimulatedRuntime:
     def begin(self, trial: str) -> None:
         self._world.begin(trial)
         self._followed[trial] = None
+        self._looked = None
 
     def adopt(self, files: TrialFiles, handle: Handle) -> Exit | Loss | None:
         made = self._world.trials.get(files.trial)
@@ -42,8 +44,13 @@ class SimulatedRuntime:
 
     def stop(self, trial: str, grace: float) -> None:
         self._world.stop(trial, grace)
+        self._looked = None
 
     def events(self) -> Sequence[RuntimeEvent]:
+        now = self._world.clock.seconds
+        if self._looked == now:
+            return []
+        self._looked = now
         trials = self._world.trials
         ended = [name for name in self._followed if self._world.over(trials[name])]
         for name in ended:
