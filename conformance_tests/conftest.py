@@ -6,6 +6,7 @@ DBManager, is started and checked, by default at the strict level.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import shlex
 import sys
@@ -112,7 +113,7 @@ def _subjects(config: pytest.Config) -> list[Subject]:
     plan = Plan(**{key: config.getoption(key) for key in _FROM_PLAN})
     if not plan.services:
         folder = tempfile.TemporaryDirectory(prefix="conformance-")
-        config.add_cleanup(folder.cleanup)
+        atexit.register(folder.cleanup)  # pytest-xdist's workers do not call the configuration's
         return list(_own(Level(config.getoption("level") or "strict"), folder.name))
     suggesting = Service.SUGGESTION in plan.services
     experiment = config.getoption("experiment")
