@@ -91,8 +91,8 @@ def main() -> None:
         stopper, stopper_process = stack.enter_context(serving("medianstop"))
         processes = {"dbmanager": manager_process, "medianstop": stopper_process}
         channels = [open_channel(address) for address in (manager, stopper)]
-        logs = services.DBManagerStub(stack.enter_context(channels[0]))  # type: ignore[no-untyped-call]
-        rules = services.EarlyStoppingStub(stack.enter_context(channels[1]))  # type: ignore[no-untyped-call]
+        logs = services.DBManagerStub(stack.enter_context(channels[0]))
+        rules = services.EarlyStoppingStub(stack.enter_context(channels[1]))
 
         clock = Clock(dbmanager=manager_process)
         for trial in range(chosen.trials):
@@ -138,10 +138,10 @@ def million(stub: Any, process: psutil.Process) -> None:
         for step in range(part * 10_000, part * 10_000 + 10_000):
             add(time_stamp=at(step, ".5"), metric={"name": "loss", "value": repr(1 / (1 + step))})
         stub.ReportObservationLog(request, timeout=60)
-    request = api.GetObservationLogRequest(trial_name="long", metric_name="loss")
+    question = api.GetObservationLogRequest(trial_name="long", metric_name="loss")
     clock = Clock(dbmanager=process)
     try:
-        reply = stub.GetObservationLog(request, timeout=120)
+        reply = stub.GetObservationLog(question, timeout=120)
         answer = f"{reply.ByteSize()} bytes, {len(reply.observation_log.metric_logs)} points"
     except grpc.RpcError as error:
         answer = f"{error.code().name}: {error.details()}"

@@ -83,9 +83,9 @@ def test_ask_warns_of_trials_without_the_objective(server: ServerProcess, tmp_pa
         f"- {point}\n  condition: Failed\n"
         f"- {point}\n"
     )
-    command = [sys.executable, "-m", "suggestion", "ask", FILE, "--target", server.address]
+    command = [sys.executable, "-m", "suggestion", "ask", str(FILE), "--target", server.address]
     done = subprocess.run(
-        [*command, "--trials", trials], capture_output=True, text=True, timeout=120, check=True
+        [*command, "--trials", str(trials)], capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stderr == (
         "Warning: 7 of 10 trials ended without a number for 'accuracy', the objective, and count "

@@ -183,7 +183,7 @@ def test_what_katib_starts_is_a_valid_container_within_the_restricted_profile(
 ) -> None:
     for item in [entry.listed for entry in (*made.suggestions, *made.early_stoppings)]:
         container = {k: v for k, v in item.items() if k != "algorithmName"}
-        pod = {
+        pod: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {"name": "p"},

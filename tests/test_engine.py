@@ -122,7 +122,7 @@ def test_what_an_algorithm_does_not_declare_is_refused_by_name(name: str) -> Non
     choice = wire.read_algorithm(message.spec.algorithm)
     problem = wire.read_problem(message)
     asked = replace(problem, metrics=(*problem.metrics, Metric("size"), LATENCY))
-    abilities = getattr(prepare(message).algorithm, "abilities", frozenset())
+    abilities: frozenset[Ability] = getattr(prepare(message).algorithm, "abilities", frozenset())
     expected = [
         f"algorithm '{name}' does not support {ability.value}, got {what}"
         for ability, what in (

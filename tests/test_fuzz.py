@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +22,7 @@ TEXTS = st.one_of(
     st.integers(-(2**70), 2**70).map(str),
 )
 # Open enums: numbers that the contract does not name arrive as they are.
-ENUMS = st.integers(-3, 9)
+ENUMS: st.SearchStrategy[Any] = st.integers(-3, 9)
 COUNTS = st.one_of(st.integers(0, 12), st.sampled_from([-1, 10_001, 2**31 - 1, -(2**31)]))
 
 
@@ -67,6 +69,8 @@ def requests(draw: st.DrawFn) -> api.GetSuggestionsRequest:
     return ask_for(message, draw(COUNTS), draw(COUNTS), draw(st.lists(trials(), max_size=6)))
 
 
+#: Of the profile that is loaded.
+EXAMPLES = settings().max_examples
 FINE = {
     grpc.StatusCode.OK,
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -75,7 +79,7 @@ FINE = {
 }
 
 
-@settings(max_examples=3 * settings.default.max_examples, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3 * EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(request=requests())
 def test_no_reply_is_internal(server: ServerProcess, request: api.GetSuggestionsRequest) -> None:
     validation = api.ValidateAlgorithmSettingsRequest(experiment=request.experiment)
@@ -95,11 +99,11 @@ def test_no_reply_is_internal(server: ServerProcess, request: api.GetSuggestions
     assert server.process.poll() is None
 
 
-@settings(max_examples=settings.default.max_examples)
+@settings(max_examples=EXAMPLES)
 @given(data=st.binary(max_size=300))
 @pytest.mark.parametrize("method", ["GetSuggestions", "ValidateAlgorithmSettings"])
 def test_no_bytes_are_internal(server: ServerProcess, method: str, data: bytes) -> None:
-    call = server.channel.unary_unary(f"/api.v1.beta1.Suggestion/{method}")
+    call = server.channel.unary_unary(f"/api.v1.beta1.Suggestion/{method}", None, None)
     with pytest.raises(grpc.RpcError) as error:
         call(data, timeout=60)
     assert error.value.code() in FINE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -127,6 +128,7 @@ def test_the_nearest_level_of_an_int_is_exact(
 def test_every_lattice_point_is_the_float_next_to_its_decimal(low, step, count) -> None:  # type: ignore[no-untyped-def]
     high = low + step * max(count, 1)
     parameter = Double("x", str(low), str(high), str(step))
+    assert parameter.levels is not None
     assert parameter.levels == max(count, 1) + 1
     for level in range(parameter.levels):
         assert parameter.value(level) == float(low + level * step)
@@ -161,7 +163,7 @@ def test_a_range_of_few_floats_is_a_lattice_of_them() -> None:
 def test_extreme_ranges_do_not_overflow(parameter: Parameter) -> None:
     values = parameter.decode(UNITS)
     assert all(value in parameter for value in values)
-    assert values == sorted(values)  # type: ignore[type-var]
+    assert values == sorted(values)
     assert values[0] == parameter.min and values[-1] == parameter.max  # type: ignore[attr-defined]  # noqa: PT018
 
 
@@ -197,10 +199,10 @@ def test_a_continuous_prior_is_the_declared_one(prior: Distribution, cdf: object
     np.testing.assert_allclose(parameter.encode(list(values)), units, atol=1e-9)
 
 
-def _lattice_probabilities(parameter: Int, cdf: object) -> Array:
+def _lattice_probabilities(parameter: Int, cdf: Callable[[Array], Array]) -> Array:
     middles = np.arange(parameter.min, parameter.max + 1)
     edges = np.clip(np.append(middles - 0.5, middles[-1] + 0.5), parameter.min, parameter.max)
-    return np.diff(cdf(edges))  # type: ignore[operator, no-any-return]
+    return np.diff(cdf(edges))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,9 @@ def _lattice_probabilities(parameter: Int, cdf: object) -> Array:
         (Distribution.LOG_NORMAL, lambda x: _truncated(0, math.log(20)).cdf(np.log(x))),
     ],
 )
-def test_a_lattice_takes_the_nearest_point_of_the_prior(prior: Distribution, cdf: object) -> None:
+def test_a_lattice_takes_the_nearest_point_of_the_prior(
+    prior: Distribution, cdf: Callable[[Array], Array]
+) -> None:
     parameter = Int("n", 1, 20, distribution=prior)
     expected = _lattice_probabilities(parameter, cdf)
     low, high = parameter.cells(np.arange(20))
@@ -221,7 +225,11 @@ def test_a_lattice_takes_the_nearest_point_of_the_prior(prior: Distribution, cdf
 
 
 def test_a_uniform_lattice_draws_all_points_alike() -> None:
-    for parameter in (Int("n", 1, 10), Double("x", "0", "0.9", "0.1"), Discrete("d", "0123456789")):
+    for parameter in (
+        Int("n", 1, 10),
+        Double("x", "0", "0.9", "0.1"),
+        Discrete("d", tuple("0123456789")),
+    ):
         drawn = parameter.decode((np.arange(1000) + 0.5) / 1000)
         assert np.unique(drawn, return_counts=True)[1].tolist() == [100] * 10
 

@@ -14,7 +14,15 @@ from suggestion.engine.engine import AlgorithmChoice
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid
 from suggestion.problem.problem import Goal, Metric, Problem
-from suggestion.problem.space import Categorical, Discrete, Distribution, Double, Int, SearchSpace
+from suggestion.problem.space import (
+    Assignment,
+    Categorical,
+    Discrete,
+    Distribution,
+    Double,
+    Int,
+    SearchSpace,
+)
 from suggestion.problem.study import Failed, Observation, Pending, Suggestion
 from tests.support.cases import validate
 from tests.support.requests import (
@@ -293,7 +301,8 @@ def test_when_a_trial_ended(completion: str, ended: float | None) -> None:
     done = trial("a", POINT, "1", completion_time=completion)
     failed = trial("b", POINT, "nan", completion_time=completion)
     history = wire.read_trials([done, failed], PROBLEM)
-    assert [t.ended for t in (*history.observations, *history.failed)] == [ended, ended]
+    assert [t.ended for t in history.observations] == [ended]
+    assert [t.ended for t in history.failed] == [ended]
 
 
 def test_out_of_space_trials_keep_what_fits() -> None:
@@ -354,7 +363,13 @@ def test_many_trials_keep_their_order_when_shuffled() -> None:
 
 def test_the_reply_writes_values_as_the_user_wrote_them() -> None:
     space = wire.read_problem(experiment()).space
-    point = {"lr": 1e-5, "momentum": 0.7, "layers": 3, "batch": 100.0, "optimizer": "adam"}
+    point: Assignment = {
+        "lr": 1e-5,
+        "momentum": 0.7,
+        "layers": 3,
+        "batch": 100.0,
+        "optimizer": "adam",
+    }
     reply = wire.write_reply([Suggestion(point, "exp-g000-m00", {"k": "v"})], space)
     assert points_of(reply) == [
         {"lr": "1e-05", "momentum": "0.7", "layers": "3", "batch": "1e2", "optimizer": "adam"}

@@ -115,8 +115,8 @@ def elements(lines: Sequence[Line], curves: Array) -> Iterator[str]:
         yield f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>'
         yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" class="mark" text-anchor="end">{mark:g}</text>'
     for trial in (FIRST, 10, 20, 30, 40, 50):
-        place = f'x="{across(trial):.1f}" y="{BOTTOM + 20}"'
-        yield f'<text {place} class="mark" text-anchor="middle">{trial}</text>'
+        below = f'x="{across(trial):.1f}" y="{BOTTOM + 20}"'
+        yield f'<text {below} class="mark" text-anchor="middle">{trial}</text>'
     yield (
         f'<text x="{(LEFT + RIGHT) / 2:.0f}" y="{BOTTOM + 40}" class="mark" text-anchor="middle">'
         "trials, one at a time</text>"

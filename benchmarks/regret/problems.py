@@ -33,7 +33,8 @@ LOG: Final = Distribution.LOG_UNIFORM
 
 def _shift(name: str, dimension: int, reach: float) -> Array:
     """Where the optimum is moved to, so that no engine finds it in the middle."""
-    return (2 * sampling.uniforms(0, 0, 1, dimension, "shift", name)[0] - 1) * reach
+    drawn: Array = sampling.uniforms(0, 0, 1, dimension, "shift", name)[0]
+    return (2 * drawn - 1) * reach
 
 
 def _branin(x: Array) -> float:
@@ -102,7 +103,7 @@ def _mixed_seven(x: Mapping[str, Any]) -> float:
     """A network's tuning in caricature: what is right for one optimizer is wrong for the other."""
     rate = math.log10(x["rate"])
     wanted = {"sgd": -1.3, "adam": -3.0, "rmsprop": -2.7}[x["optimizer"]]
-    loss = {"sgd": 0.1, "adam": 0.0, "rmsprop": 0.15}[x["optimizer"]]
+    loss: float = {"sgd": 0.1, "adam": 0.0, "rmsprop": 0.15}[x["optimizer"]]
     loss += 0.3 * (rate - wanted) ** 2
     loss += 0.05 * (math.log10(x["decay"]) + 5.3) ** 2
     loss += 0.08 * (x["layers"] - 8) ** 2 / 4 + 0.2 * abs(math.log2(x["width"] / 256)) / 3
@@ -126,7 +127,7 @@ _MIXED_SEVEN: Final = SearchSpace(
 def _mixed_ten(x: Mapping[str, Any]) -> float:
     """Interacting doubles and ints, a step, two lists and three categories, two of them joint."""
     a, b = math.log(x["a"]) / math.log(10), math.log(x["b"]) / math.log(10)
-    loss = (a + 2.6 + 0.5 * (b + 0.4)) ** 2 + 0.3 * (b + 0.4) ** 2
+    loss: float = (a + 2.6 + 0.5 * (b + 0.4)) ** 2 + 0.3 * (b + 0.4) ** 2
     loss += 0.1 * abs(x["m"] - 82) / 10 + 0.4 * (math.log2(x["n"] / 6)) ** 2 / 4
     loss += 2 * (x["s"] - 0.85) ** 2 + 0.15 * abs(math.log2(x["size"]) - 9)
     loss += 0.4 * (1 - math.cos(2 * math.pi * (x["u"] - 0.18))) + (x["u"] - 0.18) ** 2

@@ -88,7 +88,7 @@ def suggest(study: Study, count: int = 1, **chosen: object) -> list[Assignment]:
     return list(algorithm.suggest(study, count))
 
 
-def optimise(space: SearchSpace, loss: Loss, trials: int, **chosen: object) -> float:
+def optimise(space: SearchSpace, loss: Loss, trials: int, **chosen: Any) -> float:
     """The lowest loss of a sequential run."""
     told: list[Observation] = []
     while len(told) < trials:

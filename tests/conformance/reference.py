@@ -52,7 +52,7 @@ RUNGS = Profile(
 )
 
 
-class Health(health_pb2_grpc.HealthServicer):
+class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # it has no types
     """Answers SERVING for some names."""
 
     def __init__(self, server: Server) -> None:
@@ -90,7 +90,11 @@ class History:
 class Suggestion(Server, api_pb2_grpc.SuggestionServicer):
     """A correct server for the two algorithms. Every method is a place for one fault."""
 
-    health_names = ("", "manager.v1beta1.Suggestion", "api.v1.beta1.Suggestion")
+    health_names: tuple[str, ...] = (
+        "",
+        "manager.v1beta1.Suggestion",
+        "api.v1.beta1.Suggestion",
+    )
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

@@ -81,7 +81,7 @@ def mark(stub: api_pb2_grpc.EarlyStoppingStub, trial: str = "trial-1") -> None:
 def failure(stub: api_pb2_grpc.EarlyStoppingStub, trial: str = "trial-1") -> tuple[object, str]:
     with pytest.raises(grpc.RpcError) as error:
         mark(stub, trial)
-    return error.value.code(), error.value.details()
+    return error.value.code(), error.value.details() or ""
 
 
 def test_the_condition_is_appended(stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -151,7 +152,7 @@ def test_settings_and_direction_are_read_anew_each_time(service: Service, addres
 
 @pytest.mark.parametrize("condition", [c for c in CONDITION.values() if c != CONDITION.SUCCEEDED])
 def test_only_succeeded_trials_count(service: Service, address: str, condition: int) -> None:
-    trials = [*names(4), completed("trial-4", condition)]
+    trials: list[str | api.Trial] = [*names(4), completed("trial-4", condition)]
     assert service.rules(asking(address, trials)) == rule("2.5")
     assert service.rules(asking(address, trials, min_trials_required=5)) == []
 
@@ -171,7 +172,7 @@ def test_the_order_of_trials_does_not_matter(
 
 def test_a_trial_names_its_own_metric(service: Service, logs: LogServer, address: str) -> None:
     logs.put("trial-0", [7] * 4, metric="val")
-    trials = [completed("trial-0", metric="val"), *names(5)[1:3]]
+    trials: list[str | api.Trial] = [completed("trial-0", metric="val"), *names(5)[1:3]]
     assert service.rules(asking(address, trials)) == rule("3.0")
 
 
@@ -274,7 +275,10 @@ def test_what_is_kept_is_bounded(
 def test_only_the_beginning_of_a_long_log_is_asked_for(
     service: Service, logs: LogServer, address: str
 ) -> None:
-    times = {"start_time": "2026-01-01T00:00:00Z", "completion_time": "2026-01-01T00:10:00Z"}
+    times: dict[str, Any] = {
+        "start_time": "2026-01-01T00:00:00Z",
+        "completion_time": "2026-01-01T00:10:00Z",
+    }
     for name in names(3):
         logs.put(name, range(600))
     trials = [completed(name, **times) for name in names(3)]
@@ -287,7 +291,10 @@ def test_where_the_beginning_has_too_few_reports_the_whole_log_is(
     service: Service, logs: LogServer, address: str
 ) -> None:
     # Reports after the first minute: the collector's clock is not the cluster's.
-    times = {"start_time": "2025-12-31T23:50:00Z", "completion_time": "2026-01-01T00:00:00Z"}
+    times: dict[str, Any] = {
+        "start_time": "2025-12-31T23:50:00Z",
+        "completion_time": "2026-01-01T00:00:00Z",
+    }
     for name in names(3):
         logs.put(name, range(600))
     trials = [completed(name, **times) for name in names(3)]
@@ -401,11 +408,11 @@ def test_connections_are_bounded_and_one_an_address(
     opened: list[str] = []
     connect = grpc.insecure_channel
 
-    def counting(address: str, options: object) -> grpc.Channel:
+    def counting(address: str, options: Sequence[tuple[str, Any]]) -> grpc.Channel:
         opened.append(address)
         return connect(address, options)
 
-    monkeypatch.setattr(reader.grpc, "insecure_channel", counting)
+    monkeypatch.setattr(grpc, "insecure_channel", counting)
     monkeypatch.setattr(reader, "_CHANNELS", 2)
     with a_service() as service, listening(logs) as a, listening(logs) as b, listening(logs) as c:
         for step in (1, 2, 3, 4):
@@ -549,7 +556,7 @@ def test_statuses_over_the_wire(server: ServerProcess, logs: LogServer, address:
     with pytest.raises(grpc.RpcError) as down:
         stub(server).GetEarlyStoppingRules(asking(nowhere, names(5)))
     assert down.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert nowhere in down.value.details()
+    assert nowhere in (down.value.details() or "")
     with pytest.raises(grpc.RpcError) as malformed:
         stub(server).GetEarlyStoppingRules(asking("nowhere", names(5)))
     assert malformed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -557,7 +564,7 @@ def test_statuses_over_the_wire(server: ServerProcess, logs: LogServer, address:
     with pytest.raises(grpc.RpcError) as slow:
         stub(server).GetEarlyStoppingRules(asking(address, names(5)), timeout=2)
     assert slow.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert f"DB manager {address} did not answer" in slow.value.details()
+    assert f"DB manager {address} did not answer" in (slow.value.details() or "")
     logs.delay = 0.0
     assert stub(server).GetEarlyStoppingRules(asking(address, names(5)), timeout=20)
 

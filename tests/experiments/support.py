@@ -176,7 +176,11 @@ class Machine:
 
         def interrupted(interrupt: Callable[[], None]) -> None:
             # A test that hangs is to fail, not to hang.
-            timers.append(threading.Timer(seconds, lambda: (interrupt(), interrupt())))
+            def twice() -> None:
+                interrupt()
+                interrupt()
+
+            timers.append(threading.Timer(seconds, twice))
             timers[0].start()
 
         try:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from suggestion.client.template import Invocation
+from suggestion.controller.context import Options
 from suggestion.controller.runtime import LaunchSpec, TrialFiles
 from suggestion.controller.slots import Slot
 from suggestion.controller.trials import Condition
@@ -103,7 +104,7 @@ def test_trials_in_containers(machine: Machine, tmp_path: Path, image: str) -> N
 
 @pytest.mark.parametrize("deaf", ["", "trap '' TERM; "], ids=["", "deaf"])
 def test_a_container_is_stopped(machine: Machine, tmp_path: Path, image: str, deaf: str) -> None:
-    options = runner.Options(grace=1.0, trial_timeout=1.5)
+    options = Options(grace=1.0, trial_timeout=1.5)
     made = job(image, f"{deaf}echo loss=1; while :; do sleep 0.1; done", parallelTrialCount="1")
     made["spec"]["maxTrialCount"] = "1"
     machine.run(tmp_path, made, runtime="docker", options=options)

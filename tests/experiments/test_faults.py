@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from suggestion.client.servers import Local
+from suggestion.controller.context import Options
 from suggestion.controller.driver import Controller
 from suggestion.controller.moments import Clock
 from suggestion.controller.servers import RemoteServers
@@ -39,7 +40,7 @@ OK = "echo loss=${trialParameters.x}"
 
 def one(machine: Machine, folder: Path, command: str, **more: object) -> Controller:
     """A single trial that runs `command`."""
-    options = runner.Options(grace=0.5, **more)  # type: ignore[arg-type]
+    options = Options(grace=0.5, **more)  # type: ignore[arg-type]
     return machine.run(folder, document(command, maxTrialCount="1"), options=options)
 
 
@@ -115,7 +116,7 @@ def test_a_gigabyte_of_output(machine: Machine, tmp_path: Path) -> None:
     machine.run(
         tmp_path,
         document(command, maxTrialCount="1"),
-        options=runner.Options(output_bytes=4 * 2**20),
+        options=Options(output_bytes=4 * 2**20),
     )
     (trial,) = stored(tmp_path)
     assert trial.series["loss"].count == 3
@@ -212,7 +213,7 @@ class Jumping(Clock):
 
 
 def test_a_clock_that_jumps(machine: Machine, tmp_path: Path) -> None:
-    options = runner.Options(trial_timeout=30, time_limit=30)
+    options = Options(trial_timeout=30, time_limit=30)
     made = document("for i in 3 2 1; do echo loss=$i; sleep 0.15; done")
     controller = machine.run(tmp_path, made, clock=Jumping(), options=options)
     assert controller.experiment.done
@@ -314,7 +315,7 @@ def test_the_directory_cannot_be_made(machine: Machine, tmp_path: Path) -> None:
 
 def test_the_time_limit(machine: Machine, tmp_path: Path) -> None:
     begun = time.monotonic()
-    options = runner.Options(grace=0.5, time_limit=0.5)
+    options = Options(grace=0.5, time_limit=0.5)
     controller = machine.run(tmp_path, document("sleep 1000"), options=options)
     assert time.monotonic() - begun < 60
     assert not controller.experiment.done
@@ -326,7 +327,7 @@ def test_a_db_manager_that_does_not_answer(machine: Machine, tmp_path: Path) -> 
     """The experiment does without it; what it has not taken is kept for the next time."""
     view = Recorder()
     made = document(OK, maxTrialCount="2")
-    options = runner.Options(grace=0.3)
+    options = Options(grace=0.3)
     controller = machine.run(tmp_path, made, database="127.0.0.1:1", view=view, options=options)
     assert controller.experiment.done
     assert [note for note in view.notes if note.startswith("DBManager at 127.0.0.1:1: UNAVAILABLE")]
@@ -340,7 +341,7 @@ def test_a_db_manager_that_does_not_answer(machine: Machine, tmp_path: Path) -> 
 def test_rules_wait_for_the_db_manager(machine: Machine, tmp_path: Path) -> None:
     """Not for ever: the runner can be ended, and trials that have ended are judged later."""
     made = document(OK, maxTrialCount="2", earlyStopping={"algorithmName": "medianstop"})
-    options = runner.Options(grace=0.3, time_limit=1.0)
+    options = Options(grace=0.3, time_limit=1.0)
     with serving(Stopping()) as early:
         controller = machine.run(
             tmp_path, made, database="127.0.0.1:1", early_stopping=early, options=options

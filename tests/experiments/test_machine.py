@@ -39,7 +39,7 @@ class Played:
     def at(self) -> Moment:
         return Moment(START + timedelta(seconds=self.seconds), self.seconds)
 
-    def step(self, *made: tuple[type[e.Event], Any]) -> tuple[c.Command, ...]:
+    def step(self, *made: tuple[Any, ...]) -> tuple[c.Command, ...]:
         """Steps are pure: the state before is as it was, and the same step gives the same."""
         happened = [kind(self.at(), *fields) for kind, *fields in made]
         before = repr(self.state)

@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.controller.context import Options
 from suggestion.controller.trials import Condition
 from suggestion.runner import runner
 from suggestion.views.view import Plain
@@ -230,7 +231,7 @@ def test_one_that_ignores_the_signal_is_killed(machine: Machine, tmp_path: Path)
     deaf = "trap '' TERM; for i in 9 8 7; do echo loss=0.$i; done; while :; do sleep 1; done"
     made = document(deaf, maxTrialCount="1")
     made["spec"]["earlyStopping"] = {"algorithmName": "medianstop"}
-    options = runner.Options(grace=0.3)
+    options = Options(grace=0.3)
     with serving(stopping) as early:
         machine.run(tmp_path, made, early_stopping=early, options=options)
     assert [t.condition for t in stored(tmp_path)] == [Condition.EARLY_STOPPED]

@@ -37,7 +37,7 @@ def test_a_crash_at_every_moment(tmp_path: Path) -> None:
             8,
             2,
             seed=5,
-            crash=lambda n, name, at=moment: n == at,
+            crash=lambda n, name, at=moment: n == at,  # type: ignore[misc]
             play=PLAY,
         ).run()
         assert disturbed.outcome() == whole.outcome(), f"crash {disturbed.points.crashes}"

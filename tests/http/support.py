@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.message import Message as Headers
 from typing import Any
 
 from google.protobuf import json_format
@@ -28,7 +29,7 @@ VALIDATE = "/api.v1.beta1.Suggestion/ValidateAlgorithmSettings"
 @dataclass(frozen=True)
 class Answer:
     status: int
-    headers: Mapping[str, str]
+    headers: Headers
     body: bytes
 
     @property

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from tests.support.servers import ServerProcess
 
 REQUEST = ask_for(experiment(), 2, 2)
 DB = "/api.v1.beta1.DBManager"
+PACK: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +200,7 @@ def test_names_of_the_contract_are_taken_too(caller: Caller) -> None:
 @pytest.mark.parametrize("body", [b"{}" + b" " * 2**20, b"{}" + b" " * 2**23])
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "deflate"])
 def test_a_large_request_is_refused(caller: Caller, body: bytes, encoding: str) -> None:
-    pack = {"gzip": gzip.compress, "deflate": zlib.compress}.get(encoding, bytes)
+    pack = PACK.get(encoding, bytes)
     if encoding == "identity":
         body = body[: 2**20 + 2]  # of a larger one nobody reads the rest
     answer = caller.call(SUGGEST, pack(body), Content_Encoding=encoding)
@@ -230,7 +231,7 @@ def test_a_body_without_an_end_is_cut(caller: Caller) -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_a_compressed_request(caller: Caller, encoding: str) -> None:
-    pack = {"gzip": gzip.compress, "deflate": zlib.compress}[encoding]
+    pack = PACK[encoding]
     body = pack(as_bytes(REQUEST) or b"")
     assert caller.call(SUGGEST, body, Content_Encoding=encoding).status == 200
     cut = caller.call(SUGGEST, body[:-10], Content_Encoding=encoding)
@@ -252,7 +253,7 @@ def test_a_compressed_request(caller: Caller, encoding: str) -> None:
     ],
 )
 def test_a_header_that_cannot_be_honoured_is_named(
-    caller: Caller, headers: dict[str, str], status: int, text: str
+    caller: Caller, headers: dict[str, Any], status: int, text: str
 ) -> None:
     answer = caller.call(SUGGEST, REQUEST, **headers)
     assert (answer.status, answer.error["status"]) == (status, "INVALID_ARGUMENT")
@@ -273,7 +274,7 @@ def test_unknown_paths_and_methods(caller: Caller) -> None:
 
 @pytest.mark.parametrize("headers", [{"X_Request_Timeout": "300ms"}, {"Grpc_Timeout": "300m"}])
 @pytest.mark.parametrize("obstinate", ["false", "true"])
-def test_an_expired_call_ends(headers: dict[str, str], obstinate: str) -> None:
+def test_an_expired_call_ends(headers: dict[str, Any], obstinate: str) -> None:
     with http_serving("slow", "--grace", "0") as caller:
         answer = caller.call(SUGGEST, slow_request(20, obstinate=obstinate), **headers)
     assert (answer.status, answer.error["status"]) == (504, "DEADLINE_EXCEEDED")

@@ -8,6 +8,8 @@ import math
 import random
 import re
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -44,7 +46,9 @@ def outcome(trial: Trial, failing: float = 0.1) -> float | None:
     return noise("loss", others) + noise("slope", others) / epochs
 
 
-Evaluation = tuple[tuple[tuple[str, str], ...], float]
+Config = tuple[tuple[str, str], ...]
+Evaluation = tuple[Config, float]
+Losses = dict[Evaluation, float | None]
 
 
 def evaluation(trial: Trial) -> Evaluation:
@@ -64,25 +68,29 @@ class Synchronous:
         n = -(-(self.s_max + 1) * self.eta**s // (s + 1))
         return [(n // self.eta**i, self.r_l / self.eta ** (s - i)) for i in range(s + 1)]
 
-    def round(self, starters: dict[int, list[Evaluation]], losses: dict) -> dict[int, set]:
+    def round(
+        self, starters: dict[int, list[Evaluation]], losses: Losses
+    ) -> dict[int, set[Evaluation]]:
         """Evaluations that each bracket makes of its `starters`."""
-        made: dict[int, set] = {}
+        made: dict[int, set[Evaluation]] = {}
         for s in range(self.s_max, -1, -1):
             alive = [config for config, _ in starters[s]]
             made[s] = set()
             for size, resource in self.bracket(s):
                 alive = alive[:size]
                 made[s] |= {(config, resource) for config in alive}
-                known = [c for c in alive if losses.get((c, resource)) is not None]
-                alive = sorted(known, key=lambda c, r=resource: losses[c, r])
+                known = {c: losses.get((c, resource)) for c in alive}
+                ranked = sorted((loss, c) for c, loss in known.items() if loss is not None)
+                alive = [c for _, c in ranked]
         return made
 
     def bound(self) -> float:
         """Resource of one round: (s_max+1) R a bracket, and what rounding n up adds."""
-        return sum(
-            (self.s_max + 1) * self.r_l + sum(r / self.eta**i for i, (_, r) in enumerate(rungs))
-            for rungs in map(self.bracket, range(self.s_max + 1))
-        )
+        total = 0.0
+        for rungs in map(self.bracket, range(self.s_max + 1)):
+            total += (self.s_max + 1) * self.r_l
+            total += sum(r / float(self.eta) ** i for i, (_, r) in enumerate(rungs))
+        return total
 
 
 def two_rounds_done(controller: Controller, reference: Synchronous) -> bool:
@@ -101,9 +109,9 @@ def test_two_rounds_equal_the_synchronous_algorithm(r_l: int, parallel: int) -> 
     sizes = {s: reference.bracket(s)[0][0] for s in range(reference.s_max + 1)}
     per_round = sum(n for s in sizes for n, _ in reference.bracket(s))
 
-    def rounds() -> list[dict[int, set]]:
+    def rounds() -> list[dict[int, set[Evaluation]]]:
         """What the synchronous algorithm evaluates in two rounds of the configurations given."""
-        seen: dict[tuple, float] = {}
+        seen: dict[Config, float] = {}
         starters: dict[int, list[Evaluation]] = {s: [] for s in sizes}
         losses = {}
         for trial in controller.trials:
@@ -145,7 +153,7 @@ EPOCHS_27 = {**SPACE[3], "max": "27"}
 SMALL = (*SPACE[:3], EPOCHS_27)
 
 
-def points(suggestions: list) -> list[tuple[tuple[str, str], ...]]:
+def points(suggestions: Sequence[Any]) -> list[tuple[tuple[str, str], ...]]:
     return [tuple(sorted((a.name, a.value) for a in s.assignments)) for s in suggestions]
 
 
@@ -201,7 +209,7 @@ INT = {"name": "epochs", "type": "int"}
         ({**SETTINGS, "sampler": "gp"}, EPOCHS_27, "setting 'sampler' must be random or tpe"),
     ],
 )
-def test_refused(settings: dict, resource: dict, text: str) -> None:
+def test_refused(settings: dict[str, Any], resource: dict[str, str], text: str) -> None:
     with pytest.raises(Invalid) as caught:
         validate(experiment("hyperband", (SPACE[0], resource), settings))
     assert text in str(caught.value)
@@ -218,7 +226,7 @@ def test_refused(settings: dict, resource: dict, text: str) -> None:
         ),
     ],
 )
-def test_asha_refuses(settings: dict, text: str) -> None:
+def test_asha_refuses(settings: dict[str, Any], text: str) -> None:
     with pytest.raises(Invalid, match="^" + re.escape(text) + "$"):
         validate(experiment("asha", SMALL, {**SETTINGS, **settings}))
 
@@ -251,14 +259,16 @@ def test_every_bracket_keeps_to_the_papers_budget(
     parameter = kind("epochs", low, r_l, None if low == r_l else min(step, r_l - low))
     found = plan(parameter, float(r_l), 1, eta)
     assert found.resources[-1] == r_l
-    assert all(resource in parameter and resource >= 1 for resource in found.resources)
-    assert list(found.resources) == sorted(set(found.resources))
+    assert all(resource in parameter for resource in found.resources)
+    values = [float(resource) for resource in found.resources]
+    assert values[0] >= 1
+    assert values == sorted(set(values))
     assert found.brackets[0].start == 0
-    assert [b.start for b in found.brackets] == list(range(len(found.resources)))
-    least = found.resources[0]
+    assert [b.start for b in found.brackets] == list(range(len(values)))
+    least = values[0]
     s_max = math.floor(math.log(r_l / least) / math.log(eta) + 1e-9)
     for bracket in found.brackets:
-        resources = found.resources[bracket.start :]
+        resources = values[bracket.start :]
         assert len(bracket.sizes) == len(resources)
         assert all(a >= b >= 1 for a, b in itertools.pairwise(bracket.sizes))
         spent = sum(n * r for n, r in zip(bracket.sizes, resources, strict=True))
@@ -282,7 +292,9 @@ def test_the_example_of_the_paper() -> None:
     ("kind", "texts"),
     [("int", {"1": 9, "3": 3, "9": 1}), ("double", {"1.0": 9, "3.0": 3, "9.0": 1})],
 )
-def test_a_resource_with_min_equal_to_max_is_a_placeholder(kind: str, texts: dict) -> None:
+def test_a_resource_with_min_equal_to_max_is_a_placeholder(
+    kind: str, texts: dict[str, int]
+) -> None:
     space = (SPACE[0], {"name": "epochs", "type": kind, "min": "20", "max": "20"})
     message = experiment("hyperband", space, {"r_l": 9, "resource_name": "epochs"}, parallel=1)
     controller = Controller(message, lambda t: outcome(t, failing=0), parallel=1, seed=0)
@@ -426,7 +438,7 @@ def test_out_of_space_trials_do_not_derail_it() -> None:
         (*SMALL, {"name": "new", "type": "double", "min": "0", "max": "1"}),
     ],
 )
-def test_a_space_edited_on_the_way_is_honoured(edited: tuple) -> None:
+def test_a_space_edited_on_the_way_is_honoured(edited: tuple[dict[str, str], ...]) -> None:
     message = experiment("hyperband", SMALL, SETTINGS, parallel=1)
     controller = Controller(message, outcome, parallel=1, seed=2)
     controller.run(lambda: len(controller.trials) >= 20, limit=20)
@@ -460,7 +472,10 @@ def test_a_sub_space_smaller_than_a_rung(parallel: int) -> None:
     if parallel == 1:
         third = [evaluation(t)[0] for t in controller.trials[6:] if t.number("epochs") == 3]
         known = {evaluation(t): t.outcome for t in controller.trials}
-        assert third == sorted(third, key=lambda config: known[config, 1.0])
+        losses = [known[config, 1.0] for config in third]
+        assert all(
+            a is not None and b is not None and a <= b for a, b in itertools.pairwise(losses)
+        )
 
 
 def test_requests_in_flight_in_a_tiny_space() -> None:
@@ -517,7 +532,8 @@ def test_bohb_does_not_learn_from_the_least_resource() -> None:
     for sampler in ("random", "tpe"):
         message = experiment("hyperband", SMALL, {**SETTINGS, "sampler": sampler}, parallel=1)
         controller = Controller(message, outcome, parallel=1, seed=6)
-        controller.run(lambda c=controller: len(c.trials) >= 69, limit=70)
+        trials = controller.trials
+        controller.run(lambda trials=trials: len(trials) >= 69, limit=70)  # type: ignore[misc]
         texts[sampler] = [t.texts for t in controller.trials]
     assert texts["random"][:40] == texts["tpe"][:40]
     assert texts["random"][40:] != texts["tpe"][40:]
@@ -575,7 +591,7 @@ def test_asha_promotes_the_best_third_of_a_rung(parallel: int, brackets: int) ->
     settings = {**SETTINGS, "brackets": brackets}
     message = experiment("asha", SMALL, settings, parallel=parallel)
     controller = Controller(message, outcome, parallel=parallel, seed=9)
-    starts: dict[tuple, float] = {}
+    starts: dict[Config, float] = {}
     seen = 0
     while len(controller.trials) < 160:
         finished = {evaluation(t): t.outcome for t in controller.trials if t.done}

@@ -14,6 +14,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +38,13 @@ SPACE = (
 LABEL = "pbt.suggestion.katib.kubeflow.org/"
 GENERATION = LABEL + "generation"
 NAME = re.compile(r"digits-g(\d{3})-m(\d{2})-(\d{4})(-p\d{4})?")
+
+
+def matched(name: str) -> re.Match[str]:
+    """The parts of a trial's name."""
+    found = NAME.fullmatch(name)
+    assert found is not None, name
+    return found
 
 
 def noise(*parts: object) -> float:
@@ -94,15 +102,15 @@ def test_ten_generations(parallel: int, tmp_path: Path) -> None:
     program = Program(tmp_path)
     controller = Controller(message, program, parallel=parallel, seed=parallel)
     controller.run(
-        lambda: controller.trials[-1:] and controller.trials[-1].labels[GENERATION] == "10",
+        lambda: any(t.labels[GENERATION] == "10" for t in controller.trials[-1:]),
         limit=1500,
     )
     found = generations(controller)
     assert sorted(found) == list(range(11))
     for generation in range(1, 11):
         finished = [t for trials in found[generation - 1].values() for t in trials]
-        finished = [t for t in finished if t.done and t.outcome is not None]
-        member_of = {t.name: int(NAME.fullmatch(t.name)[2]) for t in finished}
+        losses = {t.name: t.outcome for t in finished if t.done and t.outcome is not None}
+        member_of = {name: int(matched(name)[2]) for name in losses}
         assert set(member_of.values()) == set(range(5))
         copied = []
         for member, trials in found[generation].items():
@@ -116,7 +124,7 @@ def test_ten_generations(parallel: int, tmp_path: Path) -> None:
             assert len(found[generation]) == 5
             assert 1 <= len(copied) <= 4
         if parallel == 1:  # then a generation is complete before the next one begins
-            ranked = [member_of[t.name] for t in sorted(finished, key=lambda t: t.outcome)]
+            ranked = [member_of[name] for name in sorted(losses, key=lambda name: losses[name])]
             assert set(copied) <= set(ranked[:2])
             assert len(copied) == len(set(copied))
             for member in ranked[:3]:
@@ -220,12 +228,15 @@ def test_perturbed_numbers_stay_on_the_lattice(
     step = max(1, min(step, high - low))
     kind = data.draw(st.sampled_from([Int, Double]))
     parameter = kind("x", low, high, step)
-    level = data.draw(st.integers(0, parameter.levels - 1))
-    value = parameter.value(level)
+    levels = parameter.levels
+    assert levels is not None
+    level = data.draw(st.integers(0, levels - 1))
+    value = float(parameter.value(level))
     moved = perturbed(parameter, value, up, np.random.default_rng(0))
     assert moved in parameter
+    assert not isinstance(moved, str)
     towards = (1 if up else -1) * (1 if value >= 0 else -1)
-    if 0 <= level + towards < parameter.levels:
+    if 0 <= level + towards < levels:
         assert (moved - value) * towards > 0, "it moves by one step at least"
     else:
         assert moved == value
@@ -538,7 +549,7 @@ def test_the_environment_decides_where_the_server_writes(
         ({"suggestion_trial_dir": " "}, "setting 'suggestion_trial_dir' must not be empty"),
     ],
 )
-def test_refused(changed: dict, text: str, tmp_path: Path) -> None:
+def test_refused(changed: dict[str, Any], text: str, tmp_path: Path) -> None:
     with pytest.raises(Invalid, match=re.escape(text)):
         validate(experiment("pbt", SPACE, {**settings(tmp_path), **changed}))
 
