@@ -11,9 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import grpc
 import psutil
 from rich.console import Console
 from rich.table import Table
@@ -21,7 +19,10 @@ from rich.table import Table
 from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.api.v1beta1.channels import open_channel
 from suggestion.api.v1beta1.suggestion_service import SuggestionService
+from suggestion.client.launch import LocalServer
+from suggestion.client.transports import OverGrpc
 from suggestion.engine.algorithm import algorithms
 from suggestion.problem.deadline import NEVER
 from tests.support.requests import ask_for, categorical, discrete, double, experiment, integer
@@ -106,16 +107,6 @@ def calls(table: Table) -> None:
         )
 
 
-def _start(*names: str) -> tuple[subprocess.Popen[str], str]:
-    suggest = str(Path(sys.executable).with_name("suggest"))
-    command = [suggest, "serve", *names, "--address", "127.0.0.1:0"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert process.stdout is not None
-    return process, process.stdout.readline().rpartition(" ")[2].strip()
-
-
 def start(table: Table) -> None:
     """Time to SERVING against the two imports that cannot be avoided, in turns."""
     imports, serving = [], []
@@ -124,10 +115,9 @@ def start(table: Table) -> None:
         subprocess.run([sys.executable, "-c", "import grpc, numpy"], check=True)
         imports.append(time.perf_counter() - started)
         started = time.perf_counter()
-        process, _ = _start("random")
-        serving.append(time.perf_counter() - started)
-        process.kill()
-        process.communicate()
+        with LocalServer(("random",)) as server:
+            serving.append(time.perf_counter() - started)
+            server.kill()
     ours, theirs = statistics.median(serving), statistics.median(imports)
     table.add_row(
         "suggest serve random: SERVING / import grpc, numpy",
@@ -139,16 +129,11 @@ def start(table: Table) -> None:
 
 def memory(table: Table) -> None:
     """Resident memory through an experiment of 1,000 trials, asked for one by one."""
-    process, address = _start("random")
     whole = request("random", 1000)
-    with grpc.insecure_channel(address) as channel:
-        stub = api_pb2_grpc.SuggestionStub(channel)
+    with LocalServer(("random",)) as server, OverGrpc(server.address()) as remote:
         for done in range(0, 1000, 5):
-            part = ask_for(whole.experiment, 1, done + 1, whole.trials[:done])
-            stub.GetSuggestions(part, timeout=60)
-    resident = psutil.Process(process.pid).memory_info().rss / 2**20
-    process.kill()
-    process.communicate()
+            remote.suggest(ask_for(whole.experiment, 1, done + 1, whole.trials[:done]))
+        resident = psutil.Process(server.process.pid).memory_info().rss / 2**20
     table.add_row(
         "suggest serve random: resident after 1,000 trials", f"{resident:.0f} MiB", "", "60"
     )
@@ -156,26 +141,24 @@ def memory(table: Table) -> None:
 
 def crowd(table: Table) -> None:
     """32 clients at once: calls a second, errors, lost or doubled suggestions."""
-    process, address = _start(*STREAMS)
+    own_connection = [("grpc.use_local_subchannel_pool", 1)]
+    with LocalServer(STREAMS) as server:
+        address = server.address()
 
-    def client(number: int) -> int:
-        message = experiment("sobol", name=f"client-{number}")
-        seen = set()
-        with grpc.insecure_channel(
-            address, options=[("grpc.use_local_subchannel_pool", 1)]
-        ) as channel:
-            stub = api_pb2_grpc.SuggestionStub(channel)
-            for done in range(50):
-                reply = stub.GetSuggestions(ask_for(message, 1, done + 1), timeout=60)
-                seen.add(reply.SerializeToString(deterministic=True))
-        return len(seen)
+        def client(number: int) -> int:
+            message = experiment("sobol", name=f"client-{number}")
+            seen = set()
+            with open_channel(address, options=own_connection) as channel:
+                stub = api_pb2_grpc.SuggestionStub(channel)
+                for done in range(50):
+                    reply = stub.GetSuggestions(ask_for(message, 1, done + 1), timeout=60)
+                    seen.add(reply.SerializeToString(deterministic=True))
+            return len(seen)
 
-    started = time.perf_counter()
-    with ThreadPoolExecutor(32) as pool:
-        distinct = sum(pool.map(client, range(32)))
-    seconds = time.perf_counter() - started
-    process.kill()
-    process.communicate()
+        started = time.perf_counter()
+        with ThreadPoolExecutor(32) as pool:
+            distinct = sum(pool.map(client, range(32)))
+        seconds = time.perf_counter() - started
     table.add_row(
         "32 clients, 50 calls each: different suggestions",
         f"{distinct} of 1600, {1600 / seconds:.0f} calls/s",

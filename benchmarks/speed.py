@@ -11,7 +11,7 @@ study that is built from the trials for each request, as a server without state 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks import yardstick
 from benchmarks.regret.engines import optuna_engine
 from benchmarks.regret.remote import Remote, Server, experiment_of
-from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.client.ask_tell import AskTell
 from suggestion.numerics import sampling
 from suggestion.problem.space import Categorical, Discrete, Distribution, Double, Int, SearchSpace
 
@@ -38,49 +38,37 @@ SPACE = SearchSpace(
 )
 
 
-def loss_of(values: dict[str, str]) -> float:
+def loss_of(values: Mapping[str, str]) -> float:
     """Something smooth."""
     numbers = [float(v) if v[0].isdigit() else len(v) / 10 for v in values.values()]
     return float(np.sum((np.log1p(numbers) - 0.3) ** 2))
 
 
-def _add(request: api.GetSuggestionsRequest, values: dict[str, str]) -> None:
-    trial = request.trials.add(name=f"trial-{len(request.trials):05}")
-    for name, value in values.items():
-        trial.spec.parameter_assignments.assignments.add(name=name, value=value)
-    trial.status.condition = api.TrialStatus.SUCCEEDED
-    trial.status.observation.metrics.add(name="loss", value=repr(loss_of(values)))
-
-
-def _history(algorithm: str, server: Server, trials: int) -> api.GetSuggestionsRequest:
-    """A request with `trials` trials: random ones, or for CMA-ES its own, batch by batch."""
-    settings = {"random_state": "1"}
-    request = api.GetSuggestionsRequest(experiment=experiment_of(SPACE, algorithm, settings))
+def _history(algorithm: str, server: Server, trials: int) -> AskTell:
+    """An experiment with `trials` trials: random ones, or for CMA-ES its own, batch by batch."""
+    message = experiment_of(SPACE, algorithm, {"random_state": "1"})
+    loop = AskTell(message, server.transport, "trial-{:05}".format)
     if algorithm == "cmaes":
         batch = 10 if trials <= 1000 else 50
-        while len(request.trials) < trials:
-            request.current_request_number = batch
-            request.total_request_number = len(request.trials) + batch
-            reply = server.stub.GetSuggestions(request, timeout=600)
-            for entry in reply.parameter_assignments:
-                _add(request, {item.name: item.value for item in entry.assignments})
+        while len(loop.trials) < trials:
+            for trial in loop.ask(batch):
+                loop.tell(trial, loss_of(trial.assignment))
     else:
         for assignment in sampling.independent(SPACE, 1, 0, trials):
-            _add(request, SPACE.format(assignment))
-    return request
+            values = SPACE.format(assignment)
+            loop.add(values, loss_of(values))
+    return loop
 
 
-def _costs(
-    server: Server, request: api.GetSuggestionsRequest, counts: Sequence[int], repeats: int
-) -> list[float]:
+def _costs(server: Server, loop: AskTell, counts: Sequence[int], repeats: int) -> list[float]:
     """Mean CPU seconds of the server for so many suggestions, in turns, after a first round."""
     spent = [0.0] * len(counts)
     for number in range(repeats):
         for index, count in enumerate(counts):
-            request.current_request_number = count
-            request.total_request_number = len(request.trials) + count + number
+            request = loop.request(count)
+            request.total_request_number += number
             before = server.cpu
-            server.stub.GetSuggestions(request, timeout=600)
+            server.transport.suggest(request)
             if number:
                 spent[index] += server.cpu - before
     return [seconds / (repeats - 1) for seconds in spent]
@@ -139,9 +127,8 @@ def main(algorithms: tuple[str, ...]) -> None:
         memory = server.resident
         cells = []
         for trials, repeats in ((1000, 21), (10000, 6)):
-            request = _history(algorithm, Server(algorithm), trials)
-            other = Server(algorithm)
-            cells.append(_costs(other, request, (1, 10), repeats))
+            loop = _history(algorithm, Server(algorithm), trials)
+            cells.append(_costs(Server(algorithm), loop, (1, 10), repeats))
         (one, ten), (late, late_ten) = cells
         click.echo(
             f"| {algorithm} | {one:.3f} | {ten:.3f} | {ten / one:.1f} | {late:.3f} | "

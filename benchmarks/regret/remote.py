@@ -10,9 +10,9 @@ from typing import Final
 import psutil
 
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.api.v1beta1 import api_pb2_grpc
-from suggestion.api.v1beta1.channels import open_channel
+from suggestion.client.ask_tell import AskTell, Trial
 from suggestion.client.launch import LocalServer
+from suggestion.client.transports import OverGrpc
 from suggestion.problem.space import Assignment, Categorical, Discrete, Double, Int, SearchSpace
 
 _TYPES: Final = {
@@ -24,12 +24,12 @@ _TYPES: Final = {
 
 
 class Server:
-    """A server process for one algorithm, and a channel to it."""
+    """A server process for one algorithm, and a connection to it."""
 
     def __init__(self, algorithm: str) -> None:
         self._server = LocalServer((algorithm,)).__enter__()
         atexit.register(self._server.close)
-        self.stub = api_pb2_grpc.SuggestionStub(open_channel(self._server.address()))
+        self.transport = OverGrpc(self._server.address(), timeout=600)
         self._observed = psutil.Process(self._server.process.pid)
 
     @property
@@ -97,28 +97,20 @@ class Remote:
         self._space = space
         self._server = server or server_for(algorithm)
         given = {**settings, "random_state": str(seed)}
-        self._request = api.GetSuggestionsRequest(experiment=experiment_of(space, algorithm, given))
+        self._loop = AskTell(
+            experiment_of(space, algorithm, given), self._server.transport, "trial-{:05}".format
+        )
         self._cpu = self._server.cpu
-        self._waiting: list[dict[str, str]] = []
+        self._waiting: list[Trial] = []
 
     @property
     def server_cpu(self) -> float:
         return self._server.cpu - self._cpu
 
     def ask(self, count: int) -> Sequence[Assignment]:
-        self._request.current_request_number = count
-        self._request.total_request_number = len(self._request.trials) + count
-        reply = self._server.stub.GetSuggestions(self._request, timeout=60)
-        self._waiting = [
-            {item.name: item.value for item in found.assignments}
-            for found in reply.parameter_assignments
-        ]
-        return [self._space.parse(texts) for texts in self._waiting]
+        self._waiting = self._loop.ask(count)
+        return [self._space.parse(trial.assignment) for trial in self._waiting]
 
     def tell(self, points: Sequence[Assignment], losses: Sequence[float]) -> None:
-        for texts, loss in zip(self._waiting, losses, strict=True):
-            trial = self._request.trials.add(name=f"trial-{len(self._request.trials):05}")
-            for name, value in texts.items():
-                trial.spec.parameter_assignments.assignments.add(name=name, value=value)
-            trial.status.condition = api.TrialStatus.SUCCEEDED
-            trial.status.observation.metrics.add(name="loss", value=repr(loss))
+        for trial, loss in zip(self._waiting, losses, strict=True):
+            self._loop.tell(trial, loss)

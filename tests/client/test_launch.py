@@ -11,18 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from suggestion.api.v1beta1 import api_pb2_grpc
-from suggestion.api.v1beta1.channels import open_channel
 from suggestion.client.launch import Banner, LocalServer, ServerError
-from tests.support.requests import ask_for, experiment, points_of
+from suggestion.client.transports import OverGrpc
+from tests.support.requests import ask_for, experiment
 
 
 def answers(address: str) -> bool:
-    with open_channel(address) as channel:
-        reply = api_pb2_grpc.SuggestionStub(channel).GetSuggestions(
-            ask_for(experiment()), timeout=30
-        )
-    return len(points_of(reply)) == 1
+    with OverGrpc(address) as remote:
+        return len(remote.suggest(ask_for(experiment())).parameter_assignments) == 1
 
 
 def test_a_server_that_was_killed_is_started_again_at_the_same_address() -> None:

@@ -8,14 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
-from suggestion.api.v1beta1.suggestion_service import SuggestionService
-from suggestion.engine.algorithm import algorithms
-from suggestion.problem.deadline import NEVER
+from suggestion.client.transports import InProcess
 
-REGISTRY = algorithms()  # knows the names of what is installed, nothing of an experiment
 CONDITIONS = api.TrialStatus.TrialConditionType
 
 
@@ -55,9 +51,7 @@ def experiment(
 
 def validate(message: api.Experiment) -> None:
     """Raises Invalid if a server would refuse the experiment."""
-    service = SuggestionService(REGISTRY)
-    request = api.ValidateAlgorithmSettingsRequest(experiment=message)
-    service.validate_algorithm_settings(request, Call(NEVER))
+    InProcess().validate(message)
 
 
 def ask(
@@ -70,7 +64,7 @@ def ask(
         current_request_number=count,
         total_request_number=total,
     )
-    reply = SuggestionService(REGISTRY).get_suggestions(request, Call(NEVER))
+    reply = InProcess().suggest(request)
     return list(reply.parameter_assignments)
 
 

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
-from suggestion.api.v1beta1.suggestion_service import SuggestionService
 from suggestion.client import manifest
+from suggestion.client.transports import InProcess
 from suggestion.engine.algorithm import algorithms
 from suggestion.engine.engine import Engine, Prepared
-from suggestion.problem.deadline import NEVER
 from suggestion.problem.errors import Invalid
 from tests.support.requests import experiment
 
@@ -62,15 +60,14 @@ def prepare(message: api.Experiment) -> Prepared:
 
 
 ENGINE = Engine(algorithms())
-_SERVICE = SuggestionService(algorithms())
+_HERE = InProcess()
 
 
 def suggest(request: api.GetSuggestionsRequest) -> api.GetSuggestionsReply:
     """The reply of this process; exceptions of `suggestion.problem.errors` come through."""
-    return _SERVICE.get_suggestions(request, Call(NEVER))
+    return _HERE.suggest(request)
 
 
 def validate(message: api.Experiment) -> None:
-    _SERVICE.validate_algorithm_settings(
-        api.ValidateAlgorithmSettingsRequest(experiment=message), Call(NEVER)
-    )
+    """Raises Invalid if this process refuses the experiment."""
+    _HERE.validate(message)
