@@ -299,7 +299,7 @@ def test_a_refusal_names_the_line(machine: Machine, tmp_path: Path) -> None:
     told = int(str(raised.value).removeprefix(f"{path}:").partition(":")[0])
     assert abs(told - line) <= 1
     assert "parameter 'x': min must not exceed max" in str(raised.value)
-    # Nothing has begun: the file can be mended and run in the same directory.
+    # Nothing has begun: the file can be fixed and run in the same directory.
     made["spec"]["parameters"][0]["feasibleSpace"] = {"min": "0", "max": "1"}
     machine.run(tmp_path, made)
 
