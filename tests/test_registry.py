@@ -233,6 +233,22 @@ def test_a_stream_does_not_depend_on_batches(name: str) -> None:
 
 
 @every_algorithm
+def test_a_total_without_this_request_is_the_same_question(case: Case) -> None:
+    """OptimizationJob's controller sends the number of its trials so far, and all of them."""
+    message = example(case)
+    points, _ = play(message, [2, 2, 2, 2])
+    got: list[dict[str, str]] = []
+    for _ in range(4):
+        trials = finished(message, got)
+        reply = suggest(ask_for(message, 2, len(got), trials))
+        assert reply == suggest(ask_for(message, 2, len(got) + 2, trials))
+        got += points_of(reply)
+    assert len({tuple(sorted(point.items())) for point in got}) == 8
+    if case.name in ("random", "sobol", "grid"):
+        assert got == points
+
+
+@every_algorithm
 def test_the_seed_decides(case: Case) -> None:
     if any(name in ("seed", "random_state") for name, _ in case.settings):
         pytest.fail("the example must not fix the seed; tests compare seeds")

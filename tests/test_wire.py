@@ -220,7 +220,16 @@ def test_all_violations_of_an_experiment_come_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("count", "total", "trials", "first"),
-    [(1, 1, 0, 0), (3, 10, 2, 7), (3, 0, 5, 5), (3, 2, 5, 5), (10_000, 10_000, 0, 0)],
+    [
+        (1, 1, 0, 0),
+        (3, 10, 2, 7),
+        (3, 0, 5, 5),
+        (3, 2, 5, 5),
+        (2, 2, 2, 2),
+        (2, 6, 6, 6),
+        (10_000, 10_000, 0, 0),
+        (3, -(2**31), 5, 5),
+    ],
 )
 def test_the_first_index(count: int, total: int, trials: int, first: int) -> None:
     given = [trial(f"t{k}", POINT) for k in range(trials)]

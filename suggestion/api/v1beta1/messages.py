@@ -232,8 +232,9 @@ def read_count(message: api.GetSuggestionsRequest) -> tuple[int, int]:
                 )
             ]
         )
-    # A client that does not count leaves the total 0, or repeats the current number or less.
-    return count, total - count if total >= count else len(message.trials)
+    # Katib's total counts this request; OptimizationJob's counts its trials so far, without it; a
+    # client that does not count leaves 0. Neither of the latter two leaves out a trial.
+    return count, max(total - count, len(message.trials))
 
 
 def read_trials(trials: Sequence[api.Trial], problem: Problem) -> History:
