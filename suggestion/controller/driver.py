@@ -25,23 +25,20 @@ from suggestion.controller.context import (
     Fatal,
     Options,
     ServerRefused,
-    Source,
     Workers,
-)  # fmt: skip
+)
 from suggestion.controller.draft import Transition
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.moments import Timekeeper, moment
 from suggestion.controller.observation import Objective
+from suggestion.controller.output_reader import OutputReader
 from suggestion.controller.rim import Rim
 from suggestion.controller.runtime import Exit, Loss, Output
 from suggestion.controller.slots import Slot
 from suggestion.controller.state import HALT, Attempt, Policy
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Trial
-from suggestion.controller.workspace import CannotTrim, Workspace
-
-# Chunks of output that one trial is read at a time, so that a noisy one does not starve the rest.
-_CHUNKS: Final = 16
+from suggestion.controller.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +85,9 @@ class Controller:
         self._interrupts = 0
         self._interrupted = interruptions
         self._answers: deque[Callable[[], e.Event] | BaseException] = deque()
-        self._sources: dict[tuple[int, int], Source | None] = {}
-        self._untrimmed: set[int] = set()
+        self._output = OutputReader(workspace, options.output_bytes, rim.clock, rim.view.note)
         self._unwritten: list[e.Event] = []
         self._confirmed: list[tuple[int, int]] = []
-        self._behind = False
         self._ended = False
 
     # ------------------------------------------------------------- for those who watch
@@ -166,13 +161,13 @@ class Controller:
                 while happened := list(self._happened()):
                     self._take(happened)
                 # Nobody has written anything in no time.
-                if waited or self._behind or any(a.unread for a in self.running.values()):
-                    self._take(self._collected())
+                if waited or self._output.behind or any(a.unread for a in self.running.values()):
+                    self._take(self._output.read(self.state))
                 self._take(list(self._due()))
                 rim.view.refresh(self)
                 if self._ended:
                     return
-                waited = not self._answers and not self._behind
+                waited = not self._answers and not self._output.behind
                 if waited:
                     rim.waiter.wait(machine.deadline(self.policy, self.state))
         finally:
@@ -240,52 +235,6 @@ class Controller:
         files = self.workspace.files(self.trials[self._names[seen.trial]])
         with files.output.open("ab") as file:
             file.write(seen.data)
-
-    def _collected(self) -> list[e.Event]:
-        """What trials have reported, and which have ended with nothing more to read."""
-        self._behind = False
-        seen: list[e.Event] = []
-        followed = {}
-        for number, attempt in self.state.attempts.items():
-            if not (attempt.launched or attempt.ended) or attempt.judging:
-                continue
-            trial = self.state.active[number]
-            key = (number, trial.attempt)
-            source = self._sources[key] if key in self._sources else self.workspace.source(trial)
-            followed[key] = source
-            behind = False
-            if source is not None:
-                for _ in range(_CHUNKS):
-                    reports = source.read(attempt.ended)
-                    if reports:
-                        seen.append(
-                            e.Reported(moment(self.clock), number, reports, source.position)
-                        )
-                    if not source.behind:
-                        break
-                behind = source.behind
-                self._behind = self._behind or behind
-            trimmed = self._trim(trial, source)
-            if trimmed is not None:
-                seen.append(trimmed)
-            if attempt.ended and not behind:
-                seen.append(e.Collected(moment(self.clock), number))
-        self._sources = followed
-        return seen
-
-    def _trim(self, trial: Trial, source: Source | None) -> e.Event | None:
-        if trial.number in self._untrimmed:
-            return None
-        position = trial.position if source is None else source.position
-        try:
-            part = self.workspace.trim(trial, self.options.output_bytes, position)
-        except CannotTrim:
-            self._untrimmed.add(trial.number)
-            self.rim.view.note(f"{trial.name}: its output is long, and this disk keeps it all")
-            return None
-        if part is None:
-            return None
-        return e.Trimmed(moment(self.clock), trial.number, *part, position)
 
     def _due(self) -> Iterator[e.Event]:
         due = machine.deadline(self.policy, self.state)
