@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from suggestion.client import manifest, template
+from suggestion.client.filters import BadFilter, compile_filter
 from suggestion.client.manifest import FieldPath, Manifest, ManifestError
 from suggestion.client.numbers import finite
 from suggestion.client.template import Problem, Template
@@ -317,11 +318,7 @@ def _collector(document: dict[str, Any]) -> tuple[Collector, list[Problem]]:
     for index, text in enumerate(filters):
         where = (*path, "source", "filter", "metricsFormat", index)
         try:
-            groups = re.compile(text, re.ASCII).groups
-        except re.error as error:
-            found.append((where, f"must be a regular expression: {error}, got {quote(text)}"))
-            continue
-        if groups < 2:
-            rule = "needs two groups in parentheses, the metric's name and its value"
-            found.append((where, f"{rule}, got {quote(text)}"))
+            compile_filter(text)
+        except BadFilter as error:
+            found.append((where, str(error)))
     return made, found

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from suggestion.client.document import Collector as Settings
+from suggestion.client.filters import DEFAULT_FILTER, compile_filter
 from suggestion.client.numbers import is_number
 from suggestion.controller.context import Source
 from suggestion.controller.moments import rfc3339
 from suggestion.controller.observation import Report
 
-# A name, an equals sign and a number; what a collector on a cluster uses, too.
-DEFAULT_FILTER: Final = r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)"
 # The default filter matches "loss=nan" with an empty number. What stands there then:
 _NOT_FINITE: Final = re.compile(r"[+-]?(nan|inf(inity)?)\b", re.IGNORECASE)
 _TIME: Final = re.compile(
@@ -39,26 +38,24 @@ def text_parser(metrics: Sequence[str], filters: Sequence[str] = ()) -> Parser:
     Of a filter group 1 is the name, group 2 the value. A line may begin with its time in RFC 3339.
     """
     wanted = frozenset(metrics)
-    # ASCII, because the same filters run in Go on a cluster, where \w and \d are ASCII.
-    patterns = [re.compile(text, re.ASCII) for text in filters or (DEFAULT_FILTER,)]
+    compiled = [compile_filter(text) for text in filters or (DEFAULT_FILTER,)]
 
     def parse(line: str) -> Iterator[Report]:
         if not any(metric in line for metric in wanted):
             return
         stamp = _TIME.match(line)
         time = stamp[1] if stamp else ""
-        for pattern in patterns:
-            for match in pattern.finditer(line):
-                name = (match[1] or "").strip()
+        for each in compiled:
+            for name, value, start in each.find(line):
                 if name not in wanted:
                     continue
-                value = (match[2] or "").strip()
                 if not is_number(value):
-                    other = _NOT_FINITE.match(line, match.start(2)) if match.start(2) >= 0 else None
+                    other = _NOT_FINITE.match(line, start) if start >= 0 else None
                     if other is None:
                         continue
-                    value = other[0]
-                yield Report(name, value, time)
+                    yield Report(name, other[0], time)
+                else:
+                    yield Report(name, value, time)
 
     return parse
 
