@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
 from suggestion.problem.deadline import Deadline
+from suggestion.problem.errors import Unreachable
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Call:
@@ -15,16 +22,49 @@ class Call:
 
     Attributes:
         deadline: When the caller stops waiting, and whether it has gone.
+        arrived: When it came, in seconds of `time.monotonic`; it may have waited for a thread.
         facts: What the log line says about the call.
     """
 
     def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline
+        self.arrived: Final = time.monotonic()
         self.facts: dict[str, object] = {}
 
     def describe(self, **facts: object) -> None:
         """Add facts to the log line."""
         self.facts.update(facts)
+
+
+class Lane(Executor):
+    """Threads apart from those that compute, for calls that wait for something else.
+
+    A database that is locked, or a server that is silent, then holds up only the calls that need
+    it. The threads are made when they are first needed.
+
+    Args:
+        subject: What the calls wait for, for messages.
+        threads: Calls handled at a time.
+        waiting: Most calls that wait for a thread.
+    """
+
+    def __init__(self, subject: str, *, threads: int, waiting: int) -> None:
+        self._subject = subject
+        self._room = threading.BoundedSemaphore(threads + waiting)
+        self._waiting = waiting
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="suggest-lane")
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """Have `fn` called by one of the threads.
+
+        Raises:
+            Unreachable: As many calls as may are waiting.
+        """
+        if not self._room.acquire(blocking=False):
+            raise Unreachable(f"{self._subject}: {self._waiting} calls are waiting; try again")
+        future = self._pool.submit(fn, *args, **kwargs)
+        future.add_done_callback(lambda _: self._room.release())
+        return future
 
 
 class Rpc(NamedTuple):
@@ -34,10 +74,12 @@ class Rpc(NamedTuple):
         request: Class of its request.
         handle: Computes the reply, or its bytes, in a thread; what it raises of
             `suggestion.problem.errors` becomes a status.
+        lane: Where it is handled; None for the threads of the server.
     """
 
     request: type[Message]
     handle: Callable[[Any, Call], Message | bytes]
+    lane: Lane | None = None
 
 
 class Service(Protocol):

@@ -5,42 +5,39 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from suggestion.observations import troubles
+from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.errors import Invalid, Unreachable, Unready, Violation, quote
 
 _SECONDS_TO_CONNECT: Final = 10
-#: How long a writer of SQLite waits for another process's.
-_SECONDS_TO_LOCK: Final = 30
+#: How long a write waits for those of others, from when it was asked for.
+SECONDS_TO_LOCK: Final = 30
+#: How long a read of SQLite waits. In WAL mode it does so only while a log is recovered.
+_SECONDS_TO_READ: Final = 2
+#: Option of a connection that writes to SQLite: milliseconds to wait for the lock.
+_WAIT: Final = "suggestion_wait"
 
 #: Driver of each kind of database, the extra that installs it, and its arguments.
+_MYSQL_ARGUMENTS: Final = {
+    "connect_timeout": _SECONDS_TO_CONNECT,
+    "charset": "utf8mb4",
+    "init_command": f"SET SESSION innodb_lock_wait_timeout = {SECONDS_TO_LOCK}",
+}
 _DRIVERS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
-    "sqlite": ("sqlite", "dbmanager", {"timeout": _SECONDS_TO_LOCK}),
+    "sqlite": ("sqlite", "dbmanager", {"timeout": _SECONDS_TO_READ}),
     "postgresql": (
         "postgresql+psycopg",
         "postgresql",
         {"connect_timeout": _SECONDS_TO_CONNECT, "application_name": "suggestion-servers"},
     ),
-    "mysql": (
-        "mysql+pymysql",
-        "mysql",
-        {"connect_timeout": _SECONDS_TO_CONNECT, "charset": "utf8mb4"},
-    ),
-    "mariadb": (
-        "mariadb+pymysql",
-        "mysql",
-        {"connect_timeout": _SECONDS_TO_CONNECT, "charset": "utf8mb4"},
-    ),
+    "mysql": ("mysql+pymysql", "mysql", _MYSQL_ARGUMENTS),
+    "mariadb": ("mariadb+pymysql", "mysql", _MYSQL_ARGUMENTS),
 }
-#: Errors of SQLite about its file or disk, which somebody must mend.
-_FILE_TROUBLE: Final = tuple(
-    f"SQLITE_{name}"
-    for name in ("CANTOPEN", "CORRUPT", "FULL", "IOERR", "NOTADB", "PERM", "READONLY")
-)
-_WRITE: Final = "suggestion_write"
 
 
 class Database:
@@ -62,62 +59,93 @@ class Database:
         self.name: Final = parsed.render_as_string(hide_password=True)
         driver, extra, arguments = _DRIVERS[self.kind]
         try:
-            self._engine = sa.create_engine(
-                parsed.set(drivername=driver), connect_args=arguments, pool_pre_ping=True
-            )
+            target = parsed.set(drivername=driver)
+            if self.kind == "sqlite":
+                # It lets one write at a time. Writers share a connection and wait here, which is
+                # fair and costs nothing, instead of polling its lock; readers have others.
+                self._reader = sa.create_engine(target, connect_args=arguments, max_overflow=-1)
+                self._writer = sa.create_engine(target, connect_args=arguments, pool_size=1)
+                sa.event.listen(self._writer, "connect", _prepare)
+                sa.event.listen(self._writer, "begin", _begin)
+            else:
+                self._reader = sa.create_engine(target, connect_args=arguments, pool_pre_ping=True)
+                self._writer = self._reader
         except ModuleNotFoundError as error:
             raise Unready(
                 f"database '{self.name}' needs the package {quote(error.name)}: "
                 f"pip install 'suggestion-servers[{extra}]'"
             ) from error
+        self._turn = threading.Lock()
         # Also at the end of the process: SQLite takes its write-ahead log into the file then.
-        weakref.finalize(self, self._engine.dispose)
-        # SQLite lets one write at a time; waiting here is fair and costs nothing, polling its
-        # lock would be neither.
-        self._turn: AbstractContextManager[Any] = nullcontext()
-        if self.kind == "sqlite":
-            self._turn = threading.Lock()
-            sa.event.listen(self._engine, "connect", _prepare)
-            sa.event.listen(self._engine, "begin", _begin)
+        weakref.finalize(self, _dispose, self._reader, self._writer)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """For one statement that reads.
+        """Lend a connection for one statement that reads.
 
         Raises:
-            Unreachable: If the database does not answer.
-            Unready: If the file cannot be used.
+            Unreachable: The database does not answer.
+            Unready: The database cannot be used until somebody has changed something.
         """
-        with self._translated(), self._engine.connect() as connection:
+        with self._translated(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """A transaction, committed at the end; raises as `reading` does."""
-        with self._translated(), self._turn, self._engine.connect() as connection:
-            connection.execution_options(**{_WRITE: True})
-            with connection.begin():
-                yield connection
+    def writing(self, deadline: Deadline = NEVER) -> Iterator[sa.Connection]:
+        """Run a transaction, committed at the end; raises as `reading` does.
+
+        Args:
+            deadline: When to give up waiting for the writes of others.
+        """
+        until = Deadline.after(min(SECONDS_TO_LOCK, deadline.remaining()))
+        begin = self._writing_sqlite if self.kind == "sqlite" else self._writing_elsewhere
+        with self._translated(), begin(until) as connection:
+            yield connection
+
+    @contextmanager
+    def _writing_sqlite(self, until: Deadline) -> Iterator[sa.Connection]:
+        if not self._turn.acquire(timeout=max(until.remaining(), 0)):
+            raise Unreachable(f"database '{self.name}': other writes take too long; try again")
+        try:
+            with self._writer.connect() as connection:
+                connection.execution_options(**{_WAIT: _milliseconds(until)})
+                with connection.begin():
+                    yield connection
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def _writing_elsewhere(self, until: Deadline) -> Iterator[sa.Connection]:
+        with self._writer.begin() as connection:
+            if self.kind == "postgresql":  # a pooler may refuse it as a parameter of connections
+                wait = f"{_milliseconds(until)}ms"
+                connection.execute(sa.select(sa.func.set_config("lock_timeout", wait, True)))
+            yield connection
 
     def close(self) -> None:
-        self._engine.dispose()
+        _dispose(self._reader, self._writer)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except sa.exc.DatabaseError as error:
+        except sa.exc.DBAPIError as error:
+            kind = troubles.of(self.kind, error)
+            if kind is None:
+                raise
             text = f"database '{self.name}': {' '.join(str(error.orig).split())}"
-            cause = getattr(error.orig, "sqlite_errorname", "")
-            if cause.startswith(_FILE_TROUBLE):
-                raise Unready(text) from error
-            if cause.startswith("SQLITE_BUSY") or isinstance(error, sa.exc.OperationalError):
-                raise Unreachable(text) from error
-            raise
-        except sa.exc.InterfaceError as error:
-            raise Unreachable(f"database '{self.name}': {error.orig}") from error
+            raise kind(text) from error
         except sa.exc.TimeoutError as error:
             raise Unreachable(f"database '{self.name}': no connection is free") from error
+
+
+def _milliseconds(until: Deadline) -> int:
+    return max(int(1000 * until.remaining()), 1)
+
+
+def _dispose(*engines: sa.Engine) -> None:
+    for engine in engines:
+        engine.dispose()
 
 
 def _parse(url: str) -> sa.URL:
@@ -144,21 +172,19 @@ def _parse(url: str) -> sa.URL:
 
 
 def _prepare(connection: Any, _: object) -> None:
-    """A new connection to SQLite.
+    """Set up a new connection that writes to SQLite.
 
     With a write-ahead log readers do not wait for writers, and a process that is killed at any
     moment leaves every commit whole or undone. Commits are flushed to the disk, so they outlive
     the machine's end too.
     """
-    connection.isolation_level = None  # BEGIN is ours, see _begin
+    connection.isolation_level = None  # BEGIN is ours, see `_begin`
     for pragma in ("journal_mode = WAL", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
 def _begin(connection: sa.Connection) -> None:
-    """A writer takes SQLite's lock at once: had it read before, it could not wait for it.
-
-    Readers run one statement each, which is a transaction of its own.
-    """
-    if connection.get_execution_options().get(_WRITE):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    """Take SQLite's lock at once: a writer that had read before could not wait for it."""
+    milliseconds = connection.get_execution_options()[_WAIT]
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

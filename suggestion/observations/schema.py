@@ -82,6 +82,8 @@ STATUSES: Final = sa.Table(
     **_OPTIONS,
 )
 
+TABLES: Final = tuple(_METADATA.tables)
+
 #: Of the tables above.
 VERSION: Final = 2
 

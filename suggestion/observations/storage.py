@@ -7,8 +7,8 @@ is time order on every database; ids ascend in order of arrival.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final, TypeAlias, cast
 
@@ -17,12 +17,16 @@ import sqlalchemy as sa
 from suggestion.observations import schema
 from suggestion.observations.engine import Database
 from suggestion.observations.schema import POINTS, REPORTS, STATUSES
+from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.errors import Missing, quote
 
 #: Rows fetched at a time.
 _CHUNK: Final = 4_000
+#: Transactions at a time on a database that allows several.
+_WRITERS: Final = 8
 
-#: Time, metric, value. The time is canonical; the value is the text that was reported.
+#: Time, metric, value. The time is canonical, or empty in a report that leaves it out; the value
+#: is the text that was reported.
 Point: TypeAlias = tuple[str, str, str]
 
 
@@ -49,11 +53,34 @@ class Storage:
             self.close()
             raise
 
+    @property
+    def name(self) -> str:
+        """URL of the database without the password."""
+        return self._database.name
+
+    @property
+    def writers(self) -> int:
+        """How many threads may write at a time with profit."""
+        return 1 if self._database.kind == "sqlite" else _WRITERS
+
     def close(self) -> None:
         self._database.close()
 
-    def report(self, trial: str, points: Sequence[Point]) -> bool:
-        """Appends `points` to the log of `trial`: all of them, or on an error none.
+    def report(
+        self,
+        trial: str,
+        points: Sequence[Point],
+        *,
+        received: str = "",
+        deadline: Deadline = NEVER,
+    ) -> bool:
+        """Append `points` to the log of `trial`: all of them, or on an error none.
+
+        Args:
+            trial: Its name.
+            points: In the order in which they were reported.
+            received: Canonical time for points whose time is empty.
+            deadline: When to give up waiting for the writes of others.
 
         Returns:
             Whether they were added. They are not if the same points, in the same order, were
@@ -62,12 +89,12 @@ class Storage:
         if not points:
             return False
         rows = [
-            {"trial": trial, "metric": metric, "time": time, "value": value}
+            {"trial": trial, "metric": metric, "time": time or received, "value": value}
             for time, metric, value in points
         ]
         report = {"trial": trial, "digest": _digest(points)}
         try:
-            with self._database.writing() as connection:
+            with self._writing(trial, deadline) as connection:
                 connection.execute(sa.insert(REPORTS), report)  # refused if it is there
                 connection.execute(sa.insert(POINTS), rows)
         except sa.exc.IntegrityError:
@@ -106,22 +133,23 @@ class Storage:
         ):
             yield from rows.partitions(_CHUNK)
 
-    def delete(self, trial: str) -> None:
-        """Forgets all that is known of `trial`, if anything is."""
-        with self._database.writing() as connection:
-            for table in (POINTS, REPORTS, STATUSES):
+    def delete(self, trial: str, *, deadline: Deadline = NEVER) -> None:
+        """Forget all that is known of `trial`, if anything is."""
+        with self._writing(trial, deadline) as connection:
+            # In the order in which a report fills them, so that MySQL's row locks make one wait.
+            for table in (REPORTS, POINTS, STATUSES):
                 connection.execute(sa.delete(table).where(table.c.trial == trial))
 
-    def set_status(self, trial: str, status: str) -> None:
-        """Keeps `status` of `trial`; the first one stays if it is set again.
+    def set_status(self, trial: str, status: str, *, deadline: Deadline = NEVER) -> None:
+        """Keep `status` of `trial`; the first one stays if it is set again.
 
         Raises:
-            Missing: If `trial` has not reported anything.
+            Missing: `trial` has not reported anything.
         """
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         known = sa.select(sa.literal(1)).where(REPORTS.c.trial == trial).limit(1)
         # IntegrityError: it is set already.
-        with suppress(sa.exc.IntegrityError), self._database.writing() as connection:
+        with suppress(sa.exc.IntegrityError), self._writing(trial, deadline) as connection:
             if connection.execute(known).first() is None:
                 raise Missing(f"trial {quote(trial)} is not known: it has reported nothing")
             row = {"trial": trial, "status": status, "time": at}
@@ -132,6 +160,22 @@ class Storage:
         query = sa.select(STATUSES.c.status).where(STATUSES.c.trial == trial)
         with self._database.reading() as connection:
             return cast(str | None, connection.execute(query).scalar())
+
+    @contextmanager
+    def _writing(self, trial: str, deadline: Deadline) -> Iterator[sa.Connection]:
+        """Run a transaction that no other one about `trial` overlaps.
+
+        Each statement of PostgreSQL sees what has been committed before it: of a report that ended
+        between those of a deletion, the points would stay, and what recognises its repetition
+        would go. SQLite has one writer, and MySQL locks the gap in which a trial's rows would be.
+        """
+        with self._database.writing(deadline) as connection:
+            if self._database.kind == "postgresql":
+                # A collision of keys makes two trials wait for each other, and nothing else.
+                digest = hashlib.blake2b(trial.encode(), digest_size=8).digest()
+                key = int.from_bytes(digest, "big", signed=True)
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+            yield connection
 
 
 def _digest(points: Sequence[Point]) -> str:

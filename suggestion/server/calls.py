@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 
 from suggestion.api.service import Call, Rpc
 from suggestion.problem.deadline import Deadline
+from suggestion.problem.errors import Unreachable
 from suggestion.server.statuses import Outcome, of_exception
 
 logger: Final = logging.getLogger("suggestion")
@@ -32,7 +33,7 @@ class Calls:
     """What the methods of one running server share.
 
     Attributes:
-        pool: The threads that compute.
+        pool: The threads that compute, apart from those of lanes.
         max_message_bytes: Largest request.
         draining: Whether new calls are refused.
         grace_is_over: Whether those in flight have been cancelled by the server.
@@ -76,8 +77,10 @@ class Calls:
         outcome = Outcome(grpc.StatusCode.CANCELLED)
         try:
             outcome = await asyncio.get_running_loop().run_in_executor(
-                self.pool, _work, rpc, name, raw, call, self.max_message_bytes
+                rpc.lane or self.pool, _work, rpc, name, raw, call, self.max_message_bytes
             )
+        except Unreachable as error:  # the lane is full
+            outcome = of_exception(error, name, call.deadline)
         except asyncio.CancelledError:
             if not self.grace_is_over:  # it is the caller who has gone
                 raise

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
+import sqlite3
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
@@ -120,6 +123,16 @@ def test_deleting(client: Client) -> None:
 def test_a_report_without_points_is_accepted(client: Client) -> None:
     client.report("trial")
     assert client.get("trial") == []
+
+
+def test_an_entry_without_a_time_has_that_of_its_receipt(client: Client) -> None:
+    before = datetime.now(UTC)
+    for _ in range(2):  # a repetition is recognised all the same
+        client.report("trial", (at(0), "loss", "1"), ("", "loss", "2"), (at(1), "loss", "3"))
+    *timed, late = client.get("trial")
+    assert timed == [(at(0), "loss", "1"), (at(1), "loss", "3")]
+    assert before <= datetime.fromisoformat(late[0]) <= datetime.now(UTC)
+    assert late[1:] == ("loss", "2")
 
 
 def test_everything_that_is_wrong_is_named_at_once_and_nothing_kept(client: Client) -> None:
@@ -271,6 +284,33 @@ def test_a_full_disk_is_told_and_the_next_call_works(tmp_path: Path) -> None:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, infinite)
         client.report("trial", (at(2), "loss", "2"))
         assert [value for _, _, value in client.get("trial")] == ["1", "2"]
+
+
+def test_reads_do_not_wait_while_another_process_locks_the_database(tmp_path: Path) -> None:
+    path, waiting = tmp_path / "observations.db", 257  # one of them has the writer's thread
+    with serving("dbmanager", "--database", f"sqlite:///{path}") as process:
+        client = Client(process)
+        client.report("trial", (at(0), "loss", "0"))
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            calls = [
+                client.stub.ReportObservationLog.future(
+                    api.ReportObservationLogRequest(
+                        trial_name="trial", observation_log=log((at(k), "loss", str(k)))
+                    ),
+                    timeout=60,
+                )
+                for k in range(1, waiting + 11)
+            ]
+            refused = [call for call in calls[-10:] if call.code() is not grpc.StatusCode.OK]
+            assert client.get("trial") == [(at(0), "loss", "0")]
+            other.execute("ROLLBACK")
+        codes = Counter(call.code() for call in calls)
+        assert codes == {grpc.StatusCode.OK: waiting, grpc.StatusCode.UNAVAILABLE: 10}
+        assert {call.details() for call in refused} == {
+            f"writing to database 'sqlite:///{path}': 256 calls are waiting; try again"
+        }
+        assert len(client.get("trial")) == 1 + waiting
 
 
 def test_early_stopping_reads_and_marks_in_one_process(tmp_path: Path) -> None:

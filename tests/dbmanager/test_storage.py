@@ -6,7 +6,9 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,9 @@ import sqlalchemy as sa
 from suggestion.observations import schema
 from suggestion.observations.engine import Database
 from suggestion.observations.storage import Point, Storage
+from suggestion.problem.deadline import Deadline
 from suggestion.problem.errors import Invalid, Missing, Unreachable, Unready
+from tests.dbmanager.conftest import Databases
 
 
 def at(second: int, fraction: str = "") -> str:
@@ -196,7 +200,38 @@ def test_reports_at_once_are_all_kept_each_in_its_order(storage: Storage) -> Non
         assert values(storage, "trial", f"m{writer}") == [str(k) for k in range(30)]
 
 
+def test_points_without_a_time_have_that_of_receipt_and_are_recognised(storage: Storage) -> None:
+    reported = [("", "loss", "2"), (at(0), "loss", "1")]
+    assert storage.report("trial", reported, received=at(5))
+    assert not storage.report("trial", reported, received=at(9))
+    assert read(storage, "trial") == [(at(0), "loss", "1"), (at(5), "loss", "2")]
+
+
 # ----------------------------------------------------------- deleting, statuses
+
+
+def test_a_report_beside_a_deletion_is_kept_whole_or_not_at_all(storage: Storage, url: str) -> None:
+    """Its repetition, by a client that saw no answer, is then kept once."""
+    other = Storage(url)
+
+    def intrude(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if not statement.startswith("DELETE") or reports:
+            return
+        reports.append(pool.submit(other.report, "trial", points(1)))
+        with suppress(FutureTimeoutError):  # it waits for the deletion, or has gone between
+            reports[0].result(0.5)
+
+    reports: list[Future[bool]] = []
+    sa.event.listen(sa.Engine, "after_cursor_execute", intrude)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            storage.delete("trial")
+    finally:
+        sa.event.remove(sa.Engine, "after_cursor_execute", intrude)
+    assert reports[0].result()
+    other.report("trial", points(1))
+    assert values(storage, "trial") == ["1"]
+    other.close()
 
 
 def test_a_deleted_trial_is_forgotten(storage: Storage) -> None:
@@ -275,6 +310,62 @@ def test_tables_of_a_later_version_are_left_alone(url: str) -> None:
     database.close()
 
 
+# --------------------------------------------------------------------- troubles
+
+
+def test_a_table_that_is_missing_is_told_in_the_words_of_the_database(
+    url: str, storage: Storage
+) -> None:
+    database = Database(url)
+    with database.writing() as connection:
+        schema.POINTS.drop(connection)
+    for call in (
+        lambda: storage.report("trial", points(1)),
+        lambda: read(storage, "trial"),
+        lambda: storage.delete("trial"),
+    ):
+        with pytest.raises(Unready, match=r"^database '.*observation_points"):
+            call()
+    database.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_a_privilege_that_is_missing(kind: str, databases: Databases, tmp_path: Path) -> None:
+    url = databases.url(kind, tmp_path)
+    Storage(url).close()
+    account = "reader" if kind == "postgresql" else "reader@127.0.0.1"
+    owner = Database(url)
+    with owner.writing() as connection:
+        login = " LOGIN" if kind == "postgresql" else ""
+        verb = "ROLE" if kind == "postgresql" else "USER"
+        connection.exec_driver_sql(f"DROP {verb} IF EXISTS {account}")
+        connection.exec_driver_sql(f"CREATE {verb} {account}{login}")
+        for table in schema.TABLES:
+            connection.exec_driver_sql(f"GRANT SELECT ON {table} TO {account}")
+    reader = Storage(sa.make_url(url).set(username="reader").render_as_string(hide_password=False))
+    with pytest.raises(Unready, match="denied"):
+        reader.report("trial", points(1))
+    assert read(reader, "trial") == []
+    reader.close()
+    with owner.writing() as connection:
+        for table in schema.TABLES:
+            connection.exec_driver_sql(f"REVOKE SELECT ON {table} FROM {account}")
+        connection.exec_driver_sql(f"DROP {verb} {account}")
+    owner.close()
+
+
+@pytest.mark.integration
+def test_postgresql_that_is_read_only(databases: Databases, tmp_path: Path) -> None:
+    url = sa.make_url(databases.url("postgresql", tmp_path))
+    Storage(url.render_as_string(hide_password=False)).close()
+    options = {"options": "-c default_transaction_read_only=on"}
+    storage = Storage(url.update_query_dict(options).render_as_string(hide_password=False))
+    with pytest.raises(Unready, match="read-only transaction"):
+        storage.report("trial", points(1))
+    storage.close()
+
+
 # ------------------------------------------------------------------------ URLs
 
 
@@ -317,6 +408,37 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path.write_text("not a database, but long enough to be taken for one " * 50)
     with pytest.raises(Unready, match="file is not a database"):
         Storage(f"sqlite:///{path}")
+
+
+def test_a_file_that_is_read_only(tmp_path: Path) -> None:
+    path = tmp_path / "observations.db"
+    writable = Storage(f"sqlite:///{path}")
+    writable.report("trial", points(1))
+    storage = Storage(f"sqlite:///file:{path}?mode=ro&uri=true")
+    with pytest.raises(Unready, match="attempt to write a readonly database"):
+        storage.report("trial", points(2))
+    assert values(storage, "trial") == ["1"]
+    storage.close()
+    writable.close()
+
+
+def test_writers_wait_for_another_process_together(tmp_path: Path) -> None:
+    path = tmp_path / "observations.db"
+    storage = Storage(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        # All of them begin to wait now: none waits for the wait of another.
+        until = Deadline.after(1)
+        with ThreadPoolExecutor(8) as pool:
+            reports = [
+                pool.submit(storage.report, f"trial-{k}", points(1), deadline=until)
+                for k in range(8)
+            ]
+            errors = [report.exception() for report in reports]
+        assert {type(error) for error in errors} == {Unreachable}
+        other.execute("ROLLBACK")
+    assert storage.report("trial", points(1))
+    storage.close()
 
 
 def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:

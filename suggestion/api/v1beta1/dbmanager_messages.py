@@ -38,7 +38,7 @@ def read_trial(name: str) -> str:
 
 
 def read_report(message: api.ReportObservationLogRequest) -> tuple[str, list[Point]]:
-    """The trial and its points, in the order of `message`.
+    """The trial and its points, in the order of `message`; those without a time have an empty one.
 
     Raises:
         Invalid: With every broken rule.
@@ -51,7 +51,7 @@ def read_report(message: api.ReportObservationLogRequest) -> tuple[str, list[Poi
     points: list[Point] = []
     # Metrics repeat with every point, and times with every metric.
     good_names: set[str] = set()
-    times: dict[str, str] = {}
+    times: dict[str, str] = {"": ""}
     for index, entry in enumerate(message.observation_log.metric_logs):
         metric = entry.metric
         name, value, written = metric.name, metric.value, entry.time_stamp

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Final
 
-from suggestion.api.service import Call, Rpc
+from suggestion.api.service import Call, Lane, Rpc
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import dbmanager_messages as wire
+from suggestion.observations.engine import SECONDS_TO_LOCK
 from suggestion.observations.storage import Storage
+from suggestion.problem.deadline import Deadline
 from suggestion.problem.errors import TooLarge, quote
+from suggestion.problem.rfc3339 import canonical
+
+#: More are refused at once.
+_MOST_WAITING_WRITES: Final = 256
 
 
 class DBManagerService:
@@ -27,23 +35,31 @@ class DBManagerService:
     def __init__(self, storage: Storage, max_reply_bytes: int) -> None:
         self._storage: Final = storage
         self._max_reply_bytes: Final = max_reply_bytes
+        # Writes wait for those of other processes, and reads do not wait for writes.
+        self._writes: Final = Lane(
+            f"writing to database '{storage.name}'",
+            threads=storage.writers,
+            waiting=_MOST_WAITING_WRITES,
+        )
 
     @property
     def rpcs(self) -> Mapping[str, Rpc]:
         return {
             "ReportObservationLog": Rpc(
-                api.ReportObservationLogRequest, self.report_observation_log
+                api.ReportObservationLogRequest, self.report_observation_log, self._writes
             ),
             "GetObservationLog": Rpc(api.GetObservationLogRequest, self.get_observation_log),
             "DeleteObservationLog": Rpc(
-                api.DeleteObservationLogRequest, self.delete_observation_log
+                api.DeleteObservationLogRequest, self.delete_observation_log, self._writes
             ),
         }
 
     def report_observation_log(
         self, request: api.ReportObservationLogRequest, call: Call
     ) -> api.ReportObservationLogReply:
-        """Keeps the points of a request, all or none; a repeated request changes nothing.
+        """Keep the points of a request, all or none; a repeated request changes nothing.
+
+        Points without a time get that of the request's arrival.
 
         Raises:
             Invalid: INVALID_ARGUMENT, naming every point that cannot be kept.
@@ -51,7 +67,8 @@ class DBManagerService:
             Unready: FAILED_PRECONDITION; the disk is full, say. So for all methods.
         """
         trial, points = wire.read_report(request)
-        new = self._storage.report(trial, points)
+        received = canonical(datetime.now(UTC).isoformat())
+        new = self._storage.report(trial, points, received=received, deadline=_patience(call))
         call.describe(trial=trial, points=len(points), repeated=bool(points) and not new)
         return api.ReportObservationLogReply()
 
@@ -85,8 +102,14 @@ class DBManagerService:
     def delete_observation_log(
         self, request: api.DeleteObservationLogRequest, call: Call
     ) -> api.DeleteObservationLogReply:
-        """Forgets a trial; also if nothing is known of it."""
+        """Forget a trial; also if nothing is known of it."""
         trial = wire.read_trial(request.trial_name)
         call.describe(trial=trial)
-        self._storage.delete(trial)
+        self._storage.delete(trial, deadline=_patience(call))
         return api.DeleteObservationLogReply()
+
+
+def _patience(call: Call) -> Deadline:
+    """Return when a write gives up, since `call` came: it may have waited for other writes."""
+    caller = time.monotonic() + call.deadline.remaining()
+    return Deadline(min(call.arrived + SECONDS_TO_LOCK, caller))
