@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from suggestion.client.servers import Local
+from suggestion.client.launch import LocalServer
 from suggestion.controller.driver import Controller
 from suggestion.controller.trials import Trial
 from suggestion.runner import runner
@@ -66,8 +66,8 @@ def main() -> None:
     broken = False
     with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
         folder = Path(text)
-        suggestion = Local(("random",), folder / "suggestion.log")
-        database = Local(
+        suggestion = LocalServer(("random",), folder / "suggestion.log")
+        database = LocalServer(
             ("dbmanager", "--database", f"sqlite:///{folder / 'log.db'}"), folder / "database.log"
         )
         for server in (suggestion, database):

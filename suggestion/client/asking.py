@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.api.v1beta1 import messages as wire
-from suggestion.api.v1beta1.channels import ClientTLS, open_channel
+from suggestion.api.v1beta1.channels import ClientTLS
 from suggestion.client import manifest
 from suggestion.client.launch import LocalServer, ServerError
+from suggestion.client.transports import OverGrpc
 from suggestion.problem.errors import quote
 
 
@@ -99,7 +99,7 @@ def ask(
     timeout: float,
     warn: Callable[[str], None] = lambda _: None,
 ) -> api.GetSuggestionsReply:
-    """Validates the experiment and asks for suggestions, as a controller does.
+    """Validate the experiment and ask for suggestions, as a controller does.
 
     Args:
         warn: Called with what is allowed but hardly meant.
@@ -120,16 +120,12 @@ def ask(
         if target is None:
             algorithm = request.experiment.spec.algorithm.algorithm_name
             target = stack.enter_context(local_server(algorithm))
-        stub = api_pb2_grpc.SuggestionStub(stack.enter_context(open_channel(target, tls)))
+        transport = stack.enter_context(OverGrpc(target, tls, timeout, wait=False))
         try:
-            stub.ValidateAlgorithmSettings(
-                api.ValidateAlgorithmSettingsRequest(experiment=request.experiment),
-                timeout=timeout,
-            )
-            reply: api.GetSuggestionsReply = stub.GetSuggestions(request, timeout=timeout)
+            transport.validate(request.experiment)
+            return transport.suggest(request)
         except grpc.RpcError as error:
             raise Failure(f"{target}: {error.code().name}: {error.details()}") from error
-    return reply
 
 
 def _rows(reply: api.GetSuggestionsReply) -> list[dict[str, Any]]:

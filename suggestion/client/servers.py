@@ -13,9 +13,6 @@ import grpc
 
 from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.api.v1beta1.channels import open_channel
-from suggestion.client.launch import LocalServer, ServerError
-
-__all__ = ["Client", "Local", "Remote", "Server", "ServerError", "Stopped", "describe"]
 
 # A server that was started again is found at once.
 _OPTIONS: Final = (
@@ -44,10 +41,6 @@ _BROKEN: Final = frozenset(
     }
 )
 _PATIENCE: Final = 5
-
-
-#: The servers of this machine.
-Local = LocalServer
 
 
 class Server(Protocol):

@@ -5,7 +5,8 @@ Both take and give the messages of the v1beta1 API, so the same request has the 
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import grpc
 
@@ -66,13 +67,25 @@ class OverGrpc:
     Args:
         target: ``HOST:PORT``.
         tls: None for a connection without encryption.
-        timeout: Seconds to wait for a reply, and for a server that is still starting.
+        timeout: Seconds to wait for a reply.
+        wait: Whether this time is also spent waiting for a server that does not listen yet; else
+            a call of one that does not listen fails at once.
+        options: gRPC's, of the connection.
     """
 
-    def __init__(self, target: str, tls: ClientTLS | None = None, timeout: float = 60.0) -> None:
-        self._channel = open_channel(target, tls)
+    def __init__(
+        self,
+        target: str,
+        tls: ClientTLS | None = None,
+        timeout: float = 60.0,
+        *,
+        wait: bool = True,
+        options: Iterable[tuple[str, Any]] = (),
+    ) -> None:
+        self._channel = open_channel(target, tls, options)
         self._stub = api_pb2_grpc.SuggestionStub(self._channel)  # type: ignore[no-untyped-call]
         self._timeout = timeout
+        self._wait = wait
 
     def suggest(self, request: api.GetSuggestionsRequest) -> api.GetSuggestionsReply:
         """Return the suggestions that `request` asks for.
@@ -81,7 +94,7 @@ class OverGrpc:
             grpc.RpcError: If the server refuses or does not answer.
         """
         reply: api.GetSuggestionsReply = self._stub.GetSuggestions(
-            request, timeout=self._timeout, wait_for_ready=True
+            request, timeout=self._timeout, wait_for_ready=self._wait
         )
         return reply
 
@@ -95,7 +108,7 @@ class OverGrpc:
         self._stub.ValidateAlgorithmSettings(
             api.ValidateAlgorithmSettingsRequest(experiment=experiment),
             timeout=self._timeout,
-            wait_for_ready=True,
+            wait_for_ready=self._wait,
         )
 
     @property

@@ -10,7 +10,8 @@ from typing import Any
 import grpc
 
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.client.servers import Client, ServerError, Stopped, describe
+from suggestion.client.launch import ServerError
+from suggestion.client.servers import Client, Stopped, describe
 from suggestion.controller import messages
 from suggestion.controller.context import Answer, Closed, ServerRefused
 from suggestion.controller.experiment import Experiment

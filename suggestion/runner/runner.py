@@ -17,8 +17,9 @@ from typing import Any, Final
 from suggestion import collectors, runtimes
 from suggestion.client import document
 from suggestion.client.document import Loaded
+from suggestion.client.launch import LocalServer
 from suggestion.client.manifest import ManifestError, dotted
-from suggestion.client.servers import Client, Local, Remote, Server
+from suggestion.client.servers import Client, Remote, Server
 from suggestion.controller import messages
 from suggestion.controller.context import DiskFull, Fatal, Options, View
 from suggestion.controller.driver import Controller
@@ -361,7 +362,7 @@ def _clients(
         if target is not None:
             server = Remote(target)
         else:
-            local = Local(arguments, logs / f"{arguments[0]}.log", _server_env(directory))
+            local = LocalServer(arguments, logs / f"{arguments[0]}.log", _server_env(directory))
             if launch:
                 local.launch()
             server = local

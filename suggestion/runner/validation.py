@@ -12,8 +12,9 @@ from grpc_status import rpc_status
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.client.document import Loaded
+from suggestion.client.launch import ServerError
 from suggestion.client.manifest import Manifest
-from suggestion.client.servers import Client, ServerError, Stopped, describe
+from suggestion.client.servers import Client, Stopped, describe
 from suggestion.controller import messages
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.servers import Clients

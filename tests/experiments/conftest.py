@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from suggestion.client.servers import Local
+from suggestion.client.launch import LocalServer
 from tests.experiments.support import Machine
 
 
@@ -15,8 +15,8 @@ from tests.experiments.support import Machine
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A suggestion server for every algorithm and a DBManager, as processes of their own."""
     folder: Path = tmp_path_factory.mktemp("servers")
-    suggestion = Local((), folder / "suggestion.log")
-    database = Local(
+    suggestion = LocalServer((), folder / "suggestion.log")
+    database = LocalServer(
         ("dbmanager", "--database", f"sqlite:///{folder / 'log.db'}"), folder / "database.log"
     )
     suggestion.launch()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from suggestion.client.servers import Local
+from suggestion.client.launch import LocalServer
 from suggestion.controller.context import Options
 from suggestion.controller.driver import Controller
 from suggestion.controller.moments import Clock
@@ -185,7 +185,7 @@ def test_the_servers_are_killed_in_the_middle(machine: Machine, tmp_path: Path) 
             servers = controller.rim.servers
             assert isinstance(servers, RemoteServers)
             for client in (servers.clients.suggestion, servers.clients.database):
-                pid = client.server.pid if isinstance(client.server, Local) else None
+                pid = client.server.pid if isinstance(client.server, LocalServer) else None
                 if pid is not None and pid not in killed:
                     os.kill(pid, signal.SIGKILL)
                     killed.append(pid)

@@ -10,9 +10,10 @@ from typing import Any
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
+from suggestion.client.ask_tell import AskTell
 from suggestion.client.transports import InProcess
-
-CONDITIONS = api.TrialStatus.TrialConditionType
+from tests.support.requests import CONDITION, ask_for
+from tests.support.requests import trial as trial_message
 
 
 def experiment(
@@ -58,14 +59,7 @@ def ask(
     message: api.Experiment, trials: Sequence[api.Trial], count: int, total: int
 ) -> list[api.GetSuggestionsReply.ParameterAssignments]:
     """What a server that was started just now replies."""
-    request = api.GetSuggestionsRequest(
-        experiment=message,
-        trials=trials,
-        current_request_number=count,
-        total_request_number=total,
-    )
-    reply = InProcess().suggest(request)
-    return list(reply.parameter_assignments)
+    return list(InProcess().suggest(ask_for(message, count, total, trials)).parameter_assignments)
 
 
 @dataclass
@@ -79,32 +73,18 @@ class Trial:
 
     name: str
     index: int
-    texts: dict[str, str]
-    labels: dict[str, str]
-    outcome: float | None
+    texts: Mapping[str, str]
+    labels: Mapping[str, str]
+    outcome: float | None = None
     done: bool = False
-    _message: api.Trial | None = None
-    _written: bool = False
 
     def number(self, name: str) -> float:
         return float(self.texts[name])
 
     def as_message(self) -> api.Trial:
-        if self._message is None or self.done != self._written:
-            self._message, self._written = self._write(), self.done
-        return self._message
-
-    def _write(self) -> api.Trial:
-        condition = CONDITIONS.RUNNING
-        if self.done:
-            condition = CONDITIONS.FAILED if self.outcome is None else CONDITIONS.SUCCEEDED
-        message = api.Trial(name=self.name)
-        for key, value in self.texts.items():
-            message.spec.parameter_assignments.assignments.add(name=key, value=value)
-        message.status.condition = condition
-        if self.done and self.outcome is not None:
-            message.status.observation.metrics.add(name="loss", value=repr(self.outcome))
-        return message
+        if self.done and self.outcome is None:
+            return trial_message(self.name, self.texts, condition=CONDITION.FAILED)
+        return trial_message(self.name, self.texts, repr(self.outcome) if self.done else None)
 
 
 class Controller:
@@ -125,50 +105,72 @@ class Controller:
         parallel: int,
         seed: int,
         hide: Callable[[Trial], bool] = lambda trial: False,
-        names: bool = True,
     ) -> None:
-        self.message = message
         self.trials: list[Trial] = []
+        self._random = random.Random(seed)
+        self._loop = AskTell(message, self, self._name)
         self._evaluate = evaluate
         self._parallel = parallel
         self._hide = hide
-        self._names = names
-        self._random = random.Random(seed)
         self._running: list[tuple[float, int]] = []
         self._now = 0.0
 
-    def visible(self) -> list[api.Trial]:
-        messages = [t.as_message() for t in self.trials if not (t.done and self._hide(t))]
+    def _name(self, index: int) -> str:
+        return f"{self._loop.experiment.name}-{self._random.getrandbits(32):08x}"
+
+    # ------------------------------------------------------- the transport of its loop
+
+    def suggest(self, request: api.GetSuggestionsRequest) -> api.GetSuggestionsReply:
+        """Ask a fresh service; some trials of `request` are missing, the rest in any order."""
+        sent = api.GetSuggestionsRequest()
+        sent.CopyFrom(request)
+        del sent.trials[:]
+        sent.trials.extend(self._visible(request))
+        return InProcess().suggest(sent)
+
+    def validate(self, experiment: api.Experiment) -> None:
+        validate(experiment)
+
+    def _visible(self, request: api.GetSuggestionsRequest) -> list[api.Trial]:
+        pairs = zip(self.trials, request.trials, strict=True)
+        messages = [message for t, message in pairs if not (t.done and self._hide(t))]
         self._random.shuffle(messages)
         return messages
+
+    # ------------------------------------------------------------------ what tests use
+
+    def visible(self) -> list[api.Trial]:
+        """The trials as a request has them."""
+        return self._visible(self._loop.request())
+
+    def edit(self, message: api.Experiment) -> None:
+        """Ask with another experiment from now on."""
+        self._loop.experiment.CopyFrom(message)
+
+    def add(self, texts: Mapping[str, str], outcome: float) -> None:
+        """Add a finished trial that nobody suggested."""
+        trial = self._loop.add(texts, outcome)
+        self.trials.append(Trial(trial.name, trial.index, texts, {}, outcome, done=True))
 
     def step(self) -> None:
         """Fills all free places, then lets one trial finish."""
         count = self._parallel - len(self._running)
-        if count:
-            total = len(self.trials) + count
-            suggestions = ask(self.message, self.visible(), count, total)
-            assert len(suggestions) == count
-            for suggestion in suggestions:
-                self._start(suggestion)
+        for asked in self._loop.ask(count) if count else ():
+            trial = Trial(asked.name, asked.index, asked.assignment, asked.labels)
+            trial.outcome = self._evaluate(trial)
+            self.trials.append(trial)
+            duration = self._random.uniform(0.2, 1.0)
+            heapq.heappush(self._running, (self._now + duration, trial.index))
         self._now, index = heapq.heappop(self._running)
-        self.trials[index].done = True
+        self._finish(self.trials[index])
 
-    def _start(self, suggestion: api.GetSuggestionsReply.ParameterAssignments) -> None:
-        index = len(self.trials)
-        texts = {item.name: item.value for item in suggestion.assignments}
-        name = suggestion.trial_name if self._names else ""
-        trial = Trial(
-            name=name or f"{self.message.name}-{self._random.getrandbits(32):08x}",
-            index=index,
-            texts=texts,
-            labels=dict(suggestion.labels),
-            outcome=None,
-        )
-        trial.outcome = self._evaluate(trial)
-        self.trials.append(trial)
-        duration = self._random.uniform(0.2, 1.0)
-        heapq.heappush(self._running, (self._now + duration, index))
+    def _finish(self, trial: Trial) -> None:
+        trial.done = True
+        asked = self._loop.trials[trial.index]
+        if trial.outcome is None:
+            self._loop.fail(asked)
+        else:
+            self._loop.tell(asked, trial.outcome)
 
     def run(self, until: Callable[[], bool], limit: int) -> None:
         """Steps until `until()` holds; fails after `limit` trials."""

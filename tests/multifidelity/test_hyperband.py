@@ -422,9 +422,8 @@ def test_out_of_space_trials_do_not_derail_it() -> None:
         {"lr": "0.2", "units": "3", "optimizer": "sgd", "epochs": "nan"},
         {"lr": "0.3", "units": "3", "optimizer": "sgd", "epochs": "27"},  # a rung's, by hand
     ]
-    for index, texts in enumerate(strangers):
-        trial = Trial(f"by-hand-{index}", index, texts, {}, 0.5, done=True)
-        controller.trials.append(trial)
+    for texts in strangers:
+        controller.add(texts, 0.5)
     controller.run(lambda: len(controller.trials) >= 5 + 40, limit=5 + 40)
     ours = Counter(t.texts["epochs"] for t in controller.trials[5:])
     assert ours == {"1": 27, "3": 9, "9": 3, "27": 1}
@@ -443,7 +442,7 @@ def test_a_space_edited_on_the_way_is_honoured(edited: tuple[dict[str, str], ...
     controller = Controller(message, outcome, parallel=1, seed=2)
     controller.run(lambda: len(controller.trials) >= 20, limit=20)
     # The service checks that each suggestion is inside the new space.
-    controller.message = experiment("hyperband", edited, SETTINGS | {"seed": 7}, parallel=1)
+    controller.edit(experiment("hyperband", edited, SETTINGS | {"seed": 7}, parallel=1))
     controller.run(lambda: len(controller.trials) >= 120, limit=120)
     assert max(Counter(evaluation(t) for t in controller.trials).values()) == 1
     assert len(at(controller, 27)) >= 4

@@ -209,7 +209,7 @@ def test_an_edited_space_is_honoured(tmp_path: Path) -> None:
         {"name": "batch", "type": "int", "min": "1", "max": "512", "step": "7"},
         *SPACE[2:],
     )
-    controller.message = experiment("pbt", narrower, settings(tmp_path), name="digits")
+    controller.edit(experiment("pbt", narrower, settings(tmp_path), name="digits"))
     controller.run(lambda: len(controller.trials) >= 60, limit=70)  # the service checks each one
     assert max(generations(controller)) >= 6
 
