@@ -18,9 +18,8 @@ from rich.table import Table
 
 from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.api.v1beta1 import api_pb2_grpc
-from suggestion.api.v1beta1.channels import open_channel
 from suggestion.api.v1beta1.suggestion_service import SuggestionService
+from suggestion.client.ask_tell import AskTell
 from suggestion.client.launch import LocalServer
 from suggestion.client.transports import OverGrpc
 from suggestion.engine.algorithm import algorithms
@@ -146,14 +145,11 @@ def crowd(table: Table) -> None:
         address = server.address()
 
         def client(number: int) -> int:
-            message = experiment("sobol", name=f"client-{number}")
-            seen = set()
-            with open_channel(address, options=own_connection) as channel:
-                stub = api_pb2_grpc.SuggestionStub(channel)
-                for done in range(50):
-                    reply = stub.GetSuggestions(ask_for(message, 1, done + 1), timeout=60)
-                    seen.add(reply.SerializeToString(deterministic=True))
-            return len(seen)
+            with OverGrpc(address, options=own_connection) as remote:
+                loop = AskTell(experiment("sobol", name=f"client-{number}"), remote)
+                for _ in range(50):
+                    loop.ask()
+            return len({tuple(trial.assignment.values()) for trial in loop.trials})
 
         started = time.perf_counter()
         with ThreadPoolExecutor(32) as pool:

@@ -18,9 +18,9 @@ from suggestion.problem.problem import Goal, Metric, Problem, Role
 from suggestion.problem.space import Double, SearchSpace
 from suggestion.problem.study import Failed, History, Observation, Pending, Suggestion
 from tests.support.cases import ENGINE, NAMES, case_of, prepare
+from tests.support.play import LATTICE
 from tests.support.requests import MIXED, ask_for, points_of, trial
 from tests.support.servers import ServerProcess
-from tests.test_registry import LATTICE
 
 SPACE = SearchSpace((Double("x", 0, 1),))
 PROBLEM = Problem("e", SPACE, (Metric("loss"),))

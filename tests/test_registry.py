@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -22,12 +21,12 @@ from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.problem.errors import Exhausted
 from tests.support.cases import NAMES, Case, case_of, suggest, validate
+from tests.support.play import LATTICE, history, play
 from tests.support.requests import (
     CONDITION,
     MIXED,
     ask_for,
     categorical,
-    discrete,
     double,
     integer,
     points_of,
@@ -37,14 +36,6 @@ from tests.support.strategies import spaces
 
 GOLDEN = Path(__file__).parent / "golden"
 
-# Every parameter can be enumerated, so that grid takes part too.
-LATTICE = (
-    double("momentum", "0.5", "0.99", step="0.01"),
-    integer("layers", "1", "64", prior=api.LOG_UNIFORM),
-    double("decay", "0", "1", step="0.05", prior=api.NORMAL),
-    discrete("batch", "16", "32", "64", "1e2"),
-    categorical("optimizer", "sgd", "adam", "ftrl"),
-)
 TINY = (integer("a", "1", "3"), integer("b", "1", "4"))
 DEGENERATE = {
     "one point": (integer("a", "3", "3"), double("b", "0.5", "0.5")),
@@ -62,59 +53,9 @@ DEGENERATE = {
 every_algorithm = pytest.mark.parametrize("case", [case_of(n) for n in NAMES], ids=NAMES)
 
 
-def loss_of(values: dict[str, str]) -> float:
-    """Some objective: smooth in the numbers, different for every text."""
-    total = 0.0
-    for name, text in values.items():
-        try:
-            number = float(text)
-        except ValueError:
-            number = float(len(text))
-        total += math.atan(number / (1 + len(name))) ** 2
-    return total
-
-
 def size_of(message: api.Experiment) -> float:
     size = wire.read_problem(message).space.size
     return math.inf if size is None else size
-
-
-def finished(
-    message: api.Experiment, points: list[dict[str, str]], names: list[str] | None = None
-) -> list[api.Trial]:
-    """Trials for `points`: most succeeded, some running, failed, without a number."""
-    trials = []
-    for index, values in enumerate(points):
-        name = (names or [])[index : index + 1] or [f"{message.name}-{index:04d}"]
-        loss, condition = repr(loss_of(values)), None
-        if index % 11 == 3:
-            loss = "nan"
-        if index % 11 == 5:
-            condition = CONDITION.FAILED
-        if index % 11 == 7:
-            condition = CONDITION.KILLED
-        if index % 11 == 9:
-            condition = CONDITION.EARLYSTOPPED
-        running = index >= len(points) - 3
-        trials.append(trial(name[0], values, None if running else loss, condition))
-    return trials
-
-
-def play(
-    message: api.Experiment, batches: list[int], shuffle: int = 0
-) -> tuple[list[dict[str, str]], list[api.Trial]]:
-    """Runs an experiment in this process; all suggestions, and the trials at the end."""
-    points: list[dict[str, str]] = []
-    names: list[str] = []
-    for count in batches:
-        trials = finished(message, points, names)
-        random.Random(shuffle).shuffle(trials)
-        reply = suggest(ask_for(message, count, len(points) + count, trials))
-        assert len(reply.parameter_assignments) == count
-        points += points_of(reply)
-        for entry in reply.parameter_assignments:
-            names.append(entry.trial_name or f"{message.name}-{len(names):04d}")
-    return points, finished(message, points, names)
 
 
 def example(case: Case, parameters: tuple[api.ParameterSpec, ...] = LATTICE) -> api.Experiment:
@@ -239,7 +180,7 @@ def test_a_total_without_this_request_is_the_same_question(case: Case) -> None:
     points, _ = play(message, [2, 2, 2, 2])
     got: list[dict[str, str]] = []
     for _ in range(4):
-        trials = finished(message, got)
+        trials = history([(f"t{k}", point) for k, point in enumerate(got)])
         reply = suggest(ask_for(message, 2, len(got), trials))
         assert reply == suggest(ask_for(message, 2, len(got) + 2, trials))
         got += points_of(reply)

@@ -25,7 +25,9 @@ from grpc_status import rpc_status
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.client.ask_tell import AskTell
 from suggestion.client.launch import ServerError
+from suggestion.client.transports import OverGrpc
 from tests.support.requests import (
     ask_for,
     categorical,
@@ -308,15 +310,13 @@ def test_32_clients_at_once(server: ServerProcess) -> None:
 
     def client(number: int) -> list[dict[str, str]]:
         message = experiment(("random", "sobol")[number % 2], name=f"exp-{number}")
-        points: list[dict[str, str]] = []
         options = [("grpc.use_local_subchannel_pool", 1)]
-        with grpc.insecure_channel(server.address, options=options) as channel:
-            stub = api_pb2_grpc.SuggestionStub(channel)
+        with OverGrpc(server.address, options=options) as remote:
+            loop = AskTell(message, remote)
             for _ in range(10):
-                trials = [trial(f"t{k}", p, "1") for k, p in enumerate(points)]
-                request = ask_for(message, 3, len(points) + 3, trials)
-                points += points_of(stub.GetSuggestions(request, timeout=60))
-        return points
+                for asked in loop.ask(3):
+                    loop.tell(asked, 1.0)
+        return [dict(made.assignment) for made in loop.trials]
 
     prober = threading.Thread(target=probe)
     prober.start()

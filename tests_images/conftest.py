@@ -1,4 +1,4 @@
-"""Fixtures: every image of the table whose algorithms are installed."""
+"""Fixtures: every image of the table."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from suggestion.deployment.images import Image
-from tests_images.served import AVAILABLE
+from suggestion.deployment.images import IMAGES, Image
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.line(f"{report.nodeid}: {what} {value:.2f}")
 
 
-@pytest.fixture(params=AVAILABLE, ids=lambda image: image.name)
+@pytest.fixture(params=IMAGES, ids=lambda image: image.name)
 def image(request: pytest.FixtureRequest) -> Image:
     chosen: Image = request.param
     return chosen

@@ -15,13 +15,21 @@ from typing import Any, Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.client.transports import OverGrpc
 from suggestion.deployment.images import Image
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: Nobody's, as OpenShift gives them out.
 ANY_USER: Final = "1000690000:0"
 CPUS: Final = 0.5
+# A container that has just been started is tried at once.
+_OPTIONS: Final = (
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 100),
+)
 
 
 def docker(*arguments: object, check: bool = True, timeout: float = 1800) -> str:
@@ -60,7 +68,7 @@ def restrictions(image: Image, cpus: float = CPUS, read_only: bool = True) -> li
 
 
 class Container:
-    """`image` with `arguments`, under the `restrictions`."""
+    """`image` with `arguments`, under the `restrictions`; a transport to what it serves."""
 
     def __init__(
         self,
@@ -82,37 +90,27 @@ class Container:
 
     def _connect(self) -> None:
         self.address = docker("port", self.id, f"{self.image.kind.port}/tcp").splitlines()[0]
-        options = [
-            ("grpc.max_send_message_length", -1),
-            ("grpc.max_receive_message_length", -1),
-            # A container that has just been started again is tried at once.
-            ("grpc.initial_reconnect_backoff_ms", 50),
-            ("grpc.min_reconnect_backoff_ms", 50),
-            ("grpc.max_reconnect_backoff_ms", 100),
-        ]
-        self.channel = grpc.insecure_channel(self.address, options=options)
-        self.suggestion = api_pb2_grpc.SuggestionStub(self.channel)
-        self.early_stopping = api_pb2_grpc.EarlyStoppingStub(self.channel)
-        self.dbmanager = api_pb2_grpc.DBManagerStub(self.channel)
-        self._health = health_pb2_grpc.HealthStub(self.channel)
+        self._connection = OverGrpc(self.address, timeout=600, wait=False, options=_OPTIONS)
+        self.dbmanager = api_pb2_grpc.DBManagerStub(self._connection.channel)
+
+    def suggest(self, request: api.GetSuggestionsRequest) -> api.GetSuggestionsReply:
+        """Ask it for suggestions, wherever it listens now."""
+        return self._connection.suggest(request)
+
+    def validate(self, experiment: api.Experiment) -> None:
+        """Raise an error if `experiment` breaks a rule."""
+        self._connection.validate(experiment)
 
     def wait(self, seconds: float = 60) -> float:
-        """Waits until it serves.
-
-        Returns:
-            Seconds since it was started.
-        """
+        """Wait until it serves; return the seconds since it was started."""
+        stub = health_pb2_grpc.HealthStub(self._connection.channel)
         request = health_pb2.HealthCheckRequest(service=self.image.kind.health_name)
-        until = time.monotonic() + seconds
-        while True:
-            try:
-                reply = self._health.Check(request, timeout=5)
-                if reply.status == health_pb2.HealthCheckResponse.SERVING:
-                    return time.monotonic() - self.started
-            except grpc.RpcError as error:
-                if time.monotonic() > until or not self.state["Running"]:
-                    raise RuntimeError(f"{self.image.name}: {error}\n{self.log()}") from error
-            time.sleep(0.05)
+        try:
+            reply = stub.Check(request, timeout=seconds, wait_for_ready=True)
+        except grpc.RpcError as error:
+            raise RuntimeError(f"{self.image.name}: {error}\n{self.log()}") from error
+        assert reply.status == health_pb2.HealthCheckResponse.SERVING, self.log()
+        return time.monotonic() - self.started
 
     @property
     def state(self) -> dict[str, Any]:
@@ -161,13 +159,13 @@ class Container:
         """After `kill`; on another port."""
         self.started = time.monotonic()
         docker("start", self.id)
-        self.channel.close()
+        self._connection.close()
         self._connect()
 
     def remove(self) -> None:
         """Whatever its state."""
-        if hasattr(self, "channel"):
-            self.channel.close()
+        if hasattr(self, "_connection"):
+            self._connection.close()
         docker("rm", "--force", "--volumes", self.id)
 
     def __enter__(self) -> Container:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.client.ask_tell import AskTell
+from suggestion.client.transports import Transport
 from tests.support.cases import case_of
-from tests.support.requests import ask_for, categorical, double, integer, points_of, trial
+from tests.support.requests import categorical, double, integer
 
 #: Far more than 1,000 points, on a lattice, so that every algorithm takes it.
 SPACE = (
@@ -26,45 +28,31 @@ def experiment(algorithm: str, trials: int) -> api.Experiment:
     return made
 
 
-def loss(point: dict[str, str]) -> str:
+def loss(point: Mapping[str, str]) -> float:
     """Lower near x = 1 with more units."""
     value = (float(point["x"]) - 1) ** 2 + abs(math.log2(float(point["units"]) / 128))
-    return repr(value + (0.5 if point["optimizer"] != "adam" else 0.0))
+    return value + (0.5 if point["optimizer"] != "adam" else 0.0)
 
 
 def run(
-    ask: Callable[[api.GetSuggestionsRequest], api.GetSuggestionsReply],
+    transport: Transport,
     message: api.Experiment,
     trials: int,
     at_once: int,
     between: Callable[[int], None] = lambda done: None,
-) -> list[dict[str, str]]:
-    """All points of an experiment of `trials` trials, `at_once` of them at a time.
+) -> list[Mapping[str, str]]:
+    """Return all points of an experiment of `trials` trials, `at_once` of them at a time.
 
     Args:
-        ask: One call.
+        transport: The way to the server.
         message: The experiment.
         trials: In all.
         at_once: Trials of one request, which finish together.
         between: Called with the number of trials after each request.
     """
-    done: list[api.Trial] = []
-    points: list[dict[str, str]] = []
-    while len(done) < trials:
-        count = min(at_once, trials - len(done))
-        reply = ask(ask_for(message, count, len(done) + count, done))
-        asked = reply.parameter_assignments
-        assert len(asked) == count
-        for entry, point in zip(asked, points_of(reply), strict=True):
-            name = entry.trial_name or f"{message.name}-{len(done)}"
-            done.append(trial(name, point, loss(point)))
-            points.append(point)
-        # What the server wants to be told again lies over the experiment's own settings.
-        settings = message.spec.algorithm.algorithm_settings
-        told = {item.name: item.value for item in reply.algorithm.algorithm_settings}
-        for item in settings:
-            item.value = told.pop(item.name, item.value)
-        for name, value in told.items():
-            settings.add(name=name, value=value)
-        between(len(done))
-    return points
+    loop = AskTell(message, transport, f"{message.name}-{{}}".format)
+    while len(loop.trials) < trials:
+        for trial in loop.ask(min(at_once, trials - len(loop.trials))):
+            loop.tell(trial, loss(trial.assignment))
+        between(len(loop.trials))
+    return [trial.assignment for trial in loop.trials]

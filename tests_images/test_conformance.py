@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from suggestion.deployment.images import Image, Kind
+from suggestion.deployment.images import IMAGES, Image, Kind
 from tests_images.containers import Container, docker, reference, restrictions
-from tests_images.served import AVAILABLE, RULE_NAMES, SERVED
+from tests_images.served import RULE_NAMES, SERVED
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Latency is compared with parsing in this process, which has a whole CPU.
@@ -63,7 +63,7 @@ def test_suggestions(image: Image, algorithm: str) -> None:
 
 @pytest.mark.parametrize("rule", RULE_NAMES)
 def test_early_stopping(rule: str) -> None:
-    image = next(image for image in AVAILABLE if image.kind is Kind.EARLY_STOPPING)
+    image = next(image for image in IMAGES if image.kind is Kind.EARLY_STOPPING)
     # Not every engine says it of the network itself.
     with Container(image) as any_one:
         gateway = docker("inspect", "--format", "{{.NetworkSettings.Gateway}}", any_one.id)
@@ -72,7 +72,7 @@ def test_early_stopping(rule: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "image", [i for i in AVAILABLE if i.kind is Kind.DBMANAGER], ids=lambda image: image.name
+    "image", [i for i in IMAGES if i.kind is Kind.DBMANAGER], ids=lambda image: image.name
 )
 def test_observation_log(image: Image, volume: str) -> None:
     mount = ("--mount", f"type=volume,source={volume},destination={image.writes}")

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from suggestion.deployment.images import Image, named
+from suggestion.deployment.images import IMAGES, Image, named
 from tests_images import controller
 from tests_images.containers import Container
-from tests_images.served import AVAILABLE, SERVED
+from tests_images.served import SERVED
 
 TRIALS = 1000
 #: A forest is fitted anew for each suggestion: 1,000 trials would take a quarter of an hour.
@@ -34,11 +34,7 @@ def test_a_whole_experiment_within_the_memory_of_the_table(
         message.spec.algorithm.algorithm_settings.add(name="base_estimator", value="RF")
     with Container(image) as running:
         running.wait()
-
-        def ask(request: object) -> object:
-            return running.suggestion.GetSuggestions(request, timeout=600)
-
-        points = controller.run(ask, message, trials, AT_ONCE)  # type: ignore[arg-type]
+        points = controller.run(running, message, trials, AT_ONCE)
         measure("MiB resident at most", running.resident())
         measure("MiB of the control group at most", running.peak_memory())
         measure("CPU s", running.cpu_seconds())
@@ -50,7 +46,7 @@ def test_a_whole_experiment_within_the_memory_of_the_table(
 
 @pytest.mark.parametrize(
     "image",
-    [image for image in AVAILABLE if image.name in {"suggestion-tpe", "suggestion-sobol"}],
+    [image for image in IMAGES if image.name in {"suggestion-tpe", "suggestion-sobol"}],
     ids=lambda image: image.name,
 )
 def test_an_experiment_whose_server_is_killed_half_way_goes_on_as_if_nothing_was(
@@ -60,30 +56,23 @@ def test_an_experiment_whose_server_is_killed_half_way_goes_on_as_if_nothing_was
     with Container(image) as running:
         running.wait()
 
-        def ask(request: object) -> object:
-            return running.suggestion.GetSuggestions(request, timeout=120)
-
         def kill_at_half(done: int) -> None:
             if done == 20:
                 running.kill()
                 running.start()
                 running.wait()
 
-        undisturbed = controller.run(ask, message, 40, 2)  # type: ignore[arg-type]
-        killed = controller.run(ask, message, 40, 2, kill_at_half)  # type: ignore[arg-type]
+        undisturbed = controller.run(running, message, 40, 2)
+        killed = controller.run(running, message, 40, 2, kill_at_half)
     assert killed == undisturbed
 
 
-@pytest.mark.parametrize("image", [image for image in AVAILABLE if not image.serves])
+@pytest.mark.parametrize("image", [image for image in IMAGES if not image.serves])
 def test_the_image_of_everything_gives_the_same_suggestions(image: Image) -> None:
     message = controller.experiment("sobol", 30)
     found = []
     for one in (named("suggestion-sobol"), image):
         with Container(one) as running:
             running.wait()
-
-            def ask(request: object, running: Container = running) -> object:
-                return running.suggestion.GetSuggestions(request, timeout=120)
-
-            found.append(controller.run(ask, message, 30, 5))  # type: ignore[arg-type]
+            found.append(controller.run(running, message, 30, 5))
     assert found[0] == found[1]

@@ -13,16 +13,16 @@ import grpc
 import pytest
 
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.deployment.images import Image, Kind, named
+from suggestion.deployment.images import IMAGES, Image, Kind, named
 from tests.support.requests import ask_for
 from tests_images import controller
 from tests_images.containers import ROOT, Container, docker, reference, restrictions
-from tests_images.served import AVAILABLE, algorithms_of
+from tests_images.served import algorithms_of
 
 BASE = "python:3.13-slim"
 MEGABYTE = 1e6
 Measure = Callable[[str, float], None]
-STARTED = "suggestion-tpe" if named("suggestion-tpe") in AVAILABLE else "suggestion-random"
+STARTED = "suggestion-tpe"
 
 
 def configuration(image: Image) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def test_it_serves_in_time_writes_nothing_and_leaves_in_good_order(
 
 
 @pytest.mark.parametrize(
-    "image", [i for i in AVAILABLE if i.kind is Kind.SUGGESTION], ids=lambda image: image.name
+    "image", [i for i in IMAGES if i.kind is Kind.SUGGESTION], ids=lambda image: image.name
 )
 def test_stop_under_load(image: Image) -> None:
     """Calls in flight are answered, later ones refused, and none gets anything else."""
@@ -172,7 +172,7 @@ def test_stop_under_load(image: Image) -> None:
         def load() -> None:
             while True:
                 try:
-                    running.suggestion.GetSuggestions(ask_for(message, 5), timeout=60)
+                    running.suggest(ask_for(message, 5))
                 except grpc.RpcError as error:
                     outcomes.append(error.code())
                     return
@@ -196,7 +196,7 @@ def test_stop_under_load(image: Image) -> None:
 
 
 def _only(name: str) -> list[Image]:
-    return [image for image in AVAILABLE if image.name == name]
+    return [image for image in IMAGES if image.name == name]
 
 
 @pytest.mark.parametrize("image", _only("dbmanager"), ids=lambda image: image.name)

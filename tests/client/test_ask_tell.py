@@ -9,9 +9,9 @@ from suggestion.client.ask_tell import AskTell, BadReply, Trial
 from suggestion.client.transports import InProcess, OverGrpc, Transport
 from suggestion.problem.errors import Exhausted, Invalid
 from tests.support.cases import NAMES, case_of
+from tests.support.play import LATTICE, loss_of
 from tests.support.requests import CONDITION, ask_for, double, experiment, integer
 from tests.support.servers import ServerProcess
-from tests.test_registry import LATTICE, loss_of
 
 
 def play(message: api.Experiment, transport: Transport) -> list[Trial]:
@@ -25,7 +25,7 @@ def play(message: api.Experiment, transport: Transport) -> list[Trial]:
             if trial.index % 7 == 3:
                 loop.fail(trial)
             else:
-                loop.tell(trial, loss_of(dict(trial.assignment)))
+                loop.tell(trial, loss_of(trial.assignment))
     return list(loop.trials)
 
 

@@ -94,7 +94,9 @@ def ask_for(
     )
 
 
-def values_of(entry: api.GetSuggestionsReply.ParameterAssignments) -> dict[str, str]:
+def values_of(
+    entry: api.GetSuggestionsReply.ParameterAssignments | api.TrialSpec.ParameterAssignments,
+) -> dict[str, str]:
     return {item.name: item.value for item in entry.assignments}
 
 
