@@ -78,7 +78,7 @@ def test_what_is_wrong_is_named_the_same_behind_grpc(server: ServerProcess) -> N
 
 
 def test_violations_of_the_reader_come_with_those_of_the_engine() -> None:
-    read = Violation("experiment.name", "experiment name must not be empty")
+    read = Violation(("name",), "experiment name must not be empty")
     with pytest.raises(Invalid) as caught:
         ENGINE.prepare(None, AlgorithmChoice("tpe", (RawSetting("gama", "1"),)), [read])
     assert caught.value.violations[0] == read
@@ -87,7 +87,7 @@ def test_violations_of_the_reader_come_with_those_of_the_engine() -> None:
 
 def test_a_valid_choice_is_refused_for_a_problem_that_could_not_be_read() -> None:
     with pytest.raises(Invalid):
-        ENGINE.prepare(None, AlgorithmChoice("random"), [Violation("experiment.name", "wrong")])
+        ENGINE.prepare(None, AlgorithmChoice("random"), [Violation(("name",), "wrong")])
 
 
 def test_the_seed_is_that_of_the_name_or_the_setting() -> None:

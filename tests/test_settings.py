@@ -109,11 +109,11 @@ def test_ignored_settings_are_accepted() -> None:
 def test_all_violations_come_with_their_paths() -> None:
     with pytest.raises(Invalid) as caught:
         read(("gamma", "2"), ("nothing", "x"), ("verbose", "maybe"), directory=False)
-    assert [violation.field for violation in caught.value.violations] == [
-        "algorithm_settings[0].value",
-        "algorithm_settings[1].name",
-        "algorithm_settings[2].value",
-        "algorithm_settings",
+    assert [violation.location for violation in caught.value.violations] == [
+        ("settings", 0, "value"),
+        ("settings", 1, "name"),
+        ("settings", 2, "value"),
+        ("settings", "directory"),
     ]
 
 

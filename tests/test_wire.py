@@ -13,6 +13,7 @@ from suggestion.api.v1beta1 import messages as wire
 from suggestion.engine.engine import AlgorithmChoice
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid
+from suggestion.problem.locations import dotted
 from suggestion.problem.problem import Goal, Metric, Problem
 from suggestion.problem.space import (
     Assignment,
@@ -187,7 +188,7 @@ def test_a_wrong_experiment_is_refused(message: api.Experiment, field: str, text
     with pytest.raises(Invalid) as caught:
         validate(message)
     (violation,) = caught.value.violations
-    assert violation.field == field
+    assert dotted(violation.location) == field
     assert text in violation.description
     assert len(violation.description) < 300
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from suggestion.numerics import sampling, streams
 from suggestion.problem.errors import Violation
 from suggestion.problem.space import Array, Assignment
 from suggestion.problem.study import Study
-
-_SETTINGS: Final = "spec.algorithm.algorithm_settings"
 
 
 @register("bayesianoptimization")
@@ -61,19 +59,19 @@ class BayesianOptimization:
         if self.base_estimator != "GP":
             if self.acq_optimizer == "lbfgs":
                 yield Violation(
-                    _SETTINGS,
+                    ("settings", "acq_optimizer"),
                     "setting 'acq_optimizer': lbfgs needs the gradients of base_estimator GP, got "
                     f"base_estimator {self.base_estimator}",
                 )
             if find_spec("skopt") is None:
                 yield Violation(
-                    _SETTINGS,
+                    ("settings", "base_estimator"),
                     "setting 'base_estimator': needs the package scikit-optimize, which is not "
                     f"installed on this server, got {self.base_estimator}",
                 )
         if study.space.dimension > sampling.SOBOL_DIMENSIONS:
             yield Violation(
-                "spec.parameter_specs.parameters",
+                ("parameters",),
                 f"algorithm 'bayesianoptimization' takes at most {sampling.SOBOL_DIMENSIONS} "
                 f"parameters, got {study.space.dimension}; use 'random'",
             )

@@ -55,7 +55,7 @@ class Cmaes:
         numeric = sum(isinstance(p, Double | Int) for p in study.space.parameters)
         if numeric < _FEWEST:
             yield Violation(
-                "spec.parameter_specs.parameters",
+                ("parameters",),
                 f"algorithm 'cmaes' needs {_FEWEST} or more int or double parameters, got "
                 f"{numeric}; use 'tpe'",
             )

@@ -23,21 +23,21 @@ class Grid:
     """
 
     def violations(self, study: Study) -> Iterator[Violation]:
-        for index, parameter in enumerate(study.space.parameters):
+        for parameter in study.space.parameters:
             if (
                 isinstance(parameter, Double)
                 and parameter.step is None
                 and parameter.min != parameter.max
             ):
                 yield Violation(
-                    f"spec.parameter_specs.parameters[{index}].feasible_space.step",
+                    ("parameters", parameter.name, "step"),
                     f"parameter {quote(parameter.name)}: algorithm 'grid' needs a step for a "
                     f"double, got none",
                 )
         size = study.space.size
         if size is not None and study.max_trial_count > size:
             yield Violation(
-                "spec.max_trial_count",
+                ("max_trial_count",),
                 f"max_trial_count must not exceed the {size} points of the grid, "
                 f"got {study.max_trial_count}",
             )

@@ -63,7 +63,7 @@ class Asha:
             rungs = len(self._plan(study).brackets)
             if self.brackets > rungs:
                 yield Violation(
-                    "spec.algorithm.algorithm_settings",
+                    ("settings", "brackets"),
                     f"setting 'brackets' must be at most {rungs}, the number of rungs from r_min "
                     f"to r_l, got {self.brackets}",
                 )

@@ -87,17 +87,16 @@ def violations(
     `search_space`.
     """
     parameter = next((p for p in space.parameters if p.name == resource_name), None)
-    settings = "spec.algorithm.algorithm_settings"
     if parameter is None:
         names = ", ".join(quote(p.name) for p in space.parameters)
         yield Violation(
-            settings,
+            ("settings", "resource_name"),
             f"setting 'resource_name' must name a parameter ({names}), got {quote(resource_name)}",
         )
         return
     if not isinstance(parameter, Int | Double):
         yield Violation(
-            settings,
+            ("settings", "resource_name"),
             f"setting 'resource_name' must name an int or double parameter, got "
             f"{quote(resource_name)}",
         )
@@ -105,27 +104,29 @@ def violations(
     name, least, most = quote(resource_name), parameter.min, parameter.max
     if _is_placeholder(parameter) and most != r_l:  # an int, or search_space had replaced it
         yield Violation(
-            settings,
+            ("settings", "r_l"),
             f"setting 'r_l' must be an integer, as parameter {name} is an int, got {r_l:g}",
         )
     elif not least <= r_l <= most:
         yield Violation(
-            settings,
+            ("settings", "r_l"),
             f"setting 'r_l' must be in the range {least} to {most} of parameter {name}, "
             f"got {r_l:g}",
         )
     elif _held(parameter, r_l) is None:
         below, above = _neighbours(parameter, r_l)
         yield Violation(
-            settings,
+            ("settings", "r_l"),
             f"setting 'r_l' must be a value of parameter {name} (nearest: {below} "
             f"and {above}), got {r_l:g}",
         )
     elif lowest > r_l:
-        yield Violation(settings, f"setting 'r_min' must not exceed r_l = {r_l:g}, got {lowest:g}")
+        yield Violation(
+            ("settings", "r_min"), f"setting 'r_min' must not exceed r_l = {r_l:g}, got {lowest:g}"
+        )
     elif math.log(r_l) - math.log(lowest) > MOST_RUNGS * math.log(eta):
         yield Violation(
-            settings,
+            ("settings", "eta"),
             f"setting 'eta' must divide r_l = {r_l:g} at most {MOST_RUNGS} times before it "
             f"falls below {lowest:g}, got {eta!r}",
         )

@@ -74,7 +74,7 @@ class Pbt:
     def violations(self, study: Study) -> Iterator[Violation]:
         if not checkpoints.is_folder_name(study.name):
             yield Violation(
-                "name",
+                ("name",),
                 "experiment name must be a valid folder name for algorithm 'pbt', got "
                 f"{quote(study.name)}",
             )

@@ -27,7 +27,7 @@ class Sobol:
     def violations(self, study: Study) -> Iterator[Violation]:
         if study.space.dimension > sampling.SOBOL_DIMENSIONS:
             yield Violation(
-                "spec.parameter_specs.parameters",
+                ("parameters",),
                 f"algorithm 'sobol' takes at most {sampling.SOBOL_DIMENSIONS} parameters, got "
                 f"{study.space.dimension}; use 'random'",
             )

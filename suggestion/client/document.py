@@ -16,6 +16,7 @@ from suggestion.client.manifest import FieldPath, Manifest, ManifestError
 from suggestion.client.numbers import finite
 from suggestion.client.template import Problem, Template
 from suggestion.problem.errors import quote
+from suggestion.problem.locations import dotted
 
 _TEXT: Final = {"type": "string"}
 _WORDS: Final = {"type": "array", "items": _TEXT}
@@ -264,7 +265,7 @@ def _apply(document: Any, change: str) -> Iterator[str]:
     for step, following in zip(steps, [*steps[1:], None], strict=True):
         fits = isinstance(node, list) if isinstance(step, int) else isinstance(node, dict)
         if not fits or (isinstance(step, int) and step >= len(node)):
-            yield f"--set {change}: there is no {manifest.dotted(tuple(steps))}"
+            yield f"--set {change}: there is no {dotted(tuple(steps))}"
             return
         if following is None:
             node[step] = match[2]

@@ -15,8 +15,9 @@ import jsonschema
 import yaml
 
 from suggestion.problem.errors import quote
+from suggestion.problem.locations import Location, dotted
 
-FieldPath: TypeAlias = tuple[str | int, ...]
+FieldPath: TypeAlias = Location
 
 API_VERSION: Final = "kubeflow.org/v1beta1"
 
@@ -170,14 +171,6 @@ class Manifest:
     def problem(self, path: FieldPath, rule: str) -> str:
         """One line of a `ManifestError`."""
         return f"{self.source}:{self.line(path)}: {dotted(path) or 'the file'}: {rule}"
-
-
-def dotted(path: FieldPath) -> str:
-    """``('spec', 'parameters', 0, 'name')`` as ``spec.parameters[0].name``."""
-    text = ""
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text
 
 
 def load(path: Path, schema: dict[str, Any], *, kind: str | None = None) -> Manifest:

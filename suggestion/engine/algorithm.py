@@ -59,8 +59,8 @@ class Validates(Protocol):
     def violations(self, study: Study) -> Iterable[Violation]:
         """Every rule that `study`, which has no trials yet, breaks.
 
-        Also checked before each `suggest`, which may rely on it. A path starts at the experiment:
-        ``spec.algorithm.algorithm_settings`` or ``spec.parameter_specs.parameters[2]``.
+        Also checked before each `suggest`, which may rely on it. Their locations say what is
+        wrong: ``("settings", "gamma")`` or ``("parameters", "lr", "step")``.
         """
         ...
 

@@ -159,12 +159,11 @@ class Engine:
         try:
             configured = self._configured(choice)
         except Invalid as error:
-            violations += [v.under("experiment.spec.algorithm") for v in error.violations]
+            violations += error.violations
         if problem is not None and configured is not None:
             algorithm, random_state = configured
             violations += [
-                Violation("experiment.spec.objective", text)
-                for text in missing(type(algorithm), problem)
+                Violation(("metrics",), text) for text in missing(type(algorithm), problem)
             ]
             if isinstance(algorithm, TransformsSpace):
                 problem = replace(problem, space=algorithm.search_space(problem.space))
@@ -172,7 +171,7 @@ class Engine:
             try:
                 check(algorithm, prepared.study())
             except Invalid as error:
-                violations += [v.under("experiment") for v in error.violations]
+                violations += error.violations
         if violations or prepared is None:
             raise Invalid(violations)
         return prepared
@@ -181,13 +180,13 @@ class Engine:
         """Return the algorithm with its settings.
 
         Raises:
-            Invalid: With paths relative to the declaration of the algorithm.
+            Invalid: With everything that is wrong with them.
         """
         if not choice.name:
             names = ", ".join(self._registry) or "no algorithm"
             text = f"algorithm: the algorithm name must not be empty; this server has {names}"
-            raise Invalid([Violation("algorithm_name", text)])
+            raise Invalid([Violation(("algorithm",), text)])
         try:
             return build(self._registry.load(choice.name), choice.settings)
         except Unavailable as error:
-            raise Invalid([Violation("algorithm_name", str(error))]) from error
+            raise Invalid([Violation(("algorithm",), str(error))]) from error

@@ -230,7 +230,7 @@ def configure(
         The instance, and the values of the common settings that were given.
 
     Raises:
-        Invalid: With every violation; paths are relative to the list of settings.
+        Invalid: With every violation.
     """
     known = (*describe(cls), *common)
     by_spelling = {spelling: s for s in known for spelling in (s.name, *s.aliases)}
@@ -239,28 +239,28 @@ def configure(
     first: dict[str, str] = {}
     found: list[Violation] = []
     for index, item in enumerate(given):
-        path = f"algorithm_settings[{index}]"
         if item.name in ignored:
             continue
         known_setting = by_spelling.get(item.name)
         if known_setting is None:
-            found.append(Violation(f"{path}.name", _unknown(owner, item.name, tuple(by_spelling))))
+            text = _unknown(owner, item.name, tuple(by_spelling))
+            found.append(Violation(("settings", index, "name"), text))
             continue
         name = known_setting.name
         if name in first:
             other = "" if first[name] == item.name else f", as {quote(first[name])} before"
             text = f"setting {quote(item.name)} is given twice{other}; keep one"
-            found.append(Violation(f"{path}.name", text))
+            found.append(Violation(("settings", index, "name"), text))
             continue
         first[name] = item.name
         try:
             values[name] = known_setting.parse(item.value)
         except ValueError as error:
             text = f"setting {quote(item.name)} {error}, got {_got(item.value)}"
-            found.append(Violation(f"{path}.value", text))
+            found.append(Violation(("settings", index, "value"), text))
     found += [
         Violation(
-            "algorithm_settings",
+            ("settings", s.name),
             f"setting {quote(s.name)} is required by {owner}: {s.help[0].lower()}{s.help[1:]}",
         )
         for s in known

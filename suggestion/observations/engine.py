@@ -150,7 +150,7 @@ def _dispose(*engines: sa.Engine) -> None:
 
 def _parse(url: str) -> sa.URL:
     def refused(rule: str) -> Invalid:
-        return Invalid([Violation("database", f"database: {rule}")])
+        return Invalid([Violation(("database",), f"database: {rule}")])
 
     try:
         parsed = sa.make_url(url)

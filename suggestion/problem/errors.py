@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
+
+from suggestion.problem.locations import Location
 
 _LONGEST = 80
 
 
-class Violation(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Violation:
     """One broken rule.
 
     Attributes:
-        field: Path of the offending field from the root of the request, for machines:
-            ``experiment.spec.parameter_specs.parameters[0].feasible_space.min``.
-        description: *subject: rule, got value*, for people; it names the field in their words.
+        location: What breaks it, for machines; see `suggestion.problem.locations`.
+        description: *subject: rule, got value*, for people; it names the place in their words.
     """
 
-    field: str
+    location: Location
     description: str
 
-    def under(self, prefix: str) -> Violation:
-        """The same violation with `prefix` put before its path."""
-        return Violation(f"{prefix}.{self.field}" if self.field else prefix, self.description)
+    def __post_init__(self) -> None:
+        # Algorithms written for the release before give a path from the experiment, as text.
+        if isinstance(self.location, str):
+            text = "the location of a Violation is a tuple, such as ('parameters', 'lr', 'step')"
+            warnings.warn(f"{text}, got {quote(self.location)}", DeprecationWarning, stacklevel=3)
+            object.__setattr__(self, "location", (self.location,))
+
+    def under(self, *steps: str | int) -> Violation:
+        """Return the same violation with `steps` put before its location."""
+        return Violation((*steps, *self.location), self.description)
 
 
 class Invalid(ValueError):

@@ -188,7 +188,7 @@ class _Numeric(Parameter):
         self._settle(low, high, step)
 
     def _violation(self, key: str, text: str) -> Violation:
-        return Violation(f"feasible_space.{key}", f"parameter {quote(self.name)}: {text}")
+        return Violation((key,), f"parameter {quote(self.name)}: {text}")
 
     @abstractmethod
     def _number_rule(self, key: str, number: Fraction) -> str | None:
@@ -470,7 +470,7 @@ class _Listed(Parameter):
         """Computes what is derived from the list."""
 
     def _violation(self, text: str) -> Violation:
-        return Violation("feasible_space.list", f"parameter {quote(self.name)}: {text}")
+        return Violation(("list",), f"parameter {quote(self.name)}: {text}")
 
     def cells(self, levels: NDArray[np.int64]) -> tuple[Array, Array]:
         count = len(self.values)
@@ -580,11 +580,11 @@ class Categorical(_Listed):
 
 def _name_violations(name: str) -> list[Violation]:
     if not name:
-        return [Violation("name", "parameter name must not be empty")]
+        return [Violation(("name",), "parameter name must not be empty")]
     if len(name) > LONGEST_NAME:
         return [
             Violation(
-                "name",
+                ("name",),
                 f"parameter {quote(name)}: name must have at most {LONGEST_NAME} characters, "
                 f"got {len(name)}",
             )
@@ -612,13 +612,13 @@ class SearchSpace:
         object.__setattr__(self, "parameters", tuple(self.parameters))
         found = []
         if not self.parameters:
-            found.append(Violation("", "the search space must have at least one parameter"))
+            found.append(Violation(("space",), "the search space must have at least one parameter"))
         seen: set[str] = set()
         for index, parameter in enumerate(self.parameters):
             if parameter.name in seen:
                 found.append(
                     Violation(
-                        f"parameters[{index}].name",
+                        ("parameters", index, "name"),
                         f"parameter {quote(parameter.name)}: name must not be used twice",
                     )
                 )

@@ -18,7 +18,7 @@ from suggestion import collectors, runtimes
 from suggestion.client import document
 from suggestion.client.document import Loaded
 from suggestion.client.launch import LocalServer
-from suggestion.client.manifest import ManifestError, dotted
+from suggestion.client.manifest import ManifestError
 from suggestion.client.servers import Client, Remote, Server
 from suggestion.controller import messages
 from suggestion.controller.context import DiskFull, Fatal, Options, View
@@ -36,6 +36,7 @@ from suggestion.controller.store import Store
 from suggestion.controller.waiting import Bell
 from suggestion.controller.workspace import TrialWorkspace
 from suggestion.problem.errors import quote
+from suggestion.problem.locations import dotted
 from suggestion.runner.errors import Refused
 from suggestion.runner.interrupts import Interrupts
 from suggestion.runner.validation import validate

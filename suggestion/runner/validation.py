@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from suggestion.client.servers import Client, Stopped, describe
 from suggestion.controller import messages
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.servers import Clients
+from suggestion.problem.locations import Location, parse
 from suggestion.runner.errors import Refused
 
 # As a controller does while servers are unreachable.
@@ -62,9 +62,6 @@ def validate(clients: Clients, loaded: Loaded) -> None:
         raise Refused("\n".join(found))
 
 
-_STEP: Final = re.compile(r"([a-z_]+)|\[(\d+)\]")
-
-
 def _explain(error: grpc.RpcError, manifest: Manifest) -> list[str]:
     """What a server has refused: a line for each violation, with its line in the file."""
     status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
@@ -80,14 +77,14 @@ def _explain(error: grpc.RpcError, manifest: Manifest) -> list[str]:
     return [f"{manifest.source}: {error.details()}"]
 
 
-def _in_file(field: str) -> tuple[str | int, ...]:
+def _in_file(field: str) -> Location:
     """``experiment.spec.parameter_specs.parameters[0].name`` as it stands in a file."""
     path: list[str | int] = []
-    for name, index in _STEP.findall(field):
-        if index:
-            path.append(int(index))
-        elif name not in {"experiment", "parameter_specs"}:
-            head, *rest = name.split("_")
+    for step in parse(field):
+        if isinstance(step, int):
+            path.append(step)
+        elif step not in {"experiment", "parameter_specs"}:
+            head, *rest = step.split("_")
             path.append(head + "".join(part.capitalize() for part in rest))
     if path[:1] != ["spec"] and path[:1] != ["name"]:
         path.insert(0, "spec")

@@ -21,6 +21,7 @@ from suggestion.problem.errors import (
     Unready,
     Violation,
 )
+from suggestion.problem.locations import dotted
 from suggestion.server.limits import DETAILS_BYTES, MESSAGE_BYTES, encoded_size, shortened
 
 Metadata: TypeAlias = tuple[tuple[str, bytes], ...]
@@ -106,7 +107,8 @@ def of_violations(violations: Sequence[Violation]) -> Outcome:
     details = error_details_pb2.BadRequest()
     for violation in violations:
         details.field_violations.add(
-            field=shortened(violation.field, 300), description=shortened(violation.description, 600)
+            field=shortened(dotted(violation.location), 300),
+            description=shortened(violation.description, 600),
         )
         if details.ByteSize() > DETAILS_BYTES:
             del details.field_violations[-1]

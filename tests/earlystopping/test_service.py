@@ -24,6 +24,7 @@ from suggestion.earlystopping.rule import rules
 from suggestion.earlystopping.statuses import NoStatuses
 from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.errors import Cancelled, Invalid, TimedOut, Unreachable
+from suggestion.problem.locations import dotted
 from tests.support.logs import LogServer, listening
 from tests.support.servers import ServerProcess, serving
 
@@ -389,7 +390,7 @@ def test_a_malformed_address_is_refused(service: Service, address: str) -> None:
     with pytest.raises(Invalid) as error:
         service.rules(asking(address, names(5)))
     assert str(error.value) == f"db_manager_address must be HOST:PORT, got {address!r}"
-    assert error.value.violations[0].field == "db_manager_address"
+    assert error.value.violations[0].location == ("db_manager_address",)
 
 
 def test_an_address_is_required_where_logs_are(service: Service) -> None:
@@ -433,7 +434,7 @@ def test_connections_are_bounded_and_one_an_address(
 def refused(service: Service, request: api.GetEarlyStoppingRulesRequest) -> dict[str, str]:
     with pytest.raises(Invalid) as error:
         service.rules(request)
-    return {v.field: v.description for v in error.value.violations}
+    return {dotted(v.location): v.description for v in error.value.violations}
 
 
 def test_everything_that_is_wrong_is_named_at_once(service: Service) -> None:
@@ -511,7 +512,7 @@ def test_what_users_read(
     with pytest.raises(Invalid) as error:
         service.service.validate_early_stopping_settings(request, Call(NEVER))
     assert str(error.value) == text
-    assert error.value.violations[0].field.startswith("early_stopping.algorithm_")
+    assert dotted(error.value.violations[0].location).startswith("early_stopping.algorithm_")
 
 
 # ----------------------------------------------------------------- as a process

@@ -13,6 +13,7 @@ from suggestion.client.manifest import ManifestError
 from suggestion.controller.driver import Controller
 from suggestion.controller.trials import Condition
 from suggestion.engine.algorithm import algorithms
+from suggestion.problem.locations import dotted
 from suggestion.runner import runner
 from tests.experiments.support import Machine, Recorder, stored
 
@@ -34,7 +35,7 @@ def run(
     changes = [f"spec.maxTrialCount={trials}", f"metadata.name={name}-{os.getpid()}"]
     if "start_step" not in path.read_text():
         changes += [
-            f"{manifest.dotted(where)}=--epochs=2"
+            f"{dotted(where)}=--epochs=2"
             for where in arguments(spec["trialTemplate"], ("spec", "trialTemplate"))
         ]
     request = runner.Request(

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from suggestion.client import document
-from suggestion.client.manifest import ManifestError, dotted
+from suggestion.client.manifest import ManifestError
 from suggestion.client.template import Invocation, moved
+from suggestion.problem.locations import dotted
 
 HEAD = """
 apiVersion: kubeflow.org/v1beta1

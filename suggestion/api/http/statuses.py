@@ -12,6 +12,7 @@ from grpc import StatusCode
 from starlette.responses import JSONResponse, Response
 
 from suggestion.problem.errors import Violation
+from suggestion.problem.locations import dotted
 
 #: HTTP statuses, of ``google/rpc/code.proto``.
 HTTP: Final[Mapping[StatusCode, int]] = {
@@ -34,6 +35,7 @@ HTTP: Final[Mapping[StatusCode, int]] = {
     StatusCode.DATA_LOSS: 500,
 }
 BAD_REQUEST: Final = "type.googleapis.com/google.rpc.BadRequest"
+_LONGEST_FIELD: Final = 300  # characters
 
 
 class Refusal(Exception):
@@ -70,6 +72,9 @@ def error(
     number = status or HTTP[code]
     body: dict[str, Any] = {"code": number, "status": code.name, "message": message}
     if violations:
-        fields = [{"field": v.field, "description": v.description} for v in violations]
+        fields = [
+            {"field": dotted(v.location)[:_LONGEST_FIELD], "description": v.description}
+            for v in violations
+        ]
         body["details"] = [{"@type": BAD_REQUEST, "fieldViolations": fields}]
     return JSONResponse({"error": body}, number, headers)

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from suggestion.api.service import Call, Rpc
 from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.locations import Location, dotted
 
 #: Names and kinds of JSON values, as messages call them.
 _KINDS: Final[tuple[tuple[type, str], ...]] = (
@@ -79,7 +80,7 @@ def read(raw: bytes, message: type[Message]) -> Message:
     """
     document = _parse(raw)
     name = message.DESCRIPTOR.name
-    found = list(_violations(document, _descriptor(message), "", name))
+    found = list(_violations(document, _descriptor(message), (), name))
     if found:
         raise Invalid(found)
     try:
@@ -87,7 +88,7 @@ def read(raw: bytes, message: type[Message]) -> Message:
     except json_format.ParseError as error:
         # Each level of nesting puts a sentence before what is wrong.
         text = str(error).rpartition(" field: ")[2].rstrip(".")
-        raise Invalid([Violation("", f"{name}: {_short(text)}")]) from error
+        raise Invalid([Violation((), f"{name}: {_short(text)}")]) from error
 
 
 def _descriptor(message: type[Message]) -> Descriptor:
@@ -116,7 +117,7 @@ def _parse(raw: bytes) -> Any:
 
 
 def _malformed(text: str) -> Invalid:
-    return Invalid([Violation("", f"the request is not valid JSON: {text}")])
+    return Invalid([Violation((), f"the request is not valid JSON: {text}")])
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -143,72 +144,74 @@ def _kind(value: object) -> str:
 # ------------------------------------------------------------------ the checks
 
 
-def _violations(value: Any, message: Descriptor, path: str, shown: str) -> Iterator[Violation]:
+def _violations(
+    value: Any, message: Descriptor, path: Location, root: str = ""
+) -> Iterator[Violation]:
     """Yield unknown fields of `value`, and values that are not of their field's kind.
 
     Args:
         path: Of `value` from the root of the request, in the names of the contract.
-        shown: The same for people; the name of the request at the root.
+        root: What people call the request itself.
     """
     if not isinstance(value, dict):
-        yield _wrong(path, shown, "an object", value)
+        yield _wrong(path, "an object", value, root)
         return
     fields = _fields(message)
     for name, item in value.items():
-        at = f"{path}.{name}" if path else name
         field = fields.get(name)
         if field is None:
             close = get_close_matches(name[:100], fields, n=1)
             hint = f"did you mean {quote(close[0])}?" if close else f"there is {_names(message)}"
-            yield Violation(at[:300], f"{shown}: unknown field {quote(name)}; {hint}")
+            shown = dotted(path) or root
+            yield Violation((*path, name), f"{shown}: unknown field {quote(name)}; {hint}")
         elif item is not None:  # null stands for the default
-            yield from _field_violations(item, field, f"{path}.{field.name}".lstrip("."))
+            yield from _field_violations(item, field, (*path, field.name))
 
 
-def _field_violations(value: Any, field: FieldDescriptor, path: str) -> Iterator[Violation]:
+def _field_violations(value: Any, field: FieldDescriptor, path: Location) -> Iterator[Violation]:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         yield from _map_violations(value, field, path)
     elif not field.is_repeated:
         yield from _value_violations(value, field, path)
     elif not isinstance(value, list):
-        yield _wrong(path, path, "an array", value)
+        yield _wrong(path, "an array", value)
     else:
         for index, item in enumerate(value):
-            yield from _value_violations(item, field, f"{path}[{index}]")
+            yield from _value_violations(item, field, (*path, index))
 
 
-def _map_violations(value: Any, field: FieldDescriptor, path: str) -> Iterator[Violation]:
+def _map_violations(value: Any, field: FieldDescriptor, path: Location) -> Iterator[Violation]:
     if not isinstance(value, dict):
-        yield _wrong(path, path, "an object", value)
+        yield _wrong(path, "an object", value)
         return
     assert field.message_type is not None
     values = field.message_type.fields_by_name["value"]
     for key, item in value.items():
-        yield from _value_violations(item, values, f"{path}[{quote(key)}]")
+        yield from _value_violations(item, values, (*path[:-1], f"{path[-1]}[{quote(key)}]"))
 
 
-def _value_violations(value: Any, field: FieldDescriptor, path: str) -> Iterator[Violation]:
+def _value_violations(value: Any, field: FieldDescriptor, path: Location) -> Iterator[Violation]:
     if field.message_type is not None:
-        yield from _violations(value, field.message_type, path, path)
+        yield from _violations(value, field.message_type, path)
     elif field.enum_type is not None:
         names = field.enum_type.values_by_name
         if isinstance(value, bool) or not (isinstance(value, int) or value in names):
-            yield _wrong(path, path, f"one of {', '.join(names)}", value)
+            yield _wrong(path, f"one of {', '.join(names)}", value)
     elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
         if not isinstance(value, str):
-            yield _wrong(path, path, "a string", value)
+            yield _wrong(path, "a string", value)
     elif field.cpp_type in _INTEGERS:
         allowed = _INTEGERS[field.cpp_type]
         number = _number(value)
         exact = value if isinstance(value, int) else number
         if not number.is_integer() or int(exact) not in allowed:
             rule = f"an integer between {allowed[0]} and {allowed[-1]}"
-            yield _wrong(path, path, rule, value)
+            yield _wrong(path, rule, value)
     elif field.cpp_type in _FLOATS:
         if value != "NaN" and math.isnan(_number(value)):
-            yield _wrong(path, path, "a number", value)
+            yield _wrong(path, "a number", value)
     elif field.cpp_type == FieldDescriptor.CPPTYPE_BOOL and not isinstance(value, bool):
-        yield _wrong(path, path, "a boolean", value)
+        yield _wrong(path, "a boolean", value)
 
 
 def _number(value: object) -> float:
@@ -221,12 +224,12 @@ def _number(value: object) -> float:
         return math.nan
 
 
-def _wrong(path: str, shown: str, rule: str, value: object) -> Violation:
+def _wrong(path: Location, rule: str, value: object, root: str = "") -> Violation:
     if isinstance(value, dict | list | None):
         got = _kind(value)
     else:
         got = f"{_kind(value)}: {quote(value) if isinstance(value, str) else _short(str(value))}"
-    return Violation(path, f"{shown}: must be {rule}, got {got}")
+    return Violation(path, f"{dotted(path) or root}: must be {rule}, got {got}")
 
 
 def _fields(message: Descriptor) -> Mapping[str, FieldDescriptor]:

@@ -1,12 +1,13 @@
 """Between messages and the storage's rows: the only module here that reads or writes messages.
 
-Reading collects every broken rule before it raises; paths of violations start at the request.
+Reading collects every broken rule before it raises; locations are paths of the request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.observations.schema import LONGEST_VALUE
@@ -14,6 +15,8 @@ from suggestion.observations.storage import Point
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.rfc3339 import canonical
 from suggestion.problem.space import LONGEST_NAME
+
+_LOG: Final = ("observation_log", "metric_logs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ def read_trial(name: str) -> str:
         Invalid: If it is none.
     """
     if rule := _name_rule(name):
-        raise Invalid([Violation("trial_name", f"trial_name {rule}, got {quote(name)}")])
+        raise Invalid([Violation(("trial_name",), f"trial_name {rule}, got {quote(name)}")])
     return name
 
 
@@ -57,22 +60,21 @@ def read_report(message: api.ReportObservationLogRequest) -> tuple[str, list[Poi
         name, value, written = metric.name, metric.value, entry.time_stamp
         if name not in good_names:
             if rule := _name_rule(name):
-                path = f"observation_log.metric_logs[{index}].metric.name"
+                path = (*_LOG, index, "metric", "name")
                 found.append(Violation(path, f"metric name {rule}, got {quote(name)}"))
             else:
                 good_names.add(name)
         if len(value) > LONGEST_VALUE or "\0" in value:
             rule = f"must have at most {LONGEST_VALUE} characters, and no NUL"
-            path = f"observation_log.metric_logs[{index}].metric.value"
+            path = (*_LOG, index, "metric", "value")
             found.append(Violation(path, f"value of metric {quote(name)} {rule}"))
         time = times.get(written)
         if time is None:
             try:
                 time = times[written] = canonical(written)
             except ValueError as error:
-                path = f"observation_log.metric_logs[{index}].time_stamp"
                 text = f"time_stamp of metric {quote(name)} {error}, got {quote(written)}"
-                found.append(Violation(path, text))
+                found.append(Violation((*_LOG, index, "time_stamp"), text))
                 continue
         points.append((time, name, value))
     if found:
@@ -93,14 +95,14 @@ def read_query(message: api.GetObservationLogRequest) -> Query:
         found += error.violations
     if message.metric_name and (rule := _name_rule(message.metric_name)):
         text = f"metric_name {rule}, got {quote(message.metric_name)}"
-        found.append(Violation("metric_name", text))
+        found.append(Violation(("metric_name",), text))
     limits = {}
     for field in ("start_time", "end_time"):
         written = getattr(message, field)
         try:
             limits[field] = canonical(written) if written else ""
         except ValueError as error:
-            found.append(Violation(field, f"{field} {error}, got {quote(written)}"))
+            found.append(Violation((field,), f"{field} {error}, got {quote(written)}"))
     if found:
         raise Invalid(found)
     return Query(message.trial_name, message.metric_name, limits["start_time"], limits["end_time"])

@@ -1,6 +1,6 @@
 """Between messages and domain objects: the only module here that reads or writes messages.
 
-Reading collects every broken rule before it raises; paths of violations start at the request.
+Reading collects every broken rule before it raises; locations are paths of the request.
 """
 
 from __future__ import annotations
@@ -63,19 +63,19 @@ def read_request(message: api.GetEarlyStoppingRulesRequest) -> Request:
     """
     found: list[Violation] = []
     objective = message.experiment.spec.objective
-    path = "experiment.spec.objective"
+    path = ("experiment", "spec", "objective")
     if objective.type not in (api.MINIMIZE, api.MAXIMIZE):
         names = dict(zip(api.ObjectiveType.values(), api.ObjectiveType.keys(), strict=True))
         got = f"{names.get(objective.type, 'an undefined value')} ({objective.type})"
         text = f"objective: type must be minimize or maximize, got {got}"
-        found.append(Violation(f"{path}.type", text))
+        found.append(Violation((*path, "type"), text))
     if not objective.objective_metric_name:
         text = "objective: the objective metric name must not be empty"
-        found.append(Violation(f"{path}.objective_metric_name", text))
+        found.append(Violation((*path, "objective_metric_name"), text))
     address = message.db_manager_address
     if address and not _is_address(address):
         text = f"db_manager_address must be HOST:PORT, got {quote(address)}"
-        found.append(Violation("db_manager_address", text))
+        found.append(Violation(("db_manager_address",), text))
     if found:
         raise Invalid(found)
     return Request(
@@ -120,7 +120,7 @@ def read_trial_name(message: api.SetTrialStatusRequest) -> str:
     if 0 < len(name) <= LONGEST_NAME:
         return name
     rule = f"have 1 to {LONGEST_NAME} characters, got {len(name)}"
-    raise Invalid([Violation("trial_name", f"trial_name must {rule}")])
+    raise Invalid([Violation(("trial_name",), f"trial_name must {rule}")])
 
 
 def write_reply(

@@ -9,6 +9,7 @@ from typing import Any
 from suggestion.api.service import Call, Rpc
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import earlystopping_messages as wire
+from suggestion.api.v1beta1 import locations
 from suggestion.api.v1beta1.log_reader import CurveReader
 from suggestion.earlystopping.rule import MAX_STEP, Rule, Threshold
 from suggestion.earlystopping.statuses import Statuses
@@ -68,9 +69,9 @@ class EarlyStoppingService:
         found: list[Violation] = []
         read = rule = None
         try:
-            rule = self._configured(spec)
+            rule = self._configured(spec, "experiment", "spec", "early_stopping")
         except Invalid as error:
-            found += [v.under("experiment.spec.early_stopping") for v in error.violations]
+            found += error.violations
         try:
             read = wire.read_request(request)
         except Invalid as error:
@@ -81,7 +82,7 @@ class EarlyStoppingService:
         if len(read.completed) >= rule.min_trials_required:
             if not read.address:
                 raise Invalid(
-                    [Violation("db_manager_address", "db_manager_address must not be empty")]
+                    [Violation(("db_manager_address",), "db_manager_address must not be empty")]
                 )
             curves = self._reader.read(
                 read.address,
@@ -111,27 +112,28 @@ class EarlyStoppingService:
             Invalid: INVALID_ARGUMENT, which the controller shows to the user.
         """
         call.describe(algorithm=request.early_stopping.algorithm_name)
-        try:
-            self._configured(request.early_stopping)
-        except Invalid as error:
-            raise Invalid(v.under("early_stopping") for v in error.violations) from error
+        self._configured(request.early_stopping, "early_stopping")
         return api.ValidateEarlyStoppingSettingsReply()
 
-    def _configured(self, spec: api.EarlyStoppingSpec) -> Any:
-        """The rule that `spec` names, with its settings.
+    def _configured(self, spec: api.EarlyStoppingSpec, *path: str) -> Any:
+        """Return the rule that `spec`, at `path` of the request, names, with its settings.
 
         Raises:
-            Invalid: With paths relative to `spec`.
+            Invalid: With every violation.
         """
+        with locations.written(lambda location: (*path, *locations.in_algorithm(location))):
+            return self._rule(spec)
+
+    def _rule(self, spec: api.EarlyStoppingSpec) -> Any:
         name = spec.algorithm_name
         if not name:
             names = ", ".join(self._registry) or "no rule"
             text = f"early stopping: the algorithm name must not be empty; this server has {names}"
-            raise Invalid([Violation("algorithm_name", text)])
+            raise Invalid([Violation(("algorithm",), text)])
         try:
             cls: type[Any] = self._registry.load(name)
         except Unavailable as error:
-            raise Invalid([Violation("algorithm_name", str(error))]) from error
+            raise Invalid([Violation(("algorithm",), str(error))]) from error
         owner = f"early-stopping algorithm {quote(name)}"
         rule, _ = configure(cls, owner, wire.read_settings(spec))
         return rule

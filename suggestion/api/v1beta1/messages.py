@@ -1,6 +1,6 @@
 """Between messages and domain objects: nothing else reads or writes the Suggestion messages.
 
-Reading collects every broken rule before it raises; paths of violations start at the request.
+Reading collects every broken rule before it raises; `locations` says which field each is about.
 """
 
 from __future__ import annotations
@@ -68,11 +68,11 @@ def read_problem(message: api.Experiment) -> Problem:
     spec = message.spec
     found: list[Violation] = []
     if not message.name:
-        found.append(Violation("experiment.name", "experiment name must not be empty"))
+        found.append(Violation(("name",), "experiment name must not be empty"))
     elif len(message.name) > LONGEST_NAME:
         found.append(
             Violation(
-                "experiment.name",
+                ("name",),
                 f"experiment {quote(message.name)}: name must have at most {LONGEST_NAME} "
                 f"characters, got {len(message.name)}",
             )
@@ -81,7 +81,7 @@ def read_problem(message: api.Experiment) -> Problem:
     if spec.objective.type not in (api.MINIMIZE, api.MAXIMIZE):
         found.append(
             Violation(
-                "experiment.spec.objective.type",
+                ("metrics", 0, "goal"),
                 "objective: type must be minimize or maximize, got "
                 f"{_enum_name(api.ObjectiveType, spec.objective.type)}",
             )
@@ -89,16 +89,14 @@ def read_problem(message: api.Experiment) -> Problem:
     if not spec.objective.objective_metric_name:
         found.append(
             Violation(
-                "experiment.spec.objective.objective_metric_name",
+                ("metrics", 0, "name"),
                 "objective: the objective metric name must not be empty",
             )
         )
     for name in ("parallel_trial_count", "max_trial_count"):
         count = getattr(spec, name)
         if count < 0:
-            found.append(
-                Violation(f"experiment.spec.{name}", f"{name} must not be negative, got {count}")
-            )
+            found.append(Violation((name,), f"{name} must not be negative, got {count}"))
     if found or space is None:
         raise Invalid(found)
     goal = Goal.MAXIMIZE if spec.objective.type == api.MAXIMIZE else Goal.MINIMIZE
@@ -121,14 +119,13 @@ def _read_space(
     messages: Sequence[api.ParameterSpec], found: list[Violation]
 ) -> SearchSpace | None:
     """The search space, or None with its violations added to `found`."""
-    path = "experiment.spec.parameter_specs"
     parameters: list[Parameter] = []
     before = len(found)
     for index, message in enumerate(messages):
         try:
             parameters.append(_read_parameter(message))
         except Invalid as error:
-            found += [v.under(f"{path}.parameters[{index}]") for v in error.violations]
+            found += [v.under("parameters", index) for v in error.violations]
             # Takes the place of the broken one, so that repeated names are still found.
             if 0 < len(message.name) <= LONGEST_NAME:
                 parameters.append(Int(message.name, 0, 0))
@@ -136,7 +133,7 @@ def _read_space(
         space = SearchSpace(tuple(parameters))
     except Invalid as error:
         if parameters or not messages:
-            found += [v.under(path) for v in error.violations]
+            found += error.violations
         return None
     return space if len(found) == before else None
 
@@ -150,7 +147,7 @@ def _read_parameter(message: api.ParameterSpec) -> Parameter:
     if kind not in (api.DOUBLE, api.INT, api.DISCRETE, api.CATEGORICAL):
         found.append(
             Violation(
-                "parameter_type",
+                ("type",),
                 f"{subject}: type must be double, int, discrete or categorical, got "
                 f"{_enum_name(api.ParameterType, kind)}",
             )
@@ -162,7 +159,7 @@ def _read_parameter(message: api.ParameterSpec) -> Parameter:
     if distribution is None:
         found.append(
             Violation(
-                "feasible_space.distribution",
+                ("distribution",),
                 f"{subject}: distribution must be uniform, logUniform, normal or logNormal, got "
                 f"{feasible.distribution}",
             )
@@ -171,14 +168,14 @@ def _read_parameter(message: api.ParameterSpec) -> Parameter:
     if listed:
         numeric = [(key, getattr(feasible, key)) for key in ("min", "max", "step")]
         found += [
-            Violation(f"feasible_space.{key}", f"{subject}: {noun} has no {key}, got {quote(it)}")
+            Violation((key,), f"{subject}: {noun} has no {key}, got {quote(it)}")
             for key, it in numeric
             if it
         ]
         if distribution is not Distribution.UNIFORM:
             found.append(
                 Violation(
-                    "feasible_space.distribution",
+                    ("distribution",),
                     f"{subject}: distribution {distribution.value} is for double and int, "
                     f"got it for {noun}",
                 )
@@ -186,7 +183,7 @@ def _read_parameter(message: api.ParameterSpec) -> Parameter:
     elif feasible.list:
         found.append(
             Violation(
-                "feasible_space.list",
+                ("list",),
                 f"{subject}: a list is for discrete and categorical, got one for {noun}",
             )
         )
@@ -227,7 +224,7 @@ def read_count(message: api.GetSuggestionsRequest) -> tuple[int, int]:
         raise Invalid(
             [
                 Violation(
-                    "current_request_number",
+                    ("count",),
                     f"current_request_number must be between 1 and {MAX_COUNT}, got {count}",
                 )
             ]

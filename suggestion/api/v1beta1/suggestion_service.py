@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from suggestion.api.service import Call, Rpc
 from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import locations
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.engine.algorithm import Algorithm, Registry
 from suggestion.engine.engine import Engine, Prepared
@@ -88,10 +90,11 @@ class SuggestionService:
         return api.ValidateAlgorithmSettingsReply()
 
     def _prepared(self, message: api.Experiment, found: Iterable[Violation] = ()) -> Prepared:
-        """The experiment with its algorithm, both checked.
+        """Return the experiment with its algorithm, both checked.
 
         Raises:
-            Invalid: With `found` and every further violation, if there is any.
+            Invalid: With `found` and every further violation, if there is any; their locations are
+                paths of a request.
         """
         problem = None
         found = list(found)
@@ -99,4 +102,6 @@ class SuggestionService:
             problem = wire.read_problem(message)
         except Invalid as error:
             found += error.violations
-        return self._engine.prepare(problem, wire.read_algorithm(message.spec.algorithm), found)
+        choice = wire.read_algorithm(message.spec.algorithm)
+        with locations.written(partial(locations.in_request, experiment=message)):
+            return self._engine.prepare(problem, choice, found)
