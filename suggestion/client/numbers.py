@@ -11,7 +11,8 @@ def is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return "_" not in text  # Python's own spelling; 1_0 is no number elsewhere
+    # Python's own spellings: 1_0 and digits of other scripts are no numbers elsewhere.
+    return "_" not in text and text.isascii()
 
 
 def finite(text: str) -> float | None:

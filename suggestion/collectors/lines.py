@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +15,11 @@ from typing import Any, Final
 from suggestion.client.document import Collector as Settings
 from suggestion.client.filters import DEFAULT_FILTER, compile_filter
 from suggestion.client.numbers import is_number
+from suggestion.collectors.files import clear, open_own
 from suggestion.controller.context import Source
 from suggestion.controller.moments import rfc3339
 from suggestion.controller.observation import Report
+from suggestion.controller.shown import without_sequences
 
 # The default filter matches "loss=nan" with an empty number. What stands there then:
 _NOT_FINITE: Final = re.compile(r"[+-]?(nan|inf(inity)?)\b", re.IGNORECASE)
@@ -27,7 +29,21 @@ _TIME: Final = re.compile(
 
 LONGEST_LINE: Final = 64 * 1024
 CHUNK: Final = 1024 * 1024
+#: Characters of a value that is passed on as the trial wrote it.
+LONGEST_VALUE: Final = 64
+# More than any float has before its point.
+_MOST_DIGITS: Final = 310
 
+
+#: What is collected here and not on a cluster, for people.
+NO_OBJECT: Final = (
+    "lines that are no JSON objects are skipped; a cluster's metrics collector fails at the first"
+)
+JSON_NUMBER: Final = (
+    "metrics are JSON numbers; a cluster's metrics collector takes only texts, "
+    'as in {"loss": "0.25"}'
+)
+COLOURS: Final = "metrics are read through colours; a cluster's metrics collector does not do that"
 
 Parser = Callable[[str], Iterable[Report]]
 
@@ -60,20 +76,26 @@ def text_parser(metrics: Sequence[str], filters: Sequence[str] = ()) -> Parser:
     return parse
 
 
-def json_parser(metrics: Sequence[str]) -> Parser:
+def json_parser(metrics: Sequence[str], note: Callable[[str], None] = lambda text: None) -> Parser:
     """Read one JSON object per line: ``{"epoch": 3, "loss": 0.2, "timestamp": ...}``.
 
     Values are numbers or texts; the time is RFC 3339 or seconds since 1970. A line that is no
     object is skipped: one broken line does not cost the trial.
+
+    Args:
+        note: Told what a cluster would not collect.
     """
 
     def parse(line: str) -> Iterator[Report]:
         line = line.strip()
-        if not line.startswith("{"):
+        if not line:
             return
         try:
-            entry = json.loads(line)
-        except ValueError:
+            entry = json.loads(line, parse_int=_integer)
+        except (ValueError, RecursionError):
+            entry = None
+        if not isinstance(entry, dict):
+            note(NO_OBJECT)
             return
         time = _time_of(entry.get("timestamp"))
         for name in metrics:
@@ -82,6 +104,8 @@ def json_parser(metrics: Sequence[str]) -> Parser:
                 continue
             text = value if isinstance(value, str) else repr(value)
             if is_number(text):
+                if text is not value:
+                    note(JSON_NUMBER)
                 yield Report(name, text.strip(), time)
 
     return parse
@@ -91,12 +115,22 @@ def _time_of(stamp: object) -> str:
     if isinstance(stamp, str):
         match = _TIME.match(stamp)
         return match[1] if match else ""
-    if isinstance(stamp, int | float) and not isinstance(stamp, bool) and math.isfinite(stamp):
-        try:
+    if isinstance(stamp, int | float) and not isinstance(stamp, bool):
+        with suppress(OverflowError, ValueError, OSError):
             return rfc3339(datetime.fromtimestamp(stamp, UTC))
-        except (OverflowError, ValueError, OSError):
-            return ""
     return ""
+
+
+def _integer(digits: str) -> int | float:
+    """Read a whole number; Python refuses to read one of thousands of digits."""
+    return int(digits) if len(digits) < _MOST_DIGITS else float(digits)
+
+
+def short(report: Report) -> Report:
+    """Return `report` with a value that every server takes: a number of few digits stays as is."""
+    if len(report.value) <= LONGEST_VALUE:
+        return report
+    return Report(report.metric, repr(float(report.value)), report.time)
 
 
 @dataclass
@@ -111,12 +145,16 @@ class Lines:
         parse: Applied to each line.
         metrics: A chunk that names none of them is skipped unparsed.
         position: In bytes.
+        root: Folder in which the file must be, wherever links lead; None: that of `path`.
+        notes: What was collected that a cluster would not collect, for people.
     """
 
     path: Path
     parse: Parser
     metrics: Sequence[str]
     position: int = 0
+    root: Path | None = None
+    notes: set[str] = field(default_factory=set)
     behind: bool = False
     _needles: tuple[bytes, ...] = field(init=False)
 
@@ -127,17 +165,21 @@ class Lines:
             self._needles = (b"",)
 
     def read(self, last: bool) -> list[Report]:
-        """Return the reports in the lines that have been completed since."""
+        """Return the reports in the lines that have been completed since.
+
+        Raises:
+            Unusable: If what is there is not a file of the trial's own.
+        """
         self.behind = False
-        try:
-            size = os.stat(self.path).st_size
-        except FileNotFoundError:
+        file = open_own(self.path, self.root or self.path.parent)
+        if file is None:
             return []
-        if size < self.position:
-            self.position = 0
-        if size == self.position:
-            return []
-        with self.path.open("rb") as file:
+        with file:
+            size = os.fstat(file.fileno()).st_size
+            if size < self.position:
+                self.position = 0
+            if size == self.position:
+                return []
             file.seek(self.position)
             chunk = file.read(CHUNK)
         end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
@@ -155,8 +197,15 @@ class Lines:
         reports: list[Report] = []
         for line in re.split(rb"[\r\n]+", data):
             if line:
-                reports += self.parse(line[:LONGEST_LINE].decode("utf-8", "replace"))
+                reports += self._reports(line[:LONGEST_LINE].decode("utf-8", "replace"))
         return reports
+
+    def _reports(self, line: str) -> list[Report]:
+        bare = without_sequences(line) if "\x1b" in line else line
+        found = [short(report) for report in self.parse(bare)]
+        if found and bare is not line:
+            self.notes.add(COLOURS)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +226,12 @@ class Output:
         """Nothing is there to prepare."""
 
     def source(self, output: Path, path: Path, position: Any) -> Source | None:
-        return Lines(output, parser(self.settings, self.metrics), self.metrics, int(position or 0))
+        return _followed(output, output.parent, self.settings, self.metrics, position)
+
+    def explain(self, output: Path, path: Path) -> str:
+        from suggestion.collectors.diagnosis import explain_lines  # noqa: PLC0415
+
+        return explain_lines(output, None, self.settings, self.metrics[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,13 +249,24 @@ class File:
         return self.settings.path
 
     def prepare(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        clear(path)
 
     def source(self, output: Path, path: Path, position: Any) -> Source | None:
-        return Lines(path, parser(self.settings, self.metrics), self.metrics, int(position or 0))
+        return _followed(path, output.parent, self.settings, self.metrics, position)
+
+    def explain(self, output: Path, path: Path) -> str:
+        from suggestion.collectors.diagnosis import explain_lines  # noqa: PLC0415
+
+        return explain_lines(output, path, self.settings, self.metrics[0])
 
 
-def parser(settings: Settings, metrics: Sequence[str]) -> Parser:
-    """Return the parser that a collector's settings ask for."""
-    return json_parser(metrics) if settings.json else text_parser(metrics, settings.filters)
+def _followed(
+    path: Path, root: Path, settings: Settings, metrics: Sequence[str], position: Any
+) -> Lines:
+    """Return a reader of `path` for a collector with these settings."""
+    notes: set[str] = set()
+    if settings.json:
+        parse = json_parser(metrics, notes.add)
+    else:
+        parse = text_parser(metrics, settings.filters)
+    return Lines(path, parse, metrics, int(position or 0), root, notes)

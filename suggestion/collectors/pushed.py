@@ -34,6 +34,9 @@ class Absent:
     def source(self, output: Path, path: Path, position: Any) -> Source | None:
         return None
 
+    def explain(self, output: Path, path: Path) -> str:
+        return "the collector None collects nothing"
+
 
 class Pushed(Absent):
     """Leave the metrics to the DBManager."""
@@ -43,3 +46,6 @@ class Pushed(Absent):
     @property
     def pushed(self) -> bool:
         return True
+
+    def explain(self, output: Path, path: Path) -> str:
+        return "the DB manager at SUGGEST_DB_MANAGER has got nothing of that name from it"

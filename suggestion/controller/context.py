@@ -89,6 +89,11 @@ class Source(Protocol):
         """Whether there is more to read at once."""
         ...
 
+    @property
+    def notes(self) -> Iterable[str]:
+        """What was collected that a cluster would not collect, for people."""
+        ...
+
 
 class Collector(Protocol):
     """How metrics are collected.
@@ -125,6 +130,17 @@ class Collector(Protocol):
             output: File that the trial prints to.
             path: What takes the place of the collector's path on this machine.
             position: Where to continue; None: at the beginning.
+        """
+        ...
+
+    def explain(self, output: Path, path: Path) -> str:
+        """Say what a trial without the objective has left instead, for people.
+
+        Args:
+            output, path: As for `source`.
+
+        Returns:
+            What was found, as the end of a sentence; empty if nothing is known.
         """
         ...
 

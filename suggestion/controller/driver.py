@@ -10,6 +10,7 @@ cannot be stored, the session ends, and another one starts from what is stored, 
 from __future__ import annotations
 
 import errno
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from typing import Any, Final
 from suggestion.controller import commands as c
 from suggestion.controller import events as e
 from suggestion.controller import machine
+from suggestion.controller.collection import Collection, describe
 from suggestion.controller.context import (
     Answer,
     Closed,
@@ -26,19 +28,20 @@ from suggestion.controller.context import (
     Options,
     ServerRefused,
     Workers,
-)
+)  # fmt: skip
 from suggestion.controller.draft import Transition
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.moments import Timekeeper, moment
 from suggestion.controller.observation import Objective
-from suggestion.controller.output_reader import OutputReader
 from suggestion.controller.rim import Rim
-from suggestion.controller.runtime import Exit, Loss, Output
+from suggestion.controller.runtime import Exit, Loss, Running
 from suggestion.controller.slots import Slot
 from suggestion.controller.state import HALT, Attempt, Policy
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Trial
 from suggestion.controller.workspace import Workspace
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,9 @@ class Controller:
         self._interrupts = 0
         self._interrupted = interruptions
         self._answers: deque[Callable[[], e.Event] | BaseException] = deque()
-        self._output = OutputReader(workspace, options.output_bytes, rim.clock, rim.view.note)
+        self._collection = Collection(
+            workspace, policy.objective, rim.clock, options.output_bytes, rim.view.note
+        )
         self._unwritten: list[e.Event] = []
         self._confirmed: list[tuple[int, int]] = []
         self._ended = False
@@ -161,13 +166,14 @@ class Controller:
                 while happened := list(self._happened()):
                     self._take(happened)
                 # Nobody has written anything in no time.
-                if waited or self._output.behind or any(a.unread for a in self.running.values()):
-                    self._take(self._output.read(self.state))
+                collection = self._collection
+                if waited or collection.behind or any(a.unread for a in self.running.values()):
+                    self._take(collection.read(self.state.attempts, self.state.active))
                 self._take(list(self._due()))
                 rim.view.refresh(self)
                 if self._ended:
                     return
-                waited = not self._answers and not self._output.behind
+                waited = not self._answers and not collection.behind
                 if waited:
                     rim.waiter.wait(machine.deadline(self.policy, self.state))
         finally:
@@ -229,12 +235,9 @@ class Controller:
             elif isinstance(seen, Loss):
                 yield e.Lost(at, number, seen.begun)
             else:
-                self._print(seen)
-
-    def _print(self, seen: Output) -> None:
-        files = self.workspace.files(self.trials[self._names[seen.trial]])
-        with files.output.open("ab") as file:
-            file.write(seen.data)
+                trouble = self._collection.printed(self.trials[number], seen.data)
+                if trouble is not None:
+                    yield trouble
 
     def _due(self) -> Iterator[e.Event]:
         due = machine.deadline(self.policy, self.state)
@@ -272,12 +275,15 @@ class Controller:
                 variables["SUGGEST_DB_MANAGER"] = self.rim.servers.database()
             spec = self.workspace.launch(trial, self._slots[command.slot], variables)
             handle = self.rim.runtime.launch(spec)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFull(str(error)) from error
-            raise Fatal(f"{trial.name}: cannot be started: {error}") from error
+        except (Fatal, Closed):
+            raise
         except ServerRefused as error:
             raise Fatal(str(error)) from error
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(str(error)) from error
+            _LOG.debug("%s: cannot be started", trial.name, exc_info=True)
+            return [e.LaunchFailed(moment(self.clock), command.trial, describe(error))]
         return [e.Launched(moment(self.clock), command.trial, handle)]
 
     def _begin(self, command: c.Begin) -> None:
@@ -288,8 +294,8 @@ class Controller:
         assert trial.handle is not None
         found = self.rim.runtime.adopt(self.workspace.files(trial), trial.handle)
         at = moment(self.clock)
-        if found is None:
-            return [e.Adopted(at, command.trial)]
+        if isinstance(found, Running):
+            return [e.Adopted(at, command.trial, found.seconds)]
         if isinstance(found, Exit):
             return [e.Exited(at, command.trial, found.status)]
         return [e.Lost(at, command.trial, found.begun)]

@@ -97,8 +97,31 @@ class Launched(TrialEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class LaunchFailed(TrialEvent):
+    """The trial cannot be started.
+
+    Attributes:
+        reason: For people.
+    """
+
+    reason: str
+
+    def detail(self) -> Mapping[str, Any]:
+        return {"reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
 class Adopted(TrialEvent):
-    """A trial that an earlier session launched still runs."""
+    """A trial that an earlier session launched still runs.
+
+    Attributes:
+        seconds: That it has run so far.
+    """
+
+    seconds: float = 0.0
+
+    def detail(self) -> Mapping[str, Any]:
+        return {"seconds": self.seconds}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +184,28 @@ class Lost(TrialEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable(TrialEvent):
+    """What the trial has left where its metrics belong cannot be read.
+
+    Attributes:
+        reason: For people.
+    """
+
+    reason: str
+
+    def detail(self) -> Mapping[str, Any]:
+        return {"reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
 class Collected(TrialEvent):
-    """All that a trial wrote before its end has been read."""
+    """All that a trial wrote before its end has been read.
+
+    Attributes:
+        found: What was read in place of the objective, for people; empty if that was reported.
+    """
+
+    found: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,9 +140,14 @@ def _launched(draft: Draft, event: e.Launched) -> None:
     draft.commands += [Begin(event.trial), Show(trial)]
 
 
+def _launch_failed(draft: Draft, event: e.LaunchFailed) -> None:
+    _fail(draft, event, draft.active[event.trial], f"cannot be started: {event.reason}")
+
+
 def _adopted(draft: Draft, event: e.Adopted) -> None:
     trial, attempt = draft.active[event.trial], draft.attempts[event.trial]
-    draft.attempts[event.trial] = replace(attempt, launched=True)
+    begun = event.at.seconds - event.seconds
+    draft.attempts[event.trial] = replace(attempt, begun=begun, launched=True)
     if trial.stopping:
         draft.commands.append(Stop(event.trial))
     draft.commands.append(Note(f"{trial.name}: still running, adopted"))
@@ -180,6 +185,16 @@ def _trimmed(draft: Draft, event: e.Trimmed) -> None:
         draft.save(replace(trial, cut=(event.begin, event.end), position=event.position))
 
 
+def _unreadable(draft: Draft, event: e.Unreadable) -> None:
+    known = draft.running(event.trial)
+    if known is None or known[0].stopping:
+        return
+    trial, attempt = known
+    draft.save(replace(trial, stopping=Stopping.UNREADABLE, reason=event.reason))
+    if attempt.runs:
+        draft.commands.append(Stop(event.trial))
+
+
 def _exited(draft: Draft, event: e.Exited) -> None:
     known = draft.running(event.trial)
     if known is not None:
@@ -194,7 +209,7 @@ def _lost(draft: Draft, event: e.Lost) -> None:
     if not event.begun:
         del draft.attempts[event.trial]
         draft.save(replace(trial, condition=Condition.CREATED, handle=None, slot=None, started=""))
-    elif trial.stopping in (Stopping.EARLY, Stopping.TIMEOUT):
+    elif trial.stopping not in (Stopping.NO, Stopping.INTERRUPT):
         draft.attempts[event.trial] = replace(attempt, ended=True, status=None)
     else:
         _again(draft, trial, "its process is gone; it runs again")
@@ -209,31 +224,27 @@ def _collected(draft: Draft, event: e.Collected) -> None:
     policy = draft.policy
     if trial.stopping is Stopping.INTERRUPT:
         _again(draft, trial, "stopped; it runs again")
-    elif trial.stopping is not Stopping.EARLY and (
-        attempt.status != 0 or trial.stopping is Stopping.TIMEOUT
-    ):
-        reason = exit_text(attempt.status)
-        if trial.stopping is Stopping.TIMEOUT:
-            reason = f"ran longer than {policy.trial_timeout:g} s"
-        if trial.failures < policy.retries:
-            trial = replace(trial, failures=trial.failures + 1)
-            _again(draft, trial, f"{reason}; tried again")
-        else:
-            draft.finish(trial, Condition.FAILED, reason, trial.series, event.at.text)
+    elif trial.stopping is Stopping.UNREADABLE:
+        _fail(draft, event, trial, trial.reason)
+    elif trial.stopping is Stopping.TIMEOUT:
+        _fail(draft, event, trial, f"ran longer than {policy.trial_timeout:g} s")
+    elif attempt.status != 0 and trial.stopping is not Stopping.EARLY:
+        _fail(draft, event, trial, exit_text(attempt.status))
     elif policy.stops_early or policy.pushed:
         # Only after its reports, of which the rules of later trials are made.
-        draft.attempts[event.trial] = replace(attempt, judging=True)
+        draft.attempts[event.trial] = replace(attempt, judging=True, found=event.found)
         stopped = policy.stops_early and trial.stopping is Stopping.EARLY
         draft.commands.append(Observe(event.trial, policy.pushed, stopped))
     else:
-        _conclude(draft, event, trial, trial.series)
+        _conclude(draft, event, trial, trial.series, event.found)
 
 
 def _observed(draft: Draft, event: e.Observed) -> None:
     known = draft.running(event.trial)
     if known is not None:
-        trial = known[0]
-        _conclude(draft, event, trial, trial.series if event.series is None else event.series)
+        trial, attempt = known
+        series = trial.series if event.series is None else event.series
+        _conclude(draft, event, trial, series, attempt.found)
 
 
 def _delivered(draft: Draft, event: e.Delivered) -> None:
@@ -241,15 +252,26 @@ def _delivered(draft: Draft, event: e.Delivered) -> None:
         draft.waiting_since = event.at.seconds
 
 
-def _conclude(draft: Draft, event: e.Event, trial: Trial, series: Mapping[str, Series]) -> None:
+def _conclude(
+    draft: Draft, event: e.Event, trial: Trial, series: Mapping[str, Series], found: str
+) -> None:
     objective = draft.policy.objective
     if trial.stopping is Stopping.EARLY:
         draft.finish(trial, Condition.EARLY_STOPPED, "its rules fired", series, event.at.text)
     elif objective.available(series):
         draft.finish(trial, Condition.SUCCEEDED, "", series, event.at.text)
     else:
-        reason = f"reported no {objective.metric}"
+        reason = f"reported no {objective.metric}" + (f": {found}" if found else "")
         draft.finish(trial, Condition.METRICS_UNAVAILABLE, reason, series, event.at.text)
+
+
+def _fail(draft: Draft, event: e.Event, trial: Trial, reason: str) -> None:
+    """Let an attempt fail, and with the last one its trial."""
+    if trial.failures < draft.policy.retries:
+        trial = replace(trial, failures=trial.failures + 1)
+        _again(draft, trial, f"{reason}; tried again")
+    else:
+        draft.finish(trial, Condition.FAILED, reason, trial.series, event.at.text)
 
 
 def _again(draft: Draft, trial: Trial, reason: str) -> None:
@@ -277,9 +299,11 @@ _HANDLERS: Final[Mapping[type[e.Event], Callable[[Draft, Any], None]]] = {
     e.Suggested: _suggested,
     e.Exhausted: _exhausted,
     e.Launched: _launched,
+    e.LaunchFailed: _launch_failed,
     e.Adopted: _adopted,
     e.Reported: _reported,
     e.Trimmed: _trimmed,
+    e.Unreadable: _unreadable,
     e.Exited: _exited,
     e.Lost: _lost,
     e.Collected: _collected,

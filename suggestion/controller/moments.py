@@ -59,9 +59,9 @@ def rfc3339(date: datetime) -> str:
 
 
 def parse(text: str) -> datetime | None:
-    """Read a date with a time zone; return None if `text` is none."""
+    """Read a date with a time zone; return None if `text` is none, or UTC has no such year."""
     try:
         date = datetime.fromisoformat(text)
-    except ValueError:
+        return date.astimezone(UTC) if date.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return date.astimezone(UTC) if date.tzinfo else None

@@ -17,6 +17,7 @@ MOST_REPORTS: Final = 100_000
 _TICK: Final = timedelta(microseconds=1)
 #: Before any report.
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,18 @@ def digest(
     watch = _watch(trial, objective)
     fired = False
     for report in reports:
-        last = parse(report.time) or max(now, last + _TICK)
+        last = parse(report.time) or max(now, _after(last))
         stamped.append(Report(report.metric, report.value, rfc3339(last)))
         series[report.metric] = series.get(report.metric, Series()).plus(report.value)
         fired = watch.report(report.metric, number(report.value)) or fired
     room = max(MOST_REPORTS - known, 0)
     changed = replace(trial, series=series, watch=watch.dump())
     return Digest(changed, stamped[:room], last, fired, len(stamped) > room > 0)
+
+
+def _after(moment: datetime) -> datetime:
+    """Return the microsecond after `moment`; the calendar has a last one."""
+    return moment if moment == _LAST else moment + _TICK
 
 
 def _watch(trial: Trial, objective: Objective) -> Watch:

@@ -61,6 +61,17 @@ class LaunchSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """A trial runs.
+
+    Attributes:
+        seconds: That it has run so far.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """A trial has ended.
 
@@ -104,7 +115,7 @@ class Runtime(Protocol):
         It must not begin before `begin`, if it would be lost when this process ends now.
 
         Raises:
-            OSError: If it cannot be started here.
+            Exception: If it cannot be started; `Fatal` if none can.
         """
         ...
 
@@ -112,11 +123,11 @@ class Runtime(Protocol):
         """Let a launched trial run; its handle is stored."""
         ...
 
-    def adopt(self, files: TrialFiles, handle: Handle) -> Exit | Loss | None:
-        """Follow a trial that an earlier process launched.
+    def adopt(self, files: TrialFiles, handle: Handle) -> Running | Exit | Loss:
+        """Follow a trial that an earlier process launched, if it still runs.
 
         Returns:
-            None if it runs; else how it ended, with nothing of it left running.
+            For how long it has run; or how it ended, with nothing of it left running.
         """
         ...
 

@@ -53,6 +53,7 @@ class Attempt:
         launched: The runtime has it.
         ended, status: It has ended, with this exit status.
         judging: The servers are told what it has come to.
+        found: What was read in place of the objective; empty if that was reported.
     """
 
     begun: float = 0.0
@@ -62,6 +63,7 @@ class Attempt:
     ended: bool = False
     status: int | None = None
     judging: bool = False
+    found: str = ""
 
     @property
     def runs(self) -> bool:

@@ -40,6 +40,7 @@ class Stopping(StrEnum):
     NO = ""
     EARLY = "early"
     TIMEOUT = "timeout"
+    UNREADABLE = "unreadable"
     INTERRUPT = "interrupt"
 
 

@@ -44,6 +44,10 @@ class Workspace(Protocol):
         """
         ...
 
+    def explain(self, trial: Trial) -> str:
+        """Say what a trial without the objective has left instead, for people; may be empty."""
+        ...
+
     def command(self, trial: Trial) -> Sequence[str]:
         """Return the command of a trial for people: with the paths that it sees."""
         ...
@@ -107,6 +111,9 @@ class TrialWorkspace:
         return self.collector.source(
             self.files(trial).output, self.metrics_path(trial), trial.position
         )
+
+    def explain(self, trial: Trial) -> str:
+        return self.collector.explain(self.files(trial).output, self.metrics_path(trial))
 
     def launch(self, trial: Trial, slot: Slot, variables: Mapping[str, str]) -> LaunchSpec:
         files = self.files(trial)

@@ -196,6 +196,7 @@ class Simulation:
     crash: Callable[[int, str], bool] = lambda number, name: False
     play: Play | None = None
     runtime: Callable[[World], SimulatedRuntime] = SimulatedRuntime
+    workspace: Callable[[World], SimulatedWorkspace] = SimulatedWorkspace
     policy: dict[str, Any] = field(default_factory=dict)
     sessions: int = 0
 
@@ -226,7 +227,7 @@ class Simulation:
             controller = CrashingController(
                 self.points,
                 rim,
-                SimulatedWorkspace(self.world),
+                self.workspace(self.world),
                 [Slot(number) for number in range(self.parallel)],
                 self._policy,
                 Options(),

@@ -174,6 +174,53 @@ def test_an_open_session_takes_up_what_is_stored() -> None:
     assert not play.state.attempts[1].runs
 
 
+def test_a_trial_that_cannot_be_started_fails_alone() -> None:
+    play = Played(retries=1)
+    play.step((e.Opened, 0.0))
+    play.step((e.Suggested, [e.Suggestion({"x": "1"}), e.Suggestion({"x": "2"})], {}, ()))
+    play.step((e.Launched, 1, {}))
+    commands = play.step((e.LaunchFailed, 0, "Argument list too long"))
+    assert c.Launch(0, 0) in commands  # another attempt
+    commands = play.step((e.LaunchFailed, 0, "Argument list too long"))
+    assert c.Ask(1, 3) in commands
+    assert play.last is not None
+    (trial,) = play.last.changes.trials
+    assert trial.condition is Condition.FAILED
+    assert trial.reason == "cannot be started: Argument list too long"
+    assert 1 in play.state.attempts
+
+
+def test_a_trial_whose_metrics_cannot_be_read_is_stopped_and_fails() -> None:
+    play = Played().begun()
+    assert c.Stop(0) in play.step((e.Unreadable, 0, "m.log must be a file, got a folder"))
+    assert play.step((e.Unreadable, 0, "again")) == ()
+    play.step((e.Exited, 0, 143), (e.Collected, 0))
+    # One that had ended by itself when it was read.
+    commands = play.step((e.Exited, 1, 0), (e.Unreadable, 1, "no"), (e.Collected, 1))
+    assert not any(isinstance(command, c.Stop) for command in commands)
+    assert play.state.tally.failed == 2
+    assert [t.reason for t in play.last.changes.trials if t.number == 1] == ["no"]  # type: ignore[union-attr]
+
+
+def test_the_time_of_an_adopted_trial_counts_from_its_start() -> None:
+    play = Played(trial_timeout=60.0).begun()
+    play.seconds = 1000.0
+    play.step((e.Opened, 1000.0))
+    play.step((e.Adopted, 0, 45.0), (e.Adopted, 1, 10.0))
+    assert machine.deadline(play.policy, play.state) == 1015.0
+    play.seconds = 1015.0
+    assert play.step((e.Timer,)) == (c.Stop(0),)
+
+
+def test_why_metrics_are_unavailable() -> None:
+    play = Played().begun()
+    play.step((e.Exited, 0, 0), (e.Collected, 0, "it printed nothing"))
+    assert play.last is not None
+    (trial,) = (t for t in play.last.changes.trials if t.number == 0)
+    assert trial.condition is Condition.METRICS_UNAVAILABLE
+    assert trial.reason == "reported no loss: it printed nothing"
+
+
 def test_the_end_waits_for_deliveries_as_long_as_there_is_progress() -> None:
     play = Played(trials=2, grace=10.0).begun()
     play.step((e.Exited, 0, 0), (e.Reported, 0, [report("1")], 1), (e.Collected, 0))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from suggestion.controller.driver import Controller
-from suggestion.controller.runtime import RuntimeEvent
-from suggestion.controller.trials import Condition, trial_name
-from suggestion.runtimes.simulator import Script, SimulatedRuntime, scripted
+from suggestion.controller.observation import Report
+from suggestion.controller.runtime import LaunchSpec, RuntimeEvent
+from suggestion.controller.slots import Slot
+from suggestion.controller.trials import FAILED, Condition, Trial, trial_name
+from suggestion.runtimes.simulator import Script, SimulatedRuntime, SimulatedWorkspace, scripted
 from tests.experiments.simulation import Crash, Simulation
 
 #: Of few trials, some fail, and one is tried again.
@@ -125,6 +128,56 @@ def test_retries(tmp_path: Path) -> None:
     for trial in one.ended():
         assert (trial.condition, trial.attempt, trial.failures) == (Condition.SUCCEEDED, 3, 2)
         assert [report.value for report in one.servers.log[trial.name].values()] == ["3"]
+
+
+class Poisoned(SimulatedWorkspace):
+    """Some trials cannot be started, others leave what cannot be read."""
+
+    def launch(self, trial: Trial, slot: Slot, variables: Mapping[str, str]) -> LaunchSpec:
+        if trial.number % 5 == 1:
+            raise ValueError("embedded null byte")
+        return super().launch(trial, slot, variables)
+
+    def source(self, trial: Trial) -> Any:
+        said = super().source(trial)
+        if trial.number % 5 == 3:
+            read = said.read
+
+            def broken(last: bool) -> list[Report]:
+                if last:  # by then, the moment does not depend on when a session looks
+                    raise RecursionError("too deep")
+                return read(last)
+
+            said.read = broken  # type: ignore[method-assign]
+        return said
+
+
+def test_poisoned_trials_fail_alone_whenever_the_process_dies(tmp_path: Path) -> None:
+    play = scripted(3, failing=0.0)
+    whole = Simulation(tmp_path / "whole", 40, 3, seed=3, play=play, workspace=Poisoned).run()
+    trials = whole.ended()
+    failed = {trial.number: trial.reason for trial in trials if trial.condition in FAILED}
+    stopped = {t.number for t in trials if t.condition is Condition.EARLY_STOPPED}
+    assert set(failed) == {n for n in range(40) if n % 5 in (1, 3)} - stopped
+    assert failed[1] == "cannot be started: ValueError: embedded null byte"
+    assert failed[3] == "its metrics cannot be read: RecursionError: too deep"
+    chance = random.Random(6)
+    crash = lambda number, name: chance.random() < 0.05  # noqa: E731
+    disturbed = Simulation(
+        tmp_path / "disturbed", 40, 3, seed=3, crash=crash, play=play, workspace=Poisoned
+    ).run()
+    assert disturbed.outcome() == whole.outcome()
+
+
+def test_a_crash_gives_no_trial_more_time(tmp_path: Path) -> None:
+    def play(trial: str, attempt: int) -> Script:
+        return Script(1000.0, 0, ((1.0, "loss", "1"),), deaf=1.0)
+
+    policy = {"trial_timeout": 60.0}
+    crash = lambda number, name: number == 30  # noqa: E731
+    one = Simulation(tmp_path, 4, 2, play=play, crash=crash, policy=policy).run()
+    assert one.sessions == 2
+    assert one.world.clock.seconds == 2 * (60 + 1)
 
 
 def test_timeouts_and_the_time_limit(tmp_path: Path) -> None:

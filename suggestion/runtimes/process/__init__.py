@@ -17,6 +17,7 @@ from suggestion.controller.runtime import (
     Handle,
     LaunchSpec,
     Loss,
+    Running,
     Runtime,
     RuntimeEvent,
     TrialFiles,
@@ -104,12 +105,12 @@ class ProcessRuntime:
         known.process.go()
         known.begun = True
 
-    def adopt(self, files: TrialFiles, handle: Handle) -> Exit | Loss | None:
+    def adopt(self, files: TrialFiles, handle: Handle) -> Running | Exit | Loss:
         identity = Identity(handle["pid"], handle["started"], handle["boot"])
         process = session.adopt(identity, files.status)
         if process is not None:
             self._follow(_Followed(process, files, begun=True))
-            return None
+            return Running(identity.age())
         session.orphans(identity)
         status = session.read_status(files.status)
         if status is None:

@@ -44,6 +44,11 @@ class Identity:
     started: int
     boot: str
 
+    def age(self) -> float:
+        """Return the seconds since it started; no clock can move them."""
+        ticks = os.sysconf("SC_CLK_TCK")
+        return max(time.clock_gettime(time.CLOCK_BOOTTIME) - self.started / ticks, 0.0)
+
 
 class Process:
     """A trial's session: the shell, its command, and what that has started.

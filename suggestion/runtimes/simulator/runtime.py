@@ -9,6 +9,7 @@ from suggestion.controller.runtime import (
     Handle,
     LaunchSpec,
     Loss,
+    Running,
     RuntimeEvent,
     TrialFiles,
 )  # fmt: skip
@@ -33,14 +34,14 @@ class SimulatedRuntime:
         self._followed[trial] = None
         self._looked = None
 
-    def adopt(self, files: TrialFiles, handle: Handle) -> Exit | Loss | None:
+    def adopt(self, files: TrialFiles, handle: Handle) -> Running | Exit | Loss:
         made = self._world.trials.get(files.trial)
         if made is None or made.begun is None or made.attempt != handle["attempt"]:
             return Loss(files.trial, begun=(files.trial, handle["attempt"]) in self._world.begun)
         if self._world.over(made):
             return Exit(files.trial, made.status)
         self._followed[files.trial] = None
-        return None
+        return Running(self._world.clock.seconds - made.begun)
 
     def stop(self, trial: str, grace: float) -> None:
         self._world.stop(trial, grace)

@@ -24,6 +24,7 @@ class _Said:
     attempt: int
     position: int
     behind: bool = False
+    notes: tuple[str, ...] = ()
     _next: float = 0.0
 
     def read(self, last: bool) -> list[Report]:
@@ -54,6 +55,9 @@ class SimulatedWorkspace:
     def launch(self, trial: Trial, slot: Slot, variables: Mapping[str, str]) -> LaunchSpec:
         nothing = Invocation((), {}, None, "")
         return LaunchSpec(self.files(trial), nothing, [], variables, "", False, slot, Path(), "")
+
+    def explain(self, trial: Trial) -> str:
+        return ""
 
     def command(self, trial: Trial) -> Sequence[str]:
         return ()

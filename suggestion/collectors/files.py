@@ -1,0 +1,78 @@
+"""What a trial has left where its metrics belong: opened only if it is a file of its own.
+
+A trial can leave anything there. Reading a pipe would wait for a writer, a device has no end, and a
+link can lead to a file of somebody else.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+from typing import BinaryIO, Final
+
+_KINDS: Final = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class Unusable(Exception):
+    """What a trial has left cannot be read as metrics; the text says why."""
+
+
+def open_own(path: Path, root: Path) -> BinaryIO | None:
+    """Open a regular file below `root` for reading; return None if there is none yet.
+
+    Links are followed as long as they lead to a file below `root`.
+
+    Raises:
+        Unusable: If something else is there, or it may not be read.
+        OSError: If this process or machine has run out of something.
+    """
+    try:
+        _expect_regular(os.stat(path).st_mode, path)
+        # Something else may have taken its place since: nothing may wait here.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except (PermissionError, NotADirectoryError) as error:
+        raise Unusable(f"{path.name} cannot be read: {error.strerror}") from error
+    file = os.fdopen(descriptor, "rb")
+    try:
+        _expect_regular(os.fstat(descriptor).st_mode, path)
+        _expect_below(descriptor, path, root)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _expect_regular(mode: int, path: Path) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "something else")
+        raise Unusable(f"{path.name} must be a file, got {kind}")
+
+
+def _expect_below(descriptor: int, path: Path, root: Path) -> None:
+    """Check what has been opened, not what the path stands for by now."""
+    opened = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+    if not opened.is_relative_to(root.resolve()):
+        raise Unusable(f"{path.name} must be a file in the trial's folder, got a link out of it")
+
+
+def clear(path: Path) -> None:
+    """Remove whatever an earlier attempt has left at `path`, and make the folders for a new one.
+
+    Raises:
+        OSError: If that cannot be done.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
