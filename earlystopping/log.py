@@ -48,7 +48,7 @@ def read_losses(
         horizon: Number of reports to read, at least 1.
     """
     if not _in_order(times):
-        order = _by_time(times)[:horizon]
+        order = by_time(times)[:horizon]
         values = [values[index] for index in order]
     sign = -1.0 if maximize else 1.0
     losses = []
@@ -64,7 +64,7 @@ def _in_order(times: Sequence[str]) -> bool:
     """Whether `times` are certainly in order; a shortcut for the usual case.
 
     If all end in ``Z`` and have a ``T`` in its place, the order of the texts is that of the times;
-    a text that is not a time would keep its place in `_by_time` too.
+    a text that is not a time would keep its place in `by_time` too.
     """
     if {text[-1:] for text in times} - {"Z"} or {text[10:11] for text in times} - {"T"}:
         return False
@@ -72,9 +72,10 @@ def _in_order(times: Sequence[str]) -> bool:
     return bare == sorted(bare)
 
 
-def _by_time(times: Sequence[str]) -> list[int]:
-    """Return indices in order of time, then of the log; a text that is not a time follows its
-    predecessor.
+def by_time(times: Sequence[str]) -> list[int]:
+    """Return indices of reports in order of time, then of the log.
+
+    A text that is not a time follows its predecessor.
     """
     keys = []
     latest = _EARLIEST

@@ -68,6 +68,16 @@ if TYPE_CHECKING:
     help="Kubernetes namespace of the trials.",
 )
 @click.option(
+    "--db-manager",
+    default="katib-db-manager.kubeflow:6789",
+    show_default=True,
+    envvar="SUGGEST_DB_MANAGER",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="Where early stopping in Kubernetes reads the observation of a stopped trial; empty for "
+    "nowhere.",
+)
+@click.option(
     "--workers",
     default=4,
     show_default=True,
@@ -128,6 +138,7 @@ def serve(
     database: str,
     trial_status: str | None,
     namespace: str | None,
+    db_manager: str,
     workers: int,
     max_message_mib: int,
     grace: float,
@@ -166,6 +177,7 @@ def serve(
         trial_status=trial_status,
         namespace=namespace,
         max_message_bytes=options.max_message_bytes,
+        db_manager=db_manager,
     )
     try:
         served = compose(

@@ -22,12 +22,15 @@ class ServiceOptions(NamedTuple):
             or None for what fits where this runs.
         namespace: In Kubernetes; None for the server's own.
         max_message_bytes: Longest request or reply.
+        db_manager: Address of the DB manager from which early stopping reads what a stopped trial
+            has reported; empty for none.
     """
 
     database: str
     trial_status: str | None
     namespace: str | None
     max_message_bytes: int
+    db_manager: str = ""
 
 
 class ServiceProvider(Protocol):

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
 import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
+from suggestion.api.v1beta1.log_reader import CurveReader, ObservationReader
 from suggestion.earlystopping import statuses
 from suggestion.earlystopping.cluster import ClusterStatuses
-from suggestion.problem.deadline import NEVER
+from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.errors import Denied, Missing, Unreachable, Unready
 from tests.support.cluster import Cluster, running
+from tests.support.logs import LogServer, listening
 from tests.support.servers import ServerProcess, serving
 
 PATH = "/apis/kubeflow.org/v1beta1/namespaces/team/trials/trial-1"
@@ -34,6 +42,11 @@ def condition(kind: str, status: str = "True") -> dict[str, str]:
 @pytest.fixture(scope="module")
 def cluster() -> Cluster:
     return Cluster()
+
+
+@pytest.fixture(scope="module")
+def logs() -> LogServer:
+    return LogServer()
 
 
 def write_kubeconfig(folder: Path, port: int, namespace: str | None = "team") -> str:
@@ -55,13 +68,16 @@ def write_kubeconfig(folder: Path, port: int, namespace: str | None = "team") ->
 
 
 @pytest.fixture(scope="module")
-def server(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(
+    cluster: Cluster, logs: LogServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("kube")
     with (
         running(cluster) as port,
+        listening(logs) as address,
         serving(
             "medianstop",
-            *("--trial-status", "kubernetes", "--namespace", "team"),
+            *("--trial-status", "kubernetes", "--namespace", "team", "--db-manager", address),
             KUBECONFIG=write_kubeconfig(folder, port, "another"),
         ) as process,
     ):
@@ -69,18 +85,23 @@ def server(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def stub(server: ServerProcess, cluster: Cluster) -> api_pb2_grpc.EarlyStoppingStub:
+def stub(
+    server: ServerProcess, cluster: Cluster, logs: LogServer
+) -> api_pb2_grpc.EarlyStoppingStub:
     cluster.reset()
+    logs.reset()
     return api_pb2_grpc.EarlyStoppingStub(server.channel)
 
 
-def mark(stub: api_pb2_grpc.EarlyStoppingStub, trial: str = "trial-1") -> None:
-    stub.SetTrialStatus(api.SetTrialStatusRequest(trial_name=trial), timeout=30)
+def mark(stub: api_pb2_grpc.EarlyStoppingStub, trial: str = "trial-1", timeout: float = 30) -> None:
+    stub.SetTrialStatus(api.SetTrialStatusRequest(trial_name=trial), timeout=timeout)
 
 
-def failure(stub: api_pb2_grpc.EarlyStoppingStub, trial: str = "trial-1") -> tuple[object, str]:
+def failure(
+    stub: api_pb2_grpc.EarlyStoppingStub, trial: str = "trial-1", timeout: float = 30
+) -> tuple[object, str]:
     with pytest.raises(grpc.RpcError) as error:
-        mark(stub, trial)
+        mark(stub, trial, timeout)
     return error.value.code(), error.value.details() or ""
 
 
@@ -156,11 +177,12 @@ def test_endless_conflicts_are_unavailable(
 ) -> None:
     cluster.add("trial-1")
     cluster.intruders = [condition(f"C{k}") for k in range(100)]
-    code, text = failure(stub)
+    code, text = failure(stub, timeout=2)
     assert code is grpc.StatusCode.UNAVAILABLE
-    assert text == (
-        "trial 'trial-1' in namespace 'team' was changed by others 8 times while it was being "
-        "marked; try again"
+    assert re.fullmatch(
+        r"trial 'trial-1' in namespace 'team' is being changed by others while it is marked: the "
+        r"object has been modified; .*; tried \d+ times, try again",
+        text,
     )
     assert "EarlyStopped" not in {c["type"] for c in cluster.conditions("trial-1")}
 
@@ -207,11 +229,129 @@ def test_an_api_server_in_trouble_is_unavailable_and_the_next_call_works(
 ) -> None:
     cluster.add("trial-1")
     cluster.answers["PATCH"] = answer
-    code, text = failure(stub)
+    code, text = failure(stub, timeout=1)
     assert code is grpc.StatusCode.UNAVAILABLE
-    assert text.endswith(f"the Kubernetes API answered {answer}: PATCH is not possible now")
+    assert f"the Kubernetes API answered {answer}: PATCH is not possible now; tried " in text
     cluster.answers.clear()
     mark(stub)
+
+
+def test_what_may_pass_is_tried_again_within_the_call(
+    stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster
+) -> None:
+    """Katib's collector calls once: an error makes the stopped trial a failed one."""
+    cluster.add("trial-1")
+    cluster.passing = [503, 0, 429, 409, 500, 0]
+    mark(stub)
+    assert [c["type"] for c in cluster.conditions("trial-1")] == ["EarlyStopped"]
+    assert cluster.requests == [READ] * 7 + [WRITE]
+
+
+def test_what_will_not_pass_is_not_tried_again(
+    stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster
+) -> None:
+    cluster.add("trial-1")
+    cluster.answers["PATCH"] = 422
+    code, text = failure(stub)
+    assert code is grpc.StatusCode.FAILED_PRECONDITION
+    assert text.endswith("the Kubernetes API answered 422: PATCH is not possible now")
+    assert cluster.requests == [READ, WRITE]
+
+
+def test_a_server_that_says_how_long_to_wait_is_not_asked_before(
+    stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster
+) -> None:
+    cluster.add("trial-1")
+    cluster.answers["GET"], cluster.headers = 429, {"Retry-After": "5"}
+    code, text = failure(stub, timeout=3)
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert text.endswith("tried once, try again")
+    assert cluster.requests == [READ]
+
+
+# ----------------------------------------------------------------- observations
+
+
+def metrics(cluster: Cluster) -> dict[str, tuple[str, str, str]] | None:
+    """Latest, min and max of each metric of the trial's observation."""
+    observation = cluster.objects["team", "trial-1"]["status"].get("observation")
+    if observation is None:
+        return None
+    return {m["name"]: (m["latest"], m["min"], m["max"]) for m in observation["metrics"]}
+
+
+def test_the_observation_is_written_with_the_mark(
+    stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster, logs: LogServer
+) -> None:
+    cluster.add("trial-1", condition("Running"), metrics=("loss", "accuracy", "silent"))
+    logs.logs["trial-1", "loss"] = [
+        ("2026-01-01T00:00:03Z", "0.30"),
+        ("2026-01-01T00:00:01Z", "0.9"),
+        ("2026-01-01T02:00:04+02:00", "nan"),
+        ("2026-01-01T00:00:05Z", "5e-1"),
+        ("2026-01-01T00:00:02Z", "unavailable"),
+    ]
+    logs.put("trial-1", ["0.1", "0.7", "0.6"], metric="accuracy")
+    logs.put("trial-1", ["1"], metric="of somebody else")
+    mark(stub)
+    assert metrics(cluster) == {"loss": ("5e-1", "0.30", "0.9"), "accuracy": ("0.6", "0.1", "0.7")}
+    assert cluster.requests == [READ, WRITE]
+
+
+def test_an_observation_that_is_there_stays(
+    stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster, logs: LogServer
+) -> None:
+    cluster.add("trial-1")
+    there = {"metrics": [{"name": "loss", "latest": "7", "min": "7", "max": "7"}]}
+    cluster.objects["team", "trial-1"]["status"]["observation"] = there
+    logs.put("trial-1", ["1"])
+    mark(stub)
+    assert metrics(cluster) == {"loss": ("7", "7", "7")}
+    assert logs.asked == []
+
+
+def test_a_mark_without_its_observation_gets_it_when_it_is_repeated(
+    stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster, logs: LogServer
+) -> None:
+    cluster.add("trial-1")
+    mark(stub)
+    assert metrics(cluster) is None
+    logs.put("trial-1", ["1"])
+    mark(stub)
+    assert metrics(cluster) == {"loss": ("1", "1", "1")}
+    assert [c["type"] for c in cluster.conditions("trial-1")] == ["EarlyStopped"]
+
+
+@pytest.mark.parametrize(
+    "code", [grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT]
+)
+def test_a_db_manager_in_trouble_does_not_keep_the_mark_away(
+    stub: api_pb2_grpc.EarlyStoppingStub,
+    cluster: Cluster,
+    logs: LogServer,
+    code: grpc.StatusCode,
+) -> None:
+    cluster.add("trial-1")
+    logs.failure = code, "there is no such trial"
+    mark(stub)
+    assert [c["type"] for c in cluster.conditions("trial-1")] == ["EarlyStopped"]
+    assert metrics(cluster) is None
+
+
+def test_a_db_manager_that_is_away_does_not_keep_the_mark_away_and_is_told(
+    cluster: Cluster, kubeconfig: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster.reset()
+    cluster.add("trial-1")
+    with listening(LogServer()) as address:
+        pass
+    with running(cluster) as port:
+        write_kubeconfig(kubeconfig.parent, port)
+        keeper = ClusterStatuses(observations=ObservationReader(CurveReader(), address))
+        keeper.mark_stopped("trial-1", Deadline.after(2))
+        keeper.close()
+    assert [c["type"] for c in cluster.conditions("trial-1")] == ["EarlyStopped"]
+    assert f"'trial-1' is marked without its observation: DB manager {address}" in caplog.text
 
 
 @pytest.fixture
@@ -229,7 +369,7 @@ def test_an_api_server_that_is_down(kubeconfig: Path) -> None:
         pass
     write_kubeconfig(kubeconfig.parent, port)
     with pytest.raises(Unreachable, match=r"the Kubernetes API does not answer: .*refused"):
-        ClusterStatuses().mark_stopped("trial-1", NEVER)
+        ClusterStatuses().mark_stopped("trial-1", Deadline.after(1))
 
 
 @pytest.mark.parametrize(("namespace", "expected"), [("theirs", "theirs"), (None, "default")])
@@ -300,6 +440,64 @@ def test_in_a_pod_it_is_the_service_account(
         keeper.close()
     assert [c["type"] for c in cluster.conditions("trial-1")] == ["Running", "EarlyStopped"]
     assert {str(t).lower() for t in cluster.tokens} == {"bearer of-the-pod"}
+
+
+def test_an_authority_without_key_identifiers_is_accepted(
+    account: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Amazon's clusters have such ones; Python 3.13 refuses them unless it is told otherwise."""
+    write_plain_authority(account)
+    cluster.reset()
+    cluster.add("trial-1", namespace="team")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(account / "server.pem")
+    with running(cluster, context) as port:
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(port))
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        ClusterStatuses().mark_stopped("trial-1", NEVER)
+        # Host and chain are verified all the same.
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "localhost")
+        with pytest.raises(Unready, match="'localhost'"):
+            ClusterStatuses().mark_stopped("trial-1", NEVER)
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        trustme.CA().cert_pem.write_to_path(str(account / "ca.crt"))
+        with pytest.raises(
+            Unready, match=r"the certificate of the Kubernetes API is not accepted: .+"
+        ):
+            ClusterStatuses().mark_stopped("trial-1", NEVER)
+    assert [c["type"] for c in cluster.conditions("trial-1")] == ["EarlyStopped"]
+
+
+def write_plain_authority(folder: Path) -> None:
+    """An authority and a certificate for 127.0.0.1 as ``openssl`` makes them without options."""
+    now = datetime.now(UTC)
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    names = [
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in ("plain-ca", "api")
+    ]
+
+    def certificate(which: int, extension: x509.ExtensionType) -> x509.Certificate:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(names[which])
+            .issuer_name(names[0])
+            .public_key(keys[which].public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(extension, critical=False)
+            .sign(keys[0], hashes.SHA256())
+        )
+
+    pem = serialization.Encoding.PEM
+    authority = certificate(0, x509.BasicConstraints(ca=True, path_length=None))
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    issued = certificate(1, x509.SubjectAlternativeName([address]))
+    private = keys[1].private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "ca.crt").write_bytes(authority.public_bytes(pem))
+    (folder / "server.pem").write_bytes(private + issued.public_bytes(pem))
 
 
 def test_a_pod_is_known_by_its_account(account: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 import grpc
@@ -359,6 +360,59 @@ def test_a_log_that_is_too_long_is_left_out(
     logs.put("trial-4", ["0" * 1_000_000] * 20)
     assert service.rules(asking(address, names(5))) == rule("2.5")
     assert f"the log of trial 'trial-4' at {address} is left out" in caplog.text
+
+
+def test_a_trial_that_the_db_manager_does_not_know_has_no_log(
+    service: Service, logs: LogServer, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    logs.missing = {"trial-4"}
+    assert service.rules(asking(address, names(5))) == rule("2.5")
+    assert f"the log of trial 'trial-4' at {address} is left out" in caplog.text
+    logs.missing = set()  # it may just be late
+    assert service.rules(asking(address, names(5))) == rule("3.0")
+
+
+def test_what_the_db_manager_refuses_is_not_worth_another_try(
+    service: Service, logs: LogServer, address: str
+) -> None:
+    logs.failure = (grpc.StatusCode.INVALID_ARGUMENT, "that is no name")
+    with pytest.raises(Invalid, match=f"^DB manager {address} refuses the log of trial 'trial-0'"):
+        service.rules(asking(address, names(5)))
+
+
+def test_a_name_with_nul_is_refused(service: Service) -> None:
+    request = asking("127.0.0.1:1", [completed("t\0", metric="m\0")], metric="loss\0")
+    assert set(refused(service, request)) == {
+        "experiment.spec.objective.objective_metric_name",
+        "trials[0].name",
+        "trials[0].spec.objective.objective_metric_name",
+    }
+    with pytest.raises(Invalid, match="trial_name must not have a NUL character"):
+        service.service.set_trial_status(api.SetTrialStatusRequest(trial_name="t\0"), Call(NEVER))
+
+
+def test_a_silent_db_manager_delays_only_those_who_name_it(
+    server: ServerProcess, address: str
+) -> None:
+    stub = api_pb2_grpc.EarlyStoppingStub(server.channel)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts, and says nothing
+        request = asking(f"127.0.0.1:{silent.getsockname()[1]}", names(5))
+        calls = [stub.GetEarlyStoppingRules.future(request) for _ in range(20)]
+        done: SimpleQueue[Any] = SimpleQueue()
+        for call in calls:
+            call.add_done_callback(done.put)
+        refusals = [done.get(timeout=10) for _ in range(12)]
+        reply = stub.GetEarlyStoppingRules(asking(address, names(5)), timeout=10)
+        assert list(reply.early_stopping_rules) == rule("3.0")
+        spec = api.EarlyStoppingSpec(algorithm_name="medianstop")
+        checking = api.ValidateEarlyStoppingSettingsRequest(early_stopping=spec)
+        stub.ValidateEarlyStoppingSettings(checking, timeout=10)
+        for call in refusals:
+            assert call.code() is grpc.StatusCode.UNAVAILABLE
+            assert "8 calls wait for it already" in (call.details() or "")
+        assert done.empty()
+        for call in calls:
+            call.cancel()
 
 
 def test_a_caller_that_has_gone_is_not_waited_for(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,6 +22,8 @@ class Cluster:
         tokens: Authorization header of each.
         intruders: Conditions that others add, one before each patch that arrives.
         answers: Statuses to answer with instead of handling a verb.
+        passing: Statuses to answer with first, one a request; 0 breaks the connection.
+        headers: Further headers of answers.
     """
 
     def __init__(self) -> None:
@@ -33,13 +35,28 @@ class Cluster:
         self.tokens: list[str | None] = []
         self.intruders: list[dict[str, str]] = []
         self.answers: dict[str, int] = {}
+        self.passing: list[int] = []
+        self.headers: dict[str, str] = {}
 
-    def add(self, name: str, *conditions: dict[str, str], namespace: str = "team") -> None:
+    def add(
+        self,
+        name: str,
+        *conditions: dict[str, str],
+        namespace: str = "team",
+        metrics: Sequence[str] = ("loss",),
+    ) -> None:
+        objective, *others = metrics
         self.objects[namespace, name] = {
             "apiVersion": "kubeflow.org/v1beta1",
             "kind": "Trial",
             "metadata": {"name": name, "namespace": namespace, "resourceVersion": "7"},
-            "spec": {"objective": {"type": "minimize"}},
+            "spec": {
+                "objective": {
+                    "type": "minimize",
+                    "objectiveMetricName": objective,
+                    "additionalMetricNames": others,
+                }
+            },
             "status": {"conditions": list(conditions), "startTime": "2026-01-01T00:00:00Z"},
         }
 
@@ -50,6 +67,8 @@ class Cluster:
     def handle(self, verb: str, path: str, kind: str, body: Any) -> tuple[int, dict[str, Any]]:
         """Status and document of the answer to a request."""
         self.requests.append((verb, path))
+        if self.passing:
+            return _refusal(self.passing.pop(0), "come back later")
         if verb in self.answers:
             return _refusal(self.answers[verb], f"{verb} is not possible now")
         if not path.startswith(TRIALS):
@@ -111,10 +130,15 @@ def running(cluster: Cluster, tls: ssl.SSLContext | None = None) -> Iterator[int
             cluster.tokens.append(self.headers.get("Authorization"))
             kind = self.headers.get("Content-Type", "")
             code, document = cluster.handle(self.command, self.path, kind, body)
+            if not code:
+                self.close_connection = True
+                return
             payload = json.dumps(document).encode()
             self.send_response(code)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(payload)))
+            for name, value in cluster.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(payload)
 

@@ -26,14 +26,19 @@ class LogServer(api_pb2_grpc.DBManagerServicer):
         asked: Every request, in order of arrival.
         delay: Seconds before each answer.
         failure: Status and text to answer with, if any.
+        missing: Trials to answer NOT_FOUND for.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
         self.logs: dict[tuple[str, str], list[Report]] = {}
         self.asked: list[api.GetObservationLogRequest] = []
         self.delay = 0.0
         self.failure: tuple[grpc.StatusCode, str] | None = None
-        self._lock = threading.Lock()
+        self.missing: set[str] = set()
 
     def put(self, trial: str, values: Iterable[object], metric: str = "loss") -> None:
         """A log of `values`, one a second."""
@@ -54,6 +59,8 @@ class LogServer(api_pb2_grpc.DBManagerServicer):
         time.sleep(self.delay)
         if self.failure:
             context.abort(*self.failure)
+        if request.trial_name in self.missing:
+            context.abort(grpc.StatusCode.NOT_FOUND, "there is no such trial")
         reply = api.GetObservationLogReply()
         end = request.end_time or "~"
         for stamp, value in self.logs.get((request.trial_name, request.metric_name), ()):

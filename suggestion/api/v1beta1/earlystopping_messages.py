@@ -6,7 +6,7 @@ Reading collects every broken rule before it raises; locations are paths of the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.earlystopping.rule import Threshold
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.locations import Location
 from suggestion.problem.space import LONGEST_NAME
 
 GET_OBSERVATION_LOG: Final = "/api.v1.beta1.DBManager/GetObservationLog"
@@ -72,8 +73,13 @@ def read_request(message: api.GetEarlyStoppingRulesRequest) -> Request:
     if not objective.objective_metric_name:
         text = "objective: the objective metric name must not be empty"
         found.append(Violation((*path, "objective_metric_name"), text))
+    # No DB manager has a log under a name with NUL, so asking again would not help.
+    for place, name in _names(message):
+        if "\0" in name:
+            text = f"a name must not have a NUL character, got {quote(name)}"
+            found.append(Violation(place, text))
     address = message.db_manager_address
-    if address and not _is_address(address):
+    if address and not is_address(address):
         text = f"db_manager_address must be HOST:PORT, got {quote(address)}"
         found.append(Violation(("db_manager_address",), text))
     if found:
@@ -86,7 +92,17 @@ def read_request(message: api.GetEarlyStoppingRulesRequest) -> Request:
     )
 
 
-def _is_address(text: str) -> bool:
+def _names(message: api.GetEarlyStoppingRulesRequest) -> Iterator[tuple[Location, str]]:
+    """Yield the location and the text of each name by which logs are asked for."""
+    own = ("spec", "objective", "objective_metric_name")
+    yield ("experiment", *own), message.experiment.spec.objective.objective_metric_name
+    for index, trial in enumerate(message.trials):
+        yield ("trials", index, "name"), trial.name
+        yield ("trials", index, *own), trial.spec.objective.objective_metric_name
+
+
+def is_address(text: str) -> bool:
+    """Return whether `text` is ``HOST:PORT``."""
     match = _HOST_PORT.fullmatch(text)
     return match is not None and 0 < int(match[1]) < 2**16
 
@@ -114,12 +130,15 @@ def read_trial_name(message: api.SetTrialStatusRequest) -> str:
     """The trial that `message` is about.
 
     Raises:
-        Invalid: If the name is empty or too long.
+        Invalid: If the name is empty or too long, or has a NUL character.
     """
     name = message.trial_name
-    if 0 < len(name) <= LONGEST_NAME:
+    if not 0 < len(name) <= LONGEST_NAME:
+        rule = f"have 1 to {LONGEST_NAME} characters, got {len(name)}"
+    elif "\0" in name:
+        rule = f"not have a NUL character, got {quote(name)}"
+    else:
         return name
-    rule = f"have 1 to {LONGEST_NAME} characters, got {len(name)}"
     raise Invalid([Violation(("trial_name",), f"trial_name must {rule}")])
 
 

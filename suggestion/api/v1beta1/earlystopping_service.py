@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from suggestion.api.service import Call, Rpc
+from suggestion.api.service import Call, Lane, Rpc
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import earlystopping_messages as wire
 from suggestion.api.v1beta1 import locations
@@ -16,6 +16,10 @@ from suggestion.earlystopping.statuses import Statuses
 from suggestion.engine.algorithm import Registry, Unavailable
 from suggestion.engine.settings import configure
 from suggestion.problem.errors import Broken, Invalid, Violation, quote
+
+#: Calls that wait for others at a time, and those that wait for a thread at most.
+_THREADS: Final = 16
+_MOST_WAITING: Final = 256
 
 
 class EarlyStoppingService:
@@ -37,14 +41,16 @@ class EarlyStoppingService:
         self._registry = registry
         self._reader = reader
         self._statuses = statuses
+        # These wait for DB managers that the request names, and for the cluster.
+        self._waiting = Lane("early stopping", threads=_THREADS, waiting=_MOST_WAITING)
 
     @property
     def rpcs(self) -> Mapping[str, Rpc]:
         return {
             "GetEarlyStoppingRules": Rpc(
-                api.GetEarlyStoppingRulesRequest, self.get_early_stopping_rules
+                api.GetEarlyStoppingRulesRequest, self.get_early_stopping_rules, self._waiting
             ),
-            "SetTrialStatus": Rpc(api.SetTrialStatusRequest, self.set_trial_status),
+            "SetTrialStatus": Rpc(api.SetTrialStatusRequest, self.set_trial_status, self._waiting),
             "ValidateEarlyStoppingSettings": Rpc(
                 api.ValidateEarlyStoppingSettingsRequest, self.validate_early_stopping_settings
             ),

@@ -7,11 +7,11 @@ import sys
 import threading
 from array import array
 from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -19,9 +19,17 @@ from google.protobuf.message import DecodeError
 from suggestion.api.v1beta1 import earlystopping_messages as wire
 from suggestion.api.v1beta1.channels import open_channel
 from suggestion.earlystopping.log import opening, read_losses
+from suggestion.earlystopping.observation import Log
 from suggestion.earlystopping.rule import Curve
 from suggestion.problem.deadline import Deadline
-from suggestion.problem.errors import TimedOut, Unreachable, quote
+from suggestion.problem.errors import (
+    Cancelled,
+    Invalid,
+    TimedOut,
+    Unreachable,
+    Violation,
+    quote,
+)
 
 logger: Final = logging.getLogger("suggestion")
 
@@ -34,15 +42,14 @@ _SHARE: Final = 0.8
 #: About 250,000 reports. Logs on their way must not exhaust a container of 100 MiB.
 _LARGEST_LOG: Final = 16 * 2**20
 _CHANNELS: Final = 16
+#: Calls that wait for one DB manager at a time, so that a silent one leaves threads to others.
+_CALLERS: Final = 8
 _CACHE_BYTES: Final = 8 * 2**20
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", _LARGEST_LOG),
     # A channel that failed must not hold back the one that is opened after it.
     ("grpc.use_local_subchannel_pool", 1),
 )
-
-#: Times and values.
-_Log: TypeAlias = tuple[Sequence[str], Sequence[str]]
 
 
 class CurveReader:
@@ -109,6 +116,53 @@ class CurveReader:
                         self._kept.put(missing[name][1], curve)
         return [Curve(t.trial, found) for t in trials if (found := losses.get(t.trial))]
 
+    def read_logs(
+        self, address: str, trial: str, metrics: Sequence[str], deadline: Deadline
+    ) -> dict[str, Log]:
+        """Return the whole log of each of `metrics` of `trial`; without those that are too long.
+
+        Args:
+            address: Of the DB manager, ``HOST:PORT``. It is waited for until it listens.
+            trial: Its name.
+            metrics: Names.
+            deadline: When to give up.
+
+        Raises:
+            Unreachable, TimedOut: As `read`.
+        """
+        wanted = [(wire.Completed(trial, metric, "", "", b""), "") for metric in metrics]
+        with self._channels.lend(address) as channel:
+            logs = _fetch(
+                channel,
+                address,
+                wanted,
+                until=deadline,
+                wait=deadline.remaining(),
+                deadline=deadline,
+                patient=True,
+            )
+            found = zip(metrics, logs, strict=True)
+            return {metric: log for metric, log in found if log is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationReader:
+    """Reads what one trial has reported, `suggestion.earlystopping.observation.Observations`.
+
+    Attributes:
+        logs: Reader of the logs.
+        address: Of the DB manager.
+    """
+
+    logs: CurveReader
+    address: str
+
+    def read(self, trial: str, metrics: Sequence[str], deadline: Deadline) -> Mapping[str, Log]:
+        try:
+            return self.logs.read_logs(self.address, trial, metrics, deadline)
+        except (Cancelled, Invalid) as error:
+            raise Unreachable(f"DB manager {self.address}: {error or 'no time is left'}") from error
+
 
 def _fetch_first(
     channel: grpc.Channel,
@@ -116,7 +170,7 @@ def _fetch_first(
     trials: Iterable[wire.Completed],
     horizon: int,
     deadline: Deadline,
-) -> Iterator[tuple[str, _Log]]:
+) -> Iterator[tuple[str, Log]]:
     """Each trial's log, up to its `horizon`-th report at least; none for one that is too long.
 
     A log is asked for up to an early time; and where that has too few reports, as a whole.
@@ -145,14 +199,16 @@ def _fetch(
     until: Deadline,
     wait: float,
     deadline: Deadline,
-) -> Iterator[_Log | None]:
-    """The log of each trial up to a time, in the order of `wanted`; None for one that is too long.
+    patient: bool = False,
+) -> Iterator[Log | None]:
+    """The log of each trial up to a time, in the order of `wanted`; None for one left out.
 
     Args:
         channel: To the DB manager at `address`.
         wanted: Trials, and the time for each, or nothing.
         until: When to give up, `wait` seconds after the start.
         deadline: Of the caller.
+        patient: Whether to wait for a server that does not listen yet.
     """
     # Bytes to bytes: what they say is read in this thread.
     get: Any = channel.unary_unary(wire.GET_OBSERVATION_LOG, None, None)
@@ -162,26 +218,30 @@ def _fetch(
         for trial, _ in wanted:
             while len(waiting) < _PARALLEL and (after := next(ahead, None)) is not None:
                 request = wire.write_log_request(after[0].trial, after[0].metric, after[1])
-                waiting.append(get.future(request, timeout=max(until.remaining(), 0)))
+                left = max(until.remaining(), 0)
+                waiting.append(get.future(request, timeout=left, wait_for_ready=patient))
             deadline.check()
             try:
                 yield wire.read_log(waiting.popleft().result(), trial.metric)
             except DecodeError as error:
                 raise Unreachable(f"DB manager {address} answers with something else") from error
             except grpc.RpcError as error:
-                _raise_unless_too_long(error, address, trial.trial, wait)
+                _raise_unless_of_one_log(error, address, trial.trial, wait)
                 yield None
     finally:
         for call in waiting:
             call.cancel()
 
 
-def _raise_unless_too_long(error: Any, address: str, trial: str, wait: float) -> None:
-    """Raises what `error` means for the caller, unless it is about this one log only."""
+def _raise_unless_of_one_log(error: Any, address: str, trial: str, wait: float) -> None:
+    """Raise what `error` means for the caller, unless it is about this one log only."""
     code, reason = error.code(), " ".join((error.details() or "").split())
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+    if code in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.NOT_FOUND):
         logger.warning("the log of trial %s at %s is left out: %s", quote(trial), address, reason)
         return
+    if code is grpc.StatusCode.INVALID_ARGUMENT:  # asking again would not help
+        text = f"DB manager {address} refuses the log of trial {quote(trial)}: {reason}"
+        raise Invalid([Violation(("trials",), text)]) from error
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         raise TimedOut(f"DB manager {address} did not answer within {wait:.3g} s") from error
     if code is not grpc.StatusCode.UNAVAILABLE:
@@ -208,6 +268,9 @@ class _Channels:
         """The channel to `address`. If the block raises, it is not lent again.
 
         A channel whose connection failed waits before it tries again; a new one tries at once.
+
+        Raises:
+            Unreachable: As many calls as may are using it.
         """
         with self._lock:
             lent = self._open.get(address)
@@ -215,6 +278,10 @@ class _Channels:
                 lent = _Lent(open_channel(address, options=_OPTIONS))
                 self._open[address] = lent
             self._open.move_to_end(address)
+            if lent.users == _CALLERS:
+                raise Unreachable(
+                    f"DB manager {address} is slow: {_CALLERS} calls wait for it already"
+                )
             lent.users += 1
         failed = True
         try:
