@@ -27,6 +27,7 @@ LAYERS = (
     "collectors",
     "runner",
     "views",
+    "tuning",
     "deployment",
     "cli",
     "conformance",

@@ -84,24 +84,45 @@ class AskTell:
             BadReply: If there are more or fewer suggestions in the reply.
             Exception: What the transport raises; nothing has changed then.
         """
+        return [
+            self.start(trial.assignment, trial.name, trial.labels) for trial in self.suggest(count)
+        ]
+
+    def suggest(self, count: int = 1) -> list[Trial]:
+        """Return the `count` trials that are to be made next, without making them; see `ask`."""
         reply = self._transport.suggest(self.request(count))
         entries = reply.parameter_assignments
         if len(entries) != count:
             raise BadReply(f"asked for {count} suggestions, got {len(entries)}")
         self._lay_over(reply.algorithm.algorithm_settings)
         return [
-            self._start(
+            Trial(
+                entry.trial_name or self._name_of(index),
+                index,
                 {item.name: item.value for item in entry.assignments},
-                entry.trial_name,
                 dict(entry.labels),
             )
-            for entry in entries
+            for index, entry in enumerate(entries, len(self._trials))
         ]
 
     def add(self, assignment: Mapping[str, str], value: float) -> Trial:
         """Add a trial with its value that nobody suggested; it counts like one that was."""
-        trial = self._start(assignment)
+        trial = self.start(assignment)
         self.tell(trial, value)
+        return trial
+
+    def start(
+        self, assignment: Mapping[str, str], name: str = "", labels: Mapping[str, str] | None = None
+    ) -> Trial:
+        """Add a running trial; without a `name` it gets one by its index."""
+        index = len(self._trials)
+        trial = Trial(name or self._name_of(index), index, dict(assignment), labels or {})
+        message = self._request.trials.add(name=trial.name)
+        for key, value in trial.assignment.items():
+            message.spec.parameter_assignments.assignments.add(name=key, value=value)
+        message.status.condition = api.TrialStatus.RUNNING
+        self._trials.append(trial)
+        self._running[trial.name] = index
         return trial
 
     def tell(self, trial: Trial, value: float) -> None:
@@ -126,19 +147,6 @@ class AskTell:
             ValueError: If `trial` is not running.
         """
         self._finish(trial).status.condition = api.TrialStatus.FAILED
-
-    def _start(
-        self, assignment: Mapping[str, str], name: str = "", labels: Mapping[str, str] | None = None
-    ) -> Trial:
-        index = len(self._trials)
-        trial = Trial(name or self._name_of(index), index, dict(assignment), labels or {})
-        message = self._request.trials.add(name=trial.name)
-        for key, value in trial.assignment.items():
-            message.spec.parameter_assignments.assignments.add(name=key, value=value)
-        message.status.condition = api.TrialStatus.RUNNING
-        self._trials.append(trial)
-        self._running[trial.name] = index
-        return trial
 
     def _finish(self, trial: Trial) -> api.Trial:
         if self._running.get(trial.name) != trial.index:

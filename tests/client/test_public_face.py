@@ -23,7 +23,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
 
 def test_another_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'suggestion' has no attribute 'nothing'"):
-        suggestion.nothing  # noqa: B018
+        suggestion.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_the_import_loads_neither_numpy_nor_grpc() -> None:

@@ -1,0 +1,126 @@
+"""Suggestions from a server, over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from suggestion.api.v1beta1.channels import ClientTLS
+from suggestion.api.v1beta1.messages import write_experiment
+from suggestion.client.ask_tell import AskTell, BadReply, Trial
+from suggestion.client.transports import OverGrpc
+from suggestion.problem.errors import Violation
+from suggestion.problem.locations import parse
+from suggestion.tuning.errors import BrokenRule, InvalidArgument, SpaceExhausted
+from suggestion.tuning.goals import Method, Objective, experiment
+from suggestion.tuning.places import broken_rule, of_path
+from suggestion.tuning.solvers import Suggested
+from suggestion.tuning.space import Space
+from suggestion.tuning.tls import TLS
+
+
+class Remote:
+    """A server over gRPC.
+
+    Args:
+        target: ``HOST:PORT``.
+        timeout: Seconds to wait for each reply.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        space: Space,
+        objective: Objective,
+        algorithm: Method,
+        target: str,
+        tls: TLS | None,
+        timeout: float,
+    ) -> None:
+        _ = space.domain  # what is wrong with the space is said in the user's words
+        self._space = space
+        self._algorithm = algorithm
+        self._target = target
+        self._transport = OverGrpc(target, read_tls(tls), timeout)
+        document = experiment(name, space, objective, algorithm)
+        self._loop = AskTell(write_experiment(document), self._transport)
+        self._trials: dict[int, Trial] = {}
+
+    def validate(self) -> None:
+        try:
+            self._loop.validate()
+        except grpc.RpcError as error:
+            raise self._explained(error) from error
+
+    def suggest(self, count: int) -> Sequence[Suggested]:
+        try:
+            made = self._loop.suggest(count)
+        except grpc.RpcError as error:
+            raise self._explained(error) from error
+        except BadReply as error:
+            raise ConnectionError(f"{self._target}: {error}") from error
+        return [Suggested(trial.assignment, trial.name, trial.labels) for trial in made]
+
+    def start(self, number: int, name: str, texts: Mapping[str, str]) -> None:
+        self._trials[number] = self._loop.start(texts, name)
+
+    def finish(self, number: int, value: float | None) -> None:
+        trial = self._trials.pop(number)
+        if value is None:
+            self._loop.fail(trial)
+        else:
+            self._loop.tell(trial, value)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _explained(self, error: grpc.RpcError) -> Exception:
+        """Return the exception that says to users what the server has answered."""
+        code = error.code()
+        if code is grpc.StatusCode.OUT_OF_RANGE:
+            return SpaceExhausted(str(error.details()))
+        if code is grpc.StatusCode.INVALID_ARGUMENT:
+            broken = [
+                broken_rule(violation, self._algorithm, self._space)
+                for violation in violations(error)
+            ]
+            return InvalidArgument(broken or [BrokenRule(self._target, str(error.details()))])
+        return ConnectionError(f"{self._target}: {code.name}: {error.details()}")
+
+
+def violations(error: grpc.RpcError) -> list[Violation]:
+    """Return the violations that a status holds."""
+    status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
+    details: Sequence[Any] = () if status is None else status.details
+    for detail in details:
+        request = error_details_pb2.BadRequest()
+        if detail.Unpack(request):
+            return [
+                Violation(of_path(parse(entry.field)), entry.description)
+                for entry in request.field_violations
+            ]
+    return []
+
+
+def read_tls(tls: TLS | None) -> ClientTLS | None:
+    """Read the PEM files that `tls` names.
+
+    Raises:
+        InvalidArgument: If a certificate is given without its key, or the reverse.
+        OSError: If a file cannot be read.
+    """
+    if tls is None:
+        return None
+    if (tls.certificate is None) != (tls.key is None):
+        raise InvalidArgument([BrokenRule("tls", "certificate and key go together")])
+    return ClientTLS(
+        Path(tls.ca).read_bytes(),
+        None if tls.certificate is None else Path(tls.certificate).read_bytes(),
+        None if tls.key is None else Path(tls.key).read_bytes(),
+        tls.name,
+    )

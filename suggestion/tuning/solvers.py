@@ -1,0 +1,137 @@
+"""Where suggestions come from: the engine in this process, or a server over gRPC.
+
+Both see the same history and give the same suggestions, tested over the registry.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from suggestion.engine.algorithm import algorithms
+from suggestion.engine.engine import AlgorithmChoice, Engine
+from suggestion.engine.settings import RawSetting
+from suggestion.problem import errors
+from suggestion.problem.problem import Goal, Metric, Problem
+from suggestion.problem.study import Failed, History, Observation, Pending
+from suggestion.tuning.errors import InvalidArgument, SpaceExhausted
+from suggestion.tuning.goals import Method, Objective
+from suggestion.tuning.places import broken_rule
+from suggestion.tuning.space import Space
+
+
+@dataclass(frozen=True, slots=True)
+class Suggested:
+    """A suggested trial; `name` is empty where the algorithm does not choose it."""
+
+    texts: Mapping[str, str]
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Solver(Protocol):
+    """Knows the history of one study, and suggests what to try next."""
+
+    def validate(self) -> None:
+        """Check space, algorithm and settings.
+
+        Raises:
+            InvalidArgument: With every rule that they break.
+        """
+        ...
+
+    def suggest(self, count: int) -> Sequence[Suggested]:
+        """Return `count` suggestions; the history does not have them before `start`.
+
+        Raises:
+            SpaceExhausted: If fewer are left.
+        """
+        ...
+
+    def start(self, number: int, name: str, texts: Mapping[str, str]) -> None:
+        """Add a running trial."""
+        ...
+
+    def finish(self, number: int, value: float | None) -> None:
+        """End a running trial: with a finite value, or without one as failed."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
+class Local:
+    """The engine in this process: no protobuf, no gRPC, each trial read once."""
+
+    def __init__(self, name: str, space: Space, objective: Objective, algorithm: Method) -> None:
+        self._names = list(space.parameters)
+        self._place = space.place
+        domain = space.domain
+        goal = Goal.MAXIMIZE if objective.maximize else Goal.MINIMIZE
+        self._metric = Metric(objective.metric, goal)
+        problem = Problem(name, domain, (self._metric,))
+        settings = tuple(RawSetting(*item) for item in algorithm.settings.items())
+        try:
+            self._prepared = Engine(algorithms()).prepare(
+                problem, AlgorithmChoice(algorithm.name, settings)
+            )
+        except errors.Invalid as error:
+            raise InvalidArgument(
+                broken_rule(violation, algorithm, space) for violation in error.violations
+            ) from error
+        self._parse = self._prepared.problem.space.parser()
+        self._dimension = self._prepared.problem.space.dimension
+        self._running: dict[int, Pending] = {}
+        # In the order of names, in which a server puts the trials of a request too.
+        self._observations: list[Observation] = []
+        self._failed: list[Failed] = []
+        self._outside: list[Observation | Failed] = []
+        self._made = 0
+
+    def validate(self) -> None:
+        """Nothing is left to check."""
+
+    def suggest(self, count: int) -> Sequence[Suggested]:
+        space = self._prepared.problem.space
+        try:
+            made = self._prepared.suggest(count, first_index=self._made, trials=self._history)
+        except errors.Exhausted as error:
+            raise SpaceExhausted(str(error)) from error
+        return [Suggested(space.format(s.assignment), s.trial, s.labels) for s in made]
+
+    def _history(self) -> History:
+        pending: list[Pending] = sorted(self._running.values(), key=_by_name)
+        inside = [trial for trial in pending if len(trial.assignment) == self._dimension]
+        outside = [trial for trial in pending if 0 < len(trial.assignment) < self._dimension]
+        return History(
+            tuple(self._observations),
+            tuple(inside),
+            tuple(self._failed),
+            tuple(sorted([*self._outside, *outside], key=_by_name)),
+        )
+
+    def start(self, number: int, name: str, texts: Mapping[str, str]) -> None:
+        self._running[number] = Pending(name, self._parse(texts))
+        self._made = max(self._made, number + 1)
+
+    def finish(self, number: int, value: float | None) -> None:
+        pending = self._running.pop(number)
+        fits = len(pending.assignment) == self._dimension
+        if not pending.assignment:
+            return
+        if value is None:
+            failed = Failed(pending.trial, pending.assignment)
+            insort(self._failed if fits else self._outside, failed, key=_by_name)
+        else:
+            seen = Observation(pending.trial, pending.assignment, self._metric.loss(value))
+            insort(self._observations if fits else self._outside, seen, key=_by_name)
+
+    def close(self) -> None:
+        """It holds nothing."""
+
+
+def _by_name(trial: Observation | Pending | Failed) -> str:
+    return trial.trial

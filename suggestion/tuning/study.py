@@ -1,0 +1,400 @@
+"""Ask and tell: suggestions for people with a loop of their own."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, SupportsFloat, cast, overload
+
+from suggestion.tuning.errors import BrokenRule, InvalidArgument, NoResult
+from suggestion.tuning.goals import Direction, Method, Objective, Settings, read_objective
+from suggestion.tuning.reading import SpaceLike, read_space
+from suggestion.tuning.space import Space, from_json
+from suggestion.tuning.tls import TLS
+from suggestion.tuning.trials import Point, State, Trial
+
+if TYPE_CHECKING:
+    from suggestion.tuning.solvers import Solver
+
+_FORMAT: Final = 1
+_TIMEOUT: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A trial as it is stored: `texts` are what the solver knows it by."""
+
+    name: str
+    texts: Mapping[str, str]
+    state: State = State.RUNNING
+    value: float | None = None
+    metrics: Mapping[str, float] | None = None
+    labels: Mapping[str, str] | None = None
+
+
+class Study:
+    """Suggest points of a space, and learn from their values.
+
+    Points may be told in any order, and asked for while others are still to be told. Not safe for
+    several threads at a time.
+
+    Args:
+        space: What each parameter may be: a mapping from names to `uniform` and its like or to
+            lists of choices; or a function or class with type hints, Optuna's distributions, a
+            ConfigSpace, an Experiment file.
+        algorithm: Its name; ``suggest algorithms`` lists them.
+        settings: Of the algorithm, by name.
+        seed: Random seed; derived from `name` if None, so that a program gives the same
+            suggestions whenever it runs.
+        minimize, maximize: Name of the metric that is optimised, or True; by default `tell` takes
+            a value that is minimised.
+        name: Of the study.
+        target: Address of a server, ``HOST:PORT``; None for the algorithms installed here. The
+            suggestions are the same.
+        tls: For a server that speaks TLS.
+        timeout: Seconds to wait for each reply of a server.
+
+    Raises:
+        InvalidArgument: A `ValueError` with every rule that space and settings break.
+        ConnectionError: If the server cannot be reached.
+
+    >>> import suggestion as sg
+    >>> study = sg.Study({"x": sg.uniform(-5, 5)}, seed=1)
+    >>> for _ in range(30):
+    ...     point = study.ask()
+    ...     study.tell(point, (point.as_float("x") - 1) ** 2)
+    >>> study.best.value < 0.1
+    True
+    """
+
+    def __init__(
+        self,
+        space: SpaceLike,
+        *,
+        algorithm: str = "tpe",
+        settings: Settings | None = None,
+        seed: int | None = None,
+        minimize: Direction = None,
+        maximize: Direction = None,
+        name: str = "study",
+        target: str | None = None,
+        tls: TLS | None = None,
+        timeout: float = _TIMEOUT,
+    ) -> None:
+        self._open(
+            read_space(space),
+            read_objective(minimize, maximize),
+            Method.of(algorithm, settings, seed),
+            name,
+            target,
+            tls,
+            timeout,
+        )
+
+    def _open(
+        self,
+        space: Space,
+        objective: Objective,
+        method: Method,
+        name: str,
+        target: str | None,
+        tls: TLS | None,
+        timeout: float,
+    ) -> None:
+        self._name = name
+        self._space = space
+        self._objective = objective
+        self._method = method
+        self._records: list[_Record] = []
+        self._best: int | None = None
+        solver: Solver
+        if target is None:
+            from suggestion.tuning.solvers import Local  # noqa: PLC0415
+
+            solver = Local(name, space, objective, method)
+        else:
+            from suggestion.tuning.remote import Remote  # noqa: PLC0415
+
+            solver = Remote(name, space, objective, method, target, tls, timeout)
+        self._solver = solver
+        try:
+            solver.validate()
+        except BaseException:
+            solver.close()
+            raise
+
+    # ------------------------------------------------------------------- ask and tell
+
+    @overload
+    def ask(self) -> Point: ...
+
+    @overload
+    def ask(self, count: int) -> list[Point]: ...
+
+    def ask(self, count: int | None = None) -> Point | list[Point]:
+        """Return a point to try, or a list of `count` different ones.
+
+        Each counts as running until it is told.
+
+        Raises:
+            SpaceExhausted: If fewer points of a finite space are left.
+            ConnectionError: If the server does not answer.
+        """
+        if count is not None and (isinstance(count, bool) or count < 1):
+            raise InvalidArgument([BrokenRule("count", f"must be at least 1, got {count!r}")])
+        points = []
+        for made in self._solver.suggest(1 if count is None else count):
+            number = len(self._records)
+            name = made.name or f"{self._name}-{number:05}"
+            record = _Record(name, dict(made.texts), labels=dict(made.labels))
+            point = self._point(number, record)
+            self._start(record)
+            points.append(point)
+        return points[0] if count is None else points
+
+    def tell(
+        self,
+        point: Mapping[str, object],
+        value: SupportsFloat | Mapping[str, SupportsFloat] | None,
+    ) -> None:
+        """Record what has come of `point`.
+
+        Args:
+            point: One that `ask` has returned; or any mapping from names to values in the space,
+                which adds a trial that nobody suggested.
+            value: The objective; or all metrics by name, the objective among them. None, nan and
+                infinities mean that the trial has failed.
+
+        Raises:
+            InvalidArgument: If the point was told before, or is not in the space.
+        """
+        metrics = self._metrics(value)
+        number = self._number(point)
+        if number is None:
+            number = len(self._records)
+            texts = self._space.encode(point)
+            self._start(_Record(f"{self._name}-{number:05}", texts))
+        objective = metrics.get(self._objective.metric)
+        told = objective if objective is not None and math.isfinite(objective) else None
+        self._solver.finish(number, told)
+        self._finish(number, told, metrics)
+
+    def _metrics(
+        self, value: SupportsFloat | Mapping[str, SupportsFloat] | None
+    ) -> Mapping[str, float]:
+        if value is None:
+            return {}
+        given = value if isinstance(value, Mapping) else {self._objective.metric: value}
+        metrics = {}
+        for name, number in given.items():
+            if isinstance(number, str | bytes) or not isinstance(number, SupportsFloat):
+                rule = f"must be a number, a mapping of numbers or None, got {number!r:.80}"
+                raise InvalidArgument([BrokenRule("value", rule)])
+            metrics[name] = float(number)
+        if self._objective.metric not in metrics:
+            rule = f"must hold {self._objective.metric!r}, got {', '.join(metrics) or 'nothing'}"
+            raise InvalidArgument([BrokenRule("value", rule)])
+        return metrics
+
+    def _number(self, point: Mapping[str, object]) -> int | None:
+        """Return the number of the trial that `point` is told of; None for a new one."""
+        if isinstance(point, Point):
+            number = point.number
+            known = number < len(self._records) and self._records[number].name == point.name
+            if not known or dict(self._point(number, self._records[number])) != dict(point):
+                rule = f"must be a point of this study, got {point.name!r}"
+                raise InvalidArgument([BrokenRule("point", rule)])
+            if self._records[number].state.ended:
+                rule = f"must be told once, got {point.name!r} again"
+                raise InvalidArgument([BrokenRule("point", rule)])
+            return number
+        for number, record in enumerate(self._records):
+            if not record.state.ended and dict(self._point(number, record)) == dict(point):
+                return number
+        return None
+
+    def _point(self, number: int, record: _Record) -> Point:
+        return Point(number, record.name, self._space.decode(record.texts), record.labels or {})
+
+    def _start(self, record: _Record) -> None:
+        self._solver.start(len(self._records), record.name, record.texts)
+        self._records.append(record)
+
+    def _finish(self, number: int, value: float | None, metrics: Mapping[str, float]) -> None:
+        state = State.FAILED if value is None else State.SUCCEEDED
+        self._records[number] = replace(
+            self._records[number], state=state, value=value, metrics=dict(metrics)
+        )
+        if value is None:
+            return
+        best = None if self._best is None else self._records[self._best].value
+        if best is None or (value > best if self._objective.maximize else value < best):
+            self._best = number
+
+    # --------------------------------------------------------------------- what is known
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials, in the order in which they were asked for or added."""
+        return [self._trial(number) for number in range(len(self._records))]
+
+    @property
+    def running(self) -> list[Point]:
+        """The points that were asked for and not told yet."""
+        return [
+            self._point(number, record)
+            for number, record in enumerate(self._records)
+            if not record.state.ended
+        ]
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the best value; of equal ones the first.
+
+        Raises:
+            NoResult: If no trial has a value.
+        """
+        if self._best is None:
+            raise NoResult("no trial has a value yet")
+        return self._trial(self._best)
+
+    def _trial(self, number: int) -> Trial:
+        record = self._records[number]
+        return Trial(
+            number,
+            record.name,
+            self._space.decode(record.texts),
+            record.state,
+            record.value,
+            record.metrics or {},
+        )
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __repr__(self) -> str:
+        verb = "maximize" if self._objective.maximize else "minimize"
+        text = f"<Study {self._name!r}: {verb} {self._objective.metric}, {self._method.name}, "
+        text += f"{len(self)} trials"
+        if self._best is not None:
+            text += f", best {self._records[self._best].value:.5g}"
+        return f"{text}>"
+
+    # ------------------------------------------------------------------------- storage
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the whole study to one JSON file, in one step: the file is never half written."""
+        data = {
+            "format": _FORMAT,
+            "name": self._name,
+            "algorithm": self._method.name,
+            "settings": dict(self._method.settings),
+            "objective": {"metric": self._objective.metric, "maximize": self._objective.maximize},
+            "space": self._space.to_json(),
+            "trials": [_dump(record) for record in self._records],
+        }
+        text = json.dumps(data, indent=1, allow_nan=False) + "\n"
+        target = Path(path)
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+        try:
+            with open(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        space: SpaceLike | None = None,
+        *,
+        target: str | None = None,
+        tls: TLS | None = None,
+        timeout: float = _TIMEOUT,
+    ) -> Study:
+        """Return the study that `save` wrote: it goes on exactly where it was.
+
+        Args:
+            space: The space as it was, where its choices are objects that JSON cannot hold.
+            target, tls, timeout: As for `Study`; neither is stored.
+
+        Raises:
+            InvalidArgument: If the file holds no study, or `space` is another one.
+        """
+        data = _read(Path(path))
+        stored = cast("Sequence[Mapping[str, object]]", data["space"])
+        if space is None:
+            whole = from_json(stored, str(path))
+        else:
+            whole = read_space(space)
+            if json.loads(json.dumps(whole.to_json())) != stored:
+                rule = f"must be the space of the study in {path}, got another one"
+                raise InvalidArgument([BrokenRule("space", rule)])
+        study: Study = cls.__new__(cls)
+        objective = cast("Mapping[str, str]", data["objective"])
+        study._open(
+            whole,
+            Objective(objective["metric"], bool(objective["maximize"])),
+            Method(str(data["algorithm"]), cast("Mapping[str, str]", data["settings"])),
+            str(data["name"]),
+            target,
+            tls,
+            timeout,
+        )
+        for entry in cast("Sequence[Mapping[str, object]]", data["trials"]):
+            study._restore(entry)
+        return study
+
+    def _restore(self, entry: Mapping[str, object]) -> None:
+        number = len(self._records)
+        labels = cast("Mapping[str, str]", entry.get("labels") or {})
+        texts = cast("Mapping[str, str]", entry["parameters"])
+        self._start(_Record(str(entry["name"]), texts, labels=labels))
+        if State(str(entry["state"])).ended:
+            value = cast("float | None", entry["value"])
+            told = cast("Mapping[str, str]", entry.get("metrics") or {})
+            self._solver.finish(number, value)
+            self._finish(number, value, {name: float(text) for name, text in told.items()})
+
+
+def _dump(record: _Record) -> dict[str, object]:
+    made: dict[str, object] = {
+        "name": record.name,
+        "parameters": dict(record.texts),
+        "state": str(record.state),
+        "value": record.value,
+    }
+    if record.metrics:  # as texts: JSON has neither nan nor infinities
+        made["metrics"] = {name: repr(value) for name, value in record.metrics.items()}
+    if record.labels:
+        made["labels"] = dict(record.labels)
+    return made
+
+
+def _read(path: Path) -> Mapping[str, object]:
+    """Return what `Study.save` wrote to `path`.
+
+    Raises:
+        InvalidArgument: If the file holds something else.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidArgument([BrokenRule(str(path), f"must hold a study: {error}")]) from error
+    if not isinstance(data, dict) or "space" not in data or "trials" not in data:
+        raise InvalidArgument([BrokenRule(str(path), "must hold a study, got other JSON")])
+    if data.get("format") != _FORMAT:
+        rule = (
+            f"must be of format {_FORMAT}, got {data.get('format')!r}: written by a later version"
+        )
+        raise InvalidArgument([BrokenRule(str(path), rule)])
+    return data

@@ -1,0 +1,260 @@
+"""Ask and tell: in this process and against a server, the same."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+import suggestion as sg
+from suggestion.api.v1beta1.messages import write_experiment
+from suggestion.client import manifest
+from suggestion.client.ask_tell import AskTell
+from suggestion.client.transports import InProcess
+from tests.support.cases import NAMES, case_of
+from tests.support.servers import ServerProcess, serving
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SPACE = {"x": sg.uniform(-5, 5), "n": sg.integer(1, 4), "kind": ["a", "b"]}
+
+
+def loss_of(point: Mapping[str, object]) -> float:
+    return sum(len(str(value)) + float(len(name)) for name, value in point.items())
+
+
+def rounds(study: sg.Study, count: int = 5, width: int = 3) -> list[dict[str, object]]:
+    """Points of some rounds, told in a mixed order; one fails and one is left running."""
+    mixed = random.Random(1)
+    seen = []
+    waiting: list[sg.Point] = []
+    for _ in range(count):
+        waiting += study.ask(width)
+        mixed.shuffle(waiting)
+        while len(waiting) > 1:
+            point = waiting.pop()
+            value = math.nan if point.number % 5 == 3 else loss_of(point)
+            study.tell(point, value)
+    for trial in study.trials:
+        seen.append(dict(trial.parameters))
+    return seen
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "pbt"])
+def test_suggestions_are_the_servers(name: str, server: ServerProcess) -> None:
+    """In this process, against a server, and by the messages of the API: one and the same."""
+    settings = dict(case_of(name).settings)
+    example = EXAMPLES / f"{name}.yaml"
+    here = sg.Study(example, algorithm=name, settings=settings, name="same")
+    there = sg.Study(example, algorithm=name, settings=settings, name="same", target=server.address)
+    points = rounds(here)
+    assert points == rounds(there)
+
+    document = manifest.load(example, manifest.EXPERIMENT_SCHEMA, kind="Experiment").document
+    document["metadata"]["name"] = "same"
+    document["spec"].pop("earlyStopping", None)
+    for key in ("maxTrialCount", "parallelTrialCount"):
+        document["spec"].pop(key, None)
+    document["spec"]["objective"] = {"type": "minimize", "objectiveMetricName": "value"}
+    loop = AskTell(write_experiment(document), InProcess())
+    first = loop.ask(3)
+    texts = [dict(here._space.encode(point)) for point in points[:3]]
+    assert [here._space.decode(trial.assignment) for trial in first] == points[:3]
+    assert len(texts) == 3
+
+
+def test_a_point_is_a_mapping_and_tells_its_trial() -> None:
+    study = sg.Study(SPACE, seed=3)
+    one = study.ask()
+    two, three = study.ask(2)
+    assert [point.number for point in (one, two, three)] == [0, 1, 2]
+    assert dict(one) != dict(two)
+    assert study.running == [one, two, three]
+    study.tell(three, 3.0)
+    study.tell(one, {"value": 1, "size": 7})
+    study.tell(two, None)
+    assert [trial.state for trial in study.trials] == [
+        sg.State.SUCCEEDED,
+        sg.State.FAILED,
+        sg.State.SUCCEEDED,
+    ]
+    assert study.best.number == 0
+    assert study.best.parameters == dict(one)
+    assert study.best.metrics == {"value": 1.0, "size": 7.0}
+    assert repr(study) == "<Study 'study': minimize value, tpe, 3 trials, best 1>"
+
+
+def test_maximize() -> None:
+    study = sg.Study(SPACE, maximize="accuracy")
+    for value in (0.5, 0.9, 0.9, math.inf, 0.1):
+        study.tell(study.ask(), {"accuracy": value})
+    assert (study.best.number, study.best.value) == (1, 0.9)
+    assert study.trials[3].state is sg.State.FAILED
+    assert sg.Study(SPACE, maximize=True)._objective.metric == "value"
+
+
+def test_points_that_nobody_suggested() -> None:
+    study = sg.Study(SPACE)
+    study.tell({"x": 1, "n": 2.0, "kind": "b"}, 0.5)
+    point = study.ask()
+    study.tell(dict(point), 0.25)  # a running one, by its values
+    assert [trial.number for trial in study.trials] == [0, 1]
+    assert study.best.number == 1
+    with pytest.raises(sg.InvalidArgument) as caught:
+        study.tell({"x": 9, "n": 2, "other": 1}, 0.5)
+    assert str(caught.value).splitlines() == [
+        "point['other']: must be a parameter of the space (x, n, kind)",
+        "point['x']: must be in space['x'], got 9",
+        "point: must have a value for 'kind', got none",
+    ]
+    assert len(study) == 2
+
+
+def test_what_cannot_be_told() -> None:
+    study = sg.Study(SPACE, maximize="accuracy")
+    point = study.ask()
+    for value in ("0.3", {"loss": 1.0}, {}, [1.0]):
+        with pytest.raises(sg.InvalidArgument, match=r"^value: must "):
+            study.tell(point, value)  # type: ignore[arg-type]
+    study.tell(point, 0.3)
+    with pytest.raises(sg.InvalidArgument, match="must be told once"):
+        study.tell(point, 0.3)
+    with pytest.raises(sg.InvalidArgument, match="must be a point of this study"):
+        sg.Study(SPACE, seed=7).tell(point, 0.3)
+    with pytest.raises(sg.InvalidArgument, match="count: must be at least 1, got 0"):
+        study.ask(0)
+    with pytest.raises(sg.NoResult):
+        _ = sg.Study(SPACE).best
+
+
+def test_all_that_is_wrong_with_settings_is_said_at_once(server: ServerProcess) -> None:
+    for target in (None, server.address):
+        with pytest.raises(sg.InvalidArgument) as caught:
+            sg.Study(SPACE, settings={"gamma": 1.5, "bogus": True, "prior_weight": None}, seed=-1,
+                     target=target)  # fmt: skip
+        places = [rule.place for rule in caught.value.broken]
+        assert places == [
+            "settings['random_state']",
+            "settings['gamma']",
+            "settings['bogus']",
+            "settings['prior_weight']",
+        ]
+        with pytest.raises(sg.InvalidArgument, match=r"algorithm: .*did you mean 'random'"):
+            sg.Study(SPACE, algorithm="randon", target=target)
+        with pytest.raises(sg.InvalidArgument, match=r"space\['x'\]\.step: .*grid"):
+            sg.Study(SPACE, algorithm="grid", target=target)
+    with pytest.raises(
+        sg.InvalidArgument, match=r"^minimize: several objectives are not supported"
+    ):
+        sg.Study(SPACE, minimize=["a", "b"])  # type: ignore[arg-type]
+    with pytest.raises(sg.InvalidArgument, match=r"^maximize: must not be given together with"):
+        sg.Study(SPACE, minimize="a", maximize="b")
+
+
+def test_the_end_of_a_space(server: ServerProcess) -> None:
+    for target in (None, server.address):
+        study = sg.Study({"n": sg.integer(1, 3)}, algorithm="grid", target=target)
+        assert sorted(point.as_int("n") for point in study.ask(3)) == [1, 2, 3]
+        with pytest.raises(sg.SpaceExhausted):
+            study.ask()
+
+
+def test_a_server_that_does_not_answer() -> None:
+    with pytest.raises(ConnectionError, match=r"127\.0\.0\.1:1: "):
+        sg.Study(SPACE, target="127.0.0.1:1", timeout=0.2)
+
+
+def test_tls(tmp_path: Path) -> None:
+    trustme = pytest.importorskip("trustme")
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    files = ("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
+    with serving("random", *files) as server:
+        tls = sg.TLS(tmp_path / "ca.pem", name="localhost")
+        there = sg.Study(SPACE, algorithm="random", target=server.address, tls=tls)
+        assert there.ask(3) == sg.Study(SPACE, algorithm="random").ask(3)
+    with pytest.raises(sg.InvalidArgument, match="tls: certificate and key go together"):
+        sg.Study(SPACE, target="x:1", tls=sg.TLS(tmp_path / "ca.pem", tmp_path / "cert.pem"))
+
+
+# --------------------------------------------------------------------- storage
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_study_goes_on_where_it_was(tmp_path: Path, server: ServerProcess, remote: bool) -> None:
+    target = server.address if remote else None
+    study: sg.Study = sg.Study(SPACE, seed=4, target=target, maximize="score")
+    for point in study.ask(12):
+        study.tell(point, None if point.number == 5 else {"score": loss_of(point), "b": 1e300})
+    left = study.ask()
+    study.save(tmp_path / "study.json")
+    again: sg.Study = sg.Study.load(tmp_path / "study.json", target=target)
+    assert again.trials == study.trials
+    assert again.best == study.best
+    assert again.running == [left]
+    assert [dict(point) for point in again.ask(3)] == [dict(point) for point in study.ask(3)]
+    again.tell(left, 7)
+    assert again.trials[12].value == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["study.json"]
+
+
+def test_choices_that_json_cannot_hold(tmp_path: Path) -> None:
+    space = {"f": [math.sin, math.cos], "x": sg.uniform(0, 1)}
+    study = sg.Study(space)
+    study.tell(study.ask(), 1)
+    study.save(tmp_path / "s.json")
+    with pytest.raises(sg.InvalidArgument, match="cannot be stored; give the space again"):
+        sg.Study.load(tmp_path / "s.json")
+    again = sg.Study.load(tmp_path / "s.json", space)
+    assert again.best.parameters["f"] in (math.sin, math.cos)
+    with pytest.raises(sg.InvalidArgument, match=r"^space: must be the space of the study"):
+        sg.Study.load(tmp_path / "s.json", {"f": [math.sin]})
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 9, "space": [], "trials": []}', "{"])
+def test_what_is_no_study_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "s.json"
+    path.write_text(text)
+    with pytest.raises(sg.InvalidArgument, match=r"s\.json: must "):
+        sg.Study.load(path)
+
+
+def test_a_write_that_fails_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = sg.Study(SPACE)
+    path = tmp_path / "s.json"
+    study.save(path)
+    before = path.read_text()
+    study.ask()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        study.save(path)
+    assert path.read_text() == before
+    assert list(tmp_path.iterdir()) == [path]
+    json.loads(before)
+
+
+def test_a_study_in_this_process_needs_neither_grpc_nor_protobuf() -> None:
+    program = """
+import sys, suggestion as sg
+study = sg.Study({"x": sg.uniform(0, 1)})
+study.tell(study.ask(), 1.0)
+assert not {"grpc", "google.protobuf", "yaml", "click"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
