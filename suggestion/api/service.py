@@ -75,11 +75,13 @@ class Rpc(NamedTuple):
         handle: Computes the reply, or its bytes, in a thread; what it raises of
             `suggestion.problem.errors` becomes a status.
         lane: Where it is handled; None for the threads of the server.
+        parse: Makes a request of the bytes that came; None for `request`'s own ``FromString``.
     """
 
     request: type[Message]
     handle: Callable[[Any, Call], Message | bytes]
     lane: Lane | None = None
+    parse: Callable[[bytes], Message] | None = None
 
 
 class Service(Protocol):

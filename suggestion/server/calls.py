@@ -82,7 +82,9 @@ class Calls:
         except Unreachable as error:  # the lane is full
             outcome = of_exception(error, name, call.deadline)
         except asyncio.CancelledError:
-            if not self.grace_is_over:  # it is the caller who has gone
+            if not self.grace_is_over:  # the caller has gone, or does not wait any longer
+                if call.deadline.remaining() <= 0:
+                    outcome = Outcome(grpc.StatusCode.DEADLINE_EXCEEDED)
                 raise
             outcome = Outcome(
                 grpc.StatusCode.UNAVAILABLE,
@@ -152,7 +154,7 @@ def _work(rpc: Rpc, method: str, raw: bytes, call: Call, limit: int) -> Outcome:
                 f"start it with a larger --max-message-mib",
             )
         try:
-            request = rpc.request.FromString(raw)
+            request = (rpc.parse or rpc.request.FromString)(raw)
         except DecodeError:
             return Outcome(
                 grpc.StatusCode.INVALID_ARGUMENT,

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import http.client
 import json
+import re
 import signal
 import ssl
 import subprocess
@@ -24,7 +25,7 @@ from google.protobuf import json_format
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
-from suggestion.client.launch import ServerError
+from suggestion.client.launch import ANY_PORT, ServerError
 from tests.http.support import SUGGEST, VALIDATE, Caller, as_bytes, http_serving, slow_request
 from tests.support.cases import NAMES, case_of
 from tests.support.requests import (
@@ -36,7 +37,7 @@ from tests.support.requests import (
     integer,
     points_of,
 )
-from tests.support.servers import ServerProcess
+from tests.support.servers import ServerProcess, serving
 
 REQUEST = ask_for(experiment(), 2, 2)
 DB = "/api.v1.beta1.DBManager"
@@ -277,8 +278,10 @@ def test_unknown_paths_and_methods(caller: Caller) -> None:
 def test_an_expired_call_ends(headers: dict[str, Any], obstinate: str) -> None:
     with http_serving("slow", "--grace", "0") as caller:
         answer = caller.call(SUGGEST, slow_request(20, obstinate=obstinate), **headers)
+        _, log = caller.server.stop()
     assert (answer.status, answer.error["status"]) == (504, "DEADLINE_EXCEEDED")
     assert "GetSuggestions did not finish before the call's deadline" in answer.error["message"]
+    assert re.findall(r"outcome=(\w+)", log) == ["DEADLINE_EXCEEDED"]
 
 
 def test_a_body_that_is_slow_to_come_is_too_late(caller: Caller) -> None:
@@ -397,6 +400,14 @@ def test_the_banner_names_every_address() -> None:
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(ServerError, match="the HTTP address must be HOST:PORT, got"):
         ServerProcess("random", SUGGEST_HTTP_ADDRESS=address)
+
+
+def test_a_service_without_a_descriptor_is_named() -> None:
+    with serving("undescribed"):  # over gRPC it needs none
+        pass
+    text = r"method 'somebody.Undescribed.Do': --http-address needs its protobuf descriptor"
+    with pytest.raises(ServerError, match=text):
+        ServerProcess("undescribed", SUGGEST_HTTP_ADDRESS=ANY_PORT)
 
 
 def test_a_port_in_use_is_named(caller: Caller) -> None:

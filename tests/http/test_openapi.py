@@ -14,10 +14,12 @@ from suggestion.api.v1beta1 import api_pb2 as api
 from tests.http.support import SUGGEST, as_bytes, http_serving
 from tests.support.requests import ask_for, experiment, trial
 
-SERVICES = [
-    api.DESCRIPTOR.services_by_name[n] for n in ("Suggestion", "EarlyStopping", "DBManager")
+METHODS = [
+    method
+    for name in ("Suggestion", "EarlyStopping", "DBManager")
+    for method in api.DESCRIPTOR.services_by_name[name].methods
 ]
-DOCUMENT = json.loads(json.dumps(describe(SERVICES, "1.0")))
+DOCUMENT = json.loads(json.dumps(describe(METHODS, "1.0")))
 
 
 def validator(name: str) -> Draft202012Validator:

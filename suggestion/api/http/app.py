@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from importlib import metadata
 from typing import Final
 
 from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 from grpc import StatusCode
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -26,6 +26,8 @@ from suggestion.api.http.requests import check_content_type, read_body, timeout_
 from suggestion.api.http.statuses import Refusal, error
 from suggestion.api.http.transcoding import as_json
 from suggestion.api.service import Rpc, Service
+from suggestion.engine.algorithm import Unavailable
+from suggestion.problem.errors import quote
 
 _WhenSent = Callable[[Callable[[], None]], object]
 # A caller whose reply is an error while its body may still come: the connection ends with it.
@@ -36,25 +38,24 @@ def application(services: Sequence[Service], host: Host) -> Starlette:
     """The application that serves `services`, whose calls `host` computes.
 
     Raises:
-        KeyError: If the descriptor of a service is in no ``.proto`` file that is loaded.
+        Unavailable: If the descriptor of a method is in no ``.proto`` file that is loaded.
     """
-    described = [_descriptor(service) for service in services]
+    methods = {
+        method: service.rpcs[method.name] for service in services for method in _methods(service)
+    }
     routes = [
         Route(
             openapi.path_of(method),
             _Method(
                 method.name,
-                as_json(
-                    service.rpcs[method.name], message_factory.GetMessageClass(method.output_type)
-                ),
+                as_json(rpc, message_factory.GetMessageClass(method.output_type)),
                 host,
             ),
             methods=["POST"],
         )
-        for service, descriptor in zip(services, described, strict=True)
-        for method in descriptor.methods
+        for method, rpc in methods.items()
     ]
-    document = openapi.describe(described, metadata.version("suggestion-servers"))
+    document = openapi.describe(methods, metadata.version("suggestion-servers"))
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "SERVING"})
@@ -75,8 +76,18 @@ def application(services: Sequence[Service], host: Host) -> Starlette:
     return Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
 
 
-def _descriptor(service: Service) -> ServiceDescriptor:
-    return descriptor_pool.Default().FindServiceByName(service.full_name)
+def _methods(service: Service) -> Iterator[MethodDescriptor]:
+    """Yield the descriptor of each method, which says what its messages are in JSON."""
+    pool = descriptor_pool.Default()
+    for name in service.rpcs:
+        full_name = f"{service.full_name}.{name}"
+        try:
+            yield pool.FindMethodByName(full_name)
+        except KeyError as error:
+            raise Unavailable(
+                f"method {quote(full_name)}: --http-address needs its protobuf descriptor, and no "
+                f"module that is imported has it"
+            ) from error
 
 
 async def _http_error(request: Request, raised: Exception) -> Response:

@@ -10,7 +10,6 @@ from google.protobuf.descriptor import (
     EnumDescriptor,
     FieldDescriptor,
     MethodDescriptor,
-    ServiceDescriptor,
 )
 
 _TEXT: Final = {
@@ -77,20 +76,19 @@ def path_of(method: MethodDescriptor) -> str:
     return f"/{method.containing_service.full_name}/{method.name}"
 
 
-def describe(services: Iterable[ServiceDescriptor], version: str) -> dict[str, Any]:
-    """The OpenAPI document.
+def describe(methods: Iterable[MethodDescriptor], version: str) -> dict[str, Any]:
+    """Return the OpenAPI document.
 
     Args:
-        services: What is served.
+        methods: What is served.
         version: Of the server.
     """
-    served = list(services)
+    served = list(methods)
     schemas: dict[str, Any] = {"Error": _STATUS}
     paths: dict[str, Any] = {
-        path_of(method): {"post": _operation(method, schemas)}
-        for service in served
-        for method in service.methods
+        path_of(method): {"post": _operation(method, schemas)} for method in served
     }
+    names = dict.fromkeys(method.containing_service.name for method in served)
     paths["/healthz"] = {"get": _health("The process lives.", {"200": "It does."})}
     paths["/readyz"] = {
         "get": _health(
@@ -104,7 +102,7 @@ def describe(services: Iterable[ServiceDescriptor], version: str) -> dict[str, A
             "version": version,
             "summary": "Suggestions of hyperparameters, early stopping and observation logs.",
         },
-        "tags": [{"name": service.name} for service in served],
+        "tags": [{"name": name} for name in names],
         "paths": paths,
         "components": {"schemas": dict(sorted(schemas.items()))},
     }

@@ -39,7 +39,7 @@ _FLOATS: Final = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
 
 
 def as_json(rpc: Rpc, reply: type[Message]) -> Rpc:
-    """The method `rpc` with a request and a reply in JSON.
+    """Return the method `rpc` with a request and a reply in JSON.
 
     Args:
         rpc: The method on messages.
@@ -50,19 +50,7 @@ def as_json(rpc: Rpc, reply: type[Message]) -> Rpc:
         answer = rpc.handle(request, call)
         return write(reply.FromString(answer) if isinstance(answer, bytes) else answer)
 
-    # What is asked of a request's class is to parse bytes and to say its name.
-    return rpc._replace(request=cast("type[Message]", _JsonRequest(rpc.request)), handle=handle)
-
-
-class _JsonRequest:
-    """Parses requests of one class from JSON."""
-
-    def __init__(self, message: type[Message]) -> None:
-        self._message = message
-        self.DESCRIPTOR = message.DESCRIPTOR
-
-    def FromString(self, raw: bytes) -> Message:  # noqa: N802  (as messages call it)
-        return read(raw, self._message)
+    return rpc._replace(handle=handle, parse=lambda raw: read(raw, rpc.request))
 
 
 def write(message: Message) -> bytes:
