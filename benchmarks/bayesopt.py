@@ -23,16 +23,12 @@ from benchmarks import yardstick
 from benchmarks.regret import problems
 from benchmarks.regret.remote import Remote, server_for
 from suggestion.algorithms.bayesopt import BayesianOptimization, gp, proposer
-from suggestion.numerics import sampling
-from suggestion.problem.space import (
-    Assignment,
-    Categorical,
-    Discrete,
-    Distribution,
-    Double,
-    Int,
-    SearchSpace,
-)
+from suggestion.numerics import randomness
+from suggestion.numerics.sobol import sobol
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import History, Observation, Study
 
 LOG = Distribution.LOG_UNIFORM
@@ -64,7 +60,7 @@ def loss(a: Assignment) -> float:
 
 def study_of(trials: int) -> Study:
     """A quarter of `trials` near the optimum, the rest anywhere, as in a real experiment."""
-    anywhere = SPACE.decode(sampling.uniforms(0, 0, 4 * trials, SPACE.dimension))
+    anywhere = SPACE.decode(randomness.uniforms(0, 0, 4 * trials, SPACE.dimension))
     ordered = sorted(anywhere, key=loss)
     chosen = ordered[: trials // 4] + anywhere[: trials - trials // 4]
     observations = tuple(Observation(f"t{k}", a, loss(a)) for k, a in enumerate(chosen))
@@ -127,7 +123,7 @@ def bounded(trials: int, more: int, names: Sequence[str]) -> None:
     """What holding and fitting only some of many trials costs in regret, against all of them."""
     for name in names:
         problem = problems.load(name)
-        points = problem.space.decode(sampling.sobol(3, 0, trials, problem.space.dimension))
+        points = problem.space.decode(sobol(3, 0, trials, problem.space.dimension))
         start = [Observation(f"t{k}", a, problem.loss(a)) for k, a in enumerate(points)]
         least = min(o.loss for o in start)
         click.echo(f"{name}: {problem.regret(least):.4f} after {trials} Sobol points")

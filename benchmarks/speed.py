@@ -22,7 +22,10 @@ from benchmarks.regret.engines import optuna_engine
 from benchmarks.regret.remote import Remote, Server, experiment_of
 from suggestion.client.ask_tell import AskTell
 from suggestion.numerics import sampling
-from suggestion.problem.space import Categorical, Discrete, Distribution, Double, Int, SearchSpace
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import SearchSpace
 
 SPACE = SearchSpace(
     (

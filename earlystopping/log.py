@@ -11,8 +11,8 @@ from datetime import datetime
 from math import nan
 from typing import Final
 
+from suggestion.problem.numbers import parse_number
 from suggestion.problem.rfc3339 import canonical
-from suggestion.problem.space import parse_number
 
 _EARLIEST: Final = ""
 #: Share of a trial's duration that usually holds all reports that a rule reads.

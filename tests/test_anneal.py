@@ -7,8 +7,10 @@ import pytest
 
 from suggestion.algorithms.anneal import Anneal, algorithm, model
 from suggestion.algorithms.anneal.model import Model
-from suggestion.numerics import sampling, streams
-from suggestion.problem.space import Categorical, Discrete, Double, Int, SearchSpace
+from suggestion.numerics import randomness, sampling, streams
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.space import SearchSpace
 from suggestion.problem.study import History, Observation, Study
 
 SPACE = SearchSpace(
@@ -81,7 +83,7 @@ def test_it_is_hyperopt_s_own_suggestion() -> None:
 
 
 def study_of_plane(space: SearchSpace) -> Study:
-    points = sampling.uniforms(3, 0, 20, 2)
+    points = randomness.uniforms(3, 0, 20, 2)
     seen = tuple(
         Observation(f"t{k:02}", {"x": float(x), "y": float(y)}, float((x - 0.4) ** 2 + y))
         for k, (x, y) in enumerate(points)

@@ -14,15 +14,10 @@ import pytest
 from suggestion.algorithms.cmaes import Cmaes
 from suggestion.algorithms.cmaes.coding import Coding
 from suggestion.algorithms.cmaes.plan import Memory, Plan, Restart
-from suggestion.problem.space import (
-    Assignment,
-    Categorical,
-    Discrete,
-    Distribution,
-    Double,
-    Int,
-    SearchSpace,
-)
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Failed, History, Observation, Pending, Study
 
 PLANE = SearchSpace((Double("x", -1, 1), Double("y", -1, 1)))

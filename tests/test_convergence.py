@@ -14,15 +14,10 @@ import pytest
 
 from suggestion.engine.algorithm import algorithms, build
 from suggestion.numerics import sampling
-from suggestion.problem.space import (
-    Assignment,
-    Categorical,
-    Discrete,
-    Distribution,
-    Double,
-    Int,
-    SearchSpace,
-)
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import History, Observation, Study
 
 SEEDS, TRIALS = 9, 50  # of each problem

@@ -14,8 +14,9 @@ from suggestion.engine.algorithm import Ability, missing
 from suggestion.engine.engine import AlgorithmChoice
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid, Violation
+from suggestion.problem.numeric import Double
 from suggestion.problem.problem import Goal, Metric, Problem, Role
-from suggestion.problem.space import Double, SearchSpace
+from suggestion.problem.space import SearchSpace
 from suggestion.problem.study import Failed, History, Observation, Pending, Suggestion
 from tests.support.cases import ENGINE, NAMES, case_of, prepare
 from tests.support.play import LATTICE

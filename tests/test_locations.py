@@ -14,8 +14,9 @@ from suggestion.api.v1beta1 import locations
 from suggestion.engine.engine import AlgorithmChoice
 from suggestion.problem.errors import Invalid, Violation
 from suggestion.problem.locations import Location, dotted, parse
+from suggestion.problem.numeric import Double
 from suggestion.problem.problem import Metric, Problem
-from suggestion.problem.space import Double, SearchSpace
+from suggestion.problem.space import SearchSpace
 from tests.support.cases import ENGINE, NAMES, case_of, suggest
 from tests.support.requests import MIXED, ask_for, categorical, double, experiment, integer
 from tests.test_wire import WRONG

@@ -11,7 +11,8 @@ import pytest
 
 from suggestion.engine.algorithm import algorithms, build
 from suggestion.engine.settings import RawSetting
-from suggestion.problem.space import Double, Int, SearchSpace
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.space import SearchSpace
 from suggestion.problem.study import Study
 from tests.support.servers import ServerProcess
 

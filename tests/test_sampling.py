@@ -13,8 +13,13 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.stats import qmc
 
-from suggestion.numerics import sampling
-from suggestion.problem.space import Array, Categorical, Distribution, Double, Int, SearchSpace
+from suggestion.numerics import randomness, sampling
+from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol, sobol_digits
+from suggestion.problem.lists import Categorical
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import Array
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import SearchSpace
 
 
 def _finite(prior: Distribution, high: int = 30) -> SearchSpace:
@@ -26,42 +31,43 @@ def _finite(prior: Distribution, high: int = 30) -> SearchSpace:
 
 @given(st.integers(0, 10**9), st.integers(1, 40), st.integers(1, 9), st.integers(0, 30))
 def test_rows_do_not_depend_on_the_request(start: int, count: int, width: int, k: int) -> None:
-    whole = sampling.uniforms(3, start, count + k, width, "s")
-    assert (whole[k:] == sampling.uniforms(3, start + k, count, width, "s")).all()
+    whole = randomness.uniforms(3, start, count + k, width, "s")
+    assert (whole[k:] == randomness.uniforms(3, start + k, count, width, "s")).all()
     assert ((whole >= 0) & (whole < 1)).all()
 
 
 def test_uniforms_are_uniform_and_independent() -> None:
     # Fixed seeds: the p-values are constants, not random numbers.
-    sample = sampling.uniforms(11, 0, 50_000, 4)
+    sample = randomness.uniforms(11, 0, 50_000, 4)
     for column in range(4):
         assert stats.kstest(sample[:, column], "uniform").pvalue > 1e-3
     assert np.abs(np.corrcoef(sample.T) - np.eye(4)).max() < 0.02
     assert abs(np.corrcoef(sample[:-1, 0], sample[1:, 0])[0, 1]) < 0.02
-    others = sampling.uniforms(12, 0, 50_000, 4), sampling.uniforms(11, 0, 50_000, 4, "other")
+    others = randomness.uniforms(12, 0, 50_000, 4), randomness.uniforms(11, 0, 50_000, 4, "other")
     for other in others:
         assert np.abs(np.corrcoef(sample[:, 0], other[:, 0])[0, 1]) < 0.02
 
 
 def test_generators_of_different_streams_differ() -> None:
     streams = [(1,), (2,), (1, "a"), (1, "b"), (1, "a", 1), (1, "a/1"), (1, 11), (11, 1)]
-    first = {sampling.generator(*stream).random() for stream in streams}  # type: ignore[arg-type]
+    first = {randomness.generator(*stream).random() for stream in streams}  # type: ignore[arg-type]
     assert len(first) == len(streams)
 
 
 def test_numbers_are_the_same_in_every_process() -> None:
     code = (
-        "import hashlib; from suggestion.numerics import sampling as s; h = hashlib.sha256();"
+        "import hashlib; from suggestion.numerics import randomness as s; "
+        "from suggestion.numerics.sobol import sobol; h = hashlib.sha256();"
         "h.update(s.uniforms(s.seed_of('x'), 5, 100, 7).tobytes());"
-        "h.update(s.sobol(3, 9, 100, 7).tobytes());"
+        "h.update(sobol(3, 9, 100, 7).tobytes());"
         "h.update(bytes(s.Permutation(200, 1)(i) for i in range(200)));"
         "h.update(s.generator(1, 'x').random(9).tobytes()); print(h.hexdigest())"
     )
     here = hashlib.sha256()
-    here.update(sampling.uniforms(sampling.seed_of("x"), 5, 100, 7).tobytes())
-    here.update(sampling.sobol(3, 9, 100, 7).tobytes())
-    here.update(bytes(sampling.Permutation(200, 1)(i) for i in range(200)))
-    here.update(sampling.generator(1, "x").random(9).tobytes())
+    here.update(randomness.uniforms(randomness.seed_of("x"), 5, 100, 7).tobytes())
+    here.update(sobol(3, 9, 100, 7).tobytes())
+    here.update(bytes(randomness.Permutation(200, 1)(i) for i in range(200)))
+    here.update(randomness.generator(1, "x").random(9).tobytes())
     for hash_seed in ("0", "1"):
         there = subprocess.run(
             [sys.executable, "-c", code],
@@ -76,21 +82,21 @@ def test_numbers_are_the_same_in_every_process() -> None:
 # --------------------------------------------------------------------- Sobol
 
 
-@pytest.mark.parametrize("dimension", [1, 2, 8, 40, sampling.SOBOL_DIMENSIONS])
+@pytest.mark.parametrize("dimension", [1, 2, 8, 40, SOBOL_DIMENSIONS])
 def test_unscrambled_digits_are_those_of_scipy(dimension: int) -> None:
     expected = qmc.Sobol(dimension, scramble=False, bits=32).random(64)
-    assert (sampling.sobol_digits(0, 64, dimension) * 2.0**-32 == expected).all()
+    assert (sobol_digits(0, 64, dimension) * 2.0**-32 == expected).all()
 
 
 @given(st.integers(0, 2**20), st.integers(1, 20), st.integers(1, 12))
 def test_sobol_points_do_not_depend_on_what_is_asked_for(start: int, count: int, dim: int) -> None:
-    whole = sampling.sobol(5, start, count + 3, dim)
-    assert (whole[3:] == sampling.sobol(5, start + 3, count, dim)).all()
+    whole = sobol(5, start, count + 3, dim)
+    assert (whole[3:] == sobol(5, start + 3, count, dim)).all()
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_scrambling_keeps_the_net(seed: int) -> None:
-    points = sampling.sobol(seed, 0, 256, 10)
+    points = sobol(seed, 0, 256, 10)
     # Every dyadic interval of each coordinate, and every elementary box of the first two, holds
     # its share exactly: what distinguishes a net from luck.
     for column in range(10):
@@ -103,7 +109,7 @@ def test_scrambling_keeps_the_net(seed: int) -> None:
 
 
 def test_scrambling_is_uniform_over_seeds() -> None:
-    first = np.array([sampling.sobol(seed, 0, 2, 3) for seed in range(500)])
+    first = np.array([sobol(seed, 0, 2, 3) for seed in range(500)])
     for point in range(2):
         for column in range(3):
             assert stats.kstest(first[:, point, column], "uniform").pvalue > 1e-4
@@ -113,8 +119,8 @@ def test_sobol_integrates_better_than_random() -> None:
     def error(points: Array) -> float:
         return abs(float(np.prod(1 + (points - 0.5), axis=1).mean()) - 1)
 
-    ours = np.median([error(sampling.sobol(seed, 0, 256, 5)) for seed in range(20)])
-    theirs = np.median([error(sampling.uniforms(seed, 0, 256, 5)) for seed in range(20)])
+    ours = np.median([error(sobol(seed, 0, 256, 5)) for seed in range(20)])
+    theirs = np.median([error(randomness.uniforms(seed, 0, 256, 5)) for seed in range(20)])
     scipys = np.median([error(qmc.Sobol(5, rng=seed).random(256)) for seed in range(20)])
     assert ours < theirs / 5
     assert ours < 2 * scipys
@@ -122,7 +128,7 @@ def test_sobol_integrates_better_than_random() -> None:
 
 def test_sobol_names_its_limit() -> None:
     with pytest.raises(ValueError, match="at most 1024 dimensions, got 1025"):
-        sampling.sobol(1, 0, 1, 1025)
+        sobol(1, 0, 1, 1025)
 
 
 # --------------------------------------------------------------- permutations
@@ -130,17 +136,17 @@ def test_sobol_names_its_limit() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 6, 100, 2**16, 2**16 + 1, 70_000])
 def test_a_permutation_has_every_element_once(size: int) -> None:
-    order = sampling.Permutation(size, 7)
+    order = randomness.Permutation(size, 7)
     assert sorted(order(index) for index in range(size)) == list(range(size))
 
 
 def test_a_large_permutation_is_not_stored_and_looks_random() -> None:
     size = 10**30
-    order = sampling.Permutation(size, 7)
+    order = randomness.Permutation(size, 7)
     drawn = [order(index) for index in range(2000)]
     assert len(set(drawn)) == 2000
     assert stats.kstest([d / size for d in drawn], "uniform").pvalue > 1e-3
-    assert [sampling.Permutation(size, 8)(index) for index in range(2000)] != drawn
+    assert [randomness.Permutation(size, 8)(index) for index in range(2000)] != drawn
 
 
 # ------------------------------------------------------- streams without repeats
@@ -178,7 +184,7 @@ def test_a_stream_without_repeats_is_its_own_prefix() -> None:
     space = _finite(Distribution.UNIFORM)
 
     def draw(first: int, number: int) -> Array:
-        return sampling.sobol(3, first, number, 2)
+        return sobol(3, first, number, 2)
 
     whole = sampling.distinct(space, draw, 3, 0, 2000)
     assert len({space.key(a) for a in whole[:900]}) == 900

@@ -13,19 +13,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from suggestion.api.v1beta1 import messages as wire
-from suggestion.numerics import sampling
+from suggestion.numerics import randomness
 from suggestion.problem.errors import Invalid
-from suggestion.problem.space import (
-    Array,
-    Categorical,
-    Discrete,
-    Distribution,
-    Double,
-    Int,
-    Parameter,
-    SearchSpace,
-    parse_number,
-)
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numbers import parse_number
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import Array, Parameter
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import SearchSpace
 from tests.support.requests import MIXED, experiment
 from tests.support.strategies import spaces
 
@@ -43,7 +38,7 @@ def read_space(specs: list) -> SearchSpace:  # type: ignore[type-arg]
 @given(spaces())
 def test_decoded_values_are_in_the_space_and_encode_to_their_cells(specs: list) -> None:  # type: ignore[type-arg]
     space = read_space(specs)
-    points = sampling.uniforms(1, 0, 16, space.dimension)
+    points = randomness.uniforms(1, 0, 16, space.dimension)
     for assignment in space.decode(points):
         assert assignment in space
     snapped = space.snap(points)
@@ -57,7 +52,7 @@ def test_decoded_values_are_in_the_space_and_encode_to_their_cells(specs: list) 
 @given(spaces())
 def test_text_round_trip_is_exact(specs: list) -> None:  # type: ignore[type-arg]
     space = read_space(specs)
-    for assignment in space.decode(sampling.uniforms(2, 0, 16, space.dimension)):
+    for assignment in space.decode(randomness.uniforms(2, 0, 16, space.dimension)):
         assert space.parse(space.format(assignment)) == assignment
 
 
@@ -193,7 +188,7 @@ def _truncated(low: float, high: float) -> stats.rv_continuous:
 )
 def test_a_continuous_prior_is_the_declared_one(prior: Distribution, cdf: object) -> None:
     parameter = Double("x", "0.001", "10", distribution=prior)
-    units = sampling.uniforms(5, 0, DRAWS, 1)[:, 0]
+    units = randomness.uniforms(5, 0, DRAWS, 1)[:, 0]
     values = np.array(parameter.decode(units))
     assert stats.kstest(values, cdf).statistic < CRITICAL
     np.testing.assert_allclose(parameter.encode(list(values)), units, atol=1e-9)
@@ -220,7 +215,7 @@ def test_a_lattice_takes_the_nearest_point_of_the_prior(
     expected = _lattice_probabilities(parameter, cdf)
     low, high = parameter.cells(np.arange(20))
     np.testing.assert_allclose(high - low, expected, atol=1e-12)
-    drawn = np.bincount(parameter.decode(sampling.uniforms(5, 0, DRAWS, 1)[:, 0]), minlength=21)
+    drawn = np.bincount(parameter.decode(randomness.uniforms(5, 0, DRAWS, 1)[:, 0]), minlength=21)
     assert stats.chisquare(drawn[1:], expected * DRAWS).pvalue > 1e-4
 
 

@@ -11,18 +11,12 @@ import pytest
 from suggestion.algorithms.tpe import MultivariateTpe, Tpe
 from suggestion.algorithms.tpe.algorithm import MOST_BAD, MOST_GOOD
 from suggestion.algorithms.tpe.parzen import Axis, Parzen, bandwidths
-from suggestion.numerics import normal, sampling
-from suggestion.problem.space import (
-    Array,
-    Assignment,
-    Categorical,
-    Discrete,
-    Distribution,
-    Double,
-    Int,
-    Parameter,
-    SearchSpace,
-)
+from suggestion.numerics import normal, randomness, sampling
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import Array, Parameter
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Failed, History, Observation, Pending, Study
 
 UNIT = SearchSpace((Double("x", 0, 1),))
@@ -95,7 +89,7 @@ def estimator(parameters: Sequence[Parameter], points: Array, prior: float = 1.0
 )
 @pytest.mark.parametrize("count", [0, 1, 2, 12])
 def test_a_density_integrates_to_one(parameter: Parameter, count: int) -> None:
-    points = SearchSpace((parameter,)).snap(sampling.uniforms(3, 0, count, 1))
+    points = SearchSpace((parameter,)).snap(randomness.uniforms(3, 0, count, 1))
     parzen = estimator([parameter], points)
     middles = (np.arange(20000) + 0.5) / 20000
     assert np.exp(parzen.log_density(middles[:, None])).mean() == pytest.approx(1, abs=2e-3)
@@ -112,7 +106,7 @@ def test_a_density_integrates_to_one(parameter: Parameter, count: int) -> None:
 )
 def test_the_density_of_a_list_alone_is_the_sum_over_kernels(parameter: Parameter) -> None:
     space = SearchSpace((parameter,))
-    points = space.snap(sampling.uniforms(4, 0, 30, 1))
+    points = space.snap(randomness.uniforms(4, 0, 30, 1))
     parzen = estimator([parameter], points, prior=1.5)
     (table,) = parzen._tables.values()
     levels = np.arange(parameter.levels or 0)
@@ -124,11 +118,11 @@ def test_the_density_of_a_list_alone_is_the_sum_over_kernels(parameter: Paramete
 
 
 def test_draws_follow_the_density() -> None:
-    points = MIXED.snap(sampling.uniforms(5, 0, 9, MIXED.dimension))[:, :4]
+    points = MIXED.snap(randomness.uniforms(5, 0, 9, MIXED.dimension))[:, :4]
     parzen = estimator(MIXED.parameters[:4], points)
     space = SearchSpace(MIXED.parameters[:4])
     draws = space.snap(parzen.sample(np.random.default_rng(1), 20000))
-    grid = space.snap(sampling.uniforms(6, 0, 100000, 4))
+    grid = space.snap(randomness.uniforms(6, 0, 100000, 4))
     density = np.exp(parzen.log_density(grid))
     for column in range(4):
         for edge in (0.2, 0.34, 0.51, 0.7):
@@ -172,8 +166,8 @@ def test_densities_are_those_of_optuna() -> None:
             for name, column in columns.items()
         }
 
-    points = space.snap(sampling.uniforms(1, 0, 15, 4))
-    candidates = space.snap(sampling.uniforms(2, 0, 50, 4))
+    points = space.snap(randomness.uniforms(1, 0, 15, 4))
+    candidates = space.snap(randomness.uniforms(2, 0, 50, 4))
     settings = reference._ParzenEstimatorParameters(prior, True, False, np.ones, True)
     expected = reference._ParzenEstimator(values(points), theirs, settings).log_pdf(
         values(candidates)

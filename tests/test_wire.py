@@ -13,17 +13,12 @@ from suggestion.api.v1beta1 import messages as wire
 from suggestion.engine.engine import AlgorithmChoice
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid
+from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.locations import dotted
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.priors import Distribution
 from suggestion.problem.problem import Goal, Metric, Problem
-from suggestion.problem.space import (
-    Assignment,
-    Categorical,
-    Discrete,
-    Distribution,
-    Double,
-    Int,
-    SearchSpace,
-)
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Failed, Observation, Pending, Suggestion
 from tests.support.cases import validate
 from tests.support.requests import (

@@ -7,15 +7,10 @@ import random
 import pytest
 
 from suggestion.engine.algorithm import algorithms, build
-from suggestion.problem.space import (
-    Assignment,
-    Categorical,
-    Discrete,
-    Distribution,
-    Double,
-    Int,
-    SearchSpace,
-)
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import History, Observation, Pending, Study
 
 pytestmark = pytest.mark.integration

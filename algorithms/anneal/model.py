@@ -10,7 +10,8 @@ import hyperopt
 import numpy as np
 from hyperopt import anneal, hp
 
-from suggestion.problem.space import Array, Assignment, SearchSpace
+from suggestion.problem.parameters import Array
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Observation
 
 #: Id of the trial that hyperopt is asked for; it is part of hyperopt's seed.

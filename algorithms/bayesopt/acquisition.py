@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeAlias
 import numpy as np
 
 from suggestion.numerics.normal import log_cdf, log_h, log_h_and_slope
-from suggestion.problem.space import Array
+from suggestion.problem.parameters import Array
 
 #: Called with means (..., m, fantasies) and deviations (..., m); returns values (..., m), which are
 #: maximised, and their derivatives by both.

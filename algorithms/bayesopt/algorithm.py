@@ -13,8 +13,10 @@ from suggestion.algorithms.bayesopt.proposer import Proposer
 from suggestion.engine.algorithm import register
 from suggestion.engine.settings import setting
 from suggestion.numerics import sampling, streams
+from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
 from suggestion.problem.errors import Violation
-from suggestion.problem.space import Array, Assignment
+from suggestion.problem.parameters import Array
+from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
 
 
@@ -69,10 +71,10 @@ class BayesianOptimization:
                     "setting 'base_estimator': needs the package scikit-optimize, which is not "
                     f"installed on this server, got {self.base_estimator}",
                 )
-        if study.space.dimension > sampling.SOBOL_DIMENSIONS:
+        if study.space.dimension > SOBOL_DIMENSIONS:
             yield Violation(
                 ("parameters",),
-                f"algorithm 'bayesianoptimization' takes at most {sampling.SOBOL_DIMENSIONS} "
+                f"algorithm 'bayesianoptimization' takes at most {SOBOL_DIMENSIONS} "
                 f"parameters, got {study.space.dimension}; use 'random'",
             )
 
@@ -117,7 +119,7 @@ def _initial(study: Study, index: int, visited: sampling.Visited) -> Assignment:
             return middle
 
     def draw(first: int, number: int) -> Array:
-        return sampling.sobol(study.seed, first, number, study.space.dimension)
+        return sobol(study.seed, first, number, study.space.dimension)
 
     (point,) = sampling.distinct(study.space, draw, study.seed, index, 1)
     return visited.unvisited(study.seed, index) if point in visited else point

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from suggestion.problem.space import Array
+from suggestion.problem.parameters import Array
 from suggestion.problem.study import Observation, Study
 
 

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from suggestion.problem.space import Array, SearchSpace
+from suggestion.problem.parameters import Array
+from suggestion.problem.space import SearchSpace
 
 #: Log prior of an optimum in the middle of a range minus that at its edge, and width of the edge as
 #: a share of the range.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from suggestion.algorithms.bayesopt.acquisition import Slopes
-from suggestion.problem.space import Array
+from suggestion.problem.parameters import Array
 
 
 class Forest:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from suggestion.algorithms.bayesopt.acquisition import Slopes
 from suggestion.algorithms.bayesopt.kernel import inverse_triangle, matern, squared_distances
 from suggestion.numerics.quasi_newton import minimise
-from suggestion.problem.space import Array
+from suggestion.problem.parameters import Array
 
 #: Least variance of the noise, for outputs of variance 1.
 LEAST_NOISE: Final = 1e-6

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from suggestion.problem.space import Array
+from suggestion.problem.parameters import Array
 
 
 def matern(squared: Array) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ from suggestion.algorithms.bayesopt.acquisition import (
     ProbabilityOfImprovement,
     Slopes,
 )
-from suggestion.problem.space import Array
+from suggestion.problem.parameters import Array
 
 #: Returns the log of a factor of acquisition functions, and its slopes: (m,) and (m, p) at (m, p).
 Prior: TypeAlias = Callable[[Array], tuple[Array, Array]]

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from suggestion.problem.space import Array
+from suggestion.problem.parameters import Array
 
 _DIGITS: Final = 9  # kept of an output, so that the unit of the objective has no influence
 _DUST: Final = 1e-14  # relative differences below it are rounding errors

@@ -13,10 +13,12 @@ from suggestion.algorithms.bayesopt.features import Features
 from suggestion.algorithms.bayesopt.forests import Forest
 from suggestion.algorithms.bayesopt.model import Cost, Criterion, Kind, Mixture, Surrogate
 from suggestion.algorithms.bayesopt.outputs import Outputs, transforms
-from suggestion.numerics import sampling, streams
+from suggestion.numerics import randomness, sampling, streams
 from suggestion.numerics.normal import quantile
+from suggestion.numerics.sobol import sobol
 from suggestion.problem.deadline import Deadline
-from suggestion.problem.space import Array, Assignment
+from suggestion.problem.parameters import Array
+from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -155,7 +157,7 @@ class Proposer:
         return gp.Posterior(fits, self._inputs, groups, y), scores[: len(members)]
 
     def _forest(self, inputs: Array, y: Array, purpose: str) -> Forest:
-        seed = int(sampling.generator(self._study.seed, purpose).integers(2**31))
+        seed = int(randomness.generator(self._study.seed, purpose).integers(2**31))
         return Forest(self._estimator, inputs, y, seed)
 
     def _cost(self) -> Cost | None:
@@ -236,7 +238,7 @@ class Proposer:
             return space.encode([space.point(k) for k in range(space.size or 0)])
         near = search.around(self._features, incumbents, search.LOCAL_CANDIDATES, self._rng)
         seed = int(self._rng.integers(2**62))
-        even = sampling.sobol(seed, 0, search.SOBOL_CANDIDATES, space.dimension)
+        even = sobol(seed, 0, search.SOBOL_CANDIDATES, space.dimension)
         return np.vstack([incumbents, near, self._features.snap(even)])
 
     def _search(self, criterion: Criterion, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from suggestion.algorithms.bayesopt.features import Features
 from suggestion.numerics.quasi_newton import minimise
-from suggestion.problem.space import Array
+from suggestion.problem.parameters import Array
 
 SOBOL_CANDIDATES: Final = 512
 LOCAL_CANDIDATES: Final = 192

@@ -12,7 +12,8 @@ from suggestion.engine.settings import setting
 from suggestion.numerics import streams
 from suggestion.numerics.sampling import Untried
 from suggestion.problem.errors import Violation
-from suggestion.problem.space import Assignment, Double, Int
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
 
 _FEWEST: Final = 2

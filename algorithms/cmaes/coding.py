@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from suggestion.algorithms.cmaes.package import CatCmaWithMargin
-from suggestion.problem.space import Array, Assignment, Parameter, SearchSpace
+from suggestion.problem.parameters import Array, Parameter
+from suggestion.problem.space import Assignment, SearchSpace
 
 #: Coordinates are rounded to multiples of 1 / _GRID before they are decoded, so that differences
 #: between machines in the last bits do not change the assignment.

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from suggestion.problem.space import Array
+from suggestion.problem.parameters import Array
 
 _STANDARD: Final = NormalDist()
 _NAME: Final = "suggestion.algorithms.cmaes._catcmawm"

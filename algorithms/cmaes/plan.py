@@ -21,8 +21,9 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from suggestion.algorithms.cmaes.coding import Coding
-from suggestion.numerics import sampling
-from suggestion.problem.space import Assignment, Value
+from suggestion.numerics import randomness
+from suggestion.problem.parameters import Value
+from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
 
 Key: TypeAlias = tuple[Value, ...]
@@ -83,7 +84,7 @@ class _Generation:
         self.number = number
         self._coding, self._study = coding, study
         self._samples: list[Sample] = []
-        rng = sampling.generator(study.seed, "generation", number)
+        rng = randomness.generator(study.seed, "generation", number)
         optimizer.reseed_rng(int(rng.integers(2**32)))
 
     @property
@@ -357,7 +358,7 @@ class Plan:
             return
         now.left = []
         now.run += 1
-        rng = sampling.generator(self._study.seed, "run", now.run)
+        rng = randomness.generator(self._study.seed, "run", now.run)
         mean = rng.random(self._coding.numeric)
         share, narrowing = rng.random(2).tolist()
         if self._restart == "bipop" and now.spent["small"] < now.spent["large"]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from suggestion.engine.algorithm import register
-from suggestion.numerics.sampling import Permutation
+from suggestion.numerics.randomness import Permutation
 from suggestion.problem.errors import Exhausted, Violation, quote
-from suggestion.problem.space import Assignment, Double
+from suggestion.problem.numeric import Double
+from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
 
 

@@ -15,7 +15,8 @@ from suggestion.engine.algorithm import register
 from suggestion.engine.settings import REQUIRED, setting
 from suggestion.numerics import streams
 from suggestion.problem.errors import Violation
-from suggestion.problem.space import Assignment, Double, Int, SearchSpace
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Study
 
 

@@ -14,7 +14,8 @@ from suggestion.algorithms.hyperband.search import Pool, Search
 from suggestion.engine.algorithm import register
 from suggestion.engine.settings import REQUIRED, setting
 from suggestion.problem.errors import Violation
-from suggestion.problem.space import Assignment, Double, Int, SearchSpace
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Study
 
 # A promotion that vanished may stay among a rung's best forever, so it is seldom repeated.

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Final
 
 from suggestion.algorithms.hyperband.rungs import Key, Subspace
-from suggestion.numerics import sampling
+from suggestion.numerics import randomness, sampling
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
 
@@ -39,7 +39,7 @@ class Draws:
         if not self._marked:
             # On a small space, without replacement.
             return sampling.independent(space, self._seed, index, 1)
-        rows = sampling.uniforms(
+        rows = randomness.uniforms(
             self._seed, index * _ATTEMPTS, _ATTEMPTS, space.dimension, "configurations"
         )
         return space.decode(rows)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suggestion.algorithms.hyperband.rungs import MARKS, Configuration, Key, Subspace
-from suggestion.problem.space import Array, Assignment, SearchSpace
+from suggestion.problem.parameters import Array
+from suggestion.problem.space import Assignment, SearchSpace
 
 # The defaults of [Falkner2018]_, appendix: q, rho, N_s, b_w and the least bandwidth.
 _GOOD: Final = 0.15

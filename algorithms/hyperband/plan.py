@@ -10,7 +10,9 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from suggestion.problem.errors import Violation, quote
-from suggestion.problem.space import Double, Int, Parameter, SearchSpace, Value
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import Parameter, Value
+from suggestion.problem.space import SearchSpace
 
 Resource: TypeAlias = Int | Double
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from suggestion.problem.space import Assignment, SearchSpace, Value
+from suggestion.problem.parameters import Value
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Failed, Observation, Pending, Study
 
 Key: TypeAlias = tuple[Value, ...]

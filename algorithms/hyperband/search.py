@@ -19,7 +19,7 @@ from suggestion.algorithms.hyperband.rungs import (
     passed_over,
     read,
 )
-from suggestion.numerics import sampling, streams
+from suggestion.numerics import randomness, sampling, streams
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
 
@@ -90,7 +90,7 @@ class Search:
         if not self._unexplained:
             return False
         text = f"{self.study.seed} {self.study.first_index} {configuration.key!r}"
-        return sampling.seed_of(text) % odds != 0
+        return randomness.seed_of(text) % odds != 0
 
     @cached_property
     def _unexplained(self) -> bool:
@@ -166,7 +166,7 @@ class Search:
             yield promotion.configuration.assignment, promotion.level
         space = self.subspace.space
         tried = {(c.key, level) for c in self.found.values() for level in c.levels}
-        order = sampling.Permutation(size, self.study.seed, "configurations")
+        order = randomness.Permutation(size, self.study.seed, "configurations")
         for level in range(self.plan.top, -1, -1):
             for index in range(size):
                 assignment = {} if space is None else space.point(order(index))

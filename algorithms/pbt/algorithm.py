@@ -15,16 +15,10 @@ from suggestion.engine.algorithm import register
 from suggestion.engine.settings import REQUIRED, setting
 from suggestion.numerics import sampling, streams
 from suggestion.problem.errors import Violation, quote
-from suggestion.problem.space import (
-    Assignment,
-    Categorical,
-    Discrete,
-    Double,
-    Int,
-    Parameter,
-    SearchSpace,
-    Value,
-)
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import Parameter, Value
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Study, Suggestion
 
 _FACTORS = (0.8, 1.2)  # factors of a perturbed number; section 4.1 of the paper

@@ -9,7 +9,7 @@ from itertools import cycle
 
 from suggestion.algorithms.pbt import names
 from suggestion.algorithms.pbt.names import Place
-from suggestion.numerics.sampling import generator
+from suggestion.numerics.randomness import generator
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Observation, Pending, Study
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from suggestion.engine.algorithm import register
 from suggestion.numerics import sampling
+from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
 from suggestion.problem.errors import Violation
-from suggestion.problem.space import Array, Assignment
+from suggestion.problem.parameters import Array
+from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
 
 
@@ -25,16 +27,16 @@ class Sobol:
     """
 
     def violations(self, study: Study) -> Iterator[Violation]:
-        if study.space.dimension > sampling.SOBOL_DIMENSIONS:
+        if study.space.dimension > SOBOL_DIMENSIONS:
             yield Violation(
                 ("parameters",),
-                f"algorithm 'sobol' takes at most {sampling.SOBOL_DIMENSIONS} parameters, got "
+                f"algorithm 'sobol' takes at most {SOBOL_DIMENSIONS} parameters, got "
                 f"{study.space.dimension}; use 'random'",
             )
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         def draw(first: int, number: int) -> Array:
-            return sampling.sobol(study.seed, first, number, study.space.dimension)
+            return sobol(study.seed, first, number, study.space.dimension)
 
         check = study.deadline.check
         return sampling.distinct(study.space, draw, study.seed, study.first_index, count, check)

@@ -28,7 +28,9 @@ from suggestion.engine.algorithm import register
 from suggestion.engine.settings import setting
 from suggestion.numerics import sampling, streams
 from suggestion.numerics.sampling import Untried
-from suggestion.problem.space import Array, Assignment, SearchSpace
+from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
+from suggestion.problem.parameters import Array
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Observation, Study
 
 #: Largest number of good trials [Bergstra2013]_.
@@ -202,9 +204,9 @@ class MultivariateTpe(_Estimator):
 def _start(study: Study, index: int) -> Assignment:
     """Return suggestion `index` of the start-up sequence."""
     dimension = study.space.dimension
-    if dimension > sampling.SOBOL_DIMENSIONS:
+    if dimension > SOBOL_DIMENSIONS:
         return sampling.independent(study.space, study.seed, index, 1)[0]
-    return study.space.decode(sampling.sobol(study.seed, index, 1, dimension))[0]
+    return study.space.decode(sobol(study.seed, index, 1, dimension))[0]
 
 
 def _weights(good: Sequence[Observation], threshold: float) -> Array:

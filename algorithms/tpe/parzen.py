@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suggestion.numerics import normal
-from suggestion.problem.space import Array, Parameter
+from suggestion.problem.parameters import Array, Parameter
 
 #: A lattice of more values than this is modelled as continuous, and points are rounded to it.
 MOST_TABULATED: Final = 64

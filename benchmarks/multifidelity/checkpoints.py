@@ -24,8 +24,10 @@ from sklearn.model_selection import train_test_split
 
 from suggestion.algorithms.pbt import Pbt
 from suggestion.algorithms.random import Random
-from suggestion.numerics.sampling import seed_of
-from suggestion.problem.space import Distribution, Double, Int, SearchSpace
+from suggestion.numerics.randomness import seed_of
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import SearchSpace
 from suggestion.problem.study import History, Observation, Pending, Study
 
 Array = NDArray[np.float64]

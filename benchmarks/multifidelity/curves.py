@@ -17,7 +17,10 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
-from suggestion.problem.space import Categorical, Distribution, Double, Int, SearchSpace
+from suggestion.problem.lists import Categorical
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import SearchSpace
 
 #: Numbers of epochs after which a model is validated: the rungs of the engines.
 CHECKED: Final = (1, 3, 9, 27, 81)

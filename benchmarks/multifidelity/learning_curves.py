@@ -28,7 +28,7 @@ import numpy as np
 from benchmarks.multifidelity.curves import EPOCHS, PROBLEMS, Curves
 from suggestion.algorithms.hyperband import Asha, Hyperband
 from suggestion.algorithms.random import Random
-from suggestion.numerics.sampling import seed_of
+from suggestion.numerics.randomness import seed_of
 from suggestion.problem.study import History, Observation, Pending, Study
 
 WORKERS = 4

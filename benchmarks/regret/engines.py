@@ -17,16 +17,11 @@ import numpy as np
 from benchmarks.regret.remote import Remote
 from suggestion.engine.algorithm import algorithms, build
 from suggestion.engine.settings import RawSetting
-from suggestion.numerics import sampling
-from suggestion.problem.space import (
-    Assignment,
-    Categorical,
-    Discrete,
-    Double,
-    Int,
-    Parameter,
-    SearchSpace,
-)
+from suggestion.numerics import randomness, sampling
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import Parameter
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import History, Observation, Study
 
 
@@ -65,7 +60,7 @@ class Local:
         study = Study(
             name="benchmark",
             space=self.space,
-            seed=sampling.seed_of(f"random_state {self.seed}"),
+            seed=randomness.seed_of(f"random_state {self.seed}"),
             first_index=len(self.told),
             trials=History(observations=tuple(self.told)),
         )

@@ -14,15 +14,11 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.regret.problem import Problem, cube, synthetic, vector
-from suggestion.problem.space import (
-    Array,
-    Assignment,
-    Categorical,
-    Distribution,
-    Double,
-    Int,
-    SearchSpace,
-)
+from suggestion.problem.lists import Categorical
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import Array
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import Assignment, SearchSpace
 
 
 def _shift(name: str, dimension: int, reach: float) -> Array:

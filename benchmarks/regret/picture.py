@@ -18,7 +18,7 @@ import click
 import numpy as np
 
 from benchmarks.regret import problems, report, results
-from suggestion.problem.space import Array
+from suggestion.problem.parameters import Array
 
 FILE: Final = Path(__file__).resolve().parents[2] / "docs" / "regret.svg"
 #: Trials at the left and right end: before, no engine has learned anything.

@@ -9,8 +9,10 @@ from typing import Final
 
 import numpy as np
 
-from suggestion.numerics import sampling
-from suggestion.problem.space import Array, Assignment, Double, SearchSpace
+from suggestion.numerics import randomness
+from suggestion.problem.numeric import Double
+from suggestion.problem.parameters import Array
+from suggestion.problem.space import Assignment, SearchSpace
 
 _DRAWS: Final = 2001
 
@@ -38,7 +40,7 @@ class Problem:
     @cached_property
     def median(self) -> float:
         """The median loss of draws from the prior."""
-        points = sampling.uniforms(0, 0, _DRAWS, self.space.dimension, "median", self.name)
+        points = randomness.uniforms(0, 0, _DRAWS, self.space.dimension, "median", self.name)
         return float(np.median([self.loss(a) for a in self.space.decode(points)]))
 
     def regret(self, loss: float) -> float:

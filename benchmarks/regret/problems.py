@@ -14,16 +14,12 @@ import numpy as np
 
 from benchmarks.regret import multimodal, tables
 from benchmarks.regret.problem import Problem, cube, synthetic, vector
-from suggestion.numerics import sampling
-from suggestion.problem.space import (
-    Array,
-    Categorical,
-    Discrete,
-    Distribution,
-    Double,
-    Int,
-    SearchSpace,
-)
+from suggestion.numerics import randomness
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import Array
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import SearchSpace
 
 LOG: Final = Distribution.LOG_UNIFORM
 
@@ -33,7 +29,7 @@ LOG: Final = Distribution.LOG_UNIFORM
 
 def _shift(name: str, dimension: int, reach: float) -> Array:
     """Where the optimum is moved to, so that no engine finds it in the middle."""
-    drawn: Array = sampling.uniforms(0, 0, 1, dimension, "shift", name)[0]
+    drawn: Array = randomness.uniforms(0, 0, 1, dimension, "shift", name)[0]
     return (2 * drawn - 1) * reach
 
 

@@ -13,7 +13,9 @@ from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.client.ask_tell import AskTell, Trial
 from suggestion.client.launch import LocalServer
 from suggestion.client.transports import OverGrpc
-from suggestion.problem.space import Assignment, Categorical, Discrete, Double, Int, SearchSpace
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.space import Assignment, SearchSpace
 
 _TYPES: Final = {
     Double: api.DOUBLE,

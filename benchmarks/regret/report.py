@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.regret.results import Result
-from suggestion.problem.space import Array
+from suggestion.problem.parameters import Array
 
 
 @dataclass(frozen=True)

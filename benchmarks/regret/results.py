@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.regret.engines import Factory
 from benchmarks.regret.problem import Problem
-from suggestion.problem.space import Array
+from suggestion.problem.parameters import Array
 
 FOLDER: Final = Path(__file__).parent / "results"
 #: Points asked for at a time.

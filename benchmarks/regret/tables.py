@@ -19,18 +19,11 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from suggestion.problem.space import (
-    Array,
-    Assignment,
-    Categorical,
-    Discrete,
-    Distribution,
-    Double,
-    Int,
-    Parameter,
-    SearchSpace,
-    Value,
-)
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import Array, Parameter, Value
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import Assignment, SearchSpace
 
 FOLDER: Final = Path(__file__).parent / "tables"
 LOG: Final = Distribution.LOG_UNIFORM

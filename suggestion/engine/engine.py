@@ -18,7 +18,7 @@ from suggestion.engine.algorithm import (
     missing,
 )
 from suggestion.engine.settings import RawSetting
-from suggestion.numerics.sampling import seed_of
+from suggestion.numerics.randomness import seed_of
 from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.errors import Broken, Invalid, Violation, quote
 from suggestion.problem.problem import Problem

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from suggestion.problem.errors import Invalid, Violation, quote
-from suggestion.problem.space import parse_number
+from suggestion.problem.numbers import parse_number
 
 T = TypeVar("T")
 

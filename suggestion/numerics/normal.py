@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from suggestion.problem.space import Array
+from suggestion.problem.parameters import Array
 
 _SQRT2: Final = math.sqrt(2.0)
 _SQRT_2PI: Final = math.sqrt(2 * math.pi)

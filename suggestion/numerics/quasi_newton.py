@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from suggestion.problem.space import Array
+from suggestion.problem.parameters import Array
 
 #: Values (b,) and gradients (b, p) at points (b, p) of the problems numbered by the second
 #: argument, shape (b,).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from suggestion.numerics import sampling
+from suggestion.numerics import randomness, sampling
 from suggestion.problem.study import Failed, Observation, Pending, Study
 
 
@@ -16,7 +16,7 @@ def rng(study: Study, index: int, *purpose: str) -> np.random.Generator:
         index: Index of the suggestion, as counted by ``study.first_index``.
         purpose: Labels that tell several independent streams of one suggestion apart.
     """
-    return sampling.generator(study.seed, "suggestion", index, *purpose)
+    return randomness.generator(study.seed, "suggestion", index, *purpose)
 
 
 def visited(study: Study) -> sampling.Visited:

@@ -11,8 +11,8 @@ from sqlalchemy.dialects import mysql
 
 from suggestion.observations.engine import Database
 from suggestion.problem.errors import Unready
+from suggestion.problem.parameters import LONGEST_NAME
 from suggestion.problem.rfc3339 import LONGEST as LONGEST_TIME
-from suggestion.problem.space import LONGEST_NAME
 
 #: Characters of a metric's value.
 LONGEST_VALUE: Final = 4096

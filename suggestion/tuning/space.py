@@ -12,6 +12,7 @@ from suggestion.tuning.errors import BrokenRule, InvalidArgument
 from suggestion.tuning.spaces import Listed, Parameter, Range, whole
 
 if TYPE_CHECKING:
+    from suggestion.problem import parameters as domain
     from suggestion.problem.space import SearchSpace
 
 #: A parameter as an Experiment file declares it: name, parameterType, feasibleSpace.
@@ -54,8 +55,9 @@ class Space:
         Raises:
             InvalidArgument: With every rule that the space breaks.
         """
-        from suggestion.problem import space as domain  # noqa: PLC0415
+        from suggestion.problem import lists, numeric, priors  # noqa: PLC0415
         from suggestion.problem.errors import Invalid  # noqa: PLC0415
+        from suggestion.problem.space import SearchSpace  # noqa: PLC0415
         from suggestion.tuning.places import broken_parameter  # noqa: PLC0415
 
         made: list[domain.Parameter] = []
@@ -64,11 +66,11 @@ class Space:
             kind, feasible = parameter.declare()
             try:
                 if isinstance(parameter, Listed):
-                    listed = domain.Discrete if kind == "discrete" else domain.Categorical
+                    listed = lists.Discrete if kind == "discrete" else lists.Categorical
                     made.append(listed(name, parameter.texts))
                 else:
-                    ranged = domain.Int if kind == "int" else domain.Double
-                    distribution = domain.Distribution(feasible.get("distribution", "uniform"))
+                    ranged = numeric.Int if kind == "int" else numeric.Double
+                    distribution = priors.Distribution(feasible.get("distribution", "uniform"))
                     step = feasible.get("step")
                     made.append(ranged(name, feasible["min"], feasible["max"], step, distribution))
             except Invalid as error:
@@ -80,7 +82,7 @@ class Space:
             broken.append(BrokenRule("space", "must have at least one parameter, got none"))
         if broken:
             raise InvalidArgument(broken)
-        return domain.SearchSpace(tuple(made))
+        return SearchSpace(tuple(made))
 
     # --------------------------------------------------------------------- values
 

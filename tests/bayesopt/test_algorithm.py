@@ -19,17 +19,13 @@ from hypothesis import strategies as st
 from suggestion.algorithms.bayesopt import BayesianOptimization, gp, proposer
 from suggestion.engine.algorithm import build
 from suggestion.engine.settings import RawSetting
-from suggestion.numerics import sampling
+from suggestion.numerics import randomness, sampling
+from suggestion.numerics.sobol import sobol
 from suggestion.problem.deadline import NEVER, Deadline
-from suggestion.problem.space import (
-    Assignment,
-    Categorical,
-    Discrete,
-    Distribution,
-    Double,
-    Int,
-    SearchSpace,
-)
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Failed, History, Observation, Pending, Study
 
 SQUARE = SearchSpace((Double("x", -2, 3), Double("y", 0, 10)))
@@ -57,7 +53,7 @@ def network(a: Assignment) -> float:
 
 
 def observed(space: SearchSpace, loss: Loss, count: int, seed: int = 0) -> list[Observation]:
-    points = space.decode(sampling.sobol(seed, 0, count, space.dimension))
+    points = space.decode(sobol(seed, 0, count, space.dimension))
     return [Observation(f"t{k}", a, loss(a)) for k, a in enumerate(points)]
 
 
@@ -293,9 +289,7 @@ def test_points_put_in_by_hand_count() -> None:
 
 
 def _sobol(first: int, count: int) -> list[Assignment]:
-    return sampling.distinct(
-        SQUARE, lambda start, n: sampling.sobol(5, start, n, 2), 5, first, count
-    )
+    return sampling.distinct(SQUARE, lambda start, n: sobol(5, start, n, 2), 5, first, count)
 
 
 def test_without_initial_points_one_result_suffices() -> None:
@@ -322,7 +316,7 @@ def test_without_initial_points_one_result_suffices() -> None:
 )
 def test_no_data_breaks_it(losses: list[float], repeated: bool, failed: int) -> None:
     """Constant, huge, tiny, duplicated: numpy's warnings are errors here."""
-    points = MIXED.decode(sampling.uniforms(9, 0, len(losses) + failed, MIXED.dimension))
+    points = MIXED.decode(randomness.uniforms(9, 0, len(losses) + failed, MIXED.dimension))
     trials = [
         Observation(f"t{k}", points[0 if repeated else k], loss) for k, loss in enumerate(losses)
     ]

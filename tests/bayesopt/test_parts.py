@@ -20,17 +20,13 @@ from suggestion.algorithms.bayesopt.acquisition import (
 )
 from suggestion.algorithms.bayesopt.features import Features
 from suggestion.algorithms.bayesopt.kernel import inverse_triangle, matern, squared_distances
-from suggestion.numerics import normal, sampling
+from suggestion.numerics import normal, randomness
 from suggestion.numerics.quasi_newton import minimise
-from suggestion.problem.space import (
-    Array,
-    Categorical,
-    Discrete,
-    Distribution,
-    Double,
-    Int,
-    SearchSpace,
-)
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import Array
+from suggestion.problem.priors import Distribution
+from suggestion.problem.space import SearchSpace
 
 MIXED = SearchSpace(
     (
@@ -202,7 +198,7 @@ def test_two_categories_are_at_distance_one_and_numbers_at_their_own() -> None:
 
 def test_a_missing_value_is_at_its_expected_distance() -> None:
     """The mean squared distance over the prior of what is not known."""
-    known = MIXED.snap(sampling.uniforms(0, 0, 4000, MIXED.dimension))
+    known = MIXED.snap(randomness.uniforms(0, 0, 4000, MIXED.dimension))
     unknown = known[:1].copy()
     unknown[0, [0, 4]] = np.nan
     features = Features(MIXED, np.array([True, False, False, False, True, False]))
@@ -216,13 +212,13 @@ def test_a_missing_value_is_at_its_expected_distance() -> None:
 
 
 def test_snapping_agrees_with_the_space() -> None:
-    points = sampling.uniforms(1, 0, 500, MIXED.dimension)
+    points = randomness.uniforms(1, 0, 500, MIXED.dimension)
     np.testing.assert_allclose(Features(MIXED).snap(points), MIXED.snap(points), atol=1e-12)
 
 
 def test_the_prior_of_the_optimum_has_its_own_gradient_and_falls_towards_edges() -> None:
     features = Features(MIXED)
-    z = features(MIXED.snap(sampling.uniforms(1, 0, 20, MIXED.dimension)))
+    z = features(MIXED.snap(randomness.uniforms(1, 0, 20, MIXED.dimension)))
     values, slopes = features.prior(z)
     wanted = slopes_of(lambda x: features.prior(x)[0], z, 1e-6)
     np.testing.assert_allclose(slopes, wanted, atol=1e-6)
@@ -239,7 +235,7 @@ def test_the_prior_of_the_optimum_has_its_own_gradient_and_falls_towards_edges()
 
 def _sample(n: int = 25) -> tuple[Array, Features, Array]:
     features = Features(MIXED)
-    points = MIXED.snap(sampling.uniforms(2, 0, n, MIXED.dimension))
+    points = MIXED.snap(randomness.uniforms(2, 0, n, MIXED.dimension))
     y = np.sin(5 * points[:, 0]) + points[:, 1] ** 2 + (points[:, 4] < 0.25)
     return features(points), features, (y - y.mean()) / y.std()
 
@@ -269,7 +265,7 @@ def test_the_likelihood_is_that_of_a_normal_distribution() -> None:
 
 
 def test_fitting_finds_what_matters_and_what_does_not() -> None:
-    points = sampling.uniforms(3, 0, 60, 3)
+    points = randomness.uniforms(3, 0, 60, 3)
     y = np.sin(7 * points[:, 0])
     fitted = gp.fit(points, np.arange(3), (y - y.mean()) / y.std())
     assert fitted.weights[0] > 20 * max(fitted.weights[1:])
@@ -278,7 +274,7 @@ def test_fitting_finds_what_matters_and_what_does_not() -> None:
 
 def test_fitting_tells_noise_from_signal() -> None:
     rng = np.random.default_rng(0)
-    points = sampling.uniforms(3, 0, 80, 2)
+    points = randomness.uniforms(3, 0, 80, 2)
     y = points[:, 0] + 0.5 * rng.standard_normal(80)
     fitted = gp.fit(points, np.arange(2), (y - y.mean()) / y.std())
     assert 0.4 < fitted.noise < 1
@@ -417,7 +413,7 @@ def test_log_slopes_are_logarithms_of_slopes() -> None:
 
 
 def test_a_choice_of_trials_holds_the_best_and_their_neighbourhood() -> None:
-    points = sampling.uniforms(5, 0, 3000, 4)
+    points = randomness.uniforms(5, 0, 3000, 4)
     rows = data.select(points, 100)
     assert len(rows) == 100
     assert np.array_equal(rows, np.unique(rows))

@@ -19,7 +19,8 @@ from suggestion.algorithms.hyperband.model import Model
 from suggestion.algorithms.hyperband.plan import plan
 from suggestion.algorithms.hyperband.rungs import Configuration
 from suggestion.problem.errors import Invalid
-from suggestion.problem.space import Double, Int, SearchSpace
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.space import SearchSpace
 
 from .controller import Controller, Trial, ask, experiment, validate
 

@@ -25,7 +25,9 @@ from suggestion.algorithms.pbt import checkpoints, names
 from suggestion.algorithms.pbt.algorithm import perturbed
 from suggestion.algorithms.pbt.names import Place
 from suggestion.problem.errors import Cancelled, Invalid, Unready
-from suggestion.problem.space import Categorical, Discrete, Distribution, Double, Int
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.priors import Distribution
 
 from .controller import Controller, Trial, ask, experiment, validate
 

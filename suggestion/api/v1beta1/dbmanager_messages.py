@@ -13,8 +13,8 @@ from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.observations.schema import LONGEST_VALUE
 from suggestion.observations.storage import Point
 from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.parameters import LONGEST_NAME
 from suggestion.problem.rfc3339 import canonical
-from suggestion.problem.space import LONGEST_NAME
 
 _LOG: Final = ("observation_log", "metric_logs")
 

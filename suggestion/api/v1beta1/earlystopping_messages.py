@@ -15,7 +15,7 @@ from suggestion.earlystopping.rule import Threshold
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.locations import Location
-from suggestion.problem.space import LONGEST_NAME
+from suggestion.problem.parameters import LONGEST_NAME
 
 GET_OBSERVATION_LOG: Final = "/api.v1.beta1.DBManager/GetObservationLog"
 

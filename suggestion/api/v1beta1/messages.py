@@ -15,18 +15,12 @@ from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.engine.engine import AlgorithmChoice
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import LONGEST_NAME, Parameter
+from suggestion.problem.priors import Distribution
 from suggestion.problem.problem import Goal, Metric, Problem
-from suggestion.problem.space import (
-    LONGEST_NAME,
-    Assignment,
-    Categorical,
-    Discrete,
-    Distribution,
-    Double,
-    Int,
-    Parameter,
-    SearchSpace,
-)
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Failed, History, Observation, Pending, Suggestion
 
 __all__ = [
