@@ -14,16 +14,23 @@ from suggestion.cli.shared import FOLDER, loaded
 @click.argument("directory", type=FOLDER)
 @click.argument("trial")
 @click.option("--attempt", type=click.IntRange(1), help="Of a trial that was run again.")
-def logs(directory: Path, trial: str, attempt: int | None) -> None:
-    """Print what TRIAL (its name, the end of its name, or its number) has printed."""
+@click.option("--raw", is_flag=True, help="Every byte as it was printed, colours included.")
+def logs(directory: Path, trial: str, attempt: int | None, raw: bool) -> None:
+    """Print what TRIAL (its name, the end of its name, or its number) has printed.
+
+    Colours and what else could steer a terminal are left out.
+    """
+    from suggestion.controller.files import Unusable  # noqa: PLC0415
+    from suggestion.controller.shown import plain_output  # noqa: PLC0415
     from suggestion.views import status as shown  # noqa: PLC0415
 
     _, listed = loaded(directory)
     out = sys.stdout.buffer
     try:
-        for piece in shown.output_of(directory, shown.find(listed, trial), attempt):
+        pieces = shown.output_of(directory, shown.find(listed, trial), attempt)
+        for piece in pieces if raw else map(str.encode, plain_output(pieces)):
             out.write(piece)
-    except LookupError as error:
+    except (LookupError, Unusable) as error:
         raise click.ClickException(str(error)) from error
     except FileNotFoundError as error:
         raise click.ClickException(f"{trial}: has printed nothing yet") from error

@@ -44,6 +44,17 @@ from suggestion.runtimes import RUNTIMES
 @click.option(
     "--retries", default=0, show_default=True, type=click.IntRange(0), help="Of a failed trial."
 )
+@click.option(
+    "--give-up-after",
+    type=click.IntRange(0),
+    metavar="N",
+    help="End if the first N trials fail; 0: never.  [default: 5 if the file has neither "
+    "maxTrialCount nor maxFailedTrialCount, else 0]",
+)
+@click.option("--retry-failed", is_flag=True, help="Try failed trials of the directory again.")
+@click.option(
+    "--fresh", is_flag=True, help="Begin anew; what the directory holds is kept in a folder there."
+)
 @click.option("--time-limit", type=Duration(), help="Stop everything after this: 2h.")
 @click.option("--trial-timeout", type=Duration(), help="A trial that runs longer has failed.")
 @click.option(
@@ -74,6 +85,9 @@ def run(
     command: str | None,
     runtime: str,
     retries: int,
+    give_up_after: int | None,
+    retry_failed: bool,
+    fresh: bool,
     time_limit: float | None,
     trial_timeout: float | None,
     grace: float,
@@ -105,7 +119,15 @@ def run(
         None if gpus is None else [gpu.strip() for gpu in gpus.split(",") if gpu.strip()],
         gpus_per_trial,
         cpus_per_trial,
-        Options(retries=retries, grace=grace, trial_timeout=trial_timeout, time_limit=time_limit),
+        Options(
+            retries=retries,
+            grace=grace,
+            trial_timeout=trial_timeout,
+            time_limit=time_limit,
+            give_up_after=give_up_after,
+        ),
+        retry_failed,
+        fresh,
     )
     console = Console()
     shown = view.Plain() if plain or not console.is_terminal else view.Rich(console)
@@ -123,5 +145,5 @@ def run(
     click.echo(view.ending(controller, str(controller.store.folder)))
     if not controller.experiment.done:
         sys.exit(3)
-    if controller.experiment.condition()["type"] == "Failed":
+    if controller.experiment.condition()["type"] == "Failed" or controller.best is None:
         sys.exit(1)

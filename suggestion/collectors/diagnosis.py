@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from suggestion.client.document import Collector as Settings
-from suggestion.collectors.files import open_own
 from suggestion.collectors.lines import Parser, text_parser
+from suggestion.controller.files import open_own
 from suggestion.controller.shown import one_line, plain
 from suggestion.problem.errors import quote
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 from suggestion.client.document import Collector as Settings
 from suggestion.client.filters import DEFAULT_FILTER, compile_filter
 from suggestion.client.numbers import is_number
-from suggestion.collectors.files import clear, open_own
 from suggestion.controller.context import Source
+from suggestion.controller.files import clear, open_own
 from suggestion.controller.moments import rfc3339
 from suggestion.controller.observation import Report
 from suggestion.controller.shown import without_sequences

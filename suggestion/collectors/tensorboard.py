@@ -18,8 +18,8 @@ from typing import Any, BinaryIO, Final
 
 from suggestion.client.document import Collector as Settings
 from suggestion.collectors.diagnosis import instead
-from suggestion.collectors.files import clear, open_own
 from suggestion.controller.context import Source
+from suggestion.controller.files import clear, open_own
 from suggestion.controller.moments import rfc3339
 from suggestion.controller.observation import Report
 

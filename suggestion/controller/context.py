@@ -43,6 +43,8 @@ class Options:
         trial_timeout: Seconds after which a trial is stopped as failed; None: never.
         time_limit: Seconds after which the session stops its trials and ends; None: never.
         output_bytes: Of a trial's latest output that are kept, besides its first megabyte.
+        give_up_after: Number of trials that may fail before any has succeeded; 0: any number;
+            None: what suits the experiment's limits.
     """
 
     retries: int = 0
@@ -50,6 +52,7 @@ class Options:
     trial_timeout: float | None = None
     time_limit: float | None = None
     output_bytes: int = 16 * 1024 * 1024
+    give_up_after: int | None = None
 
 
 class View(Protocol):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
+
+_FIRST_FAILURES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,37 @@ class Limits:
             _count(spec, "maxTrialCount"),
             _count(spec, "maxFailedTrialCount"),
         )
+
+    def first_failures(self, asked: int | None) -> int | None:
+        """Return how many trials may fail before any has succeeded; None: any number.
+
+        Args:
+            asked: By the user: 0 for any number; None for what suits the limits: a file without
+                one would otherwise make failing trials for ever.
+        """
+        if asked is not None:
+            return asked or None
+        return _FIRST_FAILURES if self.trials is None and self.failures is None else None
+
+    def failure(self, failed: int, completed: int, first: int | None) -> str:
+        """Return why so many failures end the experiment; empty if they do not.
+
+        Args:
+            failed: Trials that failed or have no metrics.
+            completed: Trials that have ended, these included.
+            first: Number of trials that may fail before any has succeeded; None: any number.
+        """
+        if not failed:
+            return ""
+        if self.failures is not None and failed >= self.failures:
+            return f"{_trials(failed)} failed, maxFailedTrialCount is {self.failures}"
+        if first is not None and failed >= first and failed == completed:
+            return f"the first {_trials(failed)} failed, and none has succeeded"
+        return ""
+
+
+def _trials(count: int) -> str:
+    return "1 trial" if count == 1 else f"{count} trials"
 
 
 def _count(spec: Mapping[str, Any], name: str) -> int | None:

@@ -276,18 +276,7 @@ def _fail(draft: Draft, event: e.Event, trial: Trial, reason: str) -> None:
 
 def _again(draft: Draft, trial: Trial, reason: str) -> None:
     """Put a trial back to the start, with nothing left of the attempt but its output."""
-    fresh = Trial(
-        trial.number,
-        trial.name,
-        trial.assignment,
-        trial.labels,
-        trial.rules,
-        reason=reason,
-        attempt=trial.attempt + 1,
-        failures=trial.failures,
-        batch=trial.batch,
-        created=trial.created,
-    )
+    fresh = trial.again(reason, trial.failures)
     draft.attempts.pop(trial.number, None)
     draft.forget(trial)
     draft.save(fresh)

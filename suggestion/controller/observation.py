@@ -38,15 +38,25 @@ class Series:
     """One metric of one trial: the least, the greatest and the latest report, as text.
 
     The least and the greatest are ``unavailable`` until a finite value has been reported.
+
+    Attributes:
+        time: Of the latest report, as `moments.rfc3339` writes it: as texts, such times have the
+            order of time.
     """
 
     min: str = UNAVAILABLE
     max: str = UNAVAILABLE
     latest: str = UNAVAILABLE
     count: int = 0
+    time: str = ""
 
-    def plus(self, text: str) -> Series:
-        """Return the series with one more report."""
+    def plus(self, text: str, time: str = "") -> Series:
+        """Return the series with one more report.
+
+        Args:
+            time: Of the report. The latest is the one with the latest time, whatever the order in
+                which they come; of equal times, and without them, the last one.
+        """
         value = number(text)
         least, most = self.min, self.max
         if math.isfinite(value):
@@ -54,7 +64,9 @@ class Series:
                 least = text
             if most == UNAVAILABLE or value > float(most):
                 most = text
-        return Series(least, most, text, self.count + 1)
+        if time < self.time:
+            return Series(least, most, self.latest, self.count + 1, self.time)
+        return Series(least, most, text, self.count + 1, time)
 
     def by(self, strategy: str) -> str:
         """Return the value under `strategy`: ``min``, ``max`` or ``latest``.
@@ -76,6 +88,7 @@ class Objective:
         goal: Value at which the experiment ends; None without one.
         additional: Names of other metrics to collect.
         strategies: By metric, which of its reports counts: ``min``, ``max`` or ``latest``.
+        chosen: Metrics whose strategy the file names.
     """
 
     metric: str
@@ -83,6 +96,7 @@ class Objective:
     goal: float | None
     additional: tuple[str, ...]
     strategies: Mapping[str, str]
+    chosen: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Objective:
@@ -102,6 +116,7 @@ class Objective:
             None if goal is None else float(goal),
             additional,
             {name: strategies.get(name, default) for name in (metric, *additional)},
+            frozenset(strategies),
         )
 
     @property
@@ -128,6 +143,17 @@ class Objective:
             if name in series
         ]
 
+    def shown(self, series: Mapping[str, Series], metric: str) -> str:
+        """Return the value of a metric for people; empty without one.
+
+        It is the value by which a trial is judged, or the latest one of an additional metric: its
+        default strategy is that of the objective, and the least accuracy means nothing to anybody.
+        """
+        if metric not in series:
+            return ""
+        judged = metric == self.metric or metric in self.chosen
+        return series[metric].by(self.strategies[metric]) if judged else series[metric].latest
+
     def better(self, value: float, other: float | None) -> bool:
         """Whether `value` beats `other`, the best so far."""
         return other is None or (value > other if self.maximize else value < other)
@@ -141,9 +167,9 @@ class Objective:
 
 def dump(series: Mapping[str, Series]) -> dict[str, Sequence[Any]]:
     """Write aggregates as JSON."""
-    return {name: [s.min, s.max, s.latest, s.count] for name, s in series.items()}
+    return {name: [s.min, s.max, s.latest, s.count, s.time] for name, s in series.items()}
 
 
 def load(state: Mapping[str, Sequence[Any]]) -> dict[str, Series]:
-    """Read what `dump` wrote."""
+    """Read what `dump` wrote, now or in an earlier version, which did not write the time."""
     return {name: Series(*fields) for name, fields in state.items()}

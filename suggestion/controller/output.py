@@ -1,15 +1,21 @@
-"""The output file of a trial, of which a long middle is given back to the disk."""
+"""The output file of a trial: its last line, and a long middle that is given back to the disk."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from suggestion.controller.files import Unusable, open_own
+from suggestion.controller.shown import one_line, plain
+
 #: Bytes at the beginning of an output that are always kept.
 HEAD: Final = 1024 * 1024
 _PAGE: Final = 4096
+# Bytes at the end in which a last line is looked for.
+_TAIL: Final = 16 * 1024
 _KEEP_SIZE_PUNCH_HOLE: Final = 0x01 | 0x02
 
 
@@ -31,6 +37,21 @@ def removable(
     if end - begin < keep:
         return None
     return begin, end - end % _PAGE
+
+
+def last_line(path: Path) -> str:
+    """Return the last line of an output that is not empty, for people; empty if there is none."""
+    try:
+        file = open_own(path, path.parent)
+    except (OSError, Unusable):
+        return ""
+    if file is None:
+        return ""
+    with file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - _TAIL, 0))
+        text = plain(file.read(_TAIL).decode("utf-8", "replace"))
+    return one_line(next((line for line in reversed(text.splitlines()) if line.strip()), ""))
 
 
 @cache

@@ -30,11 +30,11 @@ def _judge_experiment(draft: Draft, event: Event) -> None:
     if experiment.done:
         return
     limits = experiment.limits
+    failure = limits.failure(tally.failed, tally.completed, draft.policy.first_failures)
     if draft.policy.objective.reached(tally.best_value):
         ending = ("Succeeded", "ExperimentGoalReached", "the goal is reached")
-    elif limits.failures is not None and tally.failed > limits.failures:
-        text = f"{tally.failed} trials failed, maxFailedTrialCount is {limits.failures}"
-        ending = ("Failed", "ExperimentMaxFailedTrialsReached", text)
+    elif failure:
+        ending = ("Failed", "ExperimentFailed", failure)
     elif limits.trials is not None and tally.completed >= limits.trials:
         text = f"maxTrialCount {limits.trials} is reached"
         ending = ("Succeeded", "ExperimentMaxTrialsReached", text)

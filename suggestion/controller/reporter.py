@@ -62,8 +62,9 @@ def digest(
     fired = False
     for report in reports:
         last = parse(report.time) or max(now, _after(last))
-        stamped.append(Report(report.metric, report.value, rfc3339(last)))
-        series[report.metric] = series.get(report.metric, Series()).plus(report.value)
+        time = rfc3339(last)
+        stamped.append(Report(report.metric, report.value, time))
+        series[report.metric] = series.get(report.metric, Series()).plus(report.value, time)
         fired = watch.report(report.metric, number(report.value)) or fired
     room = max(MOST_REPORTS - known, 0)
     changed = replace(trial, series=series, watch=watch.dump())

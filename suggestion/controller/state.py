@@ -30,6 +30,8 @@ class Policy:
         time_limit: Seconds after which a session stops its trials and ends; None: never.
         stops_early: An early-stopping server is told of trials that were stopped.
         pushed: Trials report their metrics to the DBManager themselves.
+        first_failures: Number of trials that may fail before any has succeeded; with that many the
+            experiment ends. None: any number.
     """
 
     objective: Objective
@@ -40,6 +42,7 @@ class Policy:
     time_limit: float | None = None
     stops_early: bool = False
     pushed: bool = False
+    first_failures: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

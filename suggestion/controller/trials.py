@@ -87,6 +87,21 @@ class Trial:
     started: str = ""
     completed: str = ""
 
+    def again(self, reason: str, failures: int) -> Trial:
+        """Return it back at the start, with nothing left of this attempt but its output."""
+        return Trial(
+            self.number,
+            self.name,
+            self.assignment,
+            self.labels,
+            self.rules,
+            reason=reason,
+            attempt=self.attempt + 1,
+            failures=failures,
+            batch=self.batch,
+            created=self.created,
+        )
+
 
 def trial_name(experiment: str, number: int) -> str:
     """Name a trial that its algorithm did not name: a DNS label, the same whenever it is asked."""

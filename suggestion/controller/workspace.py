@@ -68,6 +68,15 @@ class Workspace(Protocol):
         ...
 
 
+def trial_files(root: Path, trial: Trial) -> TrialFiles:
+    """Return the files of a trial's present attempt in the experiment's directory `root`."""
+    folder = root / "trials" / trial.name
+    attempt = trial.attempt
+    return TrialFiles(
+        trial.name, folder, folder / f"output-{attempt}.log", folder / f"status-{attempt}"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class TrialWorkspace:
     """The part of an experiment's directory that belongs to its trials.
@@ -92,20 +101,12 @@ class TrialWorkspace:
     data: tuple[str, Path] | None = None
     local: bool = True
 
-    def folder(self, trial: Trial) -> Path:
-        """Return the folder of a trial's files."""
-        return self.root / "trials" / trial.name
-
     def files(self, trial: Trial) -> TrialFiles:
-        folder = self.folder(trial)
-        attempt = trial.attempt
-        return TrialFiles(
-            trial.name, folder, folder / f"output-{attempt}.log", folder / f"status-{attempt}"
-        )
+        return trial_files(self.root, trial)
 
     def metrics_path(self, trial: Trial) -> Path:
         """Return what takes the place of the collector's path: each trial has its own."""
-        return self.folder(trial) / _FILES / self.collector.path.lstrip("/")
+        return self.files(trial).folder / _FILES / self.collector.path.lstrip("/")
 
     def source(self, trial: Trial) -> Source | None:
         return self.collector.source(

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,10 +23,11 @@ from suggestion.client.servers import Client, Remote, Server
 from suggestion.controller import messages
 from suggestion.controller.context import DiskFull, Fatal, Options, View
 from suggestion.controller.driver import Controller
-from suggestion.controller.experiment import Experiment
+from suggestion.controller.experiment import Experiment, Limits
 from suggestion.controller.lock import Busy, Lock
 from suggestion.controller.moments import Clock, Timekeeper, rfc3339
 from suggestion.controller.observation import Objective
+from suggestion.controller.resumption import CannotResume, resume
 from suggestion.controller.rim import Rim
 from suggestion.controller.runtime import Place, Unavailable
 from suggestion.controller.servers import Clients, RemoteServers
@@ -35,15 +36,13 @@ from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
 from suggestion.controller.waiting import Bell
 from suggestion.controller.workspace import TrialWorkspace
-from suggestion.problem.errors import quote
 from suggestion.problem.locations import dotted
 from suggestion.runner.errors import Refused
+from suggestion.runner.fresh import set_aside
 from suggestion.runner.interrupts import Interrupts
 from suggestion.runner.validation import validate
 
 _DISK_PAUSE: Final = 5.0
-# May change between two runs in one directory, as on a cluster.
-_EDITABLE: Final = ("parallelTrialCount", "maxTrialCount", "maxFailedTrialCount", "resumePolicy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,8 @@ class Request:
         directory: Of the experiment; by default ``runs/<name>``.
         gpus: That may be used; None leaves them alone.
         gpus_each, cpus_each: For each trial; 0: as the file says, none bound.
+        retry_failed: Try trials of the directory again that failed or have no metrics.
+        fresh: Set aside what is in the directory, and begin anew.
     """
 
     path: Path
@@ -69,6 +70,8 @@ class Request:
     gpus_each: int = 0
     cpus_each: int = 0
     options: Options = field(default_factory=Options)
+    retry_failed: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,10 @@ def run(
     _warn(loaded, request, view)
     name = loaded.document["metadata"]["name"]
     directory = request.directory or Path("runs") / name
+    if request.fresh:
+        aside = set_aside(directory, place, request.options.grace)
+        if aside is not None:
+            view.note(f"what was in {directory} is in {aside}")
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -234,7 +241,8 @@ def _prepare(
     stack.callback(store.close)
     known = store.experiment()
     if known is not None:
-        known = _resume(known, loaded.document, store, clock)
+        now = rfc3339(clock.now())
+        known = _resume(known, loaded.document, store, request, view, now)
     stopped = threading.Event()
     # An experiment that has ended needs no servers; should it, they start when they are called.
     launch = known is None or not known.done or bool(store.undelivered())
@@ -275,6 +283,7 @@ def _prepare(
         options.time_limit,
         clients.stopping is not None,
         collector.pushed,
+        Limits.of(loaded.document).first_failures(options.give_up_after),
     )
     workspace = TrialWorkspace(
         directory,
@@ -308,41 +317,28 @@ def _path() -> str:
 
 
 def _resume(
-    known: Experiment, given: Mapping[str, Any], store: Store, clock: Timekeeper
+    known: Experiment,
+    document: Mapping[str, Any],
+    store: Store,
+    request: Request,
+    view: View,
+    now: str,
 ) -> Experiment:
-    """Return the experiment in the directory, with what may change taken from the file.
+    """Return the experiment in the directory as it goes on: what may change is the file's.
 
     Raises:
         Refused: If something else has changed.
     """
-    if known.name != given["metadata"]["name"]:
-        raise Refused(
-            f"{store.folder}: holds the experiment {quote(known.name)}, not "
-            f"{quote(given['metadata']['name'])}; use another --directory"
-        )
-    old, new = known.document["spec"], given["spec"]
-    for key in sorted({*old, *new}):
-        if key not in _EDITABLE and old.get(key) != new.get(key):
-            raise Refused(
-                f"{store.folder}: spec.{key} differs from the experiment in this directory; "
-                f"only {', '.join(_EDITABLE)} may change; use another --directory"
-            )
-    changed = replace(known, document=dict(given))
-    condition = known.condition()
-    limit = new.get("maxTrialCount")
-    raised = limit is None or int(limit) > len(store.trials())
-    if condition["reason"] == "ExperimentMaxTrialsReached" and raised:
-        if (new.get("resumePolicy") or "Never") == "Never":
-            raise Refused(
-                f"{store.folder}: the experiment has ended, and its resumePolicy is Never; "
-                f"resumePolicy LongRunning lets it continue to the new maxTrialCount"
-            )
-        now = rfc3339(clock.now())
-        text = "maxTrialCount was raised"
-        changed = changed.mark("Restarting", "ExperimentRestarting", text, now)
-    if changed != known:
-        store.save_experiment(changed)
-    return changed
+    first = Limits.of(document).first_failures(request.options.give_up_after)
+    try:
+        changes = resume(known, store.trials(), document, now, first, request.retry_failed)
+    except CannotResume as error:
+        raise Refused(f"{store.folder}: {error}") from error
+    if changes:
+        store.commit(changes)
+    if request.retry_failed and not changes.trials:
+        view.note("no trial is to be tried again: none has failed, or the goal is reached")
+    return changes.experiment or known
 
 
 def _clients(

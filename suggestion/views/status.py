@@ -11,7 +11,9 @@ from typing import Any, Final, TextIO
 
 from suggestion.controller import messages
 from suggestion.controller.experiment import Experiment
+from suggestion.controller.files import open_own
 from suggestion.controller.observation import Objective, Series
+from suggestion.controller.shown import one_line, plain
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Condition, Trial
 
@@ -112,7 +114,7 @@ def crd(experiment: Experiment, trials: Sequence[Trial]) -> dict[str, Any]:
 
 def text(experiment: Experiment, trials: Sequence[Trial]) -> str:
     """For people, much like ``kubectl describe``."""
-    return "\n".join(_describe(crd(experiment, trials), experiment)) + "\n"
+    return plain("\n".join(_describe(crd(experiment, trials), experiment))) + "\n"
 
 
 def _describe(made: Mapping[str, Any], experiment: Experiment) -> Iterator[str]:
@@ -159,7 +161,9 @@ def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> N
     parameters = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
     writer = csv.writer(out, lineterminator="\n")
     head = ["number", "trial", "condition", "reason", "attempt", "started", "completed", "seconds"]
-    writer.writerow([*head, *parameters, *objective.metrics])
+    other = [name for name in objective.additional if name not in objective.chosen]
+    latest = [f"{name} latest" for name in other]
+    writer.writerow([*head, *parameters, *objective.metrics, *latest])
     for trial in trials:
         seconds = elapsed(trial)
         writer.writerow(
@@ -173,7 +177,8 @@ def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> N
                 trial.completed,
                 "" if seconds is None else f"{seconds:.3f}",
                 *(trial.assignment[name] for name in parameters),
-                *(_by(trial.series.get(name), objective, name) for name in objective.metrics),
+                *(_judged(objective, trial.series, name) for name in objective.metrics),
+                *(objective.shown(trial.series, name) for name in other),
             ]
         )
 
@@ -188,20 +193,20 @@ def table(experiment: Experiment, trials: Sequence[Trial]) -> str:
     parameters = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
     made = Table(box=None, pad_edge=False)
     for heading in ("", "trial", "condition", *objective.metrics, *parameters):
-        made.add_column(Text(heading), overflow="fold")
+        made.add_column(Text(one_line(heading)), overflow="fold")
     for trial in trials:
-        metrics = (_by(trial.series.get(name), objective, name) for name in objective.metrics)
+        metrics = (objective.shown(trial.series, name) for name in objective.metrics)
         values = (trial.assignment[name] for name in parameters)
         row = (str(trial.number), trial.name, str(trial.condition), *metrics, *values)
-        made.add_row(*(Text(cell) for cell in row))
+        made.add_row(*(Text(one_line(cell)) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else 200)
     with console.capture() as capture:
         console.print(made)
     return capture.get()
 
 
-def _by(series: Series | None, objective: Objective, name: str) -> str:
-    return "" if series is None else series.by(objective.strategies[name])
+def _judged(objective: Objective, series: Mapping[str, Series], name: str) -> str:
+    return series[name].by(objective.strategies[name]) if name in series else ""
 
 
 def elapsed(trial: Trial) -> float | None:
@@ -233,10 +238,14 @@ def output_of(directory: Path, trial: Trial, attempt: int | None = None) -> Iter
 
     Raises:
         FileNotFoundError: If it has not been started, or not so often.
+        Unusable: If the trial has put something else in its place.
     """
     path = directory / "trials" / trial.name / f"output-{attempt or trial.attempt}.log"
     cut = trial.cut if attempt in (None, trial.attempt) else None
-    with path.open("rb") as file:
+    file = open_own(path, path.parent)
+    if file is None:
+        raise FileNotFoundError(path)
+    with file:
         if cut is not None:
             yield file.read(cut[0])
             yield f"\n[... {cut[1] - cut[0]} bytes are not kept ...]\n".encode()

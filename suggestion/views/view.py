@@ -8,7 +8,10 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, TextIO
 
-from suggestion.controller.trials import Condition, Trial
+from suggestion.controller.output import last_line
+from suggestion.controller.shown import one_line, plain
+from suggestion.controller.trials import FAILED, Condition, Trial
+from suggestion.views.advice import advice
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -30,6 +33,14 @@ def value_of(controller: Controller, trial: Trial) -> str:
     objective = controller.objective
     series = trial.series.get(objective.metric)
     return "-" if series is None else series.by(objective.strategies[objective.metric])
+
+
+def why(controller: Controller, trial: Trial) -> str:
+    """Why a trial is in its condition; of one that has failed also the last line of its output."""
+    if trial.condition is not Condition.FAILED:
+        return trial.reason
+    last = last_line(controller.workspace.files(trial).output)
+    return f"{trial.reason}: {last}" if last else trial.reason
 
 
 def seconds_left(controller: Controller) -> float | None:
@@ -76,7 +87,7 @@ class Plain:
         """Nobody may be reading any more, as after ``| head``: no reason to end an experiment."""
         if not self._closed:
             try:
-                print(line, file=self._out, flush=True)
+                print(plain(line), file=self._out, flush=True)
             except OSError:
                 self._closed = True
 
@@ -108,7 +119,7 @@ class Plain:
             if controller.best is not None and controller.best.name == trial.name:
                 words.append("best so far")
         if trial.reason:
-            words.append(f"({trial.reason})")
+            words.append(f"({why(controller, trial)})")
         return " ".join(words)
 
 
@@ -120,6 +131,7 @@ class Rich:
         self._live: Live | None = None
         self._drawn = 0.0
         self._recent: list[Trial] = []
+        self._failed: Trial | None = None
 
     def __enter__(self) -> Rich:
         from rich.live import Live  # noqa: PLC0415
@@ -135,11 +147,13 @@ class Rich:
             self._live.__exit__(None, None, None)
 
     def note(self, text: str) -> None:
-        self._console.print(f"note: {text}", markup=False, highlight=False, style="yellow")
+        self._console.print(f"note: {plain(text)}", markup=False, highlight=False, style="yellow")
 
     def changed(self, trial: Trial) -> None:
         if trial.condition.active:
             return
+        if trial.condition in FAILED:
+            self._failed = trial
         self._recent = [*self._recent[-_RECENT + 1 :], trial]
         self._drawn = 0.0
 
@@ -181,7 +195,11 @@ class Rich:
         if best is not None:
             metric = controller.objective.metric
             line = f"best {metric} {value_of(controller, best)}  {describe(controller, best)}"
-            parts.append(Text(f"{line}  ({best.name})", style="green"))
+            parts.append(Text(one_line(f"{line}  ({best.name})"), style="green"))
+        if self._failed is not None:
+            failed = self._failed
+            line = one_line(f"{failed.name}: {why(controller, failed)}")
+            parts.append(Text(line, style="red"))
         rows = [controller.trials[number] for number in controller.running]
         parts.append(self._table(controller, [*self._recent, *rows]))
         return Group(*parts)
@@ -202,7 +220,7 @@ class Rich:
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
         metric = controller.objective.metric
         for heading in ("trial", "condition", metric, "reports", *names):
-            table.add_column(Text(heading), no_wrap=True, overflow="ellipsis")
+            table.add_column(Text(one_line(heading)), no_wrap=True, overflow="ellipsis")
         for trial in trials:
             series = trial.series.get(metric)
             shown = value_of(controller, trial)
@@ -213,7 +231,7 @@ class Rich:
                 Text(str(trial.condition), style=styles.get(trial.condition, "")),
                 Text(shown),
                 Text(str(series.count) if series else ""),
-                *(Text(trial.assignment[name]) for name in names),
+                *(Text(one_line(trial.assignment[name])) for name in names),
             )
         return table
 
@@ -241,5 +259,13 @@ def ending(controller: Controller, directory: str) -> str:
         argv = controller.workspace.command(best)
         if argv:
             lines += ["to run it again:", f"  {shlex.join(argv)}"]
+    elif experiment.done:
+        lines.append(f"no trial has a value of {controller.objective.metric}")
+    failed = [trial for trial in controller.trials.values() if trial.condition in FAILED]
+    if failed and (best is None or condition["type"] == "Failed"):
+        last = max(failed, key=lambda trial: trial.completed)
+        lines.append(f"{last.name}: {why(controller, last)}")
+        lines.append(f"all that it printed: suggest logs {shlex.quote(directory)} {last.name}")
+        lines += advice(experiment, len(failed), controller.policy.first_failures)
     lines.append(f"more: suggest status {directory}; suggest plot {directory}")
-    return "\n".join(lines)
+    return plain("\n".join(lines))

@@ -13,9 +13,9 @@ import pytest
 import suggestion.controller
 from suggestion.controller import commands as c
 from suggestion.controller import events as e
-from suggestion.controller import machine
+from suggestion.controller import machine, observation
 from suggestion.controller.draft import Transition
-from suggestion.controller.experiment import Experiment
+from suggestion.controller.experiment import Experiment, Limits
 from suggestion.controller.moments import Moment
 from suggestion.controller.observation import Objective, Report, Series
 from suggestion.controller.rules import GREATER, Rule
@@ -210,6 +210,105 @@ def test_the_time_of_an_adopted_trial_counts_from_its_start() -> None:
     assert machine.deadline(play.policy, play.state) == 1015.0
     play.seconds = 1015.0
     assert play.step((e.Timer,)) == (c.Stop(0),)
+
+
+def failing(play: Played, number: int) -> None:
+    play.step((e.Exited, number, 1), (e.Collected, number))
+
+
+def ending(play: Played) -> tuple[str, str]:
+    condition = play.state.experiment.condition()
+    return condition["type"], condition["reason"]
+
+
+def limited(**spec: str | None) -> Played:
+    """One trial at a time, with limits as in `spec`."""
+    play = Played(parallel=1)
+    made = dict(play.state.experiment.document["spec"]) | spec
+    made = {key: value for key, value in made.items() if value is not None}
+    play.state = replace(
+        play.state, experiment=replace(play.state.experiment, document={"spec": made})
+    )
+    return play
+
+
+def one_more(play: Played) -> None:
+    number = play.state.made
+    play.step((e.Suggested, [e.Suggestion({"x": "1"})], {}, ()))
+    play.step((e.Launched, number, {}))
+
+
+@pytest.mark.parametrize(("limit", "failures"), [("0", 1), ("1", 1), ("2", 2)])
+def test_max_failed_trial_count_is_the_number_that_ends_it(limit: str, failures: int) -> None:
+    """Before ``maxTrialCount`` is looked at."""
+    play = limited(maxFailedTrialCount=limit, maxTrialCount=str(failures))
+    play.step((e.Opened, 0.0))
+    for number in range(failures):
+        assert ending(play)[0] != "Failed"
+        one_more(play)
+        failing(play, number)
+    assert ending(play) == ("Failed", "ExperimentFailed")
+
+
+def test_trials_without_metrics_count_as_failed() -> None:
+    play = limited(maxFailedTrialCount="1")
+    play.step((e.Opened, 0.0))
+    one_more(play)
+    play.step((e.Exited, 0, 0), (e.Collected, 0))
+    assert ending(play) == ("Failed", "ExperimentFailed")
+
+
+def test_the_first_failures_end_what_has_no_limit() -> None:
+    play = limited(maxTrialCount=None)
+    play.policy = replace(play.policy, first_failures=5)
+    play.step((e.Opened, 0.0))
+    for number in range(5):
+        assert ending(play)[0] != "Failed"
+        one_more(play)
+        failing(play, number)
+    assert ending(play) == ("Failed", "ExperimentFailed")
+    message = play.state.experiment.condition()["message"]
+    assert message == "the first 5 trials failed, and none has succeeded"
+
+
+def test_failures_after_a_success_end_nothing() -> None:
+    play = limited(maxTrialCount=None)
+    play.policy = replace(play.policy, first_failures=2)
+    play.step((e.Opened, 0.0))
+    for number in range(5):
+        one_more(play)
+        if number == 1:
+            play.step((e.Reported, number, [report("1")], 1), (e.Exited, number, 0),
+                      (e.Collected, number))  # fmt: skip
+        else:
+            failing(play, number)
+    assert ending(play)[0] == "Running"
+
+
+@pytest.mark.parametrize(
+    ("limits", "asked", "first"),
+    [
+        (Limits(1, None, None), None, 5),
+        (Limits(1, 10, None), None, None),
+        (Limits(1, None, 3), None, None),
+        (Limits(1, 10, None), 2, 2),
+        (Limits(1, None, None), 0, None),
+    ],
+)
+def test_how_many_first_failures(limits: Limits, asked: int | None, first: int | None) -> None:
+    assert limits.first_failures(asked) == first
+
+
+def test_the_latest_report_is_that_with_the_latest_time() -> None:
+    play = Played().begun()
+    late, early = "2026-01-01T00:00:02Z", "2026-01-01T00:00:01Z"
+    play.step((e.Reported, 0, [report("1", late), report("2", early)], 1))
+    assert play.state.active[0].series["loss"].latest == "1"
+    play.step((e.Reported, 0, [report("3", "2026-01-01T02:00:02+02:00")], 2))  # the same moment
+    series = play.state.active[0].series
+    assert series["loss"].latest == "3"
+    assert observation.load(observation.dump(series)) == series
+    assert observation.load({"loss": ["1", "1", "1", 1]})["loss"].latest == "1"  # type: ignore[dict-item]
 
 
 def test_why_metrics_are_unavailable() -> None:

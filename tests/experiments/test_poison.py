@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from suggestion import collectors
 from suggestion.client.document import Collector as Settings
-from suggestion.collectors.files import Unusable, clear
 from suggestion.collectors.lines import LONGEST_VALUE, Lines, json_parser, text_parser
 from suggestion.controller.context import Source
+from suggestion.controller.files import Unusable, clear
 from suggestion.controller.moments import parse
 from suggestion.controller.observation import Objective, Report
 from suggestion.controller.reporter import NEVER, digest

@@ -184,7 +184,7 @@ def test_too_many_failures(machine: Machine, tmp_path: Path) -> None:
     made = document("exit 3", parallelTrialCount="1", maxFailedTrialCount="2", maxTrialCount="9")
     controller = machine.run(tmp_path, made)
     assert controller.experiment.condition()["type"] == "Failed"
-    assert [t.condition for t in stored(tmp_path)] == [Condition.FAILED] * 3
+    assert [t.condition for t in stored(tmp_path)] == [Condition.FAILED] * 2
 
 
 RULE = api.EarlyStoppingRule(name="loss", value="0.5", comparison=api.GREATER, start_step=3)
