@@ -308,7 +308,7 @@ def test_the_latest_report_is_that_with_the_latest_time() -> None:
     series = play.state.active[0].series
     assert series["loss"].latest == "3"
     assert observation.load(observation.dump(series)) == series
-    assert observation.load({"loss": ["1", "1", "1", 1]})["loss"].latest == "1"  # type: ignore[dict-item]
+    assert observation.load({"loss": ["1", "1", "1", 1]})["loss"].latest == "1"
 
 
 def test_why_metrics_are_unavailable() -> None:
