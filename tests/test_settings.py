@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 
-from suggestion.engine.algorithm import Registry, Unavailable, algorithms, register
+from suggestion.earlystopping.rule import rules
+from suggestion.engine.algorithm import Registry, Unavailable, algorithms, register, settings_of
 from suggestion.engine.settings import REQUIRED, SEED, RawSetting, configure, describe, setting
 from suggestion.problem.errors import Invalid
 
@@ -148,3 +149,20 @@ def test_every_algorithm_is_called_by_its_entry_point() -> None:
     assert {"random", "grid", "sobol"} <= set(registry)
     for name in registry:
         assert registry.load(name).name == name
+
+
+@pytest.mark.parametrize("registry", [algorithms(), rules()], ids=["algorithms", "rules"])
+def test_every_number_has_bounds(registry: Registry[Any]) -> None:
+    for name in registry:
+        for declared in (*settings_of(registry.load(name)), *describe(registry.load(name))):
+            if declared.kind in (int, float):
+                bounds = ((declared.at_least, declared.above), (declared.at_most, declared.below))
+                assert all(any(b is not None for b in pair) for pair in bounds), (name, declared)
+                with pytest.raises(ValueError, match="must be"):
+                    declared.parse("1e90")
+
+
+def test_bounds_of_whole_numbers_are_exact() -> None:
+    assert SEED.parse(str(2**63 - 1)) == 2**63 - 1
+    with pytest.raises(ValueError, match=f"must be at most {2**63 - 1}"):
+        SEED.parse(str(2**63))

@@ -40,11 +40,13 @@ class Anneal:
     avg_best_idx: float = setting(
         2.0,
         above=0,
+        at_most=100,
         help="Mean rank of the trial to sample around; the best has rank 1, values below 1 mean 1.",
     )
     shrink_coef: float = setting(
         0.1,
         above=0,
+        at_most=1000,
         help="How fast the windows shrink with the number of trials T: 1 / (1 + T * shrink_coef).",
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from suggestion.algorithms.bayesopt.proposer import Proposer
 from suggestion.engine.algorithm import register
-from suggestion.engine.settings import setting
+from suggestion.engine.settings import MOST_TRIALS, setting
 from suggestion.numerics import sampling, streams
 from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
 from suggestion.problem.errors import Violation
@@ -41,6 +41,7 @@ class BayesianOptimization:
     n_initial_points: int = setting(
         10,
         at_least=0,
+        at_most=MOST_TRIALS,
         help="Number of trials, in any condition, before the model is used: the middle of the "
         "space, then a Sobol sequence.",
     )

@@ -43,6 +43,7 @@ class Cmaes:
     sigma: float = setting(
         1 / 6,
         above=0,
+        at_most=10,
         help="Initial standard deviation as a share of each range; the default is (max-min)/6.",
     )
     restart_strategy: Literal["none", "None", "ipop", "bipop"] | None = setting(

@@ -45,12 +45,17 @@ class Hyperband:
         {"s_max", "b_l", "r", "n", "current_s", "current_i", "evaluating_trials"}
     )
 
-    r_l: float = setting(REQUIRED, at_least=1, help="Largest resource of a configuration.")
+    r_l: float = setting(
+        REQUIRED, above=0, at_most=2**53, help="Largest resource of a configuration."
+    )
     resource_name: str = setting(
         REQUIRED, help="Name of the int or double parameter that holds the resource."
     )
     eta: float = setting(
-        3.0, above=1, help="One in eta configurations is promoted, and gets eta times the resource."
+        3.0,
+        above=1,
+        at_most=1_000_000,
+        help="One in eta configurations is promoted, and gets eta times the resource.",
     )
     sampler: Literal["random", "tpe"] = setting(
         "random",
@@ -61,12 +66,12 @@ class Hyperband:
         return planning.search_space(declared, self.resource_name, self.r_l)
 
     def violations(self, study: Study) -> Iterator[Violation]:
-        return planning.violations(study.space, self.resource_name, self.r_l, 1, self.eta)
+        return planning.violations(study.space, self.resource_name, self.r_l, None, self.eta)
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         resource = study.space[self.resource_name]
         assert isinstance(resource, Int | Double), "checked by violations()"
-        plan = planning.plan(resource, self.r_l, 1, self.eta)
+        plan = planning.plan(resource, self.r_l, None, self.eta)
         search = Search(study, self.resource_name, plan, marked=True)
         model = None
         # Draws from the prior can be recognised, so they are used while suggestions are in flight.

@@ -40,16 +40,30 @@ class Asha:
        A. Talwalkar. A system for massively parallel hyperparameter tuning. MLSys 2020.
     """
 
-    r_l: float = setting(REQUIRED, at_least=1, help="Largest resource of a configuration.")
+    r_l: float = setting(
+        REQUIRED, above=0, at_most=2**53, help="Largest resource of a configuration."
+    )
     resource_name: str = setting(
         REQUIRED, help="Name of the int or double parameter that holds the resource."
     )
-    r_min: float = setting(1.0, at_least=1, help="Smallest resource of a configuration.")
+    r_min: float | None = setting(
+        None,
+        above=0,
+        at_most=2**53,
+        help="Smallest resource of a configuration; the lesser of 1 and the parameter's min if "
+        "unset.",
+    )
     eta: float = setting(
-        3.0, above=1, help="One in eta configurations is promoted, and gets eta times the resource."
+        3.0,
+        above=1,
+        at_most=1_000_000,
+        help="One in eta configurations is promoted, and gets eta times the resource.",
     )
     brackets: int = setting(
-        1, at_least=1, help="Number of brackets; each one omits one more of the lowest rungs."
+        1,
+        at_least=1,
+        at_most=planning.MOST_RUNGS,
+        help="Number of brackets; each one omits one more of the lowest rungs.",
     )
 
     def search_space(self, declared: SearchSpace) -> SearchSpace:

@@ -17,7 +17,7 @@ from suggestion.problem.space import SearchSpace
 Resource: TypeAlias = Int | Double
 
 #: Largest number of times that the resource can be divided by eta.
-MOST_RUNGS: Final = 1000
+MOST_RUNGS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +59,18 @@ class Plan:
 def search_space(declared: SearchSpace, resource_name: str, r_l: float) -> SearchSpace:
     """Return `declared` with a range from 1 to `r_l` for a resource with min = max.
 
-    Such a resource is a placeholder in many Experiment files; its value is not meant.
+    Such a resource is a placeholder in many Experiment files; its value is not meant. An `r_l` of
+    1 or less leaves it as it is, because nothing says where the range begins.
     """
+    if r_l <= 1:
+        return declared
     parameters: list[Parameter] = []
     for parameter in declared.parameters:
         if parameter.name == resource_name and _is_placeholder(parameter):
             if isinstance(parameter, Double):
                 parameters.append(Double(resource_name, 1, r_l))
                 continue
-            if r_l.is_integer() and r_l < 2**63:
+            if r_l.is_integer():
                 parameters.append(Int(resource_name, 1, int(r_l)))
                 continue
         parameters.append(parameter)
@@ -82,11 +85,11 @@ def violations(
     space: SearchSpace,
     resource_name: str,
     r_l: float,
-    lowest: float,
+    r_min: float | None,
     eta: float,
 ) -> Iterator[Violation]:
     """Yield the rules about the resource that the settings break; `space` is that of
-    `search_space`.
+    `search_space`, and `r_min` as for `plan`.
     """
     parameter = next((p for p in space.parameters if p.name == resource_name), None)
     if parameter is None:
@@ -104,7 +107,12 @@ def violations(
         )
         return
     name, least, most = quote(resource_name), parameter.min, parameter.max
-    if _is_placeholder(parameter) and most != r_l:  # an int, or search_space had replaced it
+    if _is_placeholder(parameter) and most != r_l and r_l <= 1:
+        yield Violation(
+            ("settings", "r_l"),
+            f"setting 'r_l' must be greater than 1, as parameter {name} has min = max, got {r_l:g}",
+        )
+    elif _is_placeholder(parameter) and most != r_l:  # an int, or search_space had replaced it
         yield Violation(
             ("settings", "r_l"),
             f"setting 'r_l' must be an integer, as parameter {name} is an int, got {r_l:g}",
@@ -122,15 +130,31 @@ def violations(
             f"setting 'r_l' must be a value of parameter {name} (nearest: {below} "
             f"and {above}), got {r_l:g}",
         )
-    elif lowest > r_l:
+    elif r_min is not None and r_min > r_l:
         yield Violation(
-            ("settings", "r_min"), f"setting 'r_min' must not exceed r_l = {r_l:g}, got {lowest:g}"
+            ("settings", "r_min"), f"setting 'r_min' must not exceed r_l = {r_l:g}, got {r_min:g}"
         )
-    elif math.log(r_l) - math.log(lowest) > MOST_RUNGS * math.log(eta):
+    else:
+        yield from _too_many_or_few(parameter, r_l, r_min, eta)
+
+
+def _too_many_or_few(
+    parameter: Resource, r_l: float, r_min: float | None, eta: float
+) -> Iterator[Violation]:
+    lowest = _first_value(parameter, r_min)
+    if math.log(r_l) - _log(lowest) > MOST_RUNGS * math.log(eta):
         yield Violation(
             ("settings", "eta"),
             f"setting 'eta' must divide r_l = {r_l:g} at most {MOST_RUNGS} times before it "
-            f"falls below {lowest:g}, got {eta!r}",
+            f"falls below {float(lowest):g}, got {eta!r}",
+        )
+    elif len(plan(parameter, r_l, r_min, eta).resources) < 2:
+        yield Violation(
+            ("settings", "r_l"),
+            f"setting 'r_l' must leave two rungs or more: r_l / eta must not be below "
+            f"{float(lowest):g}, the least resource of parameter {quote(parameter.name)} "
+            f"({'r_min' if r_min else 'its min where that is above 0, else 1'}), got "
+            f"r_l = {r_l:g} and eta = {eta:g}",
         )
 
 
@@ -145,36 +169,38 @@ def _held(parameter: Resource, resource: float) -> Value | None:
 
 
 def _neighbours(parameter: Resource, resource: float) -> tuple[Value, Value]:
-    below = _level_below(parameter, Fraction(resource))
+    below = parameter.lattice.floor(_decimal(resource))
     assert parameter.levels is not None
     return parameter.value(below), parameter.value(min(below + 1, parameter.levels - 1))
 
 
-def _level_below(parameter: Resource, resource: Fraction) -> int:
-    """Return the last level whose value does not exceed `resource`, or the first one."""
-    level = parameter.level(math.floor(resource) if isinstance(parameter, Int) else float(resource))
-    while level > 0 and Fraction(parameter.value(level)) > resource:
-        level -= 1
-    return level
+def _decimal(number: float) -> Fraction:
+    """Return the decimal that `number` is written as: 0.3 divided by 3 is 0.1."""
+    return Fraction(str(number))
+
+
+def _log(number: Fraction) -> float:
+    return math.log(number.numerator) - math.log(number.denominator)
 
 
 @lru_cache(maxsize=64)
-def plan(parameter: Resource, r_l: float, lowest: float, eta: float) -> Plan:
+def plan(parameter: Resource, r_l: float, r_min: float | None, eta: float) -> Plan:
     """Return the brackets s = s_max .. 0 of [Li2018]_, algorithm 1, in values of `parameter`.
 
     A resource r_l * eta^-s is rounded down, so a bracket spends no more than in the paper. Rungs
     that are rounded to the same resource become one, of the size of the first; brackets that then
     begin at the same resource become one, the one with the most configurations.
 
-    Unlike the paper, whose least resource is 1, `lowest` or the parameter's min may raise it: the
+    Unlike the paper, whose least resource is 1, it is `r_min`, raised to the parameter's min: the
     paper's R is r_l divided by it.
 
     Args:
         r_l: Largest resource of a configuration, a value of `parameter`.
-        lowest: Smallest resource, at least 1.
+        r_min: Smallest resource, above 0; if None the lesser of 1 and the parameter's min, or 1
+            where that min is not above 0.
     """
-    most, divisor = Fraction(r_l), Fraction(str(eta))
-    least = _first_value(parameter, Fraction(lowest))
+    most, divisor = _decimal(r_l), _decimal(eta)
+    least = _first_value(parameter, r_min)
     # exact[s] = r_l * eta^-s; s_max = floor(log_eta(R)) without the rounding of a logarithm.
     exact = [most]
     while exact[-1] / divisor >= least and len(exact) <= MOST_RUNGS:
@@ -198,17 +224,21 @@ def plan(parameter: Resource, r_l: float, lowest: float, eta: float) -> Plan:
     return Plan(resources, tuple(brackets.values()))
 
 
-def _first_value(parameter: Resource, lowest: Fraction) -> Fraction:
-    """Return the least value of `parameter` that is not below `lowest`, which is below its max."""
+def _first_value(parameter: Resource, r_min: float | None) -> Fraction:
+    """Return the least resource: a value of `parameter`, above 0 unless all others are as well."""
+    least = _decimal(parameter.min)
+    lowest = min(Fraction(1), least) if r_min is None else _decimal(r_min)
+    if lowest <= 0:
+        lowest = Fraction(1)
     if parameter.levels is None:
-        return max(lowest, Fraction(parameter.min))
-    level = _level_below(parameter, lowest)
-    if Fraction(parameter.value(level)) < lowest and level + 1 < parameter.levels:
+        return max(lowest, least)
+    level = parameter.lattice.floor(lowest)
+    if parameter.lattice.exact(level) < lowest and level + 1 < parameter.levels:
         level += 1
-    return Fraction(parameter.value(level))
+    return parameter.lattice.exact(level)
 
 
 def _round_down(parameter: Resource, resource: Fraction) -> Value:
     if parameter.levels is None:
         return float(resource)
-    return parameter.value(_level_below(parameter, resource))
+    return parameter.value(parameter.lattice.floor(resource))

@@ -51,7 +51,9 @@ class Pbt:
     suggestion_trial_dir: str = setting(
         REQUIRED, help="Folder of the checkpoints, as the server sees it."
     )
-    n_population: int = setting(REQUIRED, at_least=5, help="Number of members of a generation.")
+    n_population: int = setting(
+        REQUIRED, at_least=5, at_most=10_000, help="Number of members of a generation."
+    )
     truncation_threshold: float = setting(
         REQUIRED,
         at_least=0,

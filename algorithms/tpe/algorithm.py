@@ -25,7 +25,7 @@ import numpy as np
 
 from suggestion.algorithms.tpe.parzen import Axis, Parzen
 from suggestion.engine.algorithm import register
-from suggestion.engine.settings import setting
+from suggestion.engine.settings import MOST_TRIALS, setting
 from suggestion.numerics import sampling, streams
 from suggestion.numerics.sampling import Untried
 from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
@@ -85,14 +85,22 @@ class _Estimator(ABC):
         help="Share of good trials: of n finished trials gamma * n^0.85 are good, at most 25.",
     )
     prior_weight: float = setting(
-        1.0, above=0, help="Weight of the prior; a good or bad trial has weight 1."
+        1.0,
+        above=0,
+        at_most=1000,
+        help="Weight of the prior; a good or bad trial has weight 1.",
     )
     n_ei_candidates: int = setting(
-        24, at_least=1, alias="n_EI_candidates", help="Number of points drawn for each suggestion."
+        24,
+        at_least=1,
+        at_most=1000,
+        alias="n_EI_candidates",
+        help="Number of points drawn for each suggestion.",
     )
     n_startup_trials: int = setting(
         10,
         at_least=0,
+        at_most=MOST_TRIALS,
         help="Number of quasi-random suggestions before the model is used.",
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from suggestion.earlystopping.quantiles import threshold
 from suggestion.earlystopping.rule import MAX_STEP, Curve, Threshold
 from suggestion.engine.algorithm import register
-from suggestion.engine.settings import setting
+from suggestion.engine.settings import MOST_TRIALS, setting
 
 
 @register("medianstop")
@@ -29,6 +29,7 @@ class MedianStop:
     min_trials_required: int = setting(
         3,
         at_least=1,
+        at_most=MOST_TRIALS,
         help="Number of completed trials with a usable log before any trial is stopped.",
     )
     start_step: int = setting(

@@ -20,6 +20,8 @@ from suggestion.problem.numbers import parse_number
 T = TypeVar("T")
 
 REQUIRED: Final[Any] = dataclasses.MISSING
+#: Upper bound of settings that count trials; no experiment has more.
+MOST_TRIALS: Final = 1_000_000
 _KEY: Final = "suggestion.setting"
 _NONE_TEXTS: Final = frozenset({"none", "null"})
 
@@ -108,19 +110,20 @@ class Setting(NamedTuple):
         if number is None or (self.kind is int and not number.is_integer()):
             whole = "a whole number" if self.kind is int else "a finite number"
             raise ValueError(f"must be {whole}{or_none}")
+        value = _whole(stripped) if self.kind is int else number
         for holds, rule in (
-            (self.at_least is None or number >= self.at_least, f"at least {self.at_least}"),
-            (self.above is None or number > self.above, f"greater than {self.above}"),
-            (self.at_most is None or number <= self.at_most, f"at most {self.at_most}"),
-            (self.below is None or number < self.below, f"less than {self.below}"),
+            (self.at_least is None or value >= self.at_least, f"at least {self.at_least}"),
+            (self.above is None or value > self.above, f"greater than {self.above}"),
+            (self.at_most is None or value <= self.at_most, f"at most {self.at_most}"),
+            (self.below is None or value < self.below, f"less than {self.below}"),
         ):
             if not holds:
                 raise ValueError(f"must be {rule}{or_none}")
-        return _whole(stripped) if self.kind is int else number
+        return value
 
 
 def _bound(number: float) -> str:
-    return str(int(number)) if float(number).is_integer() else f"{number:g}"
+    return str(int(number)) if number == int(number) else f"{number:g}"
 
 
 def _whole(text: str) -> int:
@@ -153,7 +156,8 @@ def setting(
         default: Value when not given, or `REQUIRED`.
         help: One line that says what it does.
         alias: One or more other spellings.
-        at_least, above, at_most, below: The range of a number.
+        at_least, above, at_most, below: The range of a number. Give an upper bound as well: every
+            value that is accepted must fit into the memory and the time of a request.
     """
     aliases = (alias,) if isinstance(alias, str) else tuple(alias)
     metadata = {
@@ -175,6 +179,7 @@ SEED: Final = Setting(
     kind=int,
     default=None,
     at_least=0,
+    at_most=2**63 - 1,
     help="Random seed; derived from the experiment's name if unset.",
 )
 

@@ -37,6 +37,15 @@ class Lattice:
         """Return the number at `level`."""
         return (self.first + level * self.stride) / self.scale
 
+    def exact(self, level: int) -> Fraction:
+        """Return the number at `level` before it is rounded."""
+        return Fraction(self.first + level * self.stride, self.scale)
+
+    def floor(self, number: Fraction) -> int:
+        """Return the last level whose exact number is at most `number`, else 0."""
+        level = (number * self.scale - self.first) // self.stride
+        return min(max(level, 0), self.levels - 1)
+
     def nearest(self, numbers: Array) -> list[int]:
         """Return the levels of the points next to `numbers`, shape (n,)."""
         last = self.levels - 1

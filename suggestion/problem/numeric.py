@@ -103,7 +103,8 @@ class _Numeric(Parameter):
         object.__setattr__(self, "levels", lattice.levels)
 
     @property
-    def _points(self) -> Lattice:
+    def lattice(self) -> Lattice:
+        """The lattice of a parameter that has `levels`."""
         assert self._lattice is not None, "a continuous parameter has no lattice"
         return self._lattice
 
@@ -112,13 +113,13 @@ class _Numeric(Parameter):
         return self.distribution is Distribution.UNIFORM or self.levels == 1
 
     def level(self, value: Value) -> int:
-        return self._points.nearest(np.array([value], dtype=np.float64))[0]
+        return self.lattice.nearest(np.array([value], dtype=np.float64))[0]
 
     def cells(self, levels: NDArray[np.int64]) -> tuple[Array, Array]:
         assert self.levels is not None
         if self.is_uniform:
             return levels / self.levels, (levels + 1) / self.levels
-        lattice = self._points
+        lattice = self.lattice
         first, stride = lattice.first / lattice.scale, lattice.stride / lattice.scale
         middles = first + stride * levels.astype(np.float64)
         floor = math.nextafter(0, 1) if self.distribution.is_log else -math.inf
@@ -137,7 +138,7 @@ class _Numeric(Parameter):
         assert self.levels is not None
         units = np.clip(units, 0.0, 1.0)
         if not self.is_uniform:
-            return self._points.nearest(self._prior.quantile(units))
+            return self.lattice.nearest(self._prior.quantile(units))
         last = self.levels - 1
         if last < EXACT:
             cells = np.minimum(units * self.levels, last).astype(np.int64)
@@ -175,18 +176,18 @@ class Double(_Numeric):
             self._set_lattice(Fraction(self.min), Fraction(self.max), spacing)
 
     def value(self, level: int) -> float:
-        return self._points.number(level)
+        return self.lattice.number(level)
 
     def encode(self, values: Sequence[Value]) -> Array:
         numbers = np.array(values, dtype=np.float64)
         if self.levels is None:
             return self._prior.cumulative(numbers)
-        return self._encode_levels(self._points.nearest(numbers))
+        return self._encode_levels(self.lattice.nearest(numbers))
 
     def decode(self, units: Array) -> list[Value]:
         if self.levels is None:
             return [*self._prior.quantile(np.clip(units, 0.0, 1.0)).tolist()]
-        number = self._points.number
+        number = self.lattice.number
         return [number(k) for k in self._decode_levels(units)]
 
     def parse(self, text: str) -> float | None:
@@ -202,7 +203,7 @@ class Double(_Numeric):
     def __contains__(self, value: object) -> bool:
         if not isinstance(value, float) or not self.min <= value <= self.max:
             return False
-        return self.levels is None or value == self._points.number(self.level(value))
+        return self.levels is None or value == self.lattice.number(self.level(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +227,11 @@ class Int(_Numeric):
         self._set_lattice(low, high, Fraction(self.step))
 
     def value(self, level: int) -> int:
-        return self._points.first + level * self._points.stride
+        return self.lattice.first + level * self.lattice.stride
 
     def level(self, value: Value) -> int:
         assert self.levels is not None
-        lattice = self._points
+        lattice = self.lattice
         level, rest = divmod(int(value) - lattice.first, lattice.stride)
         if 2 * rest + level % 2 > lattice.stride:  # halfway to the even one, as round() does
             level += 1
@@ -240,14 +241,14 @@ class Int(_Numeric):
         assert self.levels is not None
         if not -EXACT < self.min <= self.max < EXACT:  # steps between them overflow an int64
             return self._encode_levels([self.level(v) for v in values])
-        lattice = self._points
+        lattice = self.lattice
         offsets = np.array(values, dtype=np.int64) - lattice.first
         levels, rests = np.divmod(offsets, lattice.stride)
         levels += 2 * rests + levels % 2 > lattice.stride  # as `level` does, one by one
         return self._encode_levels(np.clip(levels, 0, self.levels - 1))
 
     def decode(self, units: Array) -> list[Value]:
-        first, stride = self._points.first, self._points.stride
+        first, stride = self.lattice.first, self.lattice.stride
         return [first + k * stride for k in self._decode_levels(units)]
 
     def parse(self, text: str) -> int | None:
@@ -268,5 +269,5 @@ class Int(_Numeric):
     def __contains__(self, value: object) -> bool:
         if not isinstance(value, int) or isinstance(value, bool):
             return False
-        lattice = self._points
+        lattice = self.lattice
         return bool(self.min <= value <= self.max and (value - lattice.first) % lattice.stride == 0)

@@ -198,13 +198,36 @@ INT = {"name": "epochs", "type": "int"}
             {**INT, "min": "20", "max": "20"},
             "setting 'r_l' must be an integer, as parameter 'epochs' is an int, got 9.5",
         ),
-        ({**SETTINGS, "r_l": 0.5}, EPOCHS_27, "setting 'r_l' must be at least 1, got 0.5"),
+        ({**SETTINGS, "r_l": 0}, EPOCHS_27, "setting 'r_l' must be greater than 0, got 0"),
+        (
+            {**SETTINGS, "r_l": 0.5},
+            EPOCHS_27,
+            "setting 'r_l' must be in the range 1 to 27 of parameter 'epochs', got 0.5",
+        ),
+        (
+            {**SETTINGS, "r_l": 1},
+            EPOCHS_27,
+            "setting 'r_l' must leave two rungs or more: r_l / eta must not be below 1, the least "
+            "resource of parameter 'epochs' (its min where that is above 0, else 1), got r_l = 1 "
+            "and eta = 3",
+        ),
+        (
+            {**SETTINGS, "r_l": 1},
+            {**INT, "min": "20", "max": "20"},
+            "setting 'r_l' must be greater than 1, as parameter 'epochs' has min = max, got 1",
+        ),
+        (
+            {**SETTINGS, "r_l": 1},
+            {**INT, "type": "double", "min": "0", "max": "1"},
+            "setting 'r_l' must leave two rungs or more",
+        ),
+        ({**SETTINGS, "r_l": "1e300"}, EPOCHS_27, f"'r_l' must be at most {2**53}, got 1e300"),
         ({**SETTINGS, "eta": 1}, EPOCHS_27, "setting 'eta' must be greater than 1, got 1"),
         ({**SETTINGS, "eta": "nan"}, EPOCHS_27, "setting 'eta' must be a finite number"),
         (
             {**SETTINGS, "eta": 1.0001},
             EPOCHS_27,
-            "setting 'eta' must divide r_l = 27 at most 1000 times before it falls below 1, "
+            "setting 'eta' must divide r_l = 27 at most 100 times before it falls below 1, "
             "got 1.0001",
         ),
         ({**SETTINGS, "sampler": "gp"}, EPOCHS_27, "setting 'sampler' must be random or tpe"),
@@ -220,7 +243,12 @@ def test_refused(settings: dict[str, Any], resource: dict[str, str], text: str) 
     ("settings", "text"),
     [
         ({"r_min": 28}, "setting 'r_min' must not exceed r_l = 27, got 28"),
-        ({"r_min": 0}, "setting 'r_min' must be at least 1, got 0"),
+        ({"r_min": 0}, "setting 'r_min' must be greater than 0 or None, got 0"),
+        (
+            {"r_min": 10},
+            "setting 'r_l' must leave two rungs or more: r_l / eta must not be below 10, the least "
+            "resource of parameter 'epochs' (r_min), got r_l = 27 and eta = 3",
+        ),
         (
             {"brackets": 5},
             "setting 'brackets' must be at most 4, the number of rungs from r_min to r_l, got 5",
@@ -243,6 +271,35 @@ def test_parallelism_and_settings_of_another_server_are_no_reason_to_refuse() ->
 # -------------------------------------------------------------------------- the plan
 
 
+@pytest.mark.parametrize(
+    ("resource", "r_l", "r_min", "eta", "resources"),
+    [
+        (Double("r", "0.1", "1"), 1.0, None, 3.0, (1 / 9, 1 / 3, 1.0)),
+        (Double("r", "0.1", "1"), 1.0, None, 10.0, (0.1, 1.0)),
+        (Double("r", "0.1", "1", "0.1"), 1.0, None, 3.0, (0.1, 0.3, 1.0)),
+        (Double("r", "0.01", "0.3", "0.01"), 0.3, None, 3.0, (0.01, 0.03, 0.1, 0.3)),
+        (Double("r", 0, 1), 1.0, 0.3, 3.0, (1 / 3, 1.0)),
+        (Double("r", 0, 4), 4.0, None, 2.0, (1.0, 2.0, 4.0)),
+        (Double("r", "0.5", 4), 4.0, None, 2.0, (0.5, 1.0, 2.0, 4.0)),
+        (Double("r", 1, 100_000, "1e-9"), 100_000.0, None, 1000.0, (100.0, 100_000.0)),
+    ],
+)
+def test_resources_may_be_fractions(
+    resource: Double, r_l: float, r_min: float | None, eta: float, resources: tuple[float, ...]
+) -> None:
+    assert plan(resource, r_l, r_min, eta).resources == resources
+
+
+def test_fractions_are_promoted_to_the_end() -> None:
+    space = (SPACE[0], {"name": "share", "type": "double", "min": "0.1", "max": "1"})
+    for name in ("hyperband", "asha"):
+        message = experiment(name, space, {"r_l": 1, "resource_name": "share"}, parallel=4)
+        controller = Controller(message, lambda t: noise(t.texts["lr"]), parallel=4, seed=1)
+        while len(controller.trials) < 30:
+            controller.step()
+        assert {t.number("share") for t in controller.trials} == {1 / 9, 1 / 3, 1.0}
+
+
 @given(
     r_l=st.integers(1, 2000),
     eta=st.sampled_from([1.1, 1.5, 2.0, 2.5, 3.0, 4.0, 10.0]),
@@ -258,7 +315,7 @@ def test_every_bracket_keeps_to_the_papers_budget(
     low = r_l - (r_l - low) // step * step  # r_l is on the lattice
     kind = Double if double else Int
     parameter = kind("epochs", low, r_l, None if low == r_l else min(step, r_l - low))
-    found = plan(parameter, float(r_l), 1, eta)
+    found = plan(parameter, float(r_l), 1.0, eta)
     assert found.resources[-1] == r_l
     assert all(resource in parameter for resource in found.resources)
     values = [float(resource) for resource in found.resources]
