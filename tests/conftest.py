@@ -17,6 +17,6 @@ settings.load_profile("fixed")
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ServerProcess]:
-    with serving() as process:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with serving(SUGGEST_DATA_DIR=str(tmp_path_factory.mktemp("checkpoints"))) as process:
         yield process

@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.client.transports import OverGrpc
-from suggestion.deployment.images import Image
+from suggestion.deployment.images import Image, Kind
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: Nobody's, as OpenShift gives them out.
@@ -64,6 +64,9 @@ def restrictions(image: Image, cpus: float = CPUS, read_only: bool = True) -> li
     limits = ["--memory", f"{image.memory}m", "--memory-swap", f"{image.memory}m"]
     limits += ["--cpus", str(cpus), "--pids-limit", "100"]
     rights = ["--user", ANY_USER, "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+    if image.kind is Kind.SUGGESTION and (not image.serves or "pbt" in image.serves):
+        # What it copies for trials has a volume of its own.
+        rights += ["--tmpfs", "/tmp:mode=1777", "--env", "SUGGEST_DATA_DIR=/tmp/checkpoints"]
     return [*limits, *rights, *(["--read-only"] if read_only else [])]
 
 

@@ -49,7 +49,8 @@ class Pbt:
     """
 
     suggestion_trial_dir: str = setting(
-        REQUIRED, help="Folder of the checkpoints, as the server sees it."
+        REQUIRED,
+        help="Folder of the checkpoints in a trial; without SUGGEST_DATA_DIR also in the server.",
     )
     n_population: int = setting(
         REQUIRED, at_least=5, at_most=10_000, help="Number of members of a generation."
@@ -73,6 +74,15 @@ class Pbt:
                 ("name",),
                 "experiment name must be a valid folder name for algorithm 'pbt', got "
                 f"{quote(study.name)}",
+            )
+            return
+        data = checkpoints.root(self.suggestion_trial_dir)
+        if reason := checkpoints.obstacle(data, study.name):
+            where = f"{data / study.name}"
+            yield Violation(
+                ("settings", "suggestion_trial_dir"),
+                f"setting 'suggestion_trial_dir' must be a folder that this server can write, got "
+                f"{quote(where)}: {reason}",
             )
 
     def suggest(self, study: Study, count: int) -> Sequence[Suggestion]:
@@ -107,6 +117,7 @@ class Pbt:
                 checkpoints.hand_down(
                     data, study.name, parent.member.trial, suggestion.trial, study.deadline.check
                 )
+            checkpoints.make(data, study.name, suggestion.trial)
         return suggestions
 
     def _assignment(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,18 +51,21 @@ def read_tls(ca: Path | None, certificate: Path | None, key: Path | None) -> Cli
 def local_server(*names: str) -> Iterator[str]:
     """Yield the address of a server process of its own for `names`, on a free port.
 
+    No trial runs beside it, so what an algorithm writes for trials goes to a temporary folder.
+
     Raises:
         Failure: If it does not start; with what it said.
     """
-    server = LocalServer(names)
-    try:
+    with tempfile.TemporaryDirectory(prefix="suggest-") as folder:
+        server = LocalServer(names, env={"SUGGEST_DATA_DIR": folder})
         try:
-            address = server.address()
-        except ServerError as error:
-            raise Failure(error.said) from error
-        yield address
-    finally:
-        server.close()
+            try:
+                address = server.address()
+            except ServerError as error:
+                raise Failure(error.said) from error
+            yield address
+        finally:
+            server.close()
 
 
 def read_request(experiment: Path, count: int, trials: Path | None) -> api.GetSuggestionsRequest:

@@ -8,11 +8,13 @@ import os
 import re
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -537,6 +539,108 @@ def test_the_environment_decides_where_the_server_writes(
     assert checkpoints.root("/opt/katib/data") == Path("/opt/katib/data")
     monkeypatch.setenv("SUGGEST_DATA_DIR", str(tmp_path))
     assert checkpoints.root("/opt/katib/data") == tmp_path
+
+
+def test_every_trial_finds_a_folder_that_anybody_may_write(tmp_path: Path) -> None:
+    """In a cluster a missing one is made by the node, for root, and programs are other users."""
+    old = os.umask(0o077)
+    try:
+        reply = ask(experiment("pbt", SPACE, settings(tmp_path), name="digits"), [], 3, 3)
+    finally:
+        os.umask(old)
+    for suggestion in reply:
+        folder = tmp_path / "digits" / suggestion.trial_name
+        assert folder.stat().st_mode & 0o777 == 0o777
+        assert os.listdir(folder) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+def test_a_copy_of_what_another_user_wrote_can_be_gone_on_with(tmp_path: Path) -> None:
+    folder = parent(tmp_path)
+    for path in (folder / "deep", folder / "a.bin", folder / "deep" / "b.bin"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        os.chown(path, 12345, 12345)
+    checkpoints.hand_down(tmp_path, "digits", "parent", "child", nothing)
+    child = tmp_path / "digits" / "child"
+    assert child.stat().st_mode & 0o777 == 0o777
+    assert (child / "deep").stat().st_mode & 0o777 == 0o777
+    assert (child / "a.bin").stat().st_mode & 0o777 == 0o666
+
+
+@pytest.mark.parametrize("swapped", ["z.bin", "deep"])
+def test_a_trial_that_swaps_its_files_for_links_while_they_are_copied(
+    swapped: str, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "b.bin").write_bytes(b"secret of the server")
+    for moment in range(12):
+        data = tmp_path / f"data-{moment}"
+        folder = parent(data)
+        (folder / "z.bin").write_bytes(b"z")
+        left = iter(range(moment))
+
+        def swap(folder: Path = folder, left: Iterator[int] = left) -> None:
+            place = folder / swapped
+            if next(left, None) is None and not place.is_symlink():
+                place.rename(folder.parent / "aside")
+                place.symlink_to(outside / "b.bin" if swapped == "z.bin" else outside)
+
+        with suppress(Unready):
+            checkpoints.hand_down(data, "digits", "parent", "child", swap)
+        for path in (data / "digits").rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                assert path.read_bytes() != b"secret of the server"
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = parent(tmp_path)
+    exists = checkpoints._exists
+
+    def swap(name: str, at: int) -> bool:
+        if name == "a.bin" and not stat.S_ISFIFO((folder / name).stat().st_mode):
+            (folder / name).unlink()
+            os.mkfifo(folder / name)
+        return exists(name, at)
+
+    monkeypatch.setattr(checkpoints, "_exists", swap)
+    checkpoints.hand_down(tmp_path, "digits", "parent", "child", nothing)
+    assert not (tmp_path / "digits" / "child" / "a.bin").exists()
+
+
+def test_folders_without_end_are_refused(tmp_path: Path) -> None:
+    deep = parent(tmp_path)
+    for _ in range(100):
+        deep = deep / "d"
+        deep.mkdir()
+    with pytest.raises(Unready, match="is over 64 folders deep"):
+        checkpoints.hand_down(tmp_path, "digits", "parent", "child", nothing)
+
+
+@pytest.mark.parametrize("place", ["/proc/checkpoints", "/dev/null/checkpoints", "file"])
+def test_a_folder_that_cannot_be_is_refused(place: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    data = tmp_path / place
+    with pytest.raises(Invalid) as caught:
+        validate(experiment("pbt", SPACE, settings(data), name="digits"))
+    assert str(caught.value).startswith(
+        "setting 'suggestion_trial_dir' must be a folder that this server can write, got "
+        f"'{data / 'digits'}': "
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(Invalid, match="Permission denied"):
+        validate(experiment("pbt", SPACE, settings(tmp_path), name="digits"))
+
+
+def test_validation_leaves_an_empty_folder(tmp_path: Path) -> None:
+    validate(experiment("pbt", SPACE, settings(tmp_path), name="digits"))
+    assert list(tmp_path.rglob("*")) == [tmp_path / "digits"]
 
 
 # ------------------------------------------------------------------------- settings

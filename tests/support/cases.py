@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
@@ -18,6 +19,8 @@ from tests.support.requests import experiment
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NAMES = tuple(algorithms())
+#: Of this test process, removed at its end.
+_FOLDER = TemporaryDirectory(prefix="suggest-checkpoints-")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ def case_of(name: str) -> Case:
     path = EXAMPLES / f"{name}.yaml"
     document = manifest.load(path, manifest.EXPERIMENT_SCHEMA, kind="Experiment").document
     message = wire.write_experiment(document)
+    for item in message.spec.algorithm.algorithm_settings:
+        if item.name == "suggestion_trial_dir":  # algorithms write there
+            item.value = _FOLDER.name
     settings = tuple((item.name, item.value) for item in message.spec.algorithm.algorithm_settings)
     named = {value for _, value in settings}
     needed = tuple(p for p in message.spec.parameter_specs.parameters if p.name in named)
