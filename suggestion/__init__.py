@@ -16,12 +16,15 @@ from __future__ import annotations
 TYPE_CHECKING = False  # what type checkers take for true; `typing` itself costs milliseconds
 if TYPE_CHECKING:
     from suggestion.client.launch import LocalServer, ServerError
+    from suggestion.reporting.reporter import TrialStopped, report, should_stop
     from suggestion.tuning.errors import (
         BrokenRule,
         InvalidArgument,
         NoResult,
         SpaceExhausted,
+        TrialError,
     )
+    from suggestion.tuning.result import Plot, Result, load_result
     from suggestion.tuning.spaces import (
         Parameter,
         choice,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from suggestion.tuning.study import Study
     from suggestion.tuning.tls import TLS
     from suggestion.tuning.trials import Point, State, Trial
+    from suggestion.tuning.tune import tune
 
     __version__: str
 
@@ -46,20 +50,28 @@ _HOMES = {
     "LocalServer": "suggestion.client.launch",
     "NoResult": "suggestion.tuning.errors",
     "Parameter": "suggestion.tuning.spaces",
+    "Plot": "suggestion.tuning.result",
     "Point": "suggestion.tuning.trials",
+    "Result": "suggestion.tuning.result",
     "ServerError": "suggestion.client.launch",
     "SpaceExhausted": "suggestion.tuning.errors",
     "State": "suggestion.tuning.trials",
     "Study": "suggestion.tuning.study",
     "TLS": "suggestion.tuning.tls",
     "Trial": "suggestion.tuning.trials",
+    "TrialError": "suggestion.tuning.errors",
+    "TrialStopped": "suggestion.reporting.reporter",
     "choice": "suggestion.tuning.spaces",
     "discrete": "suggestion.tuning.spaces",
     "integer": "suggestion.tuning.spaces",
+    "load_result": "suggestion.tuning.result",
     "log_integer": "suggestion.tuning.spaces",
     "log_normal": "suggestion.tuning.spaces",
     "log_uniform": "suggestion.tuning.spaces",
     "normal": "suggestion.tuning.spaces",
+    "report": "suggestion.reporting.reporter",
+    "should_stop": "suggestion.reporting.reporter",
+    "tune": "suggestion.tuning.tune",
     "uniform": "suggestion.tuning.spaces",
 }
 
@@ -69,21 +81,29 @@ __all__ = [
     "LocalServer",
     "NoResult",
     "Parameter",
+    "Plot",
     "Point",
+    "Result",
     "ServerError",
     "SpaceExhausted",
     "State",
     "Study",
     "TLS",
     "Trial",
+    "TrialError",
+    "TrialStopped",
     "__version__",
     "choice",
     "discrete",
     "integer",
+    "load_result",
     "log_integer",
     "log_normal",
     "log_uniform",
     "normal",
+    "report",
+    "should_stop",
+    "tune",
     "uniform",
 ]
 

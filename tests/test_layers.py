@@ -23,6 +23,7 @@ LAYERS = (
     "server",
     "client",
     "controller",
+    "reporting",
     "runtimes",
     "collectors",
     "runner",

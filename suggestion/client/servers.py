@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import grpc
 
 from suggestion.api.v1beta1 import api_pb2_grpc
-from suggestion.api.v1beta1.channels import open_channel
+from suggestion.api.v1beta1.channels import ClientTLS, open_channel
 
 # A server that was started again is found at once.
 _OPTIONS: Final = (
@@ -83,6 +83,7 @@ class Client:
         service: ``Suggestion``, ``EarlyStopping`` or ``DBManager``.
         note: Told once of each kind of trouble.
         stopped: Set when nobody waits for answers any more.
+        tls: None for connections without encryption.
     """
 
     def __init__(
@@ -91,8 +92,10 @@ class Client:
         server: Server,
         note: Callable[[str], None],
         stopped: threading.Event,
+        tls: ClientTLS | None = None,
     ) -> None:
         self.server = server
+        self._tls = tls
         self._service = service
         self._stub_class = getattr(api_pb2_grpc, f"{service}Stub")
         self._note = note
@@ -114,7 +117,7 @@ class Client:
             if target != self._target:
                 if self._channel is not None:
                     self._channel.close()
-                self._channel = open_channel(target, options=_OPTIONS)
+                self._channel = open_channel(target, self._tls, _OPTIONS)
                 self._stub = self._stub_class(self._channel)
                 self._target = target
             call = getattr(self._stub, method)

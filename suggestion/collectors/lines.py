@@ -217,6 +217,7 @@ class Output:
     pushed: bool = False
     reads_output: bool = True
     file: bool = False
+    line_format: str = ""
 
     @property
     def path(self) -> str:
@@ -247,6 +248,10 @@ class File:
     @property
     def path(self) -> str:
         return self.settings.path
+
+    @property
+    def line_format(self) -> str:
+        return "json" if self.settings.json else "text"
 
     def prepare(self, path: Path) -> None:
         clear(path)

@@ -19,6 +19,7 @@ class Absent:
     metrics: Sequence[str]
     reads_output: bool = False
     file: bool = False
+    line_format: str = ""
 
     @property
     def pushed(self) -> bool:

@@ -46,6 +46,7 @@ class Events:
     pushed: bool = False
     reads_output: bool = False
     file: bool = False
+    line_format: str = ""
 
     @property
     def path(self) -> str:

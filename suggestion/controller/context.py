@@ -122,6 +122,11 @@ class Collector(Protocol):
         """Whether `path` is a file; else it is a folder, or there is none."""
         ...
 
+    @property
+    def line_format(self) -> str:
+        """How `path` is written, ``text`` or ``json``; empty if it is no file of lines."""
+        ...
+
     def prepare(self, path: Path) -> None:
         """Remove what an earlier attempt has left at `path`, and make the folders for a new one."""
         ...

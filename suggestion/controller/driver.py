@@ -39,6 +39,7 @@ from suggestion.controller.slots import Slot
 from suggestion.controller.state import HALT, Attempt, Policy
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Trial
+from suggestion.controller.variables import variables_of
 from suggestion.controller.workspace import Workspace
 
 _LOG: Final = logging.getLogger(__name__)
@@ -136,6 +137,11 @@ class Controller:
     def level(self) -> int:
         """Interruptions by the user: from 1 on nothing new begins, from 2 on all stops."""
         return min(max(self._interrupted + self._interrupts, self.state.interruptions), HALT)
+
+    @property
+    def interruptions(self) -> int:
+        """Times that the user has interrupted this session."""
+        return self._interrupted + self._interrupts
 
     @property
     def counts(self) -> Counts:
@@ -270,7 +276,7 @@ class Controller:
     def _launch(self, command: c.Launch) -> list[e.Event]:
         trial = self.state.active[command.trial]
         try:
-            variables = {}
+            variables = variables_of(trial, self.policy.objective)
             if self.policy.pushed:
                 variables["SUGGEST_DB_MANAGER"] = self.rim.servers.database()
             spec = self.workspace.launch(trial, self._slots[command.slot], variables)

@@ -132,6 +132,8 @@ class TrialWorkspace:
             moved = self.metrics_path(trial)
             self.collector.prepare(moved)
             own["SUGGEST_METRICS_PATH"] = str(moved.resolve())
+            if self.collector.line_format:
+                own["SUGGEST_METRICS_FORMAT"] = self.collector.line_format
         data = self._data(trial)
         if data is not None:
             data.mkdir(parents=True, exist_ok=True)

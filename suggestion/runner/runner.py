@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from suggestion import collectors, runtimes
 from suggestion.client import document
@@ -21,7 +21,7 @@ from suggestion.client.launch import LocalServer
 from suggestion.client.manifest import ManifestError
 from suggestion.client.servers import Client, Remote, Server
 from suggestion.controller import messages
-from suggestion.controller.context import DiskFull, Fatal, Options, View
+from suggestion.controller.context import Fatal, Options, View
 from suggestion.controller.driver import Controller
 from suggestion.controller.experiment import Experiment, Limits
 from suggestion.controller.lock import Busy, Lock
@@ -37,12 +37,10 @@ from suggestion.controller.store import Store
 from suggestion.controller.waiting import Bell
 from suggestion.controller.workspace import TrialWorkspace
 from suggestion.problem.locations import dotted
+from suggestion.runner.control import control
 from suggestion.runner.errors import Refused
 from suggestion.runner.fresh import set_aside
-from suggestion.runner.interrupts import Interrupts
 from suggestion.runner.validation import validate
-
-_DISK_PAUSE: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,50 +155,7 @@ def run(
         lock = Lock(directory)
         stack.callback(lock.release)
         prepared = _prepare(request, loaded, directory, view, clock, stack)
-        return _control(prepared, view, interrupted, clock)
-
-
-def _control(
-    prepared: Prepared,
-    view: View,
-    interrupted: Callable[[Callable[[], None]], None] | None,
-    clock: Timekeeper,
-) -> Controller:
-    current: Controller | None = None
-    early = 0  # interruptions before there is a controller
-
-    def interrupt() -> None:
-        nonlocal early
-        waiting.set()
-        if current is None:
-            early += 1
-        else:
-            current.interrupt()
-
-    waiting = threading.Event()
-    with Interrupts(interrupt, interrupted):
-        while True:
-            current = prepared.session(view, clock, current)
-            while early:
-                early -= 1
-                current.interrupt()
-            try:
-                try:
-                    current.run()
-                finally:
-                    prepared.stopped.set()
-                return current
-            except (sqlite3.OperationalError, DiskFull) as error:
-                # All that was in memory is thrown away, and read again from what was written.
-                view.note(
-                    f"{prepared.directory}: the state cannot be written ({error}); running "
-                    f"trials continue, and writing is tried again; Ctrl-C ends this runner"
-                )
-                while True:
-                    if current.level or waiting.wait(_DISK_PAUSE):
-                        raise Fatal(f"{prepared.directory}: {error}") from error
-                    if prepared.store.writable():
-                        break
+        return control(prepared, view, interrupted, clock)
 
 
 def _warn(loaded: Loaded, request: Request, view: View) -> None:

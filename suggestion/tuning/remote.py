@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,19 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1.channels import ClientTLS
 from suggestion.api.v1beta1.messages import write_experiment
 from suggestion.client.ask_tell import AskTell, BadReply, Trial
+from suggestion.client.servers import Client, Stopped, describe
+from suggestion.client.servers import Remote as Server
 from suggestion.client.transports import OverGrpc
-from suggestion.problem.errors import Violation
+from suggestion.controller.context import Closed, ServerRefused
+from suggestion.problem.errors import Exhausted, Violation
 from suggestion.problem.locations import parse
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, SpaceExhausted
 from suggestion.tuning.goals import Method, Objective, experiment
+from suggestion.tuning.library import Suggest
 from suggestion.tuning.places import broken_rule, of_path
 from suggestion.tuning.solvers import Suggested
 from suggestion.tuning.space import Space
@@ -41,13 +47,17 @@ class Remote:
         target: str,
         tls: TLS | None,
         timeout: float,
+        parallel: int = 0,
+        trials: int = 0,
     ) -> None:
         _ = space.domain  # what is wrong with the space is said in the user's words
         self._space = space
         self._algorithm = algorithm
         self._target = target
         self._transport = OverGrpc(target, read_tls(tls), timeout)
-        document = experiment(name, space, objective, algorithm)
+        document = experiment(
+            name, space, objective, algorithm, parallel=parallel or None, trials=trials or None
+        )
         self._loop = AskTell(write_experiment(document), self._transport)
         self._trials: dict[int, Trial] = {}
 
@@ -124,3 +134,28 @@ def read_tls(tls: TLS | None) -> ClientTLS | None:
         None if tls.key is None else Path(tls.key).read_bytes(),
         tls.name,
     )
+
+
+def suggest_over_grpc(
+    target: str, tls: TLS | None, note: Callable[[str], None], stopped: threading.Event
+) -> Suggest:
+    """Return what asks a server for suggestions, again and again until it answers.
+
+    Args:
+        note: Told of each kind of trouble once.
+        stopped: Set when nobody waits for answers any more.
+    """
+    client = Client("Suggestion", Server(target), note, stopped, read_tls(tls))
+
+    def suggest(request: api.GetSuggestionsRequest) -> api.GetSuggestionsReply:
+        try:
+            reply: api.GetSuggestionsReply = client.call("GetSuggestions", request)
+        except Stopped as error:
+            raise Closed from error
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.OUT_OF_RANGE:
+                raise Exhausted(str(error.details())) from error
+            raise ServerRefused(describe(error)) from error
+        return reply
+
+    return suggest

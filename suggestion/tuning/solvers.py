@@ -64,15 +64,27 @@ class Solver(Protocol):
 
 
 class Local:
-    """The engine in this process: no protobuf, no gRPC, each trial read once."""
+    """The engine in this process: no protobuf, no gRPC, each trial read once.
 
-    def __init__(self, name: str, space: Space, objective: Objective, algorithm: Method) -> None:
+    Args:
+        parallel, trials: Trials at a time, and at most; 0 if that is not known.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        space: Space,
+        objective: Objective,
+        algorithm: Method,
+        parallel: int = 0,
+        trials: int = 0,
+    ) -> None:
         self._names = list(space.parameters)
         self._place = space.place
         domain = space.domain
         goal = Goal.MAXIMIZE if objective.maximize else Goal.MINIMIZE
         self._metric = Metric(objective.metric, goal)
-        problem = Problem(name, domain, (self._metric,))
+        problem = Problem(name, domain, (self._metric,), parallel, trials)
         settings = tuple(RawSetting(*item) for item in algorithm.settings.items())
         try:
             self._prepared = Engine(algorithms()).prepare(

@@ -1,0 +1,20 @@
+"""What a trial is told in environment variables of what it is judged by."""
+
+from __future__ import annotations
+
+import json
+
+from suggestion.controller.observation import Objective
+from suggestion.controller.trials import Trial
+
+
+def variables_of(trial: Trial, objective: Objective) -> dict[str, str]:
+    """Return the variables by which `suggestion.report` knows metrics, rules and attempt."""
+    told = {
+        "SUGGEST_ATTEMPT": str(trial.attempt),
+        "SUGGEST_OBJECTIVE": objective.metric,
+        "SUGGEST_OBJECTIVE_TYPE": "maximize" if objective.maximize else "minimize",
+    }
+    if trial.rules:
+        told["SUGGEST_RULES"] = json.dumps([list(rule) for rule in trial.rules])
+    return told

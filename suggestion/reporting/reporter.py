@@ -1,0 +1,191 @@
+"""`report` and `should_stop`, for whatever runs the trial: `tune`, ``suggest run``, or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from types import FrameType
+from typing import Final, SupportsFloat
+
+from suggestion.controller.rules import Rule, Watch
+from suggestion.reporting.sinks import Sink, sink
+
+#: Name of the objective, and whether more of it is better: ``minimize`` or ``maximize``.
+OBJECTIVE: Final = "SUGGEST_OBJECTIVE"
+DIRECTION: Final = "SUGGEST_OBJECTIVE_TYPE"
+#: Early-stopping rules of the trial, JSON: metric, value, comparison, start step of each.
+RULES: Final = "SUGGEST_RULES"
+
+VALUE: Final = "value"
+# A runner reads reports several times a second, and then tells the trial to stop.
+_LONGEST_WAIT: Final = 30.0
+
+
+class TrialStopped(BaseException):
+    """Ends the function of a trial that will not win; raised by `report`.
+
+    It is no `Exception`, so that ``except Exception`` in a training loop does not catch it.
+    """
+
+
+class Reporter:
+    """Reports of one trial.
+
+    Args:
+        env: What the runner has told the trial.
+        ends: Whether `report` ends the trial when it is to stop.
+    """
+
+    def __init__(self, env: Mapping[str, str], ends: bool = False) -> None:
+        self.objective = env.get(OBJECTIVE) or VALUE
+        self.used = False
+        self._ends = ends
+        self._by_name = False  # whether the objective has been reported by its name
+        self._sink: Sink = sink(env)
+        rules = [Rule(*fields) for fields in json.loads(env.get(RULES) or "[]")]
+        self._watch = Watch.over(rules, self.objective, env.get(DIRECTION) == "maximize")
+        self._fired = False
+        self._last: float | None = None  # bare value
+        self._stop = threading.Event()  # set by a signal handler
+
+    def report(
+        self, value: SupportsFloat | None, step: int | None, metrics: Mapping[str, SupportsFloat]
+    ) -> None:
+        """Write a report; see `report`."""
+        self.used = True
+        named = self._named(value, metrics)
+        texts = {} if step is None else {"step": str(int(step))}
+        texts |= {name: repr(_number(name, number)) for name, number in named.items()}
+        if len(texts) == (step is not None):
+            raise TypeError("report() needs a value or a metric, got neither")
+        self._last = None if value is None or self._by_name else float(value)
+        self._sink(texts)
+        self._judge(named)
+        if self._ends and self._fired:
+            # The runner is to see why the trial ends, and to end it itself.
+            self._stop.wait(_LONGEST_WAIT)
+        if self._ends and (self._fired or self._stop.is_set()):
+            raise TrialStopped
+
+    def recall(self, value: SupportsFloat | None, metrics: Mapping[str, SupportsFloat]) -> None:
+        """Count a report that another process of the trial has written."""
+        self._judge(self._named(value, metrics))
+
+    def _judge(self, named: Mapping[str, SupportsFloat]) -> None:
+        for name, number in named.items():
+            self._fired = self._watch.report(name, float(number)) or self._fired
+
+    def finish(self, result: object) -> None:
+        """Report what the function of a trial has returned.
+
+        Raises:
+            TypeError: If it is neither a number nor a mapping of numbers, nor None after a report.
+        """
+        self._ends = False
+        if result is None:
+            if not self.used:
+                raise TypeError("the function must return a number, or report one, got None")
+        elif isinstance(result, Mapping):
+            self.report(None, None, result)
+        else:
+            number = _number("the returned value", result)
+            if number != self._last:
+                self.report(number, None, {})
+
+    def _named(
+        self, value: SupportsFloat | None, metrics: Mapping[str, SupportsFloat]
+    ) -> Mapping[str, SupportsFloat]:
+        """Return all metrics by name.
+
+        A bare value is the objective, unless the objective is reported by its own name.
+        """
+        self._by_name = self._by_name or self.objective in metrics
+        if value is None:
+            return metrics
+        return {VALUE if self._by_name else self.objective: value, **metrics}
+
+    def should_stop(self) -> bool:
+        """Return whether the trial is to stop; see `should_stop`."""
+        self.used = True
+        return self._fired or self._stop.is_set()
+
+    # -------------------------------------------------------------------- signals
+
+    def listen(self) -> None:
+        """Take SIGTERM as the word to stop, instead of ending at once."""
+        with suppress(ValueError):  # not in the main thread
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+                signal.signal(signal.SIGTERM, self._told)
+
+    def _told(self, number: int, frame: FrameType | None) -> None:
+        self._stop.set()
+        # A function that never asks would go on until it is killed.
+        if self._ends and not self.used:
+            raise TrialStopped
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, str | bytes) or not isinstance(value, SupportsFloat):
+        raise TypeError(f"{name}: must be a number, got {value!r:.80}")
+    return float(value)
+
+
+_current: Reporter | None = None
+
+
+def current() -> Reporter:
+    """Return the reporter of the trial that this process is, or of none."""
+    global _current  # noqa: PLW0603
+    if _current is None:
+        _current = Reporter(os.environ)
+    return _current
+
+
+def enter(reporter: Reporter) -> None:
+    """Make `reporter` the one of this process."""
+    global _current  # noqa: PLW0603
+    _current = reporter
+
+
+def report(
+    value: SupportsFloat | None = None, step: int | None = None, **metrics: SupportsFloat
+) -> None:
+    """Report metrics of a trial, one step of its learning curve.
+
+    In a trial of `suggestion.tune` it ends the trial here, by `TrialStopped`, when the trial will
+    not win. In a trial of ``suggest run`` it writes what the collector of the Experiment file
+    reads. Elsewhere it prints ``name=value``.
+
+    Args:
+        value: The objective; may be left out where `metrics` have it by its name.
+        step: Number of the step, epochs say; it is only recorded.
+        metrics: Further metrics by name.
+
+    Raises:
+        TypeError: If a metric is no number.
+
+    >>> import suggestion as sg
+    >>> sg.report(0.25, step=3, accuracy=0.9)
+    step=3 value=0.25 accuracy=0.9
+    """
+    current().report(value, step, metrics)
+
+
+def should_stop() -> bool:
+    """Return whether the trial is to stop, for programs that want to end by themselves.
+
+    True once early stopping has decided against the trial, or the runner has asked it to end. From
+    the first call on SIGTERM no longer ends this process at once: it has the runner's grace period
+    to end. False where no trial runs.
+
+    >>> import suggestion as sg
+    >>> sg.should_stop()
+    False
+    """
+    reporter = current()
+    reporter.listen()
+    return reporter.should_stop()

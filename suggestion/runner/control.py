@@ -1,0 +1,96 @@
+"""Sessions of an experiment, one after the other, until it ends or the user wants it to."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from suggestion.controller.context import DiskFull, Fatal, View
+from suggestion.controller.driver import Controller
+from suggestion.controller.moments import Timekeeper
+from suggestion.controller.store import Store
+from suggestion.runner.interrupts import Interrupts
+
+_DISK_PAUSE: Final = 5.0
+
+
+class Sessions(Protocol):
+    """An experiment with its state file open.
+
+    Attributes:
+        stopped: Set while no session runs.
+    """
+
+    @property
+    def directory(self) -> Path: ...
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def stopped(self) -> threading.Event: ...
+
+    def session(self, view: View, clock: Timekeeper, before: Controller | None) -> Controller:
+        """Return a controller that goes on from the stored state.
+
+        Args:
+            before: One that ended since it could not store what it had decided.
+        """
+        ...
+
+
+def control(
+    sessions: Sessions,
+    view: View,
+    interrupted: Callable[[Callable[[], None]], None] | None,
+    clock: Timekeeper,
+) -> Controller:
+    """Run sessions of an experiment until one of them ends by itself.
+
+    Args:
+        interrupted: Told what to call when the user interrupts; by default signals do.
+
+    Returns:
+        The controller as it stands at the end.
+
+    Raises:
+        Fatal: If it cannot go on; the same command goes on later.
+    """
+    current: Controller | None = None
+    early = 0  # interruptions before there is a controller
+
+    def interrupt() -> None:
+        nonlocal early
+        waiting.set()
+        if current is None:
+            early += 1
+        else:
+            current.interrupt()
+
+    waiting = threading.Event()
+    with Interrupts(interrupt, interrupted):
+        while True:
+            current = sessions.session(view, clock, current)
+            while early:
+                early -= 1
+                current.interrupt()
+            try:
+                try:
+                    current.run()
+                finally:
+                    sessions.stopped.set()
+                return current
+            except (sqlite3.OperationalError, DiskFull) as error:
+                # All that was in memory is thrown away, and read again from what was written.
+                view.note(
+                    f"{sessions.directory}: the state cannot be written ({error}); running "
+                    f"trials continue, and writing is tried again; Ctrl-C ends this runner"
+                )
+                while True:
+                    if current.level or waiting.wait(_DISK_PAUSE):
+                        raise Fatal(f"{sessions.directory}: {error}") from error
+                    if sessions.store.writable():
+                        break

@@ -1,0 +1,1 @@
+"""Trials that are Python functions: each in a process of its own."""

@@ -1,0 +1,105 @@
+"""The function that is tuned: checked against the space, and taken to the processes of trials."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from suggestion.runtimes.python.worker import store_call
+from suggestion.tuning.errors import BrokenRule, InvalidArgument
+from suggestion.tuning.space import Space
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function with the space that turns the texts of a suggestion into its arguments."""
+
+    function: Callable[..., object]
+    space: Space
+
+    def __call__(self, texts: Mapping[str, str]) -> object:
+        return self.function(**self.space.decode(texts))
+
+
+def name_of(function: Callable[..., object]) -> str:
+    """Return the name of a function; of a partial one, that of what it completes."""
+    inner = getattr(function, "func", function)
+    return str(getattr(inner, "__name__", type(inner).__name__))
+
+
+def check(function: Callable[..., object], space: Space) -> None:
+    """Check that a function can be called with the parameters of a space.
+
+    Raises:
+        InvalidArgument: With every argument that is missing, and every parameter that it does not
+            take.
+    """
+    if not callable(function):
+        raise InvalidArgument([BrokenRule("function", f"must be a function, got {function!r:.80}")])
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some builtins have none
+        return
+    name = name_of(function)
+    broken = []
+    takes_all = False
+    taken = set()
+    for key, parameter in signature.parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            takes_all = True
+        elif parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
+            rule = f"must take its arguments by name, got {key!r} that is positional only"
+            broken.append(BrokenRule(name, rule))
+        elif parameter.kind is not parameter.VAR_POSITIONAL:
+            taken.add(key)
+            if parameter.default is parameter.empty and key not in space.parameters:
+                rule = f"has no parameter {key!r}, which {name}() needs"
+                broken.append(BrokenRule("space", rule))
+    for key in space.parameters:
+        if not takes_all and key not in taken:
+            broken.append(BrokenRule(space.place(key), f"{name}() takes no argument of this name"))
+        elif "=" in key:
+            broken.append(BrokenRule(space.place(key), "name must not contain '='"))
+    if broken:
+        raise InvalidArgument(broken)
+
+
+def store(function: Callable[..., object], space: Space, path: Path) -> None:
+    """Write a function to a file, from which the processes of trials read it.
+
+    Functions of ``__main__`` and of notebooks, lambdas and closures go by value, with what they
+    refer to; functions of modules by name.
+
+    Raises:
+        InvalidArgument: If it cannot be taken to another process.
+    """
+    name = name_of(function)
+    try:
+        store_call(path, _pickle(Call(function, space)))
+    except ImportError as error:
+        raise ImportError(
+            f"{name}() is not a function of a module; cloudpickle is needed to take it to the "
+            f"processes of trials: pip install 'suggestion-servers[experiments]'"
+        ) from error
+    except (TypeError, AttributeError, pickle.PicklingError, ValueError, RecursionError) as error:
+        rule = f"cannot be taken to another process, with all that it refers to: {error}"
+        raise InvalidArgument([BrokenRule(f"{name}()", rule)]) from error
+
+
+def _pickle(call: Call) -> bytes:
+    try:
+        import cloudpickle  # noqa: PLC0415
+    except ImportError:
+        main = sys.modules["__main__"]
+        if getattr(main, name_of(call.function), None) is call.function:
+            raise
+        try:
+            return pickle.dumps(call)
+        except (pickle.PicklingError, AttributeError) as error:
+            raise ImportError(str(error)) from error
+    made: bytes = cloudpickle.dumps(call)
+    return made

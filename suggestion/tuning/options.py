@@ -1,0 +1,110 @@
+"""The arguments of `tune`, checked all at once before the first trial."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, TypeVar
+
+from suggestion.runtimes.python.worker import LOADING
+from suggestion.tuning.errors import BrokenRule, InvalidArgument
+from suggestion.tuning.goals import Direction, Method, Objective, Settings, read_objective
+
+R = TypeVar("R")
+
+_IN_THE_RUN: Final = ("asha", "hyperband")
+_LONGEST_NAME: Final = 40  # what a cluster takes
+
+
+def in_trial() -> bool:
+    """Return whether this process is that of a trial."""
+    return LOADING in os.environ
+
+
+def attempt(broken: list[BrokenRule], make: Callable[[], R]) -> R | None:
+    """Return what `make` makes; None if it breaks rules, which are added to `broken`."""
+    try:
+        return make()
+    except InvalidArgument as error:
+        broken += error.broken
+        return None
+
+
+def name_for(text: str) -> str:
+    """Return `text` as the name of an experiment: a DNS label that a cluster takes."""
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    if not name or not name[0].isalpha():
+        name = f"tune-{name}".strip("-")
+    return name[:_LONGEST_NAME].rstrip("-")
+
+
+def check(
+    *,
+    minimize: Direction,
+    maximize: Direction,
+    goal: float | None,
+    stop: str | None,
+    counts: Mapping[str, int | None],
+    seconds: Mapping[str, float | None],
+    unsupported: Mapping[str, object],
+) -> Objective:
+    """Return the objective, after checking what needs neither space nor algorithm.
+
+    Args:
+        counts: Arguments that are whole numbers from 1 on.
+        seconds: Arguments that are numbers above 0.
+        unsupported: Arguments that are refused unless None.
+
+    Raises:
+        InvalidArgument: With every rule that an argument breaks.
+    """
+    broken: list[BrokenRule] = []
+    objective = Objective()
+    try:
+        objective = read_objective(minimize, maximize, goal)
+    except InvalidArgument as error:
+        broken += error.broken
+    broken += [
+        BrokenRule(name, "is not supported yet")
+        for name, given in unsupported.items()
+        if given is not None
+    ]
+    if stop in _IN_THE_RUN:
+        rule = "cannot judge a trial while it runs yet; there is medianstop, percentilestop"
+        broken.append(BrokenRule("stop", f"{stop} {rule}"))
+    for name, count in counts.items():
+        whole = isinstance(count, int) and not isinstance(count, bool)
+        if count is not None and (not whole or count < 1):
+            broken.append(BrokenRule(name, f"must be a whole number, at least 1, got {count!r}"))
+    for name, number in seconds.items():
+        real = isinstance(number, int | float) and not isinstance(number, bool)
+        if number is not None and not (real and 0 < number < float("inf")):
+            broken.append(BrokenRule(name, f"must be a number of seconds above 0, got {number!r}"))
+    if broken:
+        raise InvalidArgument(broken)
+    return objective
+
+
+def directory_for(name: str, directory: str | Path | None) -> Path:
+    """Return where an experiment is kept: without a `directory`, a new one below ``runs``."""
+    if directory is not None:
+        return Path(directory)
+    number = 1
+    while Path("runs", f"{name}-{number}").exists():
+        number += 1
+    return Path("runs", f"{name}-{number}")
+
+
+def stopping_for(stop: str | None, settings: Settings | None) -> Method | None:
+    """Return the early-stopping rule that the arguments ask for.
+
+    Raises:
+        InvalidArgument: If there are settings without a rule.
+    """
+    if stop is None:
+        if settings:
+            raise InvalidArgument([BrokenRule("stop_settings", "needs stop, which is not given")])
+        return None
+    return Method.of(stop, settings)

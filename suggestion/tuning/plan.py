@@ -1,0 +1,144 @@
+"""What `tune` is asked for, read: as an Experiment, and as what answers for its servers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from suggestion.problem.errors import Invalid
+from suggestion.runtimes.python.command import FUNCTION, command
+from suggestion.tuning.errors import BrokenRule, InvalidArgument
+from suggestion.tuning.goals import Method, Objective, experiment
+from suggestion.tuning.library import Suggest, stopping_rule
+from suggestion.tuning.metrics import FILE
+from suggestion.tuning.options import attempt
+from suggestion.tuning.places import broken_rule
+from suggestion.tuning.space import Space
+from suggestion.tuning.tls import TLS
+
+if TYPE_CHECKING:
+    from suggestion.tuning.solvers import Solver
+
+_TIMEOUT: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far an experiment goes; None without a limit.
+
+    Attributes:
+        trials: Number of trials.
+        parallel: Trials at a time.
+        failures: Number of failed trials.
+    """
+
+    trials: int | None
+    parallel: int
+    failures: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be optimised, how, and how far.
+
+    Attributes:
+        stopping: The early-stopping rule; None without.
+        target, tls: A server; None for the algorithms installed here.
+    """
+
+    name: str
+    space: Space
+    objective: Objective
+    algorithm: Method
+    stopping: Method | None
+    limits: Limits
+    target: str | None
+    tls: TLS | None
+
+    def validate(self) -> None:
+        """Check algorithm, settings and rule.
+
+        Raises:
+            InvalidArgument: With every rule that they break.
+        """
+        broken: list[BrokenRule] = []
+        attempt(broken, self.rule)
+        solver = attempt(broken, self._solver)
+        if solver is not None:
+            attempt(broken, solver.validate)
+            solver.close()
+        if broken:
+            raise InvalidArgument(broken)
+
+    def _solver(self) -> Solver:
+        parallel, trials = self.limits.parallel, self.limits.trials or 0
+        what = (self.name, self.space, self.objective, self.algorithm)
+        if self.target is None:
+            from suggestion.tuning.solvers import Local  # noqa: PLC0415
+
+            return Local(*what, parallel, trials)
+        from suggestion.tuning.remote import Remote  # noqa: PLC0415
+
+        return Remote(*what, self.target, self.tls, _TIMEOUT, parallel, trials)
+
+    def rule(self) -> Any:
+        """Return the early-stopping rule with its settings; None without.
+
+        Raises:
+            InvalidArgument: With every rule that its settings break.
+        """
+        if self.stopping is None:
+            return None
+        try:
+            return stopping_rule(self.stopping)
+        except Invalid as error:
+            broken = [
+                broken_rule(violation, self.stopping, self.space, "stop_settings")
+                for violation in error.violations
+            ]
+            raise InvalidArgument(
+                rule._replace(place="stop") if rule.place == "algorithm" else rule
+                for rule in broken
+            ) from error
+
+    def suggest(self, note: Callable[[str], None], stopped: threading.Event) -> Suggest:
+        """Return what answers requests for suggestions.
+
+        Args:
+            note: Told of trouble with a server.
+            stopped: Set when nobody waits for answers any more.
+        """
+        if self.target is not None:
+            from suggestion.tuning.remote import suggest_over_grpc  # noqa: PLC0415
+
+            return suggest_over_grpc(self.target, self.tls, note, stopped)
+        from suggestion.client.transports import InProcess  # noqa: PLC0415
+
+        return InProcess().suggest
+
+    def document(self, directory: Path) -> dict[str, Any]:
+        """Return the Experiment, with the trial template of the function in `directory`."""
+        made: dict[str, Any] = experiment(
+            self.name,
+            self.space,
+            self.objective,
+            self.algorithm,
+            self.stopping,
+            strategy="latest",
+            parallel=self.limits.parallel,
+            trials=self.limits.trials,
+        )
+        spec = made["spec"]
+        if self.limits.failures is not None:
+            spec["maxFailedTrialCount"] = str(self.limits.failures)
+        spec["resumePolicy"] = "LongRunning"
+        spec["metricsCollectorSpec"] = {
+            "collector": {"kind": "File"},
+            "source": {"fileSystemPath": {"path": FILE, "kind": "File", "format": "JSON"}},
+        }
+        function = str((directory / FUNCTION).resolve())
+        spec["trialTemplate"] = {"command": command(function, self.space.parameters)}
+        return made

@@ -1,0 +1,269 @@
+"""What has come of tuning a function."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+from suggestion.controller import trials as stored
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.observation import Objective, number
+from suggestion.runtimes.python.worker import error_path
+from suggestion.tuning.errors import NoResult
+from suggestion.tuning.space import Space, from_json
+from suggestion.tuning.trials import State, Trial
+from suggestion.views import status
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_STATES: Final = {
+    stored.Condition.CREATED: State.WAITING,
+    stored.Condition.RUNNING: State.RUNNING,
+    stored.Condition.SUCCEEDED: State.SUCCEEDED,
+    stored.Condition.EARLY_STOPPED: State.STOPPED,
+    stored.Condition.FAILED: State.FAILED,
+    stored.Condition.METRICS_UNAVAILABLE: State.FAILED,
+    stored.Condition.KILLED: State.FAILED,
+}
+_SHOWN: Final = 10
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Result:
+    """The trials of an experiment, as they stand when it is read.
+
+    Attributes:
+        directory: Where the experiment is kept; ``suggest status``, ``trials``, ``logs``,
+            ``plot`` and ``export`` work on it too.
+        complete: Whether the experiment has ended; else `tune` with the same arguments goes on.
+        reason: Why it has ended.
+        metric: Name of the objective.
+        maximize: Whether more of it is better.
+        trials: In the order of their numbers.
+    """
+
+    directory: Path
+    complete: bool
+    reason: str
+    metric: str
+    maximize: bool
+    trials: Sequence[Trial]
+    _space: Space
+    _experiment: Experiment
+    _function: Callable[..., object] | None = None
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the best value; of equal ones the first.
+
+        Raises:
+            NoResult: If no trial has a value.
+        """
+        best: Trial | None = None
+        for trial in self.trials:
+            if trial.value is None or trial.state not in (State.SUCCEEDED, State.STOPPED):
+                continue
+            known = None if best is None else best.value
+            if known is None or (trial.value > known if self.maximize else trial.value < known):
+                best = trial
+        if best is None:
+            raise NoResult("no trial has a value")
+        return best
+
+    def dataframe(self) -> DataFrame:
+        """Return a row for each trial: number, state, value, parameters, metrics, duration.
+
+        Raises:
+            ImportError: If pandas is not installed.
+        """
+        try:
+            import pandas  # noqa: PLC0415
+        except ImportError as error:
+            text = "dataframe() needs pandas: pip install 'suggestion-servers[pandas]'"
+            raise ImportError(text) from error
+        rows = [
+            {
+                "number": trial.number,
+                "state": str(trial.state),
+                self.metric: trial.value,
+                **{name: trial.parameters[name] for name in self._space.parameters},
+                **{key: value for key, value in trial.metrics.items() if key != self.metric},
+                "duration": trial.duration,
+            }
+            for trial in self.trials
+        ]
+        return pandas.DataFrame(rows)
+
+    def plot(self) -> Plot:
+        """Return the page that ``suggest plot`` draws; a notebook shows it."""
+        from suggestion.views.plot import page  # noqa: PLC0415
+
+        return Plot(page(self.directory))
+
+    def experiment_file(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        image: str,
+        command: Sequence[str] | None = None,
+        namespace: str | None = None,
+    ) -> Path:
+        """Write an Experiment file that runs the same space on a cluster, and return its path.
+
+        Args:
+            path: Of the file.
+            image: Container image with the function, and with this package.
+            command: Of a trial, with ``${trialParameters.NAME}`` where a value goes; it prints the
+                objective as ``name=value``. By default it calls the function by its module, or by
+                its script in the image's working directory.
+            namespace: In which the experiment is to run.
+
+        Raises:
+            InvalidArgument: If a value or the function cannot be named on a command line.
+        """
+        from suggestion.tuning.manifests import write  # noqa: PLC0415
+
+        target = Path(path)
+        document = cast("Mapping[str, object]", self._experiment.document)
+        write(target, document, self._space, self._function, image, command, namespace)
+        return target
+
+    def __repr__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Sequence[str]:
+        ended = self.reason if self.complete else "incomplete; tune again to go on"
+        count = len(self.trials)
+        failed = sum(trial.state is State.FAILED for trial in self.trials)
+        stopped = sum(trial.state is State.STOPPED for trial in self.trials)
+        words = f"{count} trials" + (f", {failed} failed" if failed else "")
+        words += f", {stopped} stopped early" if stopped else ""
+        lines = [f"Result of {self._experiment.name!r}: {words} ({ended})"]
+        try:
+            best = self.best
+        except NoResult:
+            return [*lines, "no trial has a value"]
+        lines.append(f"best {self.metric} {best.value:.5g} in trial {best.number}:")
+        lines += [f"  {name} = {_short(value)}" for name, value in best.parameters.items()]
+        return [*lines, f"kept in {self.directory}"]
+
+    def _repr_html_(self) -> str:
+        """Return a table of the best trials, for notebooks."""
+        head, *rest = self._lines()
+        sign = -1 if self.maximize else 1
+        ranked = sorted(
+            (trial for trial in self.trials if trial.value is not None),
+            key=lambda trial: sign * (trial.value or 0.0),
+        )[:_SHOWN]
+        names = list(self._space.parameters)
+        titles = "".join(f"<th>{escape(t)}</th>" for t in ("trial", self.metric, *names))
+        rows = "".join(
+            f"<tr><td>{trial.number}</td><td>{trial.value:.5g}</td>"
+            + "".join(f"<td>{escape(_short(trial.parameters[name]))}</td>" for name in names)
+            + "</tr>"
+            for trial in ranked
+        )
+        return (
+            f"<p>{escape(head)}<br>{escape(rest[-1])}</p>"
+            f"<table><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Plot:
+    """A page about an experiment, which needs no network.
+
+    Attributes:
+        html: The page.
+    """
+
+    html: str
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page to a file, and return its path."""
+        target = Path(path)
+        target.write_text(self.html, encoding="utf-8")
+        return target
+
+    def __repr__(self) -> str:
+        return "<Plot: save('plot.html') writes it to a file; a notebook shows it>"
+
+    def _repr_html_(self) -> str:
+        page = escape(self.html, quote=True)
+        return f'<iframe srcdoc="{page}" width="100%" height="700" frameborder="0"></iframe>'
+
+
+def _short(value: object) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def load_result(directory: str | os.PathLike[str], space: object = None) -> Result:
+    """Return what `tune`, or ``suggest run``, has left in a directory, finished or not.
+
+    Args:
+        directory: Of the experiment.
+        space: The space as it was, where its choices are objects that JSON cannot hold.
+
+    Raises:
+        FileNotFoundError: If there is no experiment.
+        InvalidArgument: If the values of a choice cannot be read back without `space`.
+    """
+    from suggestion.tuning.reading import SpaceLike, read_space  # noqa: PLC0415
+
+    return load(Path(directory), None if space is None else read_space(cast("SpaceLike", space)))
+
+
+def load(
+    directory: Path, space: Space | None = None, function: Callable[..., object] | None = None
+) -> Result:
+    """Return what an experiment has come to; see `load_result`."""
+    experiment, trials = status.load(directory)
+    objective = Objective.of(experiment.document)
+    if space is None:
+        declared = experiment.options.get("space") or experiment.document["spec"]["parameters"]
+        space = from_json(declared, str(directory))
+    condition = experiment.condition()
+    return Result(
+        directory,
+        experiment.done,
+        condition["message"],
+        objective.metric,
+        objective.maximize,
+        [_trial(directory, trial, objective, space) for trial in trials],
+        space,
+        experiment,
+        function,
+    )
+
+
+def _trial(directory: Path, trial: stored.Trial, objective: Objective, space: Space) -> Trial:
+    folder = directory / "trials" / trial.name
+    output = folder / f"output-{trial.attempt}.log"
+    state = _STATES[trial.condition]
+    error = ""
+    if state is State.FAILED:
+        path = error_path(folder, trial.attempt)
+        error = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return Trial(
+        trial.number,
+        trial.name,
+        space.decode(trial.assignment),
+        state,
+        objective.value(trial.series) if state.ended and state is not State.FAILED else None,
+        {name: number(series.latest) for name, series in trial.series.items()},
+        error or (trial.reason if state is State.FAILED else ""),
+        _seconds(trial.started, trial.completed),
+        output if output.exists() else None,
+    )
+
+
+def _seconds(start: str, end: str) -> float | None:
+    if not start or not end:
+        return None
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

@@ -1,0 +1,213 @@
+"""Run the experiment of a function, by the controller that ``suggest run`` has."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from suggestion import runtimes
+from suggestion.client import template
+from suggestion.controller.context import Options, View
+from suggestion.controller.driver import Controller
+from suggestion.controller.experiment import Experiment, Limits
+from suggestion.controller.lock import Lock
+from suggestion.controller.moments import Clock, Timekeeper, rfc3339
+from suggestion.controller.observation import Objective
+from suggestion.controller.resumption import CannotResume, resume
+from suggestion.controller.rim import Rim
+from suggestion.controller.slots import Slot, divide
+from suggestion.controller.state import Policy
+from suggestion.controller.store import Store
+from suggestion.controller.waiting import Bell
+from suggestion.controller.workspace import TrialWorkspace
+from suggestion.runner.control import control
+from suggestion.tuning.errors import BrokenRule, InvalidArgument
+from suggestion.tuning.library import Library, Suggest
+from suggestion.tuning.metrics import FunctionMetrics
+from suggestion.tuning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The part of this machine that trials may use.
+
+    Attributes:
+        gpus: To hand out to trials; None leaves them alone.
+        gpus_each, cpus_each: For each trial; 0 binds none.
+    """
+
+    gpus: Sequence[str] | None = None
+    gpus_each: int = 1
+    cpus_each: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sessions:
+    """An experiment with its state file open."""
+
+    directory: Path
+    store: Store
+    stopped: threading.Event
+    suggest: Suggest
+    rule: Any
+    workspace: TrialWorkspace
+    slots: Sequence[Slot]
+    policy: Policy
+    options: Options
+    parameters: Sequence[str]
+
+    def session(self, view: View, clock: Timekeeper, before: Controller | None) -> Controller:
+        self.stopped.clear()
+        runtime = runtimes.place("process").open()
+        servers = Library(
+            self.store,
+            self.suggest,
+            self.rule,
+            self.policy.objective,
+            self.parameters,
+            self.stopped,
+        )
+        rim = Rim(
+            self.store,
+            runtime,
+            servers,
+            ThreadPoolExecutor(1, "ask"),
+            ThreadPoolExecutor(1, "report"),
+            Bell(clock, runtime.fileno()),
+            view,
+            clock,
+        )
+        return Controller(
+            rim,
+            self.workspace,
+            self.slots,
+            self.policy,
+            self.options,
+            None if before is None else before.begun,
+            0 if before is None else before.level,
+        )
+
+
+def run(
+    plan: Plan,
+    directory: Path,
+    prepare: Callable[[], None],
+    options: Options,
+    machine: Machine,
+    view: View,
+    interrupted: Callable[[Callable[[], None]], None] | None,
+) -> Controller:
+    """Run an experiment until it ends or is interrupted, from wherever its directory stands.
+
+    Args:
+        prepare: Writes what trials need; called once the directory is known to be right.
+        interrupted: Told what to call when the user interrupts; by default signals do.
+
+    Raises:
+        InvalidArgument: If the experiment does not fit its directory, or the machine.
+        Busy: If another runner holds the directory.
+        Fatal: If it cannot go on.
+    """
+    clock = Clock()
+    directory.mkdir(parents=True, exist_ok=True)
+    document = plan.document(directory)
+    limits = Limits.of(document)
+    slots = _slots(limits.parallel, machine)
+    with ExitStack() as stack:
+        lock = Lock(directory)
+        stack.callback(lock.release)
+        try:
+            store = Store(directory, create=True)
+        except (sqlite3.Error, ValueError) as error:
+            raise InvalidArgument([BrokenRule("directory", f"{directory}: {error}")]) from error
+        stack.callback(store.close)
+        first = limits.first_failures(options.give_up_after)
+        _settle(store, document, plan.space.to_json(), rfc3339(clock.now()), first)
+        prepare()
+        stopped = threading.Event()
+        objective = Objective.of(document)
+        made, wrong = template.read(document)
+        assert not wrong, wrong
+        sessions = _Sessions(
+            directory,
+            store,
+            stopped,
+            plan.suggest(view.note, stopped),
+            plan.rule(),
+            TrialWorkspace(
+                directory, plan.name, made, FunctionMetrics(objective.metrics), Path.cwd()
+            ),
+            slots,
+            Policy(
+                objective,
+                len(slots),
+                options.retries,
+                options.grace,
+                options.trial_timeout,
+                options.time_limit,
+                first_failures=first,
+            ),
+            options,
+            list(plan.space.parameters),
+        )
+        return control(sessions, view, interrupted, clock)
+
+
+def _slots(parallel: int, machine: Machine) -> Sequence[Slot]:
+    try:
+        return divide(parallel, machine.gpus, machine.gpus_each, machine.cpus_each)
+    except ValueError as error:
+        raise InvalidArgument([BrokenRule("parallel", str(error))]) from error
+
+
+def _settle(
+    store: Store, document: dict[str, Any], space: object, now: str, first: int | None
+) -> None:
+    """Store a new experiment, or take up the one that is there.
+
+    Raises:
+        InvalidArgument: If the directory holds another experiment.
+    """
+    known = store.experiment()
+    if known is None:
+        name = document["metadata"]["name"]
+        made = Experiment(name, document, options={"space": space}, started=now)
+        text = "the experiment is created"
+        store.save_experiment(made.mark("Created", "ExperimentCreated", text, now))
+        return
+    # Where Python and the directory are may change.
+    own = {**known.document["spec"], "trialTemplate": document["spec"]["trialTemplate"]}
+    known = replace(known, document={**known.document, "spec": own}, options={"space": space})
+    # One that has failed is tuned again once its cause is fixed: its failed trials run again.
+    failed = known.condition()["type"] == "Failed"
+    try:
+        changes = resume(known, store.trials(), document, now, first, retry_failed=failed)
+    except CannotResume as error:
+        rule = f"{store.folder} {_in_words(str(error))}; give another directory"
+        raise InvalidArgument([BrokenRule("directory", rule)]) from error
+    store.commit(replace(changes, experiment=changes.experiment or known))
+
+
+#: Arguments of `tune` that become a field of the spec.
+_ARGUMENTS: Final = {
+    "algorithm": "algorithm, settings or seed",
+    "earlyStopping": "stop",
+    "objective": "minimize, maximize or goal",
+    "parameters": "the space",
+}
+
+
+def _in_words(refusal: str) -> str:
+    """Return why an experiment cannot go on, in terms of arguments."""
+    field = re.match(r"spec\.(\w+) differs", refusal)
+    if field is None:
+        return refusal.partition(";")[0]
+    what = _ARGUMENTS.get(field[1], field[1])
+    return f"holds an experiment that differs in {what}"

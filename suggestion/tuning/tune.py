@@ -1,0 +1,202 @@
+"""Tune a function: each trial calls it in a process of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from suggestion.runtimes.python.command import FUNCTION
+from suggestion.tuning import options as arguments
+from suggestion.tuning.errors import BrokenRule, InvalidArgument, NoResult, TrialError
+from suggestion.tuning.goals import Direction, Method, Settings
+from suggestion.tuning.reading import SpaceLike, read_space
+from suggestion.tuning.tls import TLS
+from suggestion.tuning.trials import State
+
+if TYPE_CHECKING:
+    from suggestion.controller.driver import Controller
+    from suggestion.tuning.result import Result
+    from suggestion.tuning.space import Space
+
+_FIRST_FAILURES: Final = 5
+_STOPPED: Final = 2  # interruptions
+
+
+def tune(
+    function: Callable[..., object],
+    space: SpaceLike | None = None,
+    *,
+    algorithm: str = "tpe",
+    settings: Settings | None = None,
+    seed: int | None = None,
+    minimize: Direction = None,
+    maximize: Direction = None,
+    goal: float | None = None,
+    trials: int | None = None,
+    time: float | None = None,
+    parallel: int = 1,
+    stop: str | None = None,
+    stop_settings: Settings | None = None,
+    max_failures: int | None = None,
+    retries: int = 0,
+    trial_timeout: float | None = None,
+    grace: float = 10.0,
+    gpus: Sequence[int | str] | None = None,
+    gpus_per_trial: int = 1,
+    cpus_per_trial: int | None = None,
+    directory: str | Path | None = None,
+    name: str | None = None,
+    target: str | None = None,
+    tls: TLS | None = None,
+    progress: bool = True,
+    conditions: object = None,
+    constraints: object = None,
+    initial_points: object = None,
+    learn_from: object = None,
+) -> Result:
+    """Find the arguments for which `function` returns the best value.
+
+    Each trial calls the function in a new process. What it prints is kept, and what it raises makes
+    a failed trial. All is stored in `directory` before it counts: a program that is killed goes on
+    where it was when it runs again. Ctrl-C lets the running trials finish and returns what there is
+    so far; a second Ctrl-C stops them.
+
+    Args:
+        function: Called with one argument for each parameter. It returns the objective, or all
+            metrics by name; or it reports them with `report`, and the latest value counts.
+        space: What each parameter may be, as for `Study`; None for the function's type hints.
+        algorithm, settings, seed: As for `Study`.
+        minimize, maximize: Name of the metric that is optimised, or True. By default the returned
+            value is minimised.
+        goal: Value of the objective at which to end.
+        trials: Number of trials at which to end.
+        time: Seconds after which to end; trials that run then are stopped, and run again when the
+            program goes on.
+        parallel: Trials at a time.
+        stop, stop_settings: Early-stopping rule with its settings: ``medianstop`` or
+            ``percentilestop``. It judges trials by what they `report`.
+        max_failures: Number of failed trials at which to give up; by default five, if these are
+            the first.
+        retries: Times that a failed trial is run again.
+        trial_timeout: Seconds after which a trial is stopped as failed.
+        grace: Seconds that a trial has to end when it is stopped.
+        gpus, gpus_per_trial: GPUs to hand out to trials, by ``CUDA_VISIBLE_DEVICES``.
+        cpus_per_trial: Bind each trial to so many CPUs of its own.
+        directory: Where all is kept; None for a new folder below ``runs``. If it holds the
+            experiment already, that goes on.
+        name: Of the experiment; by default the function's.
+        target, tls: A server to suggest in place of the algorithms installed here.
+        progress: Whether to show what happens.
+        conditions, constraints, initial_points, learn_from: Not supported yet.
+
+    Raises:
+        InvalidArgument: A `ValueError` with every rule that the arguments break, before any trial.
+        TrialError: If too many trials fail; with the first traceback.
+        NoResult: If no trial has a value in the end.
+        KeyboardInterrupt: After a second Ctrl-C.
+
+    >>> import suggestion as sg
+    >>> def paraboloid(x: float, y: float) -> float:
+    ...     return (x - 1) ** 2 + y**2
+    >>> result = sg.tune(
+    ...     paraboloid, {"x": sg.uniform(-5, 5), "y": [0, 1]}, trials=3, progress=False
+    ... )
+    >>> len(result.trials)
+    3
+    """
+    if arguments.in_trial():
+        raise RuntimeError(
+            "tune() was called while a trial imports this program; put the call below "
+            "if __name__ == '__main__':"
+        )
+    from suggestion.tuning import function as functions  # noqa: PLC0415
+    from suggestion.tuning.plan import Limits, Plan  # noqa: PLC0415
+
+    read = read_space(function if space is None else space)
+    broken: list[BrokenRule] = []
+    objective = arguments.attempt(
+        broken,
+        lambda: arguments.check(
+            minimize=minimize,
+            maximize=maximize,
+            goal=goal,
+            stop=stop,
+            counts={
+                "trials": trials,
+                "parallel": parallel,
+                "max_failures": max_failures,
+                "cpus_per_trial": cpus_per_trial,
+            },
+            seconds={"time": time, "trial_timeout": trial_timeout, "grace": grace},
+            unsupported={
+                "conditions": conditions,
+                "constraints": constraints,
+                "initial_points": initial_points,
+                "learn_from": learn_from,
+            },
+        ),
+    )
+    arguments.attempt(broken, lambda: functions.check(function, read))
+    domain = arguments.attempt(broken, lambda: read.domain)
+    if domain is not None and domain.size is None and trials is time is goal is None:
+        broken.append(BrokenRule("trials", "must be given, or time, or goal: nothing would end it"))
+    if objective is None or domain is None or broken:
+        raise InvalidArgument(broken)
+    plan = Plan(
+        arguments.name_for(name or functions.name_of(function)),
+        read,
+        objective,
+        Method.of(algorithm, settings, seed),
+        arguments.stopping_for(stop, stop_settings),
+        Limits(trials, parallel, max_failures),
+        target,
+        tls,
+    )
+    plan.validate()
+    folder = arguments.directory_for(plan.name, directory)
+    from suggestion.controller.context import Options  # noqa: PLC0415
+    from suggestion.tuning import session  # noqa: PLC0415
+    from suggestion.tuning.watching import watch  # noqa: PLC0415
+
+    options = Options(
+        retries=retries,
+        grace=grace,
+        trial_timeout=trial_timeout,
+        time_limit=time,
+        give_up_after=_FIRST_FAILURES if max_failures is None else 0,
+    )
+    machine = session.Machine(
+        None if gpus is None else [str(gpu) for gpu in gpus], gpus_per_trial, cpus_per_trial or 0
+    )
+    with watch(progress, folder) as view:
+        controller = session.run(
+            plan,
+            folder,
+            lambda: functions.store(function, read, folder / FUNCTION),
+            options,
+            machine,
+            view,
+            None if threading.current_thread() is threading.main_thread() else lambda _: None,
+        )
+    return _conclude(controller, folder, read, function)
+
+
+def _conclude(
+    controller: Controller, folder: Path, space: Space, function: Callable[..., object]
+) -> Result:
+    """Return the result, or raise why there is none."""
+    from suggestion.tuning.result import load  # noqa: PLC0415
+
+    result = load(folder, space, function)
+    if controller.interruptions >= _STOPPED:
+        raise KeyboardInterrupt
+    condition = controller.experiment.condition()
+    failed = next((trial for trial in result.trials if trial.state is State.FAILED), None)
+    reason = f"; the first failed:\n{failed.error}" if failed is not None else ""
+    if condition["type"] == "Failed":
+        raise TrialError(f"{condition['message']}{reason}")
+    if not any(trial.value is not None for trial in result.trials):
+        raise NoResult(f"no trial has a value, of {len(result.trials)}{reason}")
+    return result

@@ -1,0 +1,183 @@
+"""Reports of trials: of `tune`, of ``suggest run``, of a shell, and where no trial runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suggestion.client import manifest
+from suggestion.controller.rules import GREATER, LESS
+from suggestion.reporting.reporter import Reporter, TrialStopped
+from suggestion.views import status
+
+RULES = json.dumps([["loss", 0.5, GREATER, 2]])
+
+
+def test_without_a_trial_reports_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    reporter = Reporter({})
+    reporter.report(0.25, 3, {"accuracy": 1})
+    reporter.report(float("nan"), None, {})
+    assert capsys.readouterr().out == "step=3 value=0.25 accuracy=1.0\nvalue=nan\n"
+    assert not reporter.should_stop()
+
+
+def test_a_bare_value_is_the_objective_unless_that_has_its_name() -> None:
+    seen: list[dict[str, str]] = []
+    reporter = Reporter({"SUGGEST_OBJECTIVE": "accuracy"})
+    reporter._sink = lambda texts: seen.append(dict(texts))
+    reporter.report(0.1, None, {})
+    reporter.report(0.2, None, {"accuracy": 0.8})
+    reporter.finish(0.3)
+    assert seen == [
+        {"accuracy": "0.1"},
+        {"value": "0.2", "accuracy": "0.8"},
+        {"value": "0.3"},
+    ]
+
+
+def test_what_a_function_returns_is_reported_once() -> None:
+    seen: list[dict[str, str]] = []
+    reporter = Reporter({})
+    reporter._sink = lambda texts: seen.append(dict(texts))
+    with pytest.raises(TypeError, match="must return a number, or report one, got None"):
+        reporter.finish(None)
+    reporter.report(0.5, 1, {})
+    reporter.finish(0.5)
+    reporter.finish(None)
+    reporter.finish({"value": 2, "size": 3})
+    assert [entry.get("value") for entry in seen] == ["0.5", "2.0"]
+
+
+@pytest.mark.parametrize("value", ["0.3", None, [1.0]])
+def test_what_is_no_number_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"must be a number, got|needs a value"):
+        Reporter({}).report(value, None, {})
+
+
+@pytest.mark.parametrize(
+    ("form", "lines"),
+    [("text", ["step=1 loss=0.25 a=2.0"]), ("json", [{"step": "1", "loss": "0.25", "a": "2.0"}])],
+)
+def test_reports_go_where_the_collector_reads(
+    tmp_path: Path, form: str, lines: list[object]
+) -> None:
+    path = tmp_path / "metrics"
+    env = {"SUGGEST_METRICS_PATH": str(path), "SUGGEST_METRICS_FORMAT": form}
+    Reporter({**env, "SUGGEST_OBJECTIVE": "loss"}).report(0.25, 1, {"a": 2})
+    found: list[object] = []
+    for line in path.read_text().splitlines():
+        if form == "text":
+            found.append(line.partition("Z ")[2])
+        else:
+            entry = json.loads(line)
+            assert entry.pop("timestamp").endswith("Z")
+            found.append(entry)
+    assert found == lines
+
+
+def test_rules_count_reports_as_the_collector_does(capsys: pytest.CaptureFixture[str]) -> None:
+    env = {"SUGGEST_OBJECTIVE": "loss", "SUGGEST_RULES": RULES}
+    reporter = Reporter(env)
+    reporter.report(0.9, None, {})
+    assert not reporter.should_stop()
+    reporter.report(0.8, None, {})
+    assert reporter.should_stop()
+    better = Reporter(env)
+    for value in (0.4, 0.9):  # the best so far is compared
+        better.report(value, None, {})
+    assert not better.should_stop()
+    more = json.dumps([["loss", 0.5, LESS, 1]])
+    most = Reporter({**env, "SUGGEST_RULES": more, "SUGGEST_OBJECTIVE_TYPE": "maximize"})
+    most.report(0.4, None, {})
+    assert most.should_stop()
+
+
+def test_sigterm_ends_the_function_at_its_next_report() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    reporter = Reporter({}, ends=True)
+    reporter._sink = lambda texts: None
+    try:
+        reporter.listen()
+        reporter.report(1, None, {})
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert reporter.should_stop()
+        with pytest.raises(TrialStopped):
+            reporter.report(1, None, {})
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        silent = Reporter({}, ends=True)
+        silent.listen()
+        with pytest.raises(TrialStopped):  # one that never reports would go on until killed
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not issubclass(TrialStopped, Exception)
+
+
+# ---------------------------------------------------------------- suggest report
+
+
+def run_report(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "suggestion", "report", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **env},
+    )
+
+
+def test_the_command_exits_with_1_when_the_trial_should_stop(tmp_path: Path) -> None:
+    env = {"SUGGEST_OBJECTIVE": "loss", "SUGGEST_RULES": RULES, "SUGGEST_TRIAL_DIR": str(tmp_path)}
+    first = run_report("loss=0.9", "acc=0.1", "--step", "1", **env)
+    assert (first.returncode, first.stdout) == (0, "step=1 loss=0.9 acc=0.1\n")
+    second = run_report("loss=0.8", **env)
+    assert (second.returncode, second.stdout) == (1, "loss=0.8\n")
+    other = run_report("loss=0.9", **env, SUGGEST_ATTEMPT="2")  # a new attempt begins anew
+    assert other.returncode == 0
+    bad = run_report("loss=high")
+    assert bad.returncode == 2
+    assert "must be [NAME=]NUMBER, got 'loss=high'" in bad.stderr
+
+
+EXPERIMENT = """
+apiVersion: kubeflow.org/v1beta1
+kind: Experiment
+metadata: {name: shell}
+spec:
+  objective: {type: minimize, objectiveMetricName: loss}
+  algorithm: {algorithmName: random}
+  parallelTrialCount: 1
+  maxTrialCount: 1
+  parameters:
+    - {name: x, parameterType: double, feasibleSpace: {min: "0", max: "1"}}
+  metricsCollectorSpec:
+    collector: {kind: File}
+    source: {fileSystemPath: {path: /tmp/metrics.log, kind: File, format: FORMAT}}
+  trialTemplate:
+    command: [sh, -c, "PYTHON -m suggestion report loss=${trialParameters.x} --step 1"]
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("form", ["TEXT", "JSON"])
+def test_a_shell_in_a_trial_of_suggest_run(tmp_path: Path, form: str) -> None:
+    text = EXPERIMENT.replace("FORMAT", form).replace("PYTHON", sys.executable)
+    (tmp_path / "e.yaml").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "suggestion", "run", "e.yaml", "--plain"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    _, (trial,) = status.load(tmp_path / "runs" / "shell")
+    assert float(trial.series["loss"].latest) == float(trial.assignment["x"])
+    assert manifest.API_VERSION in text
