@@ -88,13 +88,15 @@ class Proposer:
         optimizer: str,
     ) -> None:
         self._study = study
-        self._estimator, self._function = estimator, function
-        self._climb = estimator == "GP" and optimizer != "sampling"
+        self._function = function
         self._proposed = 0
         self._go_on = TimeBudget(study.deadline, study.name)
         self._rng = streams.rng(study, study.first_index, "bayesianoptimization")
         trials = data.read(study)
         self._features = Features(study.space, np.asarray(np.isnan(trials.points).any(axis=0)))
+        # Forests need a feature; where all parameters are constant there is nothing to model.
+        self._estimator = estimator if self._features.dimension else "GP"
+        self._climb = self._estimator == "GP" and optimizer != "sampling"
         inputs = self._features(trials.points)
         kept = data.select(inputs, MOST_KEPT)
         self._trials, self._inputs = trials.take(kept), inputs[kept]

@@ -20,7 +20,8 @@ class Sobol:
     """Cover the space evenly by the Sobol sequence [Sobol1967]_ with Owen's scrambling [Owen1998]_.
 
     Suggestion i is the i-th point of the sequence, mapped through each parameter's distribution. On
-    a finite space, points that came before are skipped until all have come.
+    a finite space, points that came before are skipped until all have come; in one of more than
+    65,536 points, within each 65,536 suggestions.
 
     .. [Sobol1967] I. M. Sobol. On the distribution of points in a cube and the approximate
        evaluation of integrals. USSR Comp. Math. and Math. Physics 7, 1967.

@@ -105,6 +105,9 @@ class Permutation:
 
     def _hash(self, turn: int, half: int) -> int:
         data = half.to_bytes(half.bit_length() // 8 + 1, "little")
-        digest_size = min(64, self._a.bit_length() // 8 + 9)
+        digest_size = self._a.bit_length() // 8 + 9
+        if digest_size > hashlib.blake2b.MAX_DIGEST_SIZE:
+            stretched = hashlib.shake_256(self._key + bytes([turn]) + data).digest(digest_size)
+            return int.from_bytes(stretched, "little")
         hashed = hashlib.blake2b(data, key=self._key, salt=bytes([turn]), digest_size=digest_size)
         return int.from_bytes(hashed.digest(), "little")

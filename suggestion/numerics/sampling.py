@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -12,6 +13,7 @@ from suggestion.problem.parameters import Array
 from suggestion.problem.space import Assignment, SearchSpace
 
 _FEW_POINTS: Final = 2**16
+_BLOCK: Final = 2**16  # elements of a stream that are kept apart
 _CHUNK: Final = 1024  # points computed between two looks at the deadline
 
 
@@ -39,7 +41,7 @@ def independent(
     if size is None:
         pass
     elif all(parameter.is_uniform for parameter in space.parameters):
-        return _permuted(space, seed, start, count)
+        return _permuted(space, seed, start, count, check)
     elif size <= _FEW_POINTS:
         return _weighted(space, seed, start, count)
 
@@ -49,10 +51,17 @@ def independent(
     return distinct(space, draw, seed, start, count, check)
 
 
-def _permuted(space: SearchSpace, seed: int, start: int, count: int) -> list[Assignment]:
+def _permuted(
+    space: SearchSpace, seed: int, start: int, count: int, check: Callable[[], None]
+) -> list[Assignment]:
     assert space.size is not None
     order = Permutation(space.size, seed, "independent")
-    return [space.point(order((start + k) % space.size)) for k in range(count)]
+    found: list[Assignment] = []
+    for first in range(start, start + count, _CHUNK):
+        check()
+        indices = range(first, min(first + _CHUNK, start + count))
+        found += [space.point(order(index % space.size)) for index in indices]
+    return found
 
 
 def _weighted(space: SearchSpace, seed: int, start: int, count: int) -> list[Assignment]:
@@ -83,51 +92,91 @@ def distinct(
     """Elements `start` .. of a stream of points with its repetitions left out.
 
     Where the stream hardly brings new points any more, the rest of a finite space follows in a
-    random order; after its last point the space begins again.
+    random order; after its last point the space begins again. In a space of more than 65,536 points
+    the first 65,536 elements differ, the next 65,536, and so on: an element costs at most as much
+    as those of its block before it.
 
     Args:
         draw: Points ``first`` .. of the stream, ``draw(first, n)`` of shape (n, dimension).
         check: Called between steps; may raise, see `Deadline.check`.
     """
     size = space.size
+    found: list[Assignment] = []
     if size is None:
-        found = []
         for first in range(start, start + count, _CHUNK):
             check()
             found += space.decode(draw(first, min(_CHUNK, start + count - first)))
         return found
-    start %= size
-    wanted = min(start + count, size)
-    points: dict[bytes, Array] = {}  # by the cell that they lie in
+    while len(found) < count:
+        position = (start + len(found)) % size
+        block, first = divmod(position, _BLOCK)
+        number = min(count - len(found), _BLOCK - first, size - position)
+        found += _block(space, draw, seed, block * _BLOCK, first, number, check)
+    return found
+
+
+def _block(
+    space: SearchSpace,
+    draw: Callable[[int, int], Array],
+    seed: int,
+    offset: int,
+    start: int,
+    count: int,
+    check: Callable[[], None],
+) -> list[Assignment]:
+    """Return elements `start` .. of the block of a stream that begins at its point `offset`."""
+    size = space.size
+    assert size is not None
+    seen: set[bytes] = set()
+    found: list[Assignment] = []
+
+    def keep(assignment: Assignment) -> None:
+        # By value: the coordinates of a lattice of 2^53 points and more are not all different. As
+        # a digest: the points before `start` can be many.
+        text = repr(space.key(assignment))
+        digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+        if digest not in seen:
+            seen.add(digest)
+            if start < len(seen) <= start + count:
+                found.append(assignment)
+
     drawn = 0
     # The chunks are the same whatever is asked for, so where the stream is given up is too.
-    while len(points) < wanted and drawn <= 4 * len(points) + 4096:
+    while len(found) < count and drawn <= 4 * len(seen) + 4096:
         check()
-        chunk = draw(drawn, min(max(drawn, 64), _CHUNK))
-        for cell in space.snap(chunk):
-            points.setdefault(cell.tobytes(), cell)
+        chunk = draw(offset + drawn, min(max(drawn, 64), _CHUNK))
+        for assignment in space.decode(chunk):
+            keep(assignment)
         drawn += len(chunk)
-    if len(points) < wanted:
+    if len(found) < count:
         order = Permutation(size, seed, "rest")
         for index in range(size):
             if index % _CHUNK == 0:
                 check()
-            (cell,) = space.encode([space.point(order(index))])
-            points.setdefault(cell.tobytes(), cell)
-            if len(points) >= wanted:
+            keep(space.point(order((offset + index) % size)))
+            if len(found) >= count:
                 break
-    found = space.decode(np.array(list(points.values())[start:wanted]))
-    if len(found) < count:
-        found += distinct(space, draw, seed, 0, count - len(found), check)
     return found
 
 
 class Visited:
-    """Points of a space that were tried or handed out."""
+    """Points of a space that were tried or handed out.
 
-    def __init__(self, space: SearchSpace, assignments: Iterable[Assignment] = ()) -> None:
+    Args:
+        space: Of the points.
+        assignments: The first of them.
+        check: Called between steps of a search; may raise, see `Deadline.check`.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        assignments: Iterable[Assignment] = (),
+        check: Callable[[], None] = _no_check,
+    ) -> None:
         self._space = space
         self._keys = {space.key(assignment) for assignment in assignments}
+        self._check = check
 
     def __contains__(self, assignment: Assignment) -> bool:
         return self._space.key(assignment) in self._keys
@@ -162,6 +211,8 @@ class Visited:
             order = Permutation(space.size, seed, "unvisited", *stream)
             # One more than there are visited points suffices to meet one that is not.
             for index in range(min(space.size, len(self._keys) + 1)):
+                if index % _CHUNK == 0:
+                    self._check()
                 assignment = space.point(order(index))
                 if assignment not in self:
                     return assignment

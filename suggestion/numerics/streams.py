@@ -23,4 +23,6 @@ def visited(study: Study) -> sampling.Visited:
     """Return the points of all trials so far, in any condition: not to be proposed again."""
     tried: list[Observation | Pending | Failed]
     tried = [*study.observations, *study.pending, *study.failed]
-    return sampling.Visited(study.space, (trial.assignment for trial in tried))
+    return sampling.Visited(
+        study.space, (trial.assignment for trial in tried), study.deadline.check
+    )

@@ -13,6 +13,8 @@ from suggestion.problem.parameters import Array
 
 #: Above it not every integer is a float.
 EXACT: Final = 2**53
+# Up to so many steps from 0 floats tell the points of a lattice apart.
+_FLOAT_STEPS: Final = 2**50
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,9 @@ class Lattice:
     def nearest(self, numbers: Array) -> list[int]:
         """Return the levels of the points next to `numbers`, shape (n,)."""
         last = self.levels - 1
-        if max(abs(self.first), self.stride, self.scale, last) < EXACT:
+        if max(abs(self.first), self.stride, self.scale, last) < EXACT and (
+            abs(self.first) + last * self.stride < _FLOAT_STEPS * self.stride
+        ):
             nearest = np.rint((numbers * self.scale - self.first) / self.stride)
             return [int(level) for level in np.clip(nearest, 0, last).tolist()]
         exact = [Fraction(number) for number in numbers.tolist()]

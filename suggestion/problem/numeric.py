@@ -17,12 +17,16 @@ from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.lattices import EXACT, Lattice
 from suggestion.problem.numbers import LONGEST_NUMBER, exact, parse_number
 from suggestion.problem.parameters import Array, Parameter, Value, name_violations
-from suggestion.problem.priors import Distribution, Prior
+from suggestion.problem.priors import Distribution, Prior, StepPrior
 
 _INT64: Final = range(-(2**63), 2**63)
 # A double whose range holds fewer floats than this is a lattice of them: independent draws from
 # it would repeat.
 _FEW_FLOATS: Final = 2**40
+# Lattices with numbers of more steps than this, or with numbers so small that their halves lose
+# digits, are measured in steps.
+_FINE: Final = 2**40
+_TINY: Final = Fraction(2) ** -960
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class _Numeric(Parameter):
     step: Any = None
     distribution: Distribution = Distribution.UNIFORM
     levels: int | None = field(init=False, repr=False, compare=False, default=None)
-    _prior: Prior = field(init=False, repr=False, compare=False)
+    _prior: Prior | StepPrior = field(init=False, repr=False, compare=False)
     _lattice: Lattice | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
@@ -63,14 +67,13 @@ class _Numeric(Parameter):
                     f"max = {str(self.max).strip()}",
                 )
             )
-        elif low is not None and high is not None and step is not None and 0 < high - low < step:
-            found.append(
-                self._violation(
-                    "step",
-                    f"step must not be wider than the range of {float(high - low)!r}, "
-                    f"got step = {str(self.step).strip()}",
-                )
-            )
+        elif (
+            low is not None
+            and high is not None
+            and step is not None
+            and (rule := self._step_rule(low, high, step))
+        ):
+            found.append(self._violation("step", f"{rule}, got step = {str(self.step).strip()}"))
         if self.distribution.is_log and low is not None and low <= 0:
             found.append(
                 self._violation(
@@ -83,8 +86,16 @@ class _Numeric(Parameter):
         assert low is not None
         assert high is not None
         self._settle(low, high, step)
-        prior = Prior(float(self.min), float(self.max), self.distribution)
-        object.__setattr__(self, "_prior", prior)
+        object.__setattr__(self, "_prior", self._make_prior(low, high))
+
+    def _make_prior(self, low: Fraction, high: Fraction) -> Prior | StepPrior:
+        lattice = self._lattice
+        if lattice is not None and low < high:
+            step = Fraction(lattice.stride, lattice.scale)
+            largest = max(abs(low), abs(high))
+            if largest >= step * _FINE or largest < _TINY:
+                return StepPrior.over(low / step, high / step, self.distribution)
+        return Prior(self.distribution, float(self.min), float(self.max))
 
     def _violation(self, key: str, text: str) -> Violation:
         return Violation((key,), f"parameter {quote(self.name)}: {text}")
@@ -92,6 +103,12 @@ class _Numeric(Parameter):
     @abstractmethod
     def _number_rule(self, key: str, number: Fraction) -> str | None:
         """The rule that `number` breaks as this parameter's min, max or step."""
+
+    def _step_rule(self, low: Fraction, high: Fraction, step: Fraction) -> str | None:
+        """The rule that `step` breaks in the range from `low` to `high`."""
+        if 0 < high - low < step:
+            return f"step must not be wider than the range of {float(high - low)!r}"
+        return None
 
     @abstractmethod
     def _settle(self, low: Fraction, high: Fraction, step: Fraction | None) -> None:
@@ -119,27 +136,40 @@ class _Numeric(Parameter):
         assert self.levels is not None
         if self.is_uniform:
             return levels / self.levels, (levels + 1) / self.levels
-        lattice = self.lattice
-        first, stride = lattice.first / lattice.scale, lattice.stride / lattice.scale
-        middles = first + stride * levels.astype(np.float64)
+        return self._cells(levels.astype(np.float64))
+
+    def _cells(self, levels: Array) -> tuple[Array, Array]:
+        """Return `cells` of a parameter that is not uniform."""
+        assert self.levels is not None
+        first, stride = 0.0, 1.0
+        if isinstance(self._prior, Prior):
+            lattice = self.lattice
+            first, stride = lattice.first / lattice.scale, lattice.stride / lattice.scale
+        middles = first + stride * levels
         floor = math.nextafter(0, 1) if self.distribution.is_log else -math.inf
         low = self._prior.cumulative(np.maximum(middles - stride / 2, floor))
         high = self._prior.cumulative(middles + stride / 2)
-        return np.where(levels == 0, 0.0, low), np.where(levels == self.levels - 1, 1.0, high)
+        return np.where(levels == 0, 0.0, low), np.where(levels >= self.levels - 1, 1.0, high)
 
     def _encode_levels(self, levels: list[int] | NDArray[np.int64]) -> Array:
         assert self.levels is not None
-        if self.levels >= EXACT:  # cells are narrower than the spacing of floats
+        if not self.is_uniform:
+            low, high = self._cells(np.array(levels, dtype=np.float64))
+        elif self.levels >= EXACT:  # cells are narrower than the spacing of floats
             return np.array([(int(k) + 0.5) / self.levels for k in levels], dtype=np.float64)
-        low, high = self.cells(np.asarray(levels, dtype=np.int64))
+        else:
+            low, high = self.cells(np.asarray(levels, dtype=np.int64))
         return (low + high) / 2
 
     def _decode_levels(self, units: Array) -> list[int]:
         assert self.levels is not None
         units = np.clip(units, 0.0, 1.0)
-        if not self.is_uniform:
-            return self.lattice.nearest(self._prior.quantile(units))
         last = self.levels - 1
+        if not self.is_uniform:
+            numbers = self._prior.quantile(units)
+            if isinstance(self._prior, Prior):
+                return self.lattice.nearest(numbers)
+            return [min(round(steps), last) for steps in numbers.tolist()]
         if last < EXACT:
             cells = np.minimum(units * self.levels, last).astype(np.int64)
             return [*cells.tolist()]
@@ -163,6 +193,15 @@ class Double(_Numeric):
 
     def _number_rule(self, key: str, number: Fraction) -> str | None:
         return "step must be greater than 0" if key == "step" and number <= 0 else None
+
+    def _step_rule(self, low: Fraction, high: Fraction, step: Fraction) -> str | None:
+        largest = max(abs(float(low)), abs(float(high)))
+        spacing = largest - math.nextafter(largest, 0)
+        exact = Fraction(spacing or 1)
+        if low == high or step >= 2 * exact or not (low % exact or step % exact):
+            # `super()` does not know its class in a dataclass with slots.
+            return _Numeric._step_rule(self, low, high, step)
+        return f"step must be at least twice the {spacing!r} between doubles near {largest!r}"
 
     def _settle(self, low: Fraction, high: Fraction, step: Fraction | None) -> None:
         object.__setattr__(self, "min", float(low))
@@ -260,7 +299,7 @@ class Int(_Numeric):
             number = parse_number(text)
             if number is None or not number.is_integer():
                 return None
-            whole = int(Decimal(text.strip()))
+            whole = int(Decimal(text.strip())) if number else 0
         return whole if self.min <= whole <= self.max else None
 
     def format(self, value: Value) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -34,17 +36,52 @@ class Distribution(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Prior:
-    """A distribution over the numbers from `low` to `high`.
+class _Ranged(ABC):
+    """A distribution over a range.
 
     It is the distribution of a position in [0, 1] along the range, linear or logarithmic. Mean
-    (low+high)/2 and deviation (high-low)/6 put `low` and `high` at -3 and +3 deviations, whatever
-    the range.
+    (min+max)/2 and deviation (max-min)/6 put min and max at -3 and +3 deviations, whatever the
+    range.
     """
+
+    distribution: Distribution
+
+    @abstractmethod
+    def _position(self, numbers: Array) -> Array:
+        """Return positions of `numbers`, shape (n,), along the range."""
+
+    @abstractmethod
+    def _at_position(self, positions: Array) -> Array:
+        """Return the inverse of `_position`, shape (n,)."""
+
+    def cumulative(self, numbers: Array) -> Array:
+        """Return the probability of a value below each of `numbers`, shape (n,)."""
+        positions = self._position(numbers)
+        if not self.distribution.is_normal:
+            return positions
+        below = np.array([math.erfc((3 - 6 * t) / math.sqrt(2)) / 2 for t in positions.tolist()])
+        return np.clip((below - _PHI_MINUS_3) / (1 - 2 * _PHI_MINUS_3), 0.0, 1.0)
+
+    def quantile(self, units: Array) -> Array:
+        """Return the inverse of `cumulative`, shape (n,)."""
+        positions = units
+        if self.distribution.is_normal:
+            shares = _PHI_MINUS_3 + units * (1 - 2 * _PHI_MINUS_3)
+            from statistics import NormalDist  # noqa: PLC0415  (a MiB that few spaces need)
+
+            inverse = NormalDist().inv_cdf
+            deviations = np.array([inverse(p) for p in shares.tolist()])
+            positions = np.clip(deviations / 6 + 0.5, 0.0, 1.0)
+            positions = np.where(units <= 0, 0.0, np.where(units >= 1, 1.0, positions))
+        return self._at_position(positions)
+
+
+@dataclass(frozen=True, slots=True)
+class Prior(_Ranged):
+    """A distribution over the numbers from `low` to `high`."""
 
     low: float
     high: float
-    distribution: Distribution
 
     def _position(self, numbers: Array) -> Array:
         low, high = self.low, self.high
@@ -71,23 +108,57 @@ class Prior:
         numbers = np.where(positions <= 0, low, np.where(positions >= 1, high, numbers))
         return np.clip(numbers, low, high)
 
-    def cumulative(self, numbers: Array) -> Array:
-        """Return the probability of a value below each of `numbers`, shape (n,)."""
-        positions = self._position(numbers)
-        if not self.distribution.is_normal:
-            return positions
-        below = np.array([math.erfc((3 - 6 * t) / math.sqrt(2)) / 2 for t in positions.tolist()])
-        return np.clip((below - _PHI_MINUS_3) / (1 - 2 * _PHI_MINUS_3), 0.0, 1.0)
 
-    def quantile(self, units: Array) -> Array:
-        """Return the inverse of `cumulative`, shape (n,)."""
-        positions = units
-        if self.distribution.is_normal:
-            shares = _PHI_MINUS_3 + units * (1 - 2 * _PHI_MINUS_3)
-            from statistics import NormalDist  # noqa: PLC0415  (a MiB that few spaces need)
+@dataclass(frozen=True, slots=True)
+class StepPrior(_Ranged):
+    """A distribution over a lattice, in numbers of steps from its first point.
 
-            inverse = NormalDist().inv_cdf
-            deviations = np.array([inverse(p) for p in shares.tolist()])
-            positions = np.clip(deviations / 6 + 0.5, 0.0, 1.0)
-            positions = np.where(units <= 0, 0.0, np.where(units >= 1, 1.0, positions))
-        return self._at_position(positions)
+    Floats have too few digits for the numbers of such a lattice, or for their cells, but enough
+    for the distances between them.
+
+    Attributes:
+        first: The first point, in steps from 0; only logarithms need it.
+        log_first: Its logarithm, also where `first` is too small for a float.
+        width: Width of the range.
+    """
+
+    first: float
+    log_first: float
+    width: float
+
+    @classmethod
+    def over(cls, low: Fraction, high: Fraction, distribution: Distribution) -> StepPrior:
+        """Return the distribution over the range from `low` to `high`, both in steps."""
+        log_first = 0.0
+        if distribution.is_log:
+            log_first = math.log(low.numerator) - math.log(low.denominator)
+        return cls(distribution, float(low), log_first, float(high - low))
+
+    @property
+    def _narrow(self) -> bool:
+        return self.width < self.first
+
+    def _position(self, numbers: Array) -> Array:
+        if not self.distribution.is_log:
+            positions = numbers / self.width
+        elif self._narrow:
+            numbers = np.maximum(numbers, 0.0)
+            positions = np.log1p(numbers / self.first) / math.log1p(self.width / self.first)
+        else:
+            logs = np.log(np.maximum(self.first + numbers, math.nextafter(0, 1)))
+            positions = (logs - self.log_first) / self._log_width
+        return np.clip(positions, 0.0, 1.0)
+
+    @property
+    def _log_width(self) -> float:
+        return math.log(self.first + self.width) - self.log_first
+
+    def _at_position(self, positions: Array) -> Array:
+        if not self.distribution.is_log:
+            numbers = positions * self.width
+        elif self._narrow:
+            numbers = self.first * np.expm1(positions * math.log1p(self.width / self.first))
+        else:
+            numbers = np.exp(self.log_first + positions * self._log_width) - self.first
+        # The end exactly, which logarithms would miss.
+        return np.where(positions >= 1, self.width, np.clip(numbers, 0.0, self.width))

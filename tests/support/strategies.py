@@ -52,3 +52,38 @@ def parameters(name: str) -> st.SearchStrategy[api.ParameterSpec]:
 def spaces(draw: st.DrawFn, most: int = 5) -> list[api.ParameterSpec]:
     count = draw(st.integers(1, most))
     return [draw(parameters(f"p{index}")) for index in range(count)]
+
+
+@st.composite
+def fine_integers(draw: st.DrawFn, name: str) -> api.ParameterSpec:
+    """Ints whose numbers, or whose number of values, floats do not tell apart."""
+    prior = draw(PRIORS)
+    positive = prior in (api.LOG_UNIFORM, api.LOG_NORMAL)
+    offsets = [1, 5, 2**40, 2**53 - 3, 2**53, 2**62]
+    low = draw(st.sampled_from(offsets if positive else [*offsets, 0, -(2**63), -(2**53) - 1]))
+    widths = [0, 1, 5, 70_000, 2**40, 2**53 - 1, 2**53, 2**60, 2**64]
+    high = min(low + draw(st.sampled_from(widths)), 2**63 - 1)
+    step = draw(st.sampled_from(["", "", "3", str(2**30 + 1)]))
+    return integer(
+        name, str(low), str(high), step if step and int(step) < high - low else "", prior
+    )
+
+
+@st.composite
+def fine_doubles(draw: st.DrawFn, name: str) -> api.ParameterSpec:
+    """Doubles whose numbers are tiny, or close together, or far from 0."""
+    prior = draw(PRIORS)
+    positive = prior in (api.LOG_UNIFORM, api.LOG_NORMAL)
+    least = st.sampled_from(["5e-324", "1e-320", "1e-300", "1e-3", "0.1", "1", "1e15", "1e300"])
+    lows = least if positive else st.one_of(least, st.sampled_from(["0", "-1e300", "-28283.27417"]))
+    low = draw(lows)
+    highs = ["5e-324", "1e-323", "1e-310", "1e-3", "1", "1.0000000000000009", "6.77e15", "1.7e308"]
+    high = draw(st.sampled_from([text for text in highs if float(text) >= float(low)] or [low]))
+    steps = ["", "", "5e-324", "1e-310", "1e-17", "1e-15", "1e-9", "0.3", "1", "1e290"]
+    step = draw(st.sampled_from(steps))
+    return double(name, low, high, step, prior)
+
+
+def fine_parameters(name: str) -> st.SearchStrategy[api.ParameterSpec]:
+    """Parameters at the end of what floats can tell apart; some of them break a rule."""
+    return st.one_of(fine_integers(name), fine_doubles(name))
