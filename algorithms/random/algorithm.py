@@ -17,8 +17,8 @@ class Random:
     """Draw every parameter independently from its distribution [BergstraBengio2012]_.
 
     Suggestion i depends only on the seed and i; trials are not read. On a finite space the draws
-    are without replacement until every point has come once; in one of more than 65,536 points with a
-    distribution, the first 65,536 suggestions differ, then the next, and so on.
+    are without replacement until every point has come once; in one of more than 65,536 points that
+    are not equally probable, within each 65,536 suggestions.
 
     .. [BergstraBengio2012] J. Bergstra, Y. Bengio. Random search for hyper-parameter optimization.
        JMLR 13, 2012.
