@@ -163,9 +163,9 @@ class LocalServer:
             try:
                 self._address = self._address or self._wait()
             except ServerError as error:
-                # One that was killed may be luckier the next time; one that gave up is not, unless
-                # somebody else has the port now.
-                gave_up = error.status is None or error.status >= 0
+                # One that was killed, or hangs, may be luckier the next time; one that gave up is
+                # not, unless somebody else has the port now.
+                gave_up = error.status is not None and error.status > 0
                 if (gave_up and not again) or attempt == _STARTS - 1:
                     raise
                 if gave_up:
@@ -212,7 +212,11 @@ class LocalServer:
                     if status is None:
                         return banner.address
                     break
-            if status is not None or time.monotonic() > deadline:
+            if status is not None:
+                break
+            if time.monotonic() > deadline or self._stopped:
+                self.process.kill()
+                self.process.wait()
                 break
             time.sleep(_POLL_SECONDS)
         output = self.output()
@@ -231,8 +235,8 @@ class LocalServer:
 
     def stop(self, grace: float = _GRACE_SECONDS) -> None:
         """End the process for good: by SIGTERM, or after `grace` seconds by SIGKILL."""
+        self._stopped = True  # which ends the waiting of whoever holds the guard
         with self._guard:
-            self._stopped = True
             if self._process is None:
                 return
             with contextlib.suppress(ProcessLookupError):

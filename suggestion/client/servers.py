@@ -41,6 +41,8 @@ _BROKEN: Final = frozenset(
     }
 )
 _PATIENCE: Final = 5
+# So many calls in a row without an answer in time: a server of ours hangs, and is started again.
+_LATE: Final = 2
 
 
 class Server(Protocol):
@@ -54,8 +56,12 @@ class Server(Protocol):
         """
         ...
 
+    def kill(self) -> None:
+        """End it at once if it is ours; `address` starts it again."""
+        ...
+
     def stop(self) -> None:
-        """End it, if it is ours."""
+        """End it for good, if it is ours."""
         ...
 
 
@@ -67,6 +73,9 @@ class Remote:
 
     def address(self) -> str:
         return self._target
+
+    def kill(self) -> None:
+        """It is not ours to end."""
 
     def stop(self) -> None:
         """It is not ours to stop."""
@@ -108,6 +117,9 @@ class Client:
     def once(self, method: str, request: Any, timeout: float = TIMEOUT) -> Any:
         """One attempt.
 
+        Args:
+            request: A message, or what makes one.
+
         Raises:
             grpc.RpcError: If the server answers with an error, or not at all.
             ServerError: If it cannot be started.
@@ -121,7 +133,7 @@ class Client:
                 self._stub = self._stub_class(self._channel)
                 self._target = target
             call = getattr(self._stub, method)
-        return call(request, timeout=timeout)
+        return call(request() if callable(request) else request, timeout=timeout)
 
     def call(
         self,
@@ -134,6 +146,8 @@ class Client:
         """Calls until the server answers.
 
         Args:
+            request: A message, or what makes one: called for each attempt, since an address in it
+                may have changed.
             attempts: At most; None for any number while nobody answers, and 5 if the server
                 answers that it is broken.
             pause: Seconds between attempts; by default 0.1, doubled up to 10.
@@ -145,7 +159,7 @@ class Client:
         """
         said = ""
         wait = 0.1 if pause is None else pause
-        made = broken = 0
+        made = broken = late = 0
         while True:
             made += 1
             try:
@@ -154,6 +168,7 @@ class Client:
                 if self._stopped.is_set():
                     raise Stopped from error
                 broken += error.code() in _BROKEN
+                late = late + 1 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED else 0
                 known = error.code() in _LOST | _BROKEN
                 if not known or made == attempts or broken == _PATIENCE:
                     raise
@@ -161,6 +176,9 @@ class Client:
                 if text != said:
                     said = text
                     self._note(text)
+            if late >= _LATE:
+                late = 0
+                self.server.kill()
             if self._stopped.wait(wait):
                 raise Stopped
             if pause is None:

@@ -85,12 +85,26 @@ class RemoteServers:
             rules = messages.read_rules(reply)
             stopping = self.clients.stopping
             if stopping is not None:
-                asked = messages.rules_request(request, self.database())
+                # The DBManager may die while the rules are asked for: where it is, is looked up for
+                # each attempt, which starts it again.
+                asked = lambda: messages.rules_request(request, self.database())  # noqa: E731
                 rules += messages.read_rules(stopping.call("GetEarlyStoppingRules", asked))
             return Answer(suggestions, messages.read_settings(reply), rules)
 
     def report(self, trial: str, reports: Sequence[Report]) -> Callable[[], None]:
-        return self._database("ReportObservationLog", messages.report(trial, reports))
+        request = messages.report(trial, reports)
+
+        def call() -> None:
+            with _refusals():
+                try:
+                    self.clients.database.call("ReportObservationLog", request)
+                except grpc.RpcError as error:
+                    if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+                        raise
+                    # What one trial has reported is no reason to end the experiment.
+                    self._note(f"{trial}: the DBManager refuses its reports: {describe(error)}")
+
+        return call
 
     def forget(self, trial: str) -> Callable[[], None]:
         request = api.DeleteObservationLogRequest(trial_name=trial)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from suggestion.client import launch
 from suggestion.client.launch import Banner, LocalServer, ServerError
 from suggestion.client.transports import OverGrpc
 from tests.support.requests import ask_for, experiment
@@ -29,6 +32,49 @@ def test_a_server_that_was_killed_is_started_again_at_the_same_address() -> None
         assert server.address() == address
         assert server.pid != pid
         assert answers(address)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+def test_a_server_that_ends_or_hangs_while_it_starts(
+    how: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = LocalServer(("random",))
+    server.launch()
+    first = server.pid
+    assert first is not None
+    os.kill(first, how)
+    if how is signal.SIGSTOP:
+        monkeypatch.setattr(launch, "_START_SECONDS", 0.3)
+        once = server._launch
+
+        def again(address: str | None) -> None:
+            monkeypatch.undo()
+            once(address)
+
+        monkeypatch.setattr(server, "_launch", again)
+    try:
+        assert answers(server.address())
+        assert server.pid != first
+    finally:
+        server.close()
+
+
+def test_a_server_can_be_stopped_while_it_starts() -> None:
+    server = LocalServer(("random",))
+    server.launch()
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGSTOP)
+
+    def ask() -> None:
+        with pytest.raises(ServerError):
+            server.address()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    server.stop(0.1)
+    asking.join(30)
+    assert not asking.is_alive()
+    server.close()
 
 
 def test_where_the_port_is_taken_meanwhile_another_one_is_used() -> None:

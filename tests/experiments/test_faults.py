@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 
 from suggestion.client.launch import LocalServer
@@ -199,6 +202,48 @@ def test_the_servers_are_killed_in_the_middle(machine: Machine, tmp_path: Path) 
     store = Store(tmp_path / "b" / "state")
     assert store.undelivered() == []
     store.close()
+
+
+class Killing(Stopping):
+    """Kills the DBManager while it is asked for rules, and needs it for its answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pid: int | None = None
+
+    def GetEarlyStoppingRules(self, request: Any, context: Any) -> Any:  # noqa: N802
+        if self.pid is not None and len(self.requests) == 1:
+            os.kill(self.pid, signal.SIGKILL)
+            time.sleep(0.1)
+        reply = super().GetEarlyStoppingRules(request, context)
+        host, _, port = request.db_manager_address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), 1.0).close()
+        except OSError as error:
+            context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        return reply
+
+
+def test_the_db_manager_dies_while_rules_are_asked_for(machine: Machine, tmp_path: Path) -> None:
+    """Nobody else would call it, and start it again."""
+    made = document("sleep 0.5", parallelTrialCount="1", maxTrialCount="3")
+    made["spec"]["metricsCollectorSpec"] = {"collector": {"kind": "None"}}
+    made["spec"]["earlyStopping"] = {"algorithmName": "medianstop"}
+    killing = Killing()
+
+    def look(controller: Controller) -> None:
+        servers = controller.rim.servers
+        assert isinstance(servers, RemoteServers)
+        server = servers.clients.database.server
+        if killing.pid is None and isinstance(server, LocalServer):
+            killing.pid = server.pid
+
+    with serving(killing) as early:
+        view = Recorder(on_refresh=look)
+        controller = machine.run(tmp_path, made, view=view, database=None, early_stopping=early)
+    assert controller.experiment.done
+    assert len(killing.requests) > 3
+    assert len(stored(tmp_path)) == 3
 
 
 class Jumping(Clock):
