@@ -112,6 +112,64 @@ def test_children_end_with_a_trial_that_is_stopped(machine: Machine, tmp_path: P
     assert not any(alive(pid) for pid in numbers)
 
 
+#: Ways out of a trial's session; each leaves its process id in the file that it is given.
+ESCAPES = {
+    "setsid": "setsid sh -c 'echo $$ >>{}; exec sleep 1000' &",
+    "without the environment": "env -i PATH=$PATH setsid sh -c 'echo $$ >>{}; exec sleep 1000' &",
+    "twice": "setsid sh -c 'setsid sh -c \"echo \\$\\$ >>{}; exec sleep 1000\" & exit' &",
+    "deaf": "setsid sh -c 'trap \"\" TERM HUP INT; echo $$ >>{}; while :; do sleep 1; done' &",
+}
+WAIT = "while [ ! -s {} ]; do sleep 0.05; done; "
+
+
+@pytest.mark.parametrize(
+    ("end", "more"),
+    [
+        ("echo loss=1", {}),
+        ("sleep 1000", {"trial_timeout": 1.5}),
+        ("trap '' TERM; while :; do sleep 0.2; done", {"trial_timeout": 1.5}),
+        ("exit 3", {}),
+    ],
+)
+def test_sessions_of_their_own_end_with_their_trial(
+    machine: Machine, tmp_path: Path, end: str, more: dict[str, Any]
+) -> None:
+    files = [tmp_path / f"pid-{number}" for number in range(len(ESCAPES))]
+    begin = " ".join(text.format(file) for text, file in zip(ESCAPES.values(), files, strict=True))
+    waits = "".join(WAIT.format(file) for file in files)
+    one(machine, tmp_path, f"{begin} {waits}{end}", **more)
+    pids = [int(file.read_text()) for file in files]
+    assert [pid for pid in pids if alive(pid)] == []
+
+
+def test_a_trial_that_kills_what_watches_over_it(machine: Machine, tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    begin = f"{ESCAPES['setsid'].format(file)} {WAIT.format(file)}"
+    one(machine, tmp_path, f"{begin} kill -9 $PPID; sleep 1000")
+    (trial,) = stored(tmp_path)
+    assert trial.condition is Condition.FAILED
+    assert not alive(int(file.read_text()))
+
+
+def test_a_script_without_an_interpreter(machine: Machine, tmp_path: Path) -> None:
+    """As a shell runs it."""
+    script = tmp_path / "script"
+    script.write_text("echo loss=1\n")
+    script.chmod(0o755)
+    machine.run(tmp_path, document([str(script)], maxTrialCount="1"))
+    assert stored(tmp_path)[0].condition is Condition.SUCCEEDED
+
+
+def test_a_command_that_is_too_long(machine: Machine, tmp_path: Path) -> None:
+    """Each trial fails by itself, with the reason."""
+    made = document(["sh", "-c", ":", "x" * 200_000], maxTrialCount="2")
+    controller = machine.run(tmp_path, made)
+    assert controller.experiment.done
+    assert {t.reason for t in stored(tmp_path)} == {
+        "cannot be started: OSError: Argument list too long"
+    }
+
+
 def test_a_gigabyte_of_output(machine: Machine, tmp_path: Path) -> None:
     """All of it is read, little of it is kept, and nothing is lost on the way."""
     noise = f"yes {'x' * 999} | head -c 500000000"

@@ -111,7 +111,7 @@ class ProcessRuntime:
         if process is not None:
             self._follow(_Followed(process, files, begun=True))
             return Running(identity.age())
-        session.orphans(identity)
+        session.orphans(identity, files.status)
         status = session.read_status(files.status)
         if status is None:
             return Loss(files.trial, begun=not session.unbegun(files.status))

@@ -1,33 +1,35 @@
 """A trial's session of processes: started so that none runs unknown, found again, and ended whole.
 
-A trial runs below a shell of three lines, in a session of its own. The shell waits for a word on
-its standard input, so that nothing runs before the runner has stored the process; it outlives a
-runner that dies, and leaves the exit status in a file. If the runner dies before that word, the
-file says that nothing has begun.
+A trial runs below a small process (`supervisor`), in a session of its own. The supervisor waits for
+a word on its standard input, so that nothing runs before the runner has stored it; it outlives a
+runner that dies, leaves the exit status in a file, and ends whatever the trial has started. If the
+runner dies before that word, the file says that nothing has begun.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
+import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
+from suggestion.controller.files import Unusable, open_own
 from suggestion.controller.outcomes import KILLED_BASE
+from suggestion.runtimes.process import supervisor
 
-# $0: the file for the status; $@: the command. A signal to the session must not end the shell
-# before its command; a handler, unlike an ignored signal, is not handed down to the command.
-_SHELL: Final = (
-    'IFS= read -r go || { echo unbegun >"$0"; exit 125; }; trap : TERM INT HUP; '
-    '"$@" </dev/null; code=$?; exec >/dev/null 2>&1; echo "$code" >"$0"; exit "$code"'
-)
-_SHORT_SECONDS: Final = 1.0
+_SUPERVISOR: Final = str(Path(supervisor.__file__).absolute())
+#: A variable of every trial whose value no other trial has: processes that have left the trial's
+#: session, and whose supervisor was killed, are known by it.
+MARK: Final = "SUGGEST_TRIAL_DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Identity:
     """Which process it is, also after its number has been given to another.
 
     Attributes:
-        pid: Of the shell; its session and process group have the same number.
+        pid: Of the supervisor; its session and process group have the same number.
         started: In clock ticks since the machine started, from ``/proc``; no clock can move it.
         boot: Of the machine's present run.
     """
@@ -51,11 +53,11 @@ class Identity:
 
 
 class Process:
-    """A trial's session: the shell, its command, and what that has started.
+    """A trial's session: the supervisor, its command, and what that has started.
 
     Args:
-        popen: Of the shell, if this runner has started it.
-        status: The file in which the shell leaves the exit status.
+        popen: Of the supervisor, if this runner has started it.
+        status: The file in which the supervisor leaves the exit status.
     """
 
     def __init__(
@@ -65,11 +67,10 @@ class Process:
         self._status = status
         self._popen = popen
         self._pidfd = os.pidfd_open(identity.pid)
-        self._begun = time.monotonic()
-        self._signalled = False
+        self._forced = False
 
     def fileno(self) -> int:
-        """Becomes readable when the shell has ended."""
+        """Becomes readable when the supervisor has ended."""
         return self._pidfd
 
     def go(self) -> None:
@@ -82,7 +83,7 @@ class Process:
 
     @property
     def ended(self) -> bool:
-        """Whether the shell has ended; its number stays taken until `reap`."""
+        """Whether the supervisor has ended; its number stays taken until `reap`."""
         if self._popen is not None:
             flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
             return os.waitid(os.P_PID, self.identity.pid, flags) is not None
@@ -95,24 +96,26 @@ class Process:
             128 + n for a command killed by signal n, as shells have it; None if nobody knows.
         """
         if self._popen is not None:
-            # The shell is still unreaped, so its number can only be its own group's.
+            # It is still unreaped, so its number can only be its own group's.
             with suppress(ProcessLookupError):
                 os.killpg(self.identity.pid, signal.SIGKILL)
-            # Other groups of the session are looked for in /proc, which takes some milliseconds:
-            # not after each of many short trials.
-            if self._signalled or time.monotonic() - self._begun > _SHORT_SECONDS:
+            flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            info = os.waitid(os.P_PID, self.identity.pid, flags)
+            # A supervisor that was killed has left its orphans to init. They are looked for in
+            # /proc, which takes some milliseconds: not after each of many short trials.
+            if self._forced or info is None or info.si_code != os.CLD_EXITED:
                 self._kill_members()
             code = self._popen.wait()
             if self._popen.stdin is not None:
                 with suppress(BrokenPipeError):
                     self._popen.stdin.close()
-            shell = KILLED_BASE - code if code < 0 else code
+            ended = KILLED_BASE - code if code < 0 else code
         else:
             self._kill_members()
-            shell = None
+            ended = None
         os.close(self._pidfd)
         code_left = read_status(self._status)
-        return shell if code_left is None else code_left
+        return ended if code_left is None else code_left
 
     def leave(self) -> None:
         """Let it run on, for another runner to find."""
@@ -130,18 +133,23 @@ class Process:
         os.close(self._pidfd)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send `number` to the command: SIGKILL to all of the session, else to its group."""
-        self._signalled = True
+        """Send `number` to the command's group; SIGKILL to all that it has started.
+
+        The second SIGKILL also ends a supervisor that has not ended by itself.
+        """
         if number == signal.SIGKILL:
-            self._kill_members()
+            for pid in _descendants(self.identity.pid):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            if self._forced:
+                self._kill_members()
+            self._forced = True
         elif not self.ended:
             with suppress(ProcessLookupError):
                 os.killpg(self.identity.pid, number)
 
     def _kill_members(self) -> None:
-        for pid in _members(self.identity.pid, self.identity.started):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        _kill_members(self.identity, self._status)
 
 
 # Processes that are not ours any more; else their objects would complain that nobody waited.
@@ -167,10 +175,9 @@ def start(
         OSError: If no process can be started here.
     """
     status.unlink(missing_ok=True)
-    # Appending, so that what is cut out of the file's middle does not move what comes next.
-    with output.open("ab") as out:
+    with _open_output(output) as out:
         popen = subprocess.Popen(
-            ["/bin/sh", "-c", _SHELL, str(status), *argv],
+            [sys.executable, "-I", "-S", _SUPERVISOR, str(status.absolute()), *argv],
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -205,29 +212,54 @@ def adopt(identity: Identity, status: Path) -> Process | None:
     return process
 
 
-def orphans(identity: Identity) -> None:
-    """End what is left of a session whose shell has gone while nobody watched."""
+def _open_output(path: Path) -> BinaryIO:
+    """Open a trial's output for writing; an earlier attempt may have left anything there."""
+    # Appending, so that what is cut out of the file's middle does not move what comes next.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    file = os.fdopen(os.open(path, flags, 0o600), "ab")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(f"{path.name} must be a file")
+    return file
+
+
+def orphans(identity: Identity, status: Path | None = None) -> None:
+    """End what is left of a session whose supervisor has gone while nobody watched.
+
+    Args:
+        status: The file that it left; None if that is not known.
+    """
     if identity.boot == _boot():
-        for pid in _members(identity.pid, identity.started):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        _kill_members(identity, status)
+
+
+def _kill_members(identity: Identity, status: Path | None) -> None:
+    for pid in _members(identity.pid, identity.started, status):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def unbegun(path: Path) -> bool:
-    """Whether the shell has noted that its command never began."""
-    try:
-        return path.read_text() == "unbegun\n"
-    except FileNotFoundError:
-        return False
+    """Whether the supervisor has noted that its command never began."""
+    return _left(path) == b"unbegun\n"
 
 
 def read_status(path: Path) -> int | None:
     """Read the exit status in a file; None if it was never written whole."""
+    match = re.fullmatch(rb"([0-9]{1,3})\n", _left(path))
+    return int(match[1]) if match else None
+
+
+def _left(path: Path) -> bytes:
+    """Read the beginning of a status file; empty if there is none, or something else."""
     try:
-        text = path.read_text()
-    except FileNotFoundError:
-        return None
-    return int(text) if text.endswith("\n") and text.strip().isdigit() else None
+        file = open_own(path, path.parent)
+    except (OSError, Unusable):
+        return b""
+    if file is None:
+        return b""
+    with file:
+        return file.read(64)
 
 
 def identify(pid: int) -> Identity | None:
@@ -247,13 +279,46 @@ def _stat(pid: int) -> list[str] | None:
     return text.rpartition(")")[2].split()
 
 
-def _members(session: int, since: int) -> Iterator[int]:
-    """Processes of a session that began no earlier than its leader."""
+def _members(session: int, since: int, status: Path | None) -> Iterator[int]:
+    """Yield the processes of a trial that began no earlier than its supervisor.
+
+    They are those of its session, and those that have its mark.
+    """
+    mark = b"" if status is None else os.fsencode(f"{MARK}={status.parent.resolve()}") + b"\0"
+    for pid, fields in _processes():
+        if int(fields[19]) < since or pid == os.getpid():
+            continue
+        if int(fields[3]) == session or (mark and mark in _environment(pid)):
+            yield pid
+
+
+def _descendants(pid: int) -> list[int]:
+    """Return the processes below `pid`."""
+    children: dict[int, list[int]] = {}
+    for child, fields in _processes():
+        children.setdefault(int(fields[1]), []).append(child)
+    found: list[int] = []
+    left = [pid]
+    while left:
+        below = children.get(left.pop(), [])
+        found += below
+        left += below
+    return found
+
+
+def _processes() -> Iterator[tuple[int, list[str]]]:
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             fields = _stat(int(entry.name))
-            if fields and int(fields[3]) == session and int(fields[19]) >= since:
-                yield int(entry.name)
+            if fields:
+                yield int(entry.name), fields
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
 
 
 @cache
