@@ -17,14 +17,15 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from suggestion.deployment.entries import SECURITY
 from suggestion.deployment.images import IMAGES, Image, Kind, named
 from suggestion.deployment.registration import (
     EARLY_STOPPING,
-    SECURITY,
     Format,
     Refused,
     register,
     registration,
+    shortages,
 )
 from suggestion.engine.algorithm import ALGORITHMS, Registry
 from tests.test_cli import suggest
@@ -173,16 +174,25 @@ def test_the_legacy_form_is_json_keyed_by_algorithm(made: Any) -> None:
     keyed = json.loads(document["data"]["suggestion"])
     assert set(keyed) == set(NAMES)
     assert keyed["grid"]["image"] == "example.com/team/suggestion-grid:1.2"
-    assert set(keyed["grid"]) == {"image", "resources"}
-    assert set(json.loads(document["data"].get("early-stopping", "{}"))) == set(RULES)
+    probes = {"readinessProbe", "livenessProbe"}  # these releases do not know those of gRPC
+    assert set(keyed["grid"]) == {"image", "resources", "securityContext", *probes}
+    for probe in probes:
+        command = keyed["grid"][probe]["exec"]["command"]
+        assert command == ["suggest", "health", "--service", "manager.v1beta1.Suggestion"]
+    rules = json.loads(document["data"].get("early-stopping", "{}"))
+    assert {name: set(entry) for name, entry in rules.items()} == {
+        name: {"image", "resources"} for name in RULES
+    }
 
 
 @pytest.mark.parametrize("version", KUBERNETES)
 def test_what_katib_starts_is_a_valid_container_within_the_restricted_profile(
     made: Any, version: str
 ) -> None:
-    for item in [entry.listed for entry in (*made.suggestions, *made.early_stoppings)]:
-        container = {k: v for k, v in item.items() if k != "algorithmName"}
+    for entry in (*made.suggestions, *made.early_stoppings):
+        # The claim and where it is mounted are the pod's.
+        pods = {"volumeMountPath", "persistentVolumeClaimSpec"}
+        container = {k: v for k, v in entry.fields(probes=True).items() if k not in pods}
         pod: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "Pod",
@@ -190,7 +200,9 @@ def test_what_katib_starts_is_a_valid_container_within_the_restricted_profile(
             "spec": {"containers": [{"name": "suggestion", **container}]},
         }
         _valid(pod, version)
-        _restricted(pod["spec"])
+        # Katib reads no security context of rules; the volume of checkpoints is root's.
+        if entry.kind is Kind.SUGGESTION and entry.name != "pbt":
+            _restricted(pod["spec"])
 
 
 KATIB_CONFIG = """\
@@ -225,7 +237,89 @@ def test_merging_keeps_everything_but_what_is_registered(made: Any) -> None:
     entries = dict(zip(names, after["runtime"]["suggestions"], strict=True))
     assert entries["enas"] == before["runtime"]["suggestions"][0]
     assert entries["random"]["image"] == "example.com/team/suggestion-random:1.2"
-    assert "volumeMountPath" not in entries["random"]
+    assert entries["random"]["volumeMountPath"] == "/data"
+
+
+MINE = {
+    "algorithmName": "pbt",
+    "image": "example.org/pbt",
+    "imagePullPolicy": "Always",
+    "resources": {"limits": {"memory": "2Gi"}},
+    "serviceAccountName": "trainer",
+    "volumeMountPath": "/checkpoints",
+    "persistentVolumeClaimSpec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast"},
+    "env": [{"name": "HTTPS_PROXY", "value": "proxy:3128"}],
+    "securityContext": {"runAsUser": 7},
+    "somethingOfALaterRelease": {"a": [1]},
+}
+
+
+def test_an_entry_keeps_every_field_but_the_image(made: Any) -> None:
+    installed = yaml.safe_dump(
+        {
+            "kind": "KatibConfig",
+            "runtime": {
+                "suggestions": [MINE],
+                "earlyStoppings": [
+                    {"algorithmName": "medianstop", "image": "m", "imagePullPolicy": "Never"}
+                ],
+            },
+        }
+    )
+    after = yaml.safe_load(register(made, Format.KATIB_CONFIG, installed))["runtime"]
+    data = {"name": "SUGGEST_DATA_DIR", "value": "/checkpoints"}
+    assert after["suggestions"][0] == {
+        **MINE,
+        "image": "example.com/team/suggestion-pbt:1.2",
+        "env": [*MINE["env"], data],
+    }
+    rule = after["earlyStoppings"][0]
+    assert rule["imagePullPolicy"] == "Never"
+    assert rule["image"] == "example.com/team/earlystopping-medianstop:1.2"
+
+
+def test_an_older_entry_keeps_every_field_but_the_image(made: Any) -> None:
+    mine = {**MINE, "readinessProbe": {"exec": {"command": ["true"]}}}
+    installed = {"kind": "ConfigMap", "data": {"suggestion": json.dumps({"pbt": mine})}}
+    after = yaml.safe_load(register(made, Format.LEGACY, yaml.safe_dump(installed)))
+    entry = json.loads(after["data"]["suggestion"])["pbt"]
+    changed = {key for key in mine if mine[key] != entry[key]}
+    assert changed == {"image", "env"}
+
+
+def test_a_memory_limit_that_stays_and_is_too_low_is_told() -> None:
+    made = registration("example.com/team", "1.2", {"random": "suggestion-all"})
+    for installed, said in (
+        ({"resources": {"limits": {"memory": "100Mi"}}}, True),
+        ({"resources": {"limits": {"memory": "1Gi"}}}, False),
+        ({"resources": {"limits": {"memory": "5e8"}}}, False),
+        ({}, False),
+    ):
+        entry = {"algorithmName": "random", "image": "r", **installed}
+        document = {"kind": "KatibConfig", "runtime": {"suggestions": [entry]}}
+        text = register(made, Format.KATIB_CONFIG, yaml.safe_dump(document))
+        expected = [
+            "random: its entry keeps the memory limit 100Mi, the image needs 512Mi for 1,000 trials"
+        ]
+        assert list(shortages(made, text)) == (expected if said else [])
+
+
+def test_checkpoints_have_a_volume_where_the_server_writes_them(made: Any) -> None:
+    listed = yaml.safe_load(register(made, Format.KATIB_CONFIG))["runtime"]["suggestions"]
+    (entry,) = [item for item in listed if item["algorithmName"] == "pbt"]
+    assert entry["env"] == [{"name": "SUGGEST_DATA_DIR", "value": "/opt/katib/data"}]
+    assert entry["volumeMountPath"] == "/opt/katib/data"
+    assert entry["persistentVolumeClaimSpec"]["resources"] == {"requests": {"storage": "5Gi"}}
+    assert entry["securityContext"]["runAsUser"] == 0
+    assert entry["securityContext"]["allowPrivilegeEscalation"] is False
+
+
+def test_the_image_of_everything_serves_one_algorithm_beside_early_stopping() -> None:
+    made = registration("example.com/team", "1.2", {"tpe": "suggestion-all"})
+    listed = yaml.safe_load(register(made, Format.KATIB_CONFIG))["runtime"]["suggestions"]
+    args = {item["algorithmName"]: item.get("args") for item in listed}
+    assert args.pop("tpe") == ["tpe"]
+    assert set(args.values()) == {None}
 
 
 def test_merging_twice_is_merging_once(made: Any) -> None:
@@ -282,6 +376,10 @@ def test_an_older_config_map_is_merged_key_by_key(made: Any) -> None:
         (
             ("example.com", "1", {"random": "suggestion-grid"}),
             "image of 'random': suggestion-grid serves grid",
+        ),
+        (
+            ("example.com", "1", {"medianstop": "suggestion-all"}),
+            "image of 'medianstop': suggestion-all also serves algorithms, on the port of the",
         ),
     ],
 )
@@ -416,6 +514,18 @@ def test_the_deployment_fits_its_service_budget_and_image() -> None:
         assert container[probe]["grpc"] == expected
     grace = next(e["value"] for e in container["env"] if e["name"] == "SUGGEST_GRACE")
     assert float(grace) < pod["terminationGracePeriodSeconds"]
+
+
+def test_the_policy_for_restricted_namespaces_gives_what_the_entries_of_algorithms_have() -> None:
+    """A cluster has let such a pod start with it; here its parts fit each other."""
+    text = (ROOT / "deploy" / "katib" / "restricted.yaml").read_text()
+    policy, binding = yaml.safe_load_all(text)
+    for document in (policy, binding):
+        _valid(document)
+    assert binding["spec"]["policyName"] == policy["metadata"]["name"]
+    expression = policy["spec"]["mutations"][0]["jsonPatch"]["expression"]
+    for key, value in SECURITY.items():
+        assert f"{key}: {json.dumps(value)}" in expression or isinstance(value, dict)
 
 
 def test_kustomizations_name_files_that_there_are() -> None:

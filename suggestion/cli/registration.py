@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from suggestion.deployment.registration import Format, Refused, register
+from suggestion.deployment.registration import Format, Refused, register, shortages
 from suggestion.deployment.registration import registration as registered
 
 
@@ -27,7 +27,7 @@ from suggestion.deployment.registration import registration as registered
     type=click.Choice([known.value for known in Format]),
     default=Format.KATIB_CONFIG.value,
     show_default=True,
-    help="Format of Katib's config map; legacy is that of Katib before 0.16.",
+    help="Format of Katib's config map; legacy: Katib before 0.16 (see docs/deployment.md).",
 )
 @click.option(
     "--image",
@@ -41,7 +41,8 @@ from suggestion.deployment.registration import registration as registered
     "--merge",
     type=click.File("r"),
     metavar="FILE",
-    help="The config map in use, or - for standard input; everything else in it is kept.",
+    help="The config map in use, or - for standard input. Everything in it is kept but the images "
+    "of these algorithms.",
 )
 @click.option(
     "--output",
@@ -78,6 +79,8 @@ def registration(
         raise click.UsageError(str(error)) from error
     for name in made.unserved:
         click.echo(f"no image serves {name!r}; name one with --image {name}=...", err=True)
+    for note in shortages(made, text):
+        click.echo(note, err=True)
     if output is None:
         sys.stdout.write(text)
     else:

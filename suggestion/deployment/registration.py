@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from suggestion.deployment.entries import Entry
 from suggestion.deployment.images import IMAGES, Image, Kind, named
 from suggestion.engine.algorithm import ALGORITHMS, Registry
 
@@ -25,14 +26,6 @@ _SUGGESTION: Final = "suggestion"  # keys of older ones
 _EARLY: Final = "early-stopping"
 _REFERENCE: Final = re.compile(r"[a-z0-9]+([._/:-]+[a-z0-9]+)*")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-# The restricted profile of the Pod Security Standards, and a read-only file system.
-SECURITY: Final[Mapping[str, Any]] = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "runAsNonRoot": True,
-    "capabilities": {"drop": ["ALL"]},
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
 
 
 class Format(Enum):
@@ -44,47 +37,6 @@ class Format(Enum):
 
 class Refused(ValueError):
     """The arguments cannot be registered or merged; the text is for the user."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One algorithm or rule, and the image that Katib starts for it.
-
-    Attributes:
-        name: Its name in experiments.
-        reference: The image with registry and tag.
-        memory: Memory limit in MiB.
-    """
-
-    name: str
-    reference: str
-    memory: int
-
-    @property
-    def resources(self) -> dict[str, dict[str, str]]:
-        """Limits and requests; equal for memory, because pods over their request are
-        evicted first.
-        """
-        memory = f"{self.memory}Mi"
-        return {
-            "limits": {"cpu": "500m", "memory": memory},
-            "requests": {"cpu": "50m", "memory": memory},
-        }
-
-    @property
-    def listed(self) -> dict[str, Any]:
-        """The entry as an item of a KatibConfig."""
-        return {
-            "algorithmName": self.name,
-            "image": self.reference,
-            "resources": self.resources,
-            "securityContext": dict(SECURITY),
-        }
-
-    @property
-    def keyed(self) -> dict[str, Any]:
-        """The entry as a value of the older JSON objects, which have no security context."""
-        return {"image": self.reference, "resources": self.resources}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +82,7 @@ def registration(registry: str, tag: str, chosen: Mapping[str, str] | None = Non
         given = chosen.get(name)
         if given is not None and ("/" in given or ":" in given):
             image = _serving(name, kind)
-            return Entry(name, given, image.memory if image else 100)
+            return Entry(name, kind, given, image.memory if image else 100)
         try:
             image = _serving(name, kind) if given is None else named(given)
         except LookupError as error:
@@ -139,7 +91,14 @@ def registration(registry: str, tag: str, chosen: Mapping[str, str] | None = Non
             return None
         if image.serves and name not in image.serves:
             raise Refused(f"image of {name!r}: {image.name} serves {', '.join(image.serves)}")
-        return Entry(name, f"{registry}/{image.name}:{tag}", image.memory)
+        if not image.serves and kind is Kind.EARLY_STOPPING:
+            raise Refused(
+                f"image of {name!r}: {image.name} also serves algorithms, on the port of the "
+                f"container beside it, and Katib gives early stopping no arguments to prevent it"
+            )
+        # Without arguments it would also serve early stopping, on the port of its neighbour.
+        args = () if image.serves else (name,)
+        return Entry(name, kind, f"{registry}/{image.name}:{tag}", image.memory, args)
 
     suggestions = {name: entry(name, Kind.SUGGESTION) for name in algorithms}
     early = {name: entry(name, Kind.EARLY_STOPPING) for name in rules}
@@ -169,8 +128,9 @@ def register(made: Registration, format: Format, installed: str | None = None) -
     Args:
         made: What to register.
         format: Format of Katib's config map.
-        installed: The YAML of a config map, or of a KatibConfig; it is returned with the entries of
-            `made` in place of those of the same name, and with all others unchanged.
+        installed: The YAML of a config map, or of a KatibConfig; it is returned with new entries
+            for what is missing, with the images of `made` in those of the same name, and with
+            everything else unchanged.
 
     Raises:
         Refused: `installed` is neither, or has another format.
@@ -201,6 +161,33 @@ def register(made: Registration, format: Format, installed: str | None = None) -
             f"the installed configuration: must be a ConfigMap or KatibConfig, got {kind or 'none'}"
         )
     return _dump(document)
+
+
+def shortages(made: Registration, installed: str) -> Iterator[str]:
+    """Yield what is to be said about entries that keep a memory limit below what their image needs.
+
+    Args:
+        made: What is registered.
+        installed: What `register` has returned for it.
+    """
+    import yaml  # noqa: PLC0415
+
+    document = yaml.safe_load(installed)
+    data = document.get("data") or {}
+    inner = yaml.safe_load(data[_DOCUMENT]) if _DOCUMENT in data else document
+    listed = {
+        item["algorithmName"]: item
+        for key in ("suggestions", "earlyStoppings")
+        for item in (inner.get("runtime") or {}).get(key) or []
+    }
+    for key in (_SUGGESTION, _EARLY):
+        listed |= json.loads(data.get(key) or "{}")
+    for entry in (*made.suggestions, *made.early_stoppings):
+        if limit := entry.shortage(listed[entry.name]):
+            yield (
+                f"{entry.name}: its entry keeps the memory limit {limit}, the image needs "
+                f"{entry.memory}Mi for 1,000 trials"
+            )
 
 
 def _empty(format: Format) -> dict[str, Any]:
@@ -234,18 +221,22 @@ def _enlist(document: dict[str, Any], made: Registration) -> None:
         ("suggestions", made.suggestions),
         ("earlyStoppings", made.early_stoppings),
     ):
-        ours = {entry.name: entry.listed for entry in entries}
-        kept = runtime.get(key) or []
+        ours = {entry.name: entry for entry in entries}
+        merged = []
         # Existing entries keep their place and new ones follow, so that the difference is small.
-        merged = [ours.pop(item["algorithmName"], item) for item in kept]
-        if merged or ours:
-            runtime[key] = [*merged, *ours.values()]
+        for item in runtime.get(key) or []:
+            entry = ours.pop(item["algorithmName"], None)
+            merged.append(item if entry is None else entry.into(item))
+        new = [{"algorithmName": entry.name, **entry.fields()} for entry in ours.values()]
+        if merged or new:
+            runtime[key] = [*merged, *new]
 
 
 def _enter(data: dict[str, str], key: str, entries: Iterable[Entry]) -> None:
     """Put entries into one of the older JSON objects."""
     merged = json.loads(data.get(key) or "{}")
-    merged.update({entry.name: entry.keyed for entry in entries})
+    for entry in entries:
+        merged[entry.name] = entry.into(merged.get(entry.name) or {}, probes=True)
     if merged:
         data[key] = json.dumps(merged, indent=2)
 
