@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from suggestion.engine.algorithm import algorithms
-from tests.support.cases import EXAMPLES, NAMES
+from tests.support.cases import EXAMPLES, NAMES, WITH_EXAMPLE
 from tests.support.requests import ask_for, experiment
 from tests.support.servers import ServerProcess, serving
 
@@ -45,7 +45,7 @@ def changed(tmp_path: Path, *changes: tuple[str, str]) -> Path:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WITH_EXAMPLE)
 def test_ask_answers_for_every_example(server: ServerProcess, name: str) -> None:
     arguments = ("--count", 2, "--target", server.address, "--output", "json")
     rows = json.loads(suggest("ask", EXAMPLES / f"{name}.yaml", *arguments))

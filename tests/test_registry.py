@@ -260,6 +260,8 @@ def test_suggestions_are_those_of_the_last_release(case: Case) -> None:
     if os.environ.get("UPDATE_GOLDEN"):
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(points, indent=1) + "\n")
+    if not file.exists():
+        pytest.skip("it has not been released: UPDATE_GOLDEN=1 stores its suggestions")
     assert json.loads(file.read_text()) == points
 
 

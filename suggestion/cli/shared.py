@@ -1,9 +1,8 @@
-"""Options that several commands have: files and folders, durations, a client's TLS."""
+"""Options that several commands have: files, durations, a client's TLS."""
 
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -11,7 +10,6 @@ from typing import Any, Final, TypeVar
 import click
 
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -44,17 +42,3 @@ def client_tls(command: _Command) -> _Command:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def loaded(directory: Path) -> tuple[Any, Any]:
-    """Return the experiment in `directory` and its trials.
-
-    Raises:
-        click.ClickException: If there is none, or it cannot be read.
-    """
-    from suggestion.views import status as shown  # noqa: PLC0415
-
-    try:
-        return shown.load(directory)
-    except (FileNotFoundError, ValueError, sqlite3.Error) as error:
-        raise click.ClickException(str(error)) from error

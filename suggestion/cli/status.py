@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from suggestion.cli.shared import FOLDER, loaded
+from suggestion.views.directory import FOLDER, loaded
 
 
 @click.command()

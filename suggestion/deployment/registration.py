@@ -17,6 +17,7 @@ from typing import Any, Final
 from suggestion.deployment.entries import Entry
 from suggestion.deployment.images import IMAGES, Image, Kind, named
 from suggestion.engine.algorithm import ALGORITHMS, Registry
+from suggestion.engine.installed import is_ours
 
 EARLY_STOPPING: Final = "suggestion.early_stopping"
 NAMESPACE: Final = "kubeflow"
@@ -110,9 +111,12 @@ def registration(registry: str, tag: str, chosen: Mapping[str, str] | None = Non
 
 
 def _serving(name: str, kind: Kind) -> Image | None:
+    """Return the image of `name`; an algorithm of ours without one is in that of everything."""
     for image in IMAGES:
         if image.registered and image.kind is kind and name in image.serves:
             return image
+    if kind is Kind.SUGGESTION and is_ours(ALGORITHMS, name):
+        return named("suggestion-all")
     return None
 
 

@@ -29,6 +29,11 @@ def find(group: str, name: str) -> str | None:
     return every(group).get(name)
 
 
+def is_ours(group: str, name: str) -> bool:
+    """Return whether `name` in `group` is of this distribution."""
+    return (find(group, name) or "").partition(".")[0] == _OURS
+
+
 def load(reference: str) -> Any:
     """Import the module of `reference`, and return the attribute that it refers to.
 

@@ -18,7 +18,7 @@ from suggestion.api.v1beta1.messages import write_experiment
 from suggestion.client import manifest
 from suggestion.client.ask_tell import AskTell
 from suggestion.client.transports import InProcess
-from tests.support.cases import NAMES, case_of
+from tests.support.cases import WITH_EXAMPLE, case_of
 from tests.support.servers import ServerProcess, serving
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -46,7 +46,7 @@ def rounds(study: sg.Study, count: int = 5, width: int = 3) -> list[dict[str, ob
     return seen
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "pbt"])
+@pytest.mark.parametrize("name", [n for n in WITH_EXAMPLE if n != "pbt"])
 def test_suggestions_are_the_servers(name: str, server: ServerProcess) -> None:
     """In this process, against a server, and by the messages of the API: one and the same."""
     settings = dict(case_of(name).settings)
