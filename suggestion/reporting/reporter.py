@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import threading
-from collections.abc import Mapping
-from contextlib import suppress
-from types import FrameType
-from typing import Final, SupportsFloat
+import time
 
-from suggestion.controller.rules import Rule, Watch
-from suggestion.reporting.sinks import Sink, sink
+from suggestion.reporting.sinks import sink
+
+TYPE_CHECKING = False  # `typing` and its like would cost each trial some milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import FrameType
+    from typing import SupportsFloat
+
+    from suggestion.controller.rules import Watch
 
 #: Name of the objective, and whether more of it is better: ``minimize`` or ``maximize``.
-OBJECTIVE: Final = "SUGGEST_OBJECTIVE"
-DIRECTION: Final = "SUGGEST_OBJECTIVE_TYPE"
+OBJECTIVE = "SUGGEST_OBJECTIVE"
+DIRECTION = "SUGGEST_OBJECTIVE_TYPE"
 #: Early-stopping rules of the trial, JSON: metric, value, comparison, start step of each.
-RULES: Final = "SUGGEST_RULES"
+RULES = "SUGGEST_RULES"
 
-VALUE: Final = "value"
+VALUE = "value"
 # A runner reads reports several times a second, and then tells the trial to stop.
-_LONGEST_WAIT: Final = 30.0
+_LONGEST_WAIT = 30.0
+_PAUSE = 0.005
 
 
 class TrialStopped(BaseException):
@@ -45,12 +48,11 @@ class Reporter:
         self.used = False
         self._ends = ends
         self._by_name = False  # whether the objective has been reported by its name
-        self._sink: Sink = sink(env)
-        rules = [Rule(*fields) for fields in json.loads(env.get(RULES) or "[]")]
-        self._watch = Watch.over(rules, self.objective, env.get(DIRECTION) == "maximize")
+        self._sink = sink(env)
+        self._watch = watch(env, self.objective)
         self._fired = False
         self._last: float | None = None  # bare value
-        self._stop = threading.Event()  # set by a signal handler
+        self._stop = False  # set by a signal handler
 
     def report(
         self, value: SupportsFloat | None, step: int | None, metrics: Mapping[str, SupportsFloat]
@@ -67,8 +69,10 @@ class Reporter:
         self._judge(named)
         if self._ends and self._fired:
             # The runner is to see why the trial ends, and to end it itself.
-            self._stop.wait(_LONGEST_WAIT)
-        if self._ends and (self._fired or self._stop.is_set()):
+            deadline = time.monotonic() + _LONGEST_WAIT
+            while not self._stop and time.monotonic() < deadline:
+                time.sleep(_PAUSE)
+        if self._ends and (self._fired or self._stop):
             raise TrialStopped
 
     def recall(self, value: SupportsFloat | None, metrics: Mapping[str, SupportsFloat]) -> None:
@@ -76,6 +80,8 @@ class Reporter:
         self._judge(self._named(value, metrics))
 
     def _judge(self, named: Mapping[str, SupportsFloat]) -> None:
+        if self._watch is None:
+            return
         for name, number in named.items():
             self._fired = self._watch.report(name, float(number)) or self._fired
 
@@ -89,8 +95,8 @@ class Reporter:
         if result is None:
             if not self.used:
                 raise TypeError("the function must return a number, or report one, got None")
-        elif isinstance(result, Mapping):
-            self.report(None, None, result)
+        elif hasattr(result, "keys"):
+            self.report(None, None, dict(result))  # type: ignore[call-overload]
         else:
             number = _number("the returned value", result)
             if number != self._last:
@@ -111,27 +117,42 @@ class Reporter:
     def should_stop(self) -> bool:
         """Return whether the trial is to stop; see `should_stop`."""
         self.used = True
-        return self._fired or self._stop.is_set()
+        return self._fired or self._stop
 
     # -------------------------------------------------------------------- signals
 
     def listen(self) -> None:
         """Take SIGTERM as the word to stop, instead of ending at once."""
-        with suppress(ValueError):  # not in the main thread
+        try:
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
                 signal.signal(signal.SIGTERM, self._told)
+        except ValueError:  # not in the main thread
+            pass
 
     def _told(self, number: int, frame: FrameType | None) -> None:
-        self._stop.set()
+        self._stop = True
         # A function that never asks would go on until it is killed.
         if self._ends and not self.used:
             raise TrialStopped
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, str | bytes) or not isinstance(value, SupportsFloat):
-        raise TypeError(f"{name}: must be a number, got {value!r:.80}")
-    return float(value)
+    if hasattr(value, "__float__") or hasattr(value, "__index__"):
+        return float(value)  # type: ignore[arg-type]
+    raise TypeError(f"{name}: must be a number, got {value!r:.80}")
+
+
+def watch(env: Mapping[str, str], objective: str) -> Watch | None:
+    """Return what judges reports by the rules that `env` holds; None without rules."""
+    text = env.get(RULES)
+    if not text:
+        return None
+    import json  # noqa: PLC0415
+
+    from suggestion.controller.rules import Rule, Watch  # noqa: PLC0415
+
+    rules = [Rule(*fields) for fields in json.loads(text)]
+    return Watch.over(rules, objective, env.get(DIRECTION) == "maximize")
 
 
 _current: Reporter | None = None

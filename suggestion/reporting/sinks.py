@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import Final, TypeAlias
+import time
+
+TYPE_CHECKING = False  # `typing` and its like would cost each trial some milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 #: A metrics file for this trial, and how its lines are written: ``text`` or ``json``.
-PATH: Final = "SUGGEST_METRICS_PATH"
-FORMAT: Final = "SUGGEST_METRICS_FORMAT"
-
-#: Takes the texts of one report by name, the step first if there is one.
-Sink: TypeAlias = Callable[[Mapping[str, str]], None]
+PATH = "SUGGEST_METRICS_PATH"
+FORMAT = "SUGGEST_METRICS_FORMAT"
 
 
-def sink(env: Mapping[str, str]) -> Sink:
+def sink(env: Mapping[str, str]) -> Callable[[Mapping[str, str]], None]:
     """Return where the reports of the trial that `env` describes go.
+
+    It takes the texts of one report by name, the step first if there is one.
 
     Without a trial they are printed as ``name=value``, which any collector reads.
     """
     path, form = env.get(PATH, ""), env.get(FORMAT, "")
     if path and form == "json":
+        import json  # noqa: PLC0415
+
         return lambda texts: _append(path, json.dumps({"timestamp": _now(), **texts}))
     if path and form == "text":
         return lambda texts: _append(path, f"{_now()} {_line(texts)}")
@@ -44,4 +46,7 @@ def _append(path: str, line: str) -> None:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    """Return the time in RFC 3339."""
+    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+    date = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{date}.{nanoseconds // 1000:06}Z"

@@ -7,12 +7,12 @@ returns follows the protocol `suggestion.controller.runtime.Runtime`.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
 
+TYPE_CHECKING = False  # `typing` would cost each trial that is a function some milliseconds
 if TYPE_CHECKING:
     from suggestion.controller.runtime import Place
 
-RUNTIMES: Final = {
+RUNTIMES = {
     "process": "suggestion.runtimes.process",
     "docker": "suggestion.runtimes.docker",
 }

@@ -5,24 +5,12 @@ from __future__ import annotations
 import inspect
 import pickle
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-from suggestion.runtimes.python.worker import store_call
+from suggestion.runtimes.python import calls
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
 from suggestion.tuning.space import Space
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A function with the space that turns the texts of a suggestion into its arguments."""
-
-    function: Callable[..., object]
-    space: Space
-
-    def __call__(self, texts: Mapping[str, str]) -> object:
-        return self.function(**self.space.decode(texts))
 
 
 def name_of(function: Callable[..., object]) -> str:
@@ -79,7 +67,7 @@ def store(function: Callable[..., object], space: Space, path: Path) -> None:
     """
     name = name_of(function)
     try:
-        store_call(path, _pickle(Call(function, space)))
+        calls.store(path, _pickle(function, space))
     except ImportError as error:
         raise ImportError(
             f"{name}() is not a function of a module; cloudpickle is needed to take it to the "
@@ -90,12 +78,13 @@ def store(function: Callable[..., object], space: Space, path: Path) -> None:
         raise InvalidArgument([BrokenRule(f"{name}()", rule)]) from error
 
 
-def _pickle(call: Call) -> bytes:
+def _pickle(function: Callable[..., object], space: Space) -> bytes:
+    call = (function, space.decoders())
     try:
         import cloudpickle  # noqa: PLC0415
     except ImportError:
         main = sys.modules["__main__"]
-        if getattr(main, name_of(call.function), None) is call.function:
+        if getattr(main, name_of(function), None) is function:
             raise
         try:
             return pickle.dumps(call)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
-from suggestion.runtimes.python.worker import LOADING
+from suggestion.runtimes.python.names import LOADING
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
 from suggestion.tuning.goals import Direction, Method, Objective, Settings, read_objective
 
@@ -19,7 +19,7 @@ _LONGEST_NAME: Final = 40  # what a cluster takes
 
 
 def in_trial() -> bool:
-    """Return whether this process is that of a trial."""
+    """Return whether this process is that of a trial, which imports the program of its function."""
     return LOADING in os.environ
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 from suggestion.controller import trials as stored
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, number
-from suggestion.runtimes.python.worker import error_path
+from suggestion.runtimes.python.calls import error_of
 from suggestion.tuning.errors import NoResult
 from suggestion.tuning.space import Space, from_json
 from suggestion.tuning.trials import State, Trial
@@ -246,10 +246,7 @@ def _trial(directory: Path, trial: stored.Trial, objective: Objective, space: Sp
     folder = directory / "trials" / trial.name
     output = folder / f"output-{trial.attempt}.log"
     state = _STATES[trial.condition]
-    error = ""
-    if state is State.FAILED:
-        path = error_path(folder, trial.attempt)
-        error = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    error = error_of(folder, trial.attempt) if state is State.FAILED else ""
     return Trial(
         trial.number,
         trial.name,

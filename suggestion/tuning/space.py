@@ -95,6 +95,13 @@ class Space:
         """
         return {name: p.decode(texts[name]) for name, p in self.parameters.items()}
 
+    def decoders(self) -> dict[str, str | dict[str, object]]:
+        """Return what `decode` does, in terms that need nothing of this package.
+
+        By name: ``float``, ``int``, or the values of a list by their texts.
+        """
+        return {name: parameter.decoder() for name, parameter in self.parameters.items()}
+
     def encode(self, values: Mapping[str, object], subject: str = "point") -> dict[str, str]:
         """Return the texts that stand for `values`, which must lie in the space.
 

@@ -38,6 +38,10 @@ class Parameter(ABC, Generic[T_co]):
     def encode(self, value: object) -> str | None:
         """Return the text that stands for `value`; None if it cannot be a value of this type."""
 
+    @abstractmethod
+    def decoder(self) -> str | dict[str, object]:
+        """Return how `decode` reads: ``float``, ``int``, or the values by their texts."""
+
     def literals(self) -> Sequence[str | None] | None:
         """Return the values as Python literals, None for what is none; None for a range."""
         return None
@@ -71,6 +75,9 @@ class Range(Parameter[T_co]):
 
     def decode(self, text: str) -> T_co:
         return self.read(text)
+
+    def decoder(self) -> str | dict[str, object]:
+        return "int" if self.whole else "float"
 
     def encode(self, value: object) -> str | None:
         text = number_text(value)
@@ -108,6 +115,9 @@ class Listed(Parameter[T_co]):
 
     def decode(self, text: str) -> T_co:
         return self.values[self.texts.index(text)]
+
+    def decoder(self) -> str | dict[str, object]:
+        return dict(zip(self.texts, self.values, strict=True))
 
     def encode(self, value: object) -> str | None:
         value = plain(value)

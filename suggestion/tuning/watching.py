@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from suggestion.controller.context import View
 from suggestion.controller.trials import Condition, Trial
-from suggestion.runtimes.python.worker import error_path
+from suggestion.runtimes.python.calls import error_of
 from suggestion.views.view import Plain, Rich, describe, duration, value_of
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ class WithErrors:
     def changed(self, trial: Trial) -> None:
         self._view.changed(trial)
         if trial.condition is Condition.FAILED:
-            path = error_path(self._folder / "trials" / trial.name, trial.attempt)
-            if path.exists():
-                lines = path.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
+            error = error_of(self._folder / "trials" / trial.name, trial.attempt)
+            if error:
+                lines = error.rstrip().splitlines()
                 text = "\n  ".join([f"{trial.name} failed:", *lines[-_LAST_LINES:]])
                 self._view.note(text)
 

@@ -1,0 +1,36 @@
+"""The files of trials that are Python functions, as their runner writes and reads them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from pathlib import Path
+
+from suggestion.runtimes.python.names import ERROR
+
+
+def store(path: Path, call: bytes) -> None:
+    """Write a pickled function with its decoders, for `worker` to call.
+
+    The new file takes the place of an old one in one step.
+    """
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    # What is in it is run: nobody else may write it.
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        pickle.dump({"path": list(sys.path), "call": call}, file)
+    temporary.replace(path)
+
+
+def error_of(folder: Path, attempt: int) -> str:
+    """Return the traceback that has ended an attempt of a trial; empty if it has left none.
+
+    Args:
+        folder: Of the trial.
+    """
+    path = folder / ERROR.format(attempt)
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
