@@ -185,7 +185,9 @@ def push(entry: dict[str, float]) -> None:
             time_stamp=f"{now}.{int(entry['epoch']):06}Z",
             metric=api_pb2.Metric(name=name, value=str(entry[name])),
         )
-    with grpc.insecure_channel(os.environ["SUGGEST_DB_MANAGER"]) as channel:
+    # `suggest run` names its own; this is Katib's.
+    address = os.environ.get("SUGGEST_DB_MANAGER", "katib-db-manager.kubeflow:6789")
+    with grpc.insecure_channel(address) as channel:
         api_pb2_grpc.DBManagerStub(channel).ReportObservationLog(request)
 
 
@@ -201,7 +203,9 @@ def main() -> None:
                 file.write(f"{line}\n")
         if args.json:
             with args.json.open("a") as file:
-                file.write(json.dumps({**entry, "timestamp": time.time()}) + "\n")
+                # A cluster's collector takes values that are texts.
+                texts = {name: str(value) for name, value in entry.items()}
+                file.write(json.dumps({**texts, "timestamp": time.time()}) + "\n")
         if write_events:
             write_events(entry)
         if args.push:

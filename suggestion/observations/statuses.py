@@ -28,7 +28,7 @@ class DatabaseStatuses:
     def mark_stopped(self, trial: str, deadline: Deadline) -> None:
         with self._lock:
             storage: Any = self._storage
-        storage.set_status(trial, EARLY_STOPPED)
+        storage.set_status(trial, EARLY_STOPPED, deadline=deadline)
 
     @cached_property
     def _storage(self) -> Storage:

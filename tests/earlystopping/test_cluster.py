@@ -7,6 +7,8 @@ import json
 import os
 import re
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +24,7 @@ from cryptography.x509.oid import NameOID
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.api.v1beta1.log_reader import CurveReader, ObservationReader
+from suggestion.client.launch import ServerError
 from suggestion.earlystopping import statuses
 from suggestion.earlystopping.cluster import ClusterStatuses
 from suggestion.problem.deadline import NEVER, Deadline
@@ -398,6 +401,26 @@ def test_rules_are_served_without_a_cluster() -> None:
         request = api.ValidateEarlyStoppingSettingsRequest(early_stopping=spec)
         assert stub.ValidateEarlyStoppingSettings(request) is not None
         assert failure(stub)[0] is grpc.StatusCode.FAILED_PRECONDITION
+
+
+def test_the_client_is_loaded_when_the_server_starts(tmp_path: Path) -> None:
+    """It takes seconds with half a CPU, while the collector of a stopped trial would wait."""
+    program = (
+        "import sys; from suggestion.server.earlystopping import EARLY_STOPPING;"
+        "from suggestion.server.services import ServiceOptions;"
+        "EARLY_STOPPING.service(('medianstop',), ServiceOptions('', 'kubernetes', None, 1));"
+        "assert 'kubernetes.client' in sys.modules"
+    )
+    environment = {**os.environ, "KUBECONFIG": write_kubeconfig(tmp_path, 1)}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+
+
+def test_an_address_that_is_none_ends_the_start() -> None:
+    with (
+        pytest.raises(ServerError, match="--db-manager: must be HOST:PORT, got 'nowhere'"),
+        serving("medianstop", "--trial-status", "kubernetes", "--db-manager", "nowhere"),
+    ):
+        pass
 
 
 # -------------------------------------------------------------------- in a pod
