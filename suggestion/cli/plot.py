@@ -22,5 +22,11 @@ def plot(directory: Path, output: Path | None) -> None:
 
     loaded(directory)
     path = output or directory / "plot.html"
-    path.write_text(plotting.page(directory), encoding="utf-8")
+    page = plotting.page(directory)
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(
+            f"{path}: cannot be written: {error.strerror}; --output names another file"
+        ) from error
     click.echo(str(path))

@@ -55,6 +55,10 @@ class Banner(NamedTuple):
     address: str
 
 
+def _private_opener(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 class LocalServer:
     """A process that runs ``suggest serve``; started when its address is first asked for.
 
@@ -69,6 +73,7 @@ class LocalServer:
         env: Environment variables on top of this process's own.
         address: Where it listens; None for what arguments and environment say.
         cwd: Its working directory; this process's own if None.
+        private: Only this user may read the files that it makes.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class LocalServer:
         *,
         address: str | None = ANY_PORT,
         cwd: Path | None = None,
+        private: bool = False,
     ) -> None:
         self._arguments = tuple(arguments)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -89,6 +95,7 @@ class LocalServer:
         self._env = dict(env or {})
         self._wanted = address
         self._cwd = cwd
+        self._private = private
         self._process: subprocess.Popen[bytes] | None = None
         self._begin = 0  # of the present process's output in the log
         self._address = ""
@@ -179,13 +186,13 @@ class LocalServer:
         if self._process is not None and self._process.poll() is None:
             return
         self._address = ""
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # -P: no folder of the user's takes the place of a module of ours.
         command = [sys.executable, "-P", "-m", "suggestion.client.child", str(os.getpid())]
         command += ["suggestion", "serve", *self._arguments]
         if address is not None:
             command += ["--address", address]
-        with self._log.open("ab") as out:
+        with open(self._log, "ab", opener=_private_opener) as out:
             self._begin = out.tell()
             self._process = subprocess.Popen(
                 command,
@@ -194,6 +201,7 @@ class LocalServer:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **self._env},
                 cwd=self._cwd,
+                umask=0o077 if self._private else -1,
                 start_new_session=True,  # Ctrl-C is for this process
             )
 

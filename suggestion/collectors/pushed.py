@@ -9,6 +9,7 @@ from typing import Any
 
 from suggestion.client.document import Collector as Settings
 from suggestion.controller.context import Source
+from suggestion.controller.files import private_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Absent:
         return self.settings.path
 
     def prepare(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
 
     def source(self, output: Path, path: Path, position: Any) -> Source | None:
         return None

@@ -54,7 +54,7 @@ class Events:
 
     def prepare(self, path: Path) -> None:
         clear(path)
-        path.mkdir()
+        path.mkdir(mode=0o700)
 
     def source(self, output: Path, path: Path, position: Any) -> Source | None:
         return TensorBoard(path, self.metrics, position or {}, output.parent)

@@ -1,7 +1,7 @@
-"""What a trial has left where its metrics belong: opened only if it is a file of its own.
+"""Files of an experiment: private to their user, and read only if they are files.
 
-A trial can leave anything there. Reading a pipe would wait for a writer, a device has no end, and a
-link can lead to a file of somebody else.
+A trial can leave anything where its metrics belong. Reading a pipe would wait for a writer, a
+device has no end, and a link can lead to a file of somebody else.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -75,4 +76,30 @@ def clear(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder, and those around it that are missing, which only this user may enter.
+
+    Raises:
+        OSError: If that cannot be done.
+    """
+    if not path.is_dir():
+        private_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
+def private_file(path: Path) -> None:
+    """Create a file that only this user may read, or make one so that is there.
+
+    Raises:
+        OSError: If it cannot be created.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(descriptor).st_mode & 0o077:
+            with suppress(PermissionError):  # it is another user's
+                os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)

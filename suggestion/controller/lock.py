@@ -6,6 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from suggestion.controller.files import private_file
+
 
 class Busy(Exception):
     """Another runner holds the directory."""
@@ -19,7 +21,9 @@ class Lock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = (folder / "lock").open("a+")
+        path = folder / "lock"
+        private_file(path)
+        self._file = path.open("a+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

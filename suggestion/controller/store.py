@@ -7,7 +7,9 @@ decided.
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,6 +20,7 @@ from suggestion.controller import observation, schema
 from suggestion.controller.commands import Batch, Changes
 from suggestion.controller.events import Event
 from suggestion.controller.experiment import Experiment
+from suggestion.controller.files import private_file
 from suggestion.controller.moments import parse
 from suggestion.controller.observation import Report
 from suggestion.controller.reporter import NEVER
@@ -25,6 +28,20 @@ from suggestion.controller.state import Attempt, State, Tally
 from suggestion.controller.trials import Condition, Stopping, Trial
 
 FILE: Final = "state.db"
+# What SQLite says where it cannot make or write the files beside the database.
+_CANNOT_WRITE: Final = frozenset(
+    {
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_READONLY_CANTINIT,
+        sqlite3.SQLITE_READONLY_CANTLOCK,
+        sqlite3.SQLITE_READONLY_DIRECTORY,
+        sqlite3.SQLITE_READONLY_RECOVERY,
+        sqlite3.SQLITE_READONLY_ROLLBACK,
+    }
+)
+# Attempts to copy a file while a runner writes it.
+_COPIES: Final = 5
 
 
 class Store:
@@ -46,13 +63,33 @@ class Store:
         path = folder / FILE
         if not create and not path.exists():
             raise FileNotFoundError(f"{folder}: holds no experiment (no {FILE})")
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
-        self._db.row_factory = sqlite3.Row
+        if create:
+            private_file(path)
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self._db = _connect(str(path))
         try:
+            if not create and not _readable(self._db):
+                self._db.close()
+                self._db = self._as_it_is(path)
             self._open(create)
         except BaseException:
-            self._db.close()
+            self.close()
             raise
+
+    def _as_it_is(self, path: Path) -> sqlite3.Connection:
+        """Open a file in a folder that cannot be written, where SQLite cannot make its lock."""
+        log = path.with_name(f"{path.name}-wal")
+        if not log.exists() or not log.stat().st_size:
+            return _connect(f"{path.absolute().as_uri()}?immutable=1")
+        # A runner that was killed has left its latest transactions beside the file.
+        self._copy = tempfile.TemporaryDirectory(prefix="suggest-state-")
+        for _ in range(_COPIES):
+            before = [_state(known) for known in (path, log)]
+            for known in (path, log):
+                shutil.copyfile(known, Path(self._copy.name, known.name))
+            if before == [_state(known) for known in (path, log)]:
+                break
+        return _connect(str(Path(self._copy.name, path.name)))
 
     def _open(self, create: bool) -> None:
         if create:
@@ -75,6 +112,8 @@ class Store:
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
+        if self._copy is not None:
+            self._copy.cleanup()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -230,6 +269,25 @@ class Store:
             (row["id"], row["time"], row["kind"], row["trial"], json.loads(row["detail"]))
             for row in rows
         ]
+
+
+def _connect(name: str) -> sqlite3.Connection:
+    db = sqlite3.connect(name, isolation_level=None, timeout=30, uri=name.startswith("file:"))
+    db.row_factory = sqlite3.Row
+    return db
+
+
+def _state(path: Path) -> tuple[int, int]:
+    known = path.stat()
+    return known.st_mtime_ns, known.st_size
+
+
+def _readable(db: sqlite3.Connection) -> bool:
+    try:
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as error:
+        return error.sqlite_errorcode not in _CANNOT_WRITE
+    return True
 
 
 _SAVE_TRIAL: Final = f"INSERT OR REPLACE INTO trials VALUES ({', '.join('?' * 20)})"

@@ -11,6 +11,7 @@ from suggestion.client import template
 from suggestion.client.template import Invocation, Template
 from suggestion.controller import output
 from suggestion.controller.context import Collector, Source
+from suggestion.controller.files import private_folder
 from suggestion.controller.runtime import LaunchSpec, TrialFiles
 from suggestion.controller.slots import Slot
 from suggestion.controller.trials import Trial
@@ -118,7 +119,7 @@ class TrialWorkspace:
 
     def launch(self, trial: Trial, slot: Slot, variables: Mapping[str, str]) -> LaunchSpec:
         files = self.files(trial)
-        files.folder.mkdir(parents=True, exist_ok=True)
+        private_folder(files.folder)
         own = {
             "SUGGEST_TRIAL_NAME": trial.name,
             "SUGGEST_TRIAL_DIR": str(files.folder.resolve()),

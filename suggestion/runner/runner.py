@@ -148,7 +148,8 @@ def run(
         if aside is not None:
             view.note(f"what was in {directory} is in {aside}")
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise Refused(f"{directory}: cannot be made: {error.strerror}") from error
     with ExitStack() as stack:
@@ -314,7 +315,13 @@ def _clients(
         if target is not None:
             server = Remote(target)
         else:
-            local = LocalServer(arguments, logs / f"{arguments[0]}.log", _server_env(directory))
+            local = LocalServer(
+                arguments,
+                logs / f"{arguments[0]}.log",
+                _server_env(directory),
+                # The checkpoints that an algorithm copies are for trials, of whatever user.
+                private=service != "Suggestion",
+            )
             if launch:
                 local.launch()
             server = local

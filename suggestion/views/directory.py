@@ -25,5 +25,5 @@ def loaded(directory: Path) -> tuple[Experiment, list[Trial]]:
 
     try:
         return status.load(directory)
-    except (FileNotFoundError, ValueError, sqlite3.Error) as error:
+    except (OSError, ValueError, sqlite3.Error) as error:
         raise click.ClickException(str(error)) from error

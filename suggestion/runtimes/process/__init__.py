@@ -25,6 +25,8 @@ from suggestion.controller.runtime import (
 from suggestion.runtimes.process import session
 from suggestion.runtimes.process.session import Identity, Process
 
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -52,12 +54,21 @@ def plain(spec: LaunchSpec) -> Command:
         **spec.variables,
         **invocation.env,
     }
+    _reach_this_machine(env)
     if spec.search_path:
         env["PATH"] = f"{spec.search_path}:{env.get('PATH', os.defpath)}"
     cwd = spec.cwd
     if invocation.cwd and (cwd / invocation.cwd).is_dir():
         cwd = cwd / invocation.cwd
     return Command(invocation.argv, env, cwd, spec.slot.cpus)
+
+
+def _reach_this_machine(env: dict[str, str]) -> None:
+    """Let no proxy stand between a trial and servers of this machine, which no proxy can reach."""
+    if any(name.lower().endswith("_proxy") for name in env):
+        lower, upper = env.get("no_proxy", ""), env.get("NO_PROXY", "")
+        env["no_proxy"] = ",".join(filter(None, (lower or upper, *_LOOPBACK)))
+        env["NO_PROXY"] = ",".join(filter(None, (upper or lower, *_LOOPBACK)))
 
 
 @dataclass(slots=True)
