@@ -19,7 +19,9 @@ from tests.support.servers import ServerProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^ *```python\n(.*?)^ *```", README, re.DOTALL | re.MULTILINE)
+PYTHON = re.compile(r"^ *```python\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+QUICK_START, *BLOCKS = PYTHON.findall(README)
+GUIDE = PYTHON.findall((ROOT / "docs" / "python.md").read_text())
 
 
 def test_the_client_gets_suggestions(server: ServerProcess) -> None:
@@ -28,6 +30,18 @@ def test_the_client_gets_suggestions(server: ServerProcess) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert len(done.stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "program", [QUICK_START, GUIDE[0], GUIDE[2]], ids=["README", "tune", "ask"]
+)
+def test_the_python_programs_run(program: str, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(program.replace("trials=20", "trials=2"))
+    done = subprocess.run(
+        [sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
 
 
 @pytest.mark.integration
