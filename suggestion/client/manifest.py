@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import jsonschema
 import yaml
 
 from suggestion.problem.errors import quote
 from suggestion.problem.locations import Location, dotted
+
+if TYPE_CHECKING:
+    import jsonschema
 
 FieldPath: TypeAlias = Location
 
@@ -216,6 +218,8 @@ def check(manifest: Manifest, schema: dict[str, Any]) -> Iterator[str]:
 
 def violations(document: Any, schema: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
     """Every way in which `document` breaks `schema`: where, and the rule."""
+    import jsonschema  # noqa: PLC0415  (what it looks for to check formats takes a second)
+
     validator = jsonschema.Draft202012Validator(schema)
     errors = sorted(
         validator.iter_errors(document), key=lambda e: [str(p) for p in e.absolute_path]
