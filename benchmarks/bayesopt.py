@@ -28,6 +28,7 @@ from suggestion.numerics.sobol import sobol
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.priors import Distribution
+from suggestion.problem.problem import Metric, Problem
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import History, Observation, Study
 
@@ -63,8 +64,13 @@ def study_of(trials: int) -> Study:
     anywhere = SPACE.decode(randomness.uniforms(0, 0, 4 * trials, SPACE.dimension))
     ordered = sorted(anywhere, key=loss)
     chosen = ordered[: trials // 4] + anywhere[: trials - trials // 4]
-    observations = tuple(Observation(f"t{k}", a, loss(a)) for k, a in enumerate(chosen))
-    study = Study("speed", SPACE, seed=1, first_index=trials, trials=History(observations))
+    observations = tuple(Observation(f"t{k}", a, {"loss": loss(a)}) for k, a in enumerate(chosen))
+    study = Study(
+        Problem("speed", SPACE, (Metric("loss"),)),
+        seed=1,
+        first_index=trials,
+        trials=History(observations),
+    )
     assert len(study.observations) == trials
     return study
 
@@ -124,8 +130,8 @@ def bounded(trials: int, more: int, names: Sequence[str]) -> None:
     for name in names:
         problem = problems.load(name)
         points = problem.space.decode(sobol(3, 0, trials, problem.space.dimension))
-        start = [Observation(f"t{k}", a, problem.loss(a)) for k, a in enumerate(points)]
-        least = min(o.loss for o in start)
+        start = [Observation(f"t{k}", a, {"loss": problem.loss(a)}) for k, a in enumerate(points)]
+        least = min(o.metrics["loss"] for o in start)
         click.echo(f"{name}: {problem.regret(least):.4f} after {trials} Sobol points")
         for label, fitted, kept in (("bounded", None, None), ("all", trials + more, trials + more)):
             told = list(start)
@@ -133,16 +139,16 @@ def bounded(trials: int, more: int, names: Sequence[str]) -> None:
                 clock = time.process_time()
                 while len(told) < trials + more:
                     study = Study(
-                        "bounded",
-                        problem.space,
+                        Problem("bounded", problem.space, (Metric("loss"),)),
                         first_index=len(told),
                         trials=History(tuple(told)),
                     )
                     (point,) = BayesianOptimization().suggest(study, 1)
                     assignment: Assignment = getattr(point, "assignment", point)
-                    told.append(Observation(f"t{len(told)}", assignment, problem.loss(assignment)))
+                    metrics = {"loss": problem.loss(assignment)}
+                    told.append(Observation(f"t{len(told)}", assignment, metrics))
                 clock = time.process_time() - clock
-            regret = problem.regret(min(o.loss for o in told))
+            regret = problem.regret(min(o.metrics["loss"] for o in told))
             click.echo(f"  {label:8} {regret:.6f} after {more} more, {clock / more:.2f} s each")
 
 

@@ -11,7 +11,8 @@ from suggestion.numerics import randomness, sampling, streams
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.space import SearchSpace
-from suggestion.problem.study import History, Observation, Study
+from suggestion.problem.study import History, Study
+from tests.support.studies import finished, loss_of, study_on
 
 SPACE = SearchSpace(
     (
@@ -29,8 +30,8 @@ def loss(values: dict[str, object]) -> float:
 
 def study(count: int, seed: int = 1, space: SearchSpace = SPACE) -> Study:
     points = sampling.independent(space, 2, 0, count)
-    seen = tuple(Observation(f"t{k:04}", a, loss(dict(a))) for k, a in enumerate(points))
-    return Study(name="s", space=space, seed=seed, first_index=count, trials=History(seen))
+    seen = tuple(finished(f"t{k:04}", a, loss(dict(a))) for k, a in enumerate(points))
+    return study_on(space, seed=seed, first_index=count, trials=History(seen))
 
 
 def test_the_first_is_a_draw_from_the_prior() -> None:
@@ -57,7 +58,7 @@ def test_it_is_hyperopt_s_own_suggestion() -> None:
     documents = trials.new_trial_docs(
         list(range(20)),
         [None] * 20,
-        [{"status": "ok", "loss": o.loss} for o in it.observations],
+        [{"status": "ok", "loss": loss_of(o)} for o in it.observations],
         [
             {
                 "tid": k,
@@ -72,7 +73,7 @@ def test_it_is_hyperopt_s_own_suggestion() -> None:
         document["state"] = hyperopt.JOB_STATE_DONE
     trials.insert_trial_docs(documents)
     trials.refresh()
-    shown = sorted(it.observations, key=lambda o: o.loss)
+    shown = sorted(it.observations, key=loss_of)
     for index in range(5):
         seed = int(streams.rng(it, index).integers(2**31 - 1, size=model._DRAWS)[0])
         (theirs,) = anneal.suggest([0], domain, trials, seed, avg_best_idx=2.0, shrink_coef=0.1)
@@ -85,14 +86,14 @@ def test_it_is_hyperopt_s_own_suggestion() -> None:
 def study_of_plane(space: SearchSpace) -> Study:
     points = randomness.uniforms(3, 0, 20, 2)
     seen = tuple(
-        Observation(f"t{k:02}", {"x": float(x), "y": float(y)}, float((x - 0.4) ** 2 + y))
+        finished(f"t{k:02}", {"x": float(x), "y": float(y)}, float((x - 0.4) ** 2 + y))
         for k, (x, y) in enumerate(points)
     )
-    return Study(name="s", space=space, seed=1, first_index=20, trials=History(seen))
+    return study_on(space, seed=1, first_index=20, trials=History(seen))
 
 
 def test_windows_shrink_as_set() -> None:
-    best = min(study(200).observations, key=lambda o: o.loss).assignment
+    best = min(study(200).observations, key=loss_of).assignment
     spread = {
         shrink: np.mean(
             [
@@ -110,7 +111,7 @@ def test_windows_shrink_as_set() -> None:
 
 def test_the_mean_rank_is_as_set() -> None:
     it = study(200)
-    ranked = [float(o.assignment["x"]) for o in sorted(it.observations, key=lambda o: o.loss)]
+    ranked = [float(o.assignment["x"]) for o in sorted(it.observations, key=loss_of)]
     for mean in (1.0, 2.0, 8.0):
         found = Anneal(avg_best_idx=mean, shrink_coef=1e6).suggest(it, 150)
         ranks = [int(np.argmin(np.abs(np.array(ranked) - float(a["x"])))) for a in found]
@@ -118,8 +119,8 @@ def test_the_mean_rank_is_as_set() -> None:
 
 
 def test_out_of_space_observations_count_where_their_values_fit() -> None:
-    lone = (Observation("old", {"x": 0.123}, -1.0),)
-    it = Study(name="s", space=SPACE, seed=1, first_index=9, trials=History(out_of_space=lone))
+    lone = (finished("old", {"x": 0.123}, -1.0),)
+    it = study_on(SPACE, seed=1, first_index=9, trials=History(out_of_space=lone))
     found = Anneal(shrink_coef=1e6).suggest(it, 5)
     assert [float(a["x"]) for a in found] == pytest.approx([0.123] * 5, abs=1e-3)
     assert len({a["n"] for a in found}) > 1

@@ -18,7 +18,8 @@ from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.priors import Distribution
 from suggestion.problem.space import Assignment, SearchSpace
-from suggestion.problem.study import Failed, History, Observation, Pending, Study
+from suggestion.problem.study import Failed, History, Pending, Study
+from tests.support.studies import finished, study_on
 
 PLANE = SearchSpace((Double("x", -1, 1), Double("y", -1, 1)))
 MIXED = SearchSpace(
@@ -49,7 +50,7 @@ def study(
 ) -> Study:
     times = [*ended, *[None] * (len(done) - len(ended))]
     observations = [
-        Observation(f"t{k:04}", a, y, ended=times[k])
+        finished(f"t{k:04}", a, y, ended=times[k])
         for k, (a, y) in enumerate(done)
         if math.isfinite(y)
     ]
@@ -57,9 +58,8 @@ def study(
         Failed(f"t{k:04}", a, times[k]) for k, (a, y) in enumerate(done) if not math.isfinite(y)
     ]
     pending = [Pending(f"r{k:04}", a) for k, a in enumerate(running)]
-    return Study(
-        name="s",
-        space=space,
+    return study_on(
+        space,
         seed=4,
         first_index=len(done) + len(running) if handed is None else handed,
         trials=History(tuple(observations), tuple(pending), tuple(failed)),

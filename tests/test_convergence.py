@@ -18,7 +18,8 @@ from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.priors import Distribution
 from suggestion.problem.space import Assignment, SearchSpace
-from suggestion.problem.study import History, Observation, Study
+from suggestion.problem.study import History, Observation
+from tests.support.studies import best, finished, study_on
 
 SEEDS, TRIALS = 9, 50  # of each problem
 WINS = 10  # of the 18 runs on both
@@ -72,10 +73,10 @@ def run(name: str, problem: str, seed: int) -> float:
     algorithm = build(algorithms().load(name), []).algorithm
     seen: list[Observation] = []
     while len(seen) < TRIALS:
-        it = Study("s", space, seed, first_index=len(seen), trials=History(tuple(seen)))
+        it = study_on(space, seed, first_index=len(seen), trials=History(tuple(seen)))
         (point,) = algorithm.suggest(it, 1)
-        seen.append(Observation(f"t{len(seen):03}", point, loss(point)))
-    return min(trial.loss for trial in seen)
+        seen.append(finished(f"t{len(seen):03}", point, loss(point)))
+    return best(seen)
 
 
 def random_search(problem: str, seed: int) -> float:

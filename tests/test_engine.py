@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
+from typing import ClassVar
 
 import grpc
+import numpy as np
 import pytest
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
-from suggestion.engine.algorithm import Ability, missing
-from suggestion.engine.engine import AlgorithmChoice
+from suggestion.engine.algorithm import Ability, missing, register
+from suggestion.engine.engine import AlgorithmChoice, Prepared
 from suggestion.engine.settings import RawSetting
+from suggestion.problem.conditions import Condition
 from suggestion.problem.errors import Invalid, Violation
+from suggestion.problem.lists import Categorical
+from suggestion.problem.locations import Location
 from suggestion.problem.numeric import Double
+from suggestion.problem.parameters import Array
 from suggestion.problem.problem import Goal, Metric, Problem, Role
-from suggestion.problem.space import SearchSpace
-from suggestion.problem.study import Failed, History, Observation, Pending, Suggestion
+from suggestion.problem.space import Assignment, SearchSpace
+from suggestion.problem.study import Failed, History, Observation, Pending, Study, Suggestion
 from tests.support.cases import ENGINE, NAMES, case_of, prepare
 from tests.support.play import LATTICE
 from tests.support.requests import MIXED, ask_for, points_of, trial
 from tests.support.servers import ServerProcess
+from tests.support.studies import finished
 
 SPACE = SearchSpace((Double("x", 0, 1),))
 PROBLEM = Problem("e", SPACE, (Metric("loss"),))
@@ -49,7 +56,7 @@ def test_in_this_process_and_behind_grpc_it_suggests_the_same(
             else:
                 loss = (index * 7) % 5 / 3
                 trials.append(trial(trial_name, texts, repr(loss)))
-                observed.append(Observation(trial_name, suggestion.assignment, loss))
+                observed.append(finished(trial_name, suggestion.assignment, loss))
         history = History(tuple(observed), tuple(pending), tuple(failed))
         here = prepared.suggest(count, first_index=len(made), trials=history)
         request = ask_for(message, count, len(made) + count, trials[::-1])
@@ -109,6 +116,8 @@ def test_metrics_have_goals_and_roles() -> None:
         Metric("latency", role=Role.CONSTRAINT)
     with pytest.raises(ValueError, match="a constraint, and only it, has a bound"):
         Metric("loss", bound=1)
+    with pytest.raises(ValueError, match="metrics must have different names"):
+        Problem("e", SPACE, (Metric("loss"), Metric("loss", Goal.MAXIMIZE)))
     with pytest.raises(ValueError, match="needs an objective"):
         Problem("e", SPACE, (bounded,))
 
@@ -122,21 +131,31 @@ def test_what_an_algorithm_does_not_declare_is_refused_by_name(name: str) -> Non
     assert message is not None
     choice = wire.read_algorithm(message.spec.algorithm)
     problem = wire.read_problem(message)
-    asked = replace(problem, metrics=(*problem.metrics, Metric("size"), LATENCY))
+    first, *_, last = problem.space.parameters
+    condition = Condition(last.name, first.name, (first.decode(np.zeros(1))[0],))
+    asked = replace(
+        problem,
+        metrics=(*problem.metrics, Metric("size"), LATENCY),
+        space=replace(problem.space, conditions=(condition,)),
+    )
     abilities: frozenset[Ability] = getattr(prepare(message).algorithm, "abilities", frozenset())
+    needs: list[tuple[Ability, str, Location]] = [
+        (Ability.SEVERAL_OBJECTIVES, "size", ("metrics",)),
+        (Ability.METRIC_CONSTRAINTS, "latency", ("metrics",)),
+        (Ability.CONDITIONS, last.name, ("conditions",)),
+        (Ability.PRIOR_STUDIES, "before", ("prior",)),
+    ]
+    assert {ability for ability, *_ in needs} == set(Ability)
     expected = [
-        f"algorithm '{name}' does not support {ability.value}, got {what}"
-        for ability, what in (
-            (Ability.SEVERAL_OBJECTIVES, "'size'"),
-            (Ability.METRIC_CONSTRAINTS, "'latency'"),
-        )
+        Violation(place, f"algorithm '{name}' does not support {ability.value}, got '{what}'")
+        for ability, what, place in needs
         if ability not in abilities
     ]
-    refused: list[str] = []
+    refused: list[Violation] = []
     try:
-        ENGINE.prepare(asked, choice)
+        ENGINE.prepare(asked, choice, prior=[Study(replace(PROBLEM, name="before"))])
     except Invalid as error:
-        refused = [violation.description for violation in error.violations]
+        refused = [v for v in error.violations if "does not support" in v.description]
     assert refused == expected
 
 
@@ -151,3 +170,43 @@ def test_what_is_declared_is_accepted() -> None:
     assert not list(missing(able, bounded))  # type: ignore[arg-type]
     asked = replace(bounded, metrics=(*bounded.metrics, Metric("size")))
     assert len(list(missing(able, asked))) == 1  # type: ignore[arg-type]
+
+
+@register("able")
+@dataclass(frozen=True, kw_only=True)
+class Able:
+    """Takes all that a problem can say, and learns from it in the simplest way."""
+
+    abilities: ClassVar[frozenset[Ability]] = frozenset(Ability)
+
+    def suggest(self, study: Study, count: int) -> list[Assignment]:
+        """The point with the least sum of losses anywhere, then points of its neighbours' cells."""
+        known = [(float(row.sum()), o) for s in (study, *study.prior) for row, o in zip_losses(s)]
+        best = min(known, key=lambda each: each[0])[1].assignment
+        points = np.linspace(0, 1, count)[:, None] * study.space.encode([best])
+        return study.space.decode(points)
+
+
+def zip_losses(study: Study) -> list[tuple[Array, Observation]]:
+    return list(zip(study.losses, study.observations, strict=True))
+
+
+def test_an_algorithm_that_declares_everything_sees_everything() -> None:
+    space = SearchSpace(
+        (Categorical("optimizer", ("adam", "sgd")), Double("momentum", 0, 1)),
+        (Condition("momentum", "optimizer", ("sgd",)),),
+    )
+    metrics = (Metric("loss"), Metric("accuracy", Goal.MAXIMIZE), LATENCY)
+    problem = Problem("e", space, metrics)
+    adam: Assignment = {"optimizer": "adam"}
+    sgd: Assignment = {"optimizer": "sgd", "momentum": 0.5}
+    poor = Observation("a", adam, {"loss": 2.0, "accuracy": 0.1, "latency": 0.2})
+    good = Observation("b", sgd, {"loss": 1.0, "accuracy": 0.9})
+    before = Study(replace(problem, name="before"), trials=History((good,)))
+    prepared = Prepared(problem, "able", Able(), None, (before,))
+    assert not list(missing(Able, problem, [before]))
+    study = prepared.study(trials=History((poor,)))
+    assert study.losses.tolist() == [[2.0, -0.1]]
+    assert study.prior[0].losses.tolist() == [[1.0, -0.9]]
+    suggested = [s.assignment for s in prepared.suggest(3, trials=History((poor,)))]
+    assert suggested == [adam, adam, sgd]

@@ -13,9 +13,9 @@ from suggestion.engine.algorithm import build
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.space import SearchSpace
-from suggestion.problem.study import Study
 from tests.support.cases import WITH_EXAMPLE
 from tests.support.servers import ServerProcess
+from tests.support.studies import study_on
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -85,7 +85,7 @@ def test_the_algorithm_is_one() -> None:
     exec(imports + "\n".join(lines), names)
     middle = build(names["Middle"], [RawSetting("spread", "0.2")]).algorithm  # type: ignore[arg-type]
     space = SearchSpace((Double("x", 0, 1), Int("n", 1, 100)))
-    points = middle.suggest(Study("s", space), 20)
+    points = middle.suggest(study_on(space), 20)
     assert all(point in space and 0.4 <= point["x"] <= 0.6 for point in points)
 
 

@@ -18,6 +18,7 @@ from suggestion.problem.parameters import Array, Parameter
 from suggestion.problem.priors import Distribution
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Failed, History, Observation, Pending, Study
+from tests.support.studies import finished, study_on
 
 UNIT = SearchSpace((Double("x", 0, 1),))
 MIXED = SearchSpace(
@@ -43,13 +44,13 @@ def study(
     seed: int = 1,
 ) -> Study:
     history = History(
-        observations=tuple(Observation(f"o{k}", a, y) for k, (a, y) in enumerate(observations)),
+        observations=tuple(finished(f"o{k}", a, y) for k, (a, y) in enumerate(observations)),
         pending=tuple(Pending(f"p{k}", a) for k, a in enumerate(pending)),
         failed=tuple(Failed(f"f{k}", a) for k, a in enumerate(failed)),
         out_of_space=tuple(out_of_space),
     )
     first = 50 if index is None else index
-    return Study(name="s", space=space, seed=seed, first_index=first, trials=history)
+    return study_on(space, seed=seed, first_index=first, trials=history)
 
 
 def valley(count: int = 20, low: float = 0.3) -> list[tuple[Assignment, float]]:
@@ -254,7 +255,7 @@ def test_only_failed_trials(cls: type[Tpe]) -> None:
 def test_an_out_of_space_trial_counts_where_its_values_fit() -> None:
     space = SearchSpace((Double("x", 0, 1), Double("y", 0, 1)))
     seen = [({**a, "y": 0.5}, y + 1) for a, y in valley(8)]
-    lone = [Observation(f"old{k}", {"x": 0.93 + k / 500}, -5.0) for k in range(5)]
+    lone = [finished(f"old{k}", {"x": 0.93 + k / 500}, -5.0) for k in range(5)]
     near = [
         abs(
             float(Tpe().suggest(study(space, seen, out_of_space=lone, seed=seed), 1)[0]["x"]) - 0.93

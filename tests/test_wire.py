@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
+from suggestion.api.v1beta1.trial_messages import read_trials
 from suggestion.engine.engine import AlgorithmChoice
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid
@@ -19,7 +20,7 @@ from suggestion.problem.numeric import Double, Int
 from suggestion.problem.priors import Distribution
 from suggestion.problem.problem import Goal, Metric, Problem
 from suggestion.problem.space import Assignment, SearchSpace
-from suggestion.problem.study import Failed, Observation, Pending, Suggestion
+from suggestion.problem.study import Failed, Observation, Pending, Study, Suggestion
 from tests.support.cases import validate
 from tests.support.requests import (
     CONDITION,
@@ -33,6 +34,7 @@ from tests.support.requests import (
     points_of,
     trial,
 )
+from tests.support.studies import best, finished, loss_of
 
 SPACE = SearchSpace((Double("x", 0, 1), Int("n", 1, 3)))
 PROBLEM = Problem("e", SPACE, (Metric("loss"),))
@@ -248,7 +250,7 @@ OPEN = {CONDITION.CREATED, CONDITION.RUNNING, CONDITION.UNKNOWN, 42}
 @pytest.mark.parametrize("condition", [*CONDITION.values(), 42])
 @pytest.mark.parametrize("loss", ["0.25", "nan", "inf", "unavailable", "", None])
 def test_every_condition_is_read(condition: int, loss: str | None) -> None:
-    history = wire.read_trials([trial("t", POINT, loss, condition)], PROBLEM)
+    history = read_trials([trial("t", POINT, loss, condition)], PROBLEM)
     assert condition in OBSERVED | LOST | OPEN
     if condition in OPEN:
         assert history.pending == (Pending("t", VALUES),)
@@ -256,22 +258,23 @@ def test_every_condition_is_read(condition: int, loss: str | None) -> None:
         assert history.failed == (Failed("t", VALUES),)
     else:
         stopped = condition == CONDITION.EARLYSTOPPED
-        assert history.observations == (Observation("t", VALUES, 0.25, stopped_early=stopped),)
+        assert history.observations == (finished("t", VALUES, 0.25, stopped_early=stopped),)
     found = (history.observations, history.pending, history.failed, history.out_of_space)
     assert sum(map(len, found)) == 1
 
 
 def test_a_maximised_objective_is_negated() -> None:
     maximising = Problem("e", SPACE, (Metric("loss", Goal.MAXIMIZE),))
-    (observation,) = wire.read_trials([trial("t", POINT, "0.25")], maximising).observations
-    assert observation.loss == -0.25
+    history = read_trials([trial("t", POINT, "0.25")], maximising)
+    assert loss_of(history.observations[0]) == 0.25
+    assert Study(maximising, trials=history).losses.tolist() == [[-0.25]]
 
 
 def test_a_trial_may_name_its_own_metric() -> None:
     message = trial("t", POINT, "1")
     message.status.observation.metrics.add(name="other", value="7")
     message.spec.objective.objective_metric_name = "other"
-    assert wire.read_trials([message], PROBLEM).observations[0].loss == 7
+    assert best(read_trials([message], PROBLEM).observations) == 7
 
 
 @pytest.mark.parametrize(
@@ -288,7 +291,7 @@ def test_a_trial_may_name_its_own_metric() -> None:
 )
 def test_durations(start: str, completion: str, seconds: float | None) -> None:
     message = trial("t", POINT, "1", start_time=start, completion_time=completion)
-    assert wire.read_trials([message], PROBLEM).observations[0].duration == seconds
+    assert read_trials([message], PROBLEM).observations[0].duration == seconds
 
 
 @pytest.mark.parametrize(
@@ -305,7 +308,7 @@ def test_durations(start: str, completion: str, seconds: float | None) -> None:
 def test_when_a_trial_ended(completion: str, ended: float | None) -> None:
     done = trial("a", POINT, "1", completion_time=completion)
     failed = trial("b", POINT, "nan", completion_time=completion)
-    history = wire.read_trials([done, failed], PROBLEM)
+    history = read_trials([done, failed], PROBLEM)
     assert [t.ended for t in history.observations] == [ended]
     assert [t.ended for t in history.failed] == [ended]
 
@@ -318,7 +321,7 @@ def test_out_of_space_trials_keep_what_fits() -> None:
         trial("nothing", {"x": "7"}, "4"),
         trial("running", {"n": "1"}),
     ]
-    history = wire.read_trials(trials, PROBLEM)
+    history = read_trials(trials, PROBLEM)
     assert [t.trial for t in history.observations] == ["more"]
     assert {t.trial: dict(t.assignment) for t in history.out_of_space} == {
         "less": {"x": 0.5},
@@ -343,24 +346,24 @@ TRIALS = [
 
 
 def test_a_trial_named_twice_counts_once_in_its_furthest_condition() -> None:
-    history = wire.read_trials(TRIALS, PROBLEM)
+    history = read_trials(TRIALS, PROBLEM)
     assert [t.trial for t in history.observations] == ["", "", "b", "a"]
-    assert [t.loss for t in history.observations] == [4, 5, 3, 1]
+    assert [*map(loss_of, history.observations)] == [4, 5, 3, 1]
     assert history.failed == (Failed("c", VALUES),)
     assert len(history.pending) == 1
 
 
 @given(st.permutations(range(len(TRIALS))))
 def test_the_order_of_trials_does_not_matter(order: list[int]) -> None:
-    shuffled = wire.read_trials([TRIALS[k] for k in order], PROBLEM)
-    assert shuffled == wire.read_trials(TRIALS, PROBLEM)
+    shuffled = read_trials([TRIALS[k] for k in order], PROBLEM)
+    assert shuffled == read_trials(TRIALS, PROBLEM)
 
 
 def test_many_trials_keep_their_order_when_shuffled() -> None:
     trials = [trial(f"t{k}", POINT, str(k % 7)) for k in range(500)]
-    expected = wire.read_trials(trials, PROBLEM)
+    expected = read_trials(trials, PROBLEM)
     random.Random(1).shuffle(trials)
-    assert wire.read_trials(trials, PROBLEM) == expected
+    assert read_trials(trials, PROBLEM) == expected
 
 
 # ---------------------------------------------------------------------- reply

@@ -11,7 +11,8 @@ from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.priors import Distribution
 from suggestion.problem.space import Assignment, SearchSpace
-from suggestion.problem.study import History, Observation, Pending, Study
+from suggestion.problem.study import History, Observation, Pending
+from tests.support.studies import finished, study_on
 
 pytestmark = pytest.mark.integration
 
@@ -51,10 +52,10 @@ def test_eight_workers_get_five_hundred_different_points(name: str, dimension: s
     while len(handed) < 500:
         wanted = 8 - len(running)
         trials = History(tuple(done), tuple(Pending(f"r{k}", a) for k, a in enumerate(running)))
-        found = algorithm.suggest(Study("s", space, 3, len(handed), trials), wanted)
+        found = algorithm.suggest(study_on(space, 3, len(handed), trials), wanted)
         handed += found
         running += found
         for _ in range(rng.randint(5, 8)):
             point = running.pop(rng.randrange(min(3, len(running))))
-            done.append(Observation(f"t{len(done):03}", point, loss(point), ended=float(len(done))))
+            done.append(finished(f"t{len(done):03}", point, loss(point), ended=float(len(done))))
     assert len({space.key(point) for point in handed}) == len(handed)

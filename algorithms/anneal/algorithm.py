@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
 
+import numpy as np
+
 from suggestion.engine.algorithm import register
 from suggestion.engine.settings import setting
 from suggestion.numerics import sampling, streams
@@ -53,9 +55,10 @@ class Anneal:
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         """See `suggestion.engine.algorithm.Algorithm`."""
         partly = [trial for trial in study.out_of_space if isinstance(trial, Observation)]
-        finished = sorted([*study.observations, *partly], key=lambda trial: trial.loss)
+        finished = [*study.observations, *partly]
+        order = np.argsort(study.losses_of(finished)[:, 0], kind="stable").tolist()
         trials = sum(map(len, (study.observations, study.pending, study.failed, partly)))
-        shown = finished[: max(_SHOWN, math.ceil(20 * self.avg_best_idx))]
+        shown = [finished[k] for k in order[: max(_SHOWN, math.ceil(20 * self.avg_best_idx))]]
         model = None
         if shown:
             # Importing hyperopt takes a second and 70 MiB, so it is delayed until it is needed.

@@ -48,7 +48,7 @@ def read(study: Study) -> Data:
     assignments += [trial.assignment for trial in study.failed]
     points = study.space.encode(assignments)
     losses = np.full(len(points), np.inf)
-    losses[: len(observed)] = [trial.loss for trial in observed]
+    losses[: len(observed)] = study.losses_of(observed)[:, 0]
     durations = np.full(len(points), np.nan)
     durations[: len(observed)] = [
         np.nan if trial.duration is None else trial.duration for trial in observed

@@ -24,9 +24,9 @@ from suggestion.algorithms.cmaes.coding import Coding
 from suggestion.numerics import randomness
 from suggestion.problem.parameters import Value
 from suggestion.problem.space import Assignment
-from suggestion.problem.study import Study
+from suggestion.problem.study import Failed, Observation, Study
 
-Key: TypeAlias = tuple[Value, ...]
+Key: TypeAlias = tuple[Value | None, ...]
 Restart: TypeAlias = Literal["none", "None", "ipop", "bipop"] | None
 
 #: Number of samples after the last one that is a trial that are searched for further trials.
@@ -58,8 +58,9 @@ def outcomes(study: Study) -> dict[Key, Outcome]:
     """Return the outcome of every point that was tried; the first one, if it was tried twice."""
     key = study.space.key
     found = {key(trial.assignment): Outcome(None) for trial in study.pending}
-    finished = [(trial, trial.loss) for trial in study.observations]
-    finished += [(trial, math.inf) for trial in study.failed]  # type: ignore[misc]
+    finished: list[tuple[Observation | Failed, float]]
+    finished = [*zip(study.observations, study.losses[:, 0].tolist(), strict=True)]
+    finished += [(trial, math.inf) for trial in study.failed]
     ends = [-math.inf if trial.ended is None else trial.ended for trial, _ in finished]
     for place in sorted(range(len(finished)), key=ends.__getitem__, reverse=True):
         trial, loss = finished[place]

@@ -10,9 +10,9 @@ from typing import Final, TypeAlias
 
 from suggestion.problem.parameters import Value
 from suggestion.problem.space import Assignment, SearchSpace
-from suggestion.problem.study import Failed, Observation, Pending, Study
+from suggestion.problem.study import Failed, Pending, Study, Trial
 
-Key: TypeAlias = tuple[Value, ...]
+Key: TypeAlias = tuple[Value | None, ...]
 
 #: Number of values of the mark that distinguishes the rounds of a bracket.
 MARKS: Final = 32
@@ -44,7 +44,8 @@ class Subspace:
     def assignment(self, key: Key) -> Assignment:
         """Invert `key`."""
         parameters = () if self.space is None else self.space.parameters
-        return {p.name: value for p, value in zip(parameters, key, strict=True)}
+        values = zip(parameters, key, strict=True)
+        return {p.name: value for p, value in values if value is not None}
 
     def holds(self, assignment: Assignment) -> bool:
         """Whether the configuration of `assignment` may be suggested: a lattice can be edited."""
@@ -55,7 +56,8 @@ class Subspace:
         """Return a hash below `MARKS`, a function of the values only."""
         if self.space is None:
             return 0
-        texts = [(p.name, p.format(v)) for p, v in zip(self.space.parameters, key, strict=True)]
+        values = zip(self.space.parameters, key, strict=True)
+        texts = [(p.name, p.format(value)) for p, value in values if value is not None]
         return hashlib.blake2b(repr(sorted(texts)).encode(), digest_size=1).digest()[0] % MARKS
 
 
@@ -104,9 +106,11 @@ def read(
     level_of = {resource: level for level, resource in enumerate(resources)}
     found: dict[Key, Configuration] = {}
     losses: dict[tuple[Key, int], list[float]] = {}
-    trials: Iterable[Observation | Pending | Failed]
-    trials = (*study.observations, *study.pending, *study.failed)
-    for trial in trials:
+    trials: list[tuple[Trial, float | None]]
+    trials = [*zip(study.observations, study.losses[:, 0].tolist(), strict=True)]
+    others: tuple[Pending | Failed, ...] = (*study.pending, *study.failed)
+    trials += [(trial, None) for trial in others]
+    for trial, loss in trials:
         if not subspace.holds(trial.assignment):
             continue
         key = subspace.key(trial.assignment)
@@ -115,8 +119,8 @@ def read(
         if level is None:
             continue
         configuration.levels.add(level)
-        if isinstance(trial, Observation):
-            losses.setdefault((key, level), []).append(trial.loss)
+        if loss is not None:
+            losses.setdefault((key, level), []).append(loss)
         elif isinstance(trial, Pending):
             configuration.pending.add(level)
     for (key, level), values in losses.items():

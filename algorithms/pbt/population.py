@@ -11,7 +11,7 @@ from suggestion.algorithms.pbt import names
 from suggestion.algorithms.pbt.names import Place
 from suggestion.numerics.randomness import generator
 from suggestion.problem.space import Assignment
-from suggestion.problem.study import Observation, Pending, Study
+from suggestion.problem.study import Pending, Study, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +63,22 @@ class Population:
         """Return the population of `size` members that `study` describes."""
         found: dict[tuple[int, int], list[Member]] = {}
         newest = -1
-        everything = (*study.observations, *study.pending, *study.failed, *study.out_of_space)
+        everything: list[tuple[Trial, float | None]]
+        everything = [*zip(study.observations, study.losses[:, 0].tolist(), strict=True)]
+        others = (*study.pending, *study.failed, *study.out_of_space)
+        everything += [(trial, None) for trial in others]
         out_of_space = {trial.trial for trial in study.out_of_space}
-        for trial in everything:
+        for trial, loss in everything:
             place = names.place(study.name, trial.trial)
             if place is None:
                 continue
             newest = max(newest, place.index)
-            fits = trial.trial not in out_of_space
             member = Member(
                 place=place,
                 trial=trial.trial,
                 assignment=trial.assignment,
-                loss=trial.loss if fits and isinstance(trial, Observation) else None,
-                pending=fits and isinstance(trial, Pending),
+                loss=loss,
+                pending=isinstance(trial, Pending) and trial.trial not in out_of_space,
             )
             found.setdefault((place.generation, place.member), []).append(member)
         # Indices rise with time, so nothing older than a visible trial is in flight.

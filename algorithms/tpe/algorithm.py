@@ -140,8 +140,10 @@ class _Estimator(ABC):
         hopeless = [trial.assignment for trial in (*study.failed, *others)]
         if not finished and not hopeless:
             return None
-        order = np.argsort([trial.loss for trial in finished], kind="stable").tolist()
-        ranked = [finished[k] for k in order]
+        losses = study.losses_of(finished)[:, 0]
+        order = np.argsort(losses, kind="stable")
+        losses = losses[order]
+        ranked = [finished[k] for k in order.tolist()]
         number = min(math.ceil(self.gamma * len(ranked) ** _GROWTH), MOST_GOOD)
         best, rest = ranked[:number], ranked[number:]
         worst = [*(t.assignment for t in rest), *hopeless]
@@ -151,7 +153,7 @@ class _Estimator(ABC):
         # NaN where an out-of-space trial has no value; it is then ignored by that block.
         good = study.space.encode([trial.assignment for trial in best])
         bad = study.space.encode(worst)
-        weights = _weights(best, rest[0].loss if rest else math.inf)
+        weights = _weights(losses[:number], losses[number] if rest else math.inf)
         parameters = study.space.parameters
         blocks = []
         for columns in self._blocks([k for k, p in enumerate(parameters) if p.levels != 1]):
@@ -217,15 +219,15 @@ def _start(study: Study, index: int) -> Assignment:
     return study.space.decode(sobol(study.seed, index, 1, dimension))[0]
 
 
-def _weights(good: Sequence[Observation], threshold: float) -> Array:
-    """Return the improvement of each good trial on `threshold`, in units of the mean; shape (n,).
+def _weights(losses: Array, threshold: float) -> Array:
+    """Return the improvement of n good trials on `threshold`, in units of the mean; shape (n,).
 
     Unlike [Bergstra2011]_, where all weigh the same: a weight is the trial's own improvement, so
     that the density follows the expected improvement within the good share too [Watanabe2023]_.
     """
     # Halved, because the difference of two floats can overflow.
-    gains = threshold / 2 - np.array([trial.loss / 2 for trial in good])
-    if len(good) == 0 or not np.isfinite(threshold) or np.max(gains) <= 0:
-        return np.ones(len(good))
+    gains = threshold / 2 - losses / 2
+    if len(losses) == 0 or not np.isfinite(threshold) or np.max(gains) <= 0:
+        return np.ones(len(losses))
     gains = gains / np.max(gains) + 1e-12
     return np.asarray(gains / gains.mean())

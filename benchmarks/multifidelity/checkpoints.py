@@ -27,6 +27,7 @@ from suggestion.algorithms.random import Random
 from suggestion.numerics.randomness import seed_of
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.priors import Distribution
+from suggestion.problem.problem import Metric, Problem
 from suggestion.problem.space import SearchSpace
 from suggestion.problem.study import History, Observation, Pending, Study
 
@@ -130,8 +131,7 @@ def pbt(seed: int, data: Path) -> tuple[float, float]:
     while handed < MEMBERS * GENERATIONS or running:
         while len(running) < WORKERS and handed < MEMBERS * GENERATIONS:
             study = Study(
-                name="digits",
-                space=SPACE,
+                Problem("digits", SPACE, (Metric("loss"),)),
                 seed=seed_of(f"random_state {seed}"),
                 first_index=handed,
                 trials=History(tuple(observations), tuple(Pending(*trial) for trial in running)),
@@ -148,15 +148,16 @@ def pbt(seed: int, data: Path) -> tuple[float, float]:
         loss = network.loss()
         if len(observations) >= MEMBERS * (GENERATIONS - 1):
             last.append(loss)
-        observations.append(Observation(trial, values, loss))
-    return min(o.loss for o in observations), min(last)
+        observations.append(Observation(trial, values, {"loss": loss}))
+    return min(o.metrics["loss"] for o in observations), min(last)
 
 
 def random_search(seed: int, trainings: int) -> float:
     """Least loss of `trainings` that share the epochs of `pbt`, at any multiple of `EPOCHS`."""
     losses = []
+    problem = Problem("digits", SPACE, (Metric("loss"),))
     for index in range(trainings):
-        study = Study("digits", SPACE, seed_of(f"random_state {seed}"), index)
+        study = Study(problem, seed_of(f"random_state {seed}"), index)
         (values,) = Random().suggest(study, 1)
         network = Network(seed * 1000 + index)
         for turn in range(MEMBERS * GENERATIONS // trainings):

@@ -29,6 +29,7 @@ from benchmarks.multifidelity.curves import EPOCHS, PROBLEMS, Curves
 from suggestion.algorithms.hyperband import Asha, Hyperband
 from suggestion.algorithms.random import Random
 from suggestion.numerics.randomness import seed_of
+from suggestion.problem.problem import Metric, Problem
 from suggestion.problem.study import History, Observation, Pending, Study
 
 WORKERS = 4
@@ -56,12 +57,15 @@ def race(engine: Any, curves: Curves, seed: int, budget: int, *, resumed: bool) 
         while len(running) < WORKERS:
             pending = tuple(Pending(str(index), values) for _, index, _, values in running)
             study = Study(
-                name="benchmark",
-                space=curves.space,
+                Problem(
+                    "benchmark",
+                    curves.space,
+                    (Metric("loss"),),
+                    parallel_trial_count=WORKERS,
+                ),
                 seed=seed_of(f"random_state {seed}"),
                 first_index=handed,
                 trials=History(tuple(observations), pending),
-                parallel_trial_count=WORKERS,
             )
             values = dict(engine.suggest(study, 1)[0])
             if isinstance(engine, Random):
@@ -78,7 +82,7 @@ def race(engine: Any, curves: Curves, seed: int, budget: int, *, resumed: bool) 
         spent += cost
         best = min(best, loss)
         found.append((spent, best))
-        observations.append(Observation(str(index), values, loss))
+        observations.append(Observation(str(index), values, {"loss": loss}))
     return found
 
 

@@ -21,6 +21,7 @@ from suggestion.numerics import randomness, sampling
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Parameter
+from suggestion.problem.problem import Metric, Problem
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import History, Observation, Study
 
@@ -58,8 +59,7 @@ class Local:
 
     def ask(self, count: int) -> Sequence[Assignment]:
         study = Study(
-            name="benchmark",
-            space=self.space,
+            Problem("benchmark", self.space, (Metric("loss"),)),
             seed=randomness.seed_of(f"random_state {self.seed}"),
             first_index=len(self.told),
             trials=History(observations=tuple(self.told)),
@@ -69,7 +69,7 @@ class Local:
 
     def tell(self, points: Sequence[Assignment], losses: Sequence[float]) -> None:
         for point, loss in zip(points, losses, strict=True):
-            self.told.append(Observation(f"trial-{len(self.told):05}", point, loss))
+            self.told.append(Observation(f"trial-{len(self.told):05}", point, {"loss": loss}))
 
 
 def local(name: str, settings: Mapping[str, str]) -> Factory:

@@ -18,6 +18,7 @@ from rich.table import Table
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.api.v1beta1.channels import ClientTLS
+from suggestion.api.v1beta1.trial_messages import without_objective
 from suggestion.client import manifest
 from suggestion.client.launch import LocalServer, ServerError
 from suggestion.client.transports import OverGrpc
@@ -112,7 +113,7 @@ def ask(
         Failure: If a file is wrong, the server cannot be reached, or it refuses.
     """
     request = read_request(experiment, count, trials)
-    lacking = wire.without_objective(request)
+    lacking = without_objective(request)
     if lacking:
         shown = ", ".join([*lacking[:5], "..."] if len(lacking) > 5 else lacking)
         metric = request.experiment.spec.objective.objective_metric_name

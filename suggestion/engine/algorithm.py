@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar,
 from suggestion.engine import installed
 from suggestion.engine.settings import SEED, RawSetting, Setting, configure, describe
 from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.locations import Location
 from suggestion.problem.problem import Problem
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Study, Suggestion
@@ -18,10 +19,21 @@ T = TypeVar("T")
 
 
 class Ability(enum.Enum):
-    """What a problem may ask of an algorithm beyond one objective; refused unless declared."""
+    """What a problem may ask of an algorithm beyond the usual; refused unless declared."""
 
     SEVERAL_OBJECTIVES = "several objectives"
     METRIC_CONSTRAINTS = "constraints on metrics"
+    CONDITIONS = "conditions between parameters"
+    PRIOR_STUDIES = "earlier studies to learn from"
+
+
+#: What a violation is about, where an ability is missing.
+_PLACES: Final[Mapping[Ability, Location]] = {
+    Ability.SEVERAL_OBJECTIVES: ("metrics",),
+    Ability.METRIC_CONSTRAINTS: ("metrics",),
+    Ability.CONDITIONS: ("conditions",),
+    Ability.PRIOR_STUDIES: ("prior",),
+}
 
 
 class Algorithm(Protocol):
@@ -31,7 +43,8 @@ class Algorithm(Protocol):
         name: Under which it is registered.
         ignored: Settings that are accepted without effect, for instance because another server
             wrote them into the experiment.
-        abilities: What it can do beyond one objective; none if the class does not say.
+        abilities: What it can do beyond one objective in one space, on the trials of one study;
+            nothing if the class does not say.
     """
 
     name: ClassVar[str]
@@ -204,24 +217,34 @@ def build(cls: type[Any], given: Sequence[RawSetting]) -> Configured:
     return Configured(algorithm, common.get(SEED.name))
 
 
-def needed(problem: Problem) -> Mapping[Ability, str]:
-    """Return the abilities that `problem` needs, each with what needs it, as messages say it."""
-    found: dict[Ability, str] = {}
-    for ability, metrics in (
-        (Ability.SEVERAL_OBJECTIVES, problem.objectives[1:]),
-        (Ability.METRIC_CONSTRAINTS, problem.constraints),
-    ):
-        if metrics:
-            found[ability] = ", ".join(quote(metric.name) for metric in metrics)
-    return found
+def needed(problem: Problem, prior: Sequence[Study] = ()) -> Mapping[Ability, str]:
+    """Return the abilities that `problem` needs, each with what needs it, as messages say it.
+
+    Args:
+        problem: What is to be optimised.
+        prior: Earlier studies to learn from.
+    """
+    names: dict[Ability, list[str]] = {
+        Ability.SEVERAL_OBJECTIVES: [metric.name for metric in problem.objectives[1:]],
+        Ability.METRIC_CONSTRAINTS: [metric.name for metric in problem.constraints],
+        Ability.CONDITIONS: [condition.parameter for condition in problem.space.conditions],
+        Ability.PRIOR_STUDIES: [study.name for study in prior],
+    }
+    return {
+        ability: ", ".join(map(quote, dict.fromkeys(found)))
+        for ability, found in names.items()
+        if found
+    }
 
 
-def missing(cls: type, problem: Problem) -> Iterator[str]:
-    """Yield, for each ability that `problem` needs and `cls` does not declare, what is wrong."""
+def missing(cls: type, problem: Problem, prior: Sequence[Study] = ()) -> Iterator[Violation]:
+    """Yield a violation for each ability that `problem` needs and `cls` does not declare."""
     abilities: frozenset[Ability] = getattr(cls, "abilities", frozenset())
-    for ability, what in needed(problem).items():
+    owner = f"algorithm {quote(cls.name)}"  # type: ignore[attr-defined]
+    for ability, what in needed(problem, prior).items():
         if ability not in abilities:
-            yield f"algorithm {quote(cls.name)} does not support {ability.value}, got {what}"  # type: ignore[attr-defined]
+            text = f"{owner} does not support {ability.value}, got {what}"
+            yield Violation(_PLACES[ability], text)
 
 
 def check(algorithm: object, study: Study) -> None:

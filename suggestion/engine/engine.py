@@ -46,12 +46,14 @@ class Prepared:
         name: Name of the algorithm.
         algorithm: The algorithm with its settings.
         random_state: The setting of this name; None if it was not given.
+        prior: Earlier studies to learn from.
     """
 
     problem: Problem
     name: str
     algorithm: Any  # an Algorithm; protocols with class attributes do not go with dataclasses
     random_state: int | None
+    prior: tuple[Study, ...] = ()
 
     def study(
         self,
@@ -67,13 +69,11 @@ class Prepared:
         else:
             text = f"random_state {self.random_state}"
         return Study(
-            name=self.problem.name,
-            space=self.problem.space,
+            self.problem,
             seed=seed_of(text),
             first_index=first_index,
             trials=trials,
-            max_trial_count=self.problem.max_trial_count,
-            parallel_trial_count=self.problem.parallel_trial_count,
+            prior=self.prior,
             deadline=deadline,
         )
 
@@ -125,7 +125,8 @@ class Prepared:
         names = [s.trial for s in suggestions if s.trial]
         if len(set(names)) < len(names):
             raise Broken(f"{subject} gave two trials one name")
-        if space.size is None or space.size >= count:
+        # With conditions, there may be fewer points than combinations of values.
+        if not space.conditions and (space.size is None or space.size >= count):
             points = {space.key(s.assignment) for s in suggestions}
             if len(points) < count:
                 raise Broken(f"{subject} repeated a point: {count - len(points)} of {count}")
@@ -143,6 +144,7 @@ class Engine:
         problem: Problem | None,
         choice: AlgorithmChoice,
         found: Iterable[Violation] = (),
+        prior: Sequence[Study] = (),
     ) -> Prepared:
         """Return `problem` with its algorithm, or name everything that is wrong with them.
 
@@ -150,6 +152,7 @@ class Engine:
             problem: What is to be optimised; None if it could not be read.
             choice: The algorithm and its settings.
             found: Violations that the caller has found in reading; the error names them first.
+            prior: Earlier studies to learn from.
 
         Raises:
             Invalid: With `found` and every further violation, if there is any.
@@ -162,12 +165,10 @@ class Engine:
             violations += error.violations
         if problem is not None and configured is not None:
             algorithm, random_state = configured
-            violations += [
-                Violation(("metrics",), text) for text in missing(type(algorithm), problem)
-            ]
+            violations += missing(type(algorithm), problem, prior)
             if isinstance(algorithm, TransformsSpace):
                 problem = replace(problem, space=algorithm.search_space(problem.space))
-            prepared = Prepared(problem, choice.name, algorithm, random_state)
+            prepared = Prepared(problem, choice.name, algorithm, random_state, tuple(prior))
             try:
                 check(algorithm, prepared.study())
             except Invalid as error:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from suggestion.problem.parameters import Array
 from suggestion.problem.space import SearchSpace
 
 
@@ -67,6 +71,8 @@ class Problem:
     max_trial_count: int = 0
 
     def __post_init__(self) -> None:
+        if len({metric.name for metric in self.metrics}) < len(self.metrics):
+            raise ValueError(f"problem {self.name!r}: metrics must have different names")
         if not self.objectives:
             raise ValueError(f"problem {self.name!r}: needs an objective")
 
@@ -79,3 +85,14 @@ class Problem:
     def constraints(self) -> tuple[Metric, ...]:
         """The metrics that must keep to a bound."""
         return tuple(metric for metric in self.metrics if metric.role is Role.CONSTRAINT)
+
+    def losses(self, metrics: Sequence[Mapping[str, float]]) -> Array:
+        """Return the objectives of n trials, lower is better; shape (n, number of objectives).
+
+        Args:
+            metrics: What each trial reported, by name; all objectives among it.
+        """
+        names = [metric.name for metric in self.objectives]
+        values = np.array([[each[name] for name in names] for each in metrics], dtype=np.float64)
+        signs = [metric.loss(1.0) for metric in self.objectives]
+        return values.reshape(len(metrics), len(names)) * signs

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from suggestion.problem import conditions as conditioning
+from suggestion.problem.conditions import Condition
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.parameters import Array, Parameter, Value
 
@@ -19,19 +21,29 @@ Assignment: TypeAlias = Mapping[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
-    """A tuple of parameters with different names, and its unit cube.
+    """A tuple of parameters with different names, conditions between them, and its unit cube.
+
+    A parameter whose condition is not met is inactive: it is no part of a point, and assignments
+    may lack it.
 
     Raises:
-        Invalid: No parameters, or a name used twice.
+        Invalid: No parameters, a name used twice, or conditions that nothing can meet.
     """
 
     parameters: tuple[Parameter, ...]
-    #: Number of points; None if any parameter is continuous.
+    conditions: tuple[Condition, ...] = ()
+    #: Number of points; None if any parameter is continuous. With conditions, the number of
+    #: combinations of all parameters' values: those that differ only in inactive parameters are
+    #: one point.
     size: int | None = field(init=False, repr=False, compare=False, default=None)
     _values: Callable[[Assignment], Any] = field(init=False, repr=False, compare=False)
+    _conditional: tuple[tuple[str, tuple[Condition, ...]], ...] = field(
+        init=False, repr=False, compare=False, default=()
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(self.parameters))
+        object.__setattr__(self, "conditions", tuple(self.conditions))
         found = []
         if not self.parameters:
             found.append(Violation(("space",), "the search space must have at least one parameter"))
@@ -45,8 +57,10 @@ class SearchSpace:
                     )
                 )
             seen.add(parameter.name)
+        found += conditioning.violations(self.conditions, {p.name: p for p in self.parameters})
         if found:
             raise Invalid(found)
+        object.__setattr__(self, "_conditional", conditioning.ordered(self.conditions))
         object.__setattr__(self, "_values", itemgetter(*(p.name for p in self.parameters)))
         levels = [parameter.levels for parameter in self.parameters]
         if all(count is not None for count in levels):
@@ -63,11 +77,46 @@ class SearchSpace:
                 return parameter
         raise KeyError(name)
 
+    def inactive(self, assignment: Assignment) -> frozenset[str]:
+        """Return the parameters whose conditions the values of `assignment` do not meet."""
+        active = dict(assignment)
+        found = set()
+        for name, conditions in self._conditional:
+            if not all(condition.holds(active) for condition in conditions):
+                active.pop(name, None)
+                found.add(name)
+        return frozenset(found)
+
+    def active(self, assignment: Assignment) -> Assignment:
+        """Return `assignment` without inactive parameters: what makes it a point."""
+        if not self.conditions:
+            return assignment
+        inactive = self.inactive(assignment)
+        return {name: value for name, value in assignment.items() if name not in inactive}
+
+    def filled(self, assignment: Assignment) -> Assignment:
+        """Return `assignment` with a value for inactive parameters too: the least or first one.
+
+        For APIs in which every parameter must have a value; it is ignored when it comes back.
+        """
+        if not self.conditions:
+            return assignment
+        active = self.active(assignment)
+        least = np.zeros(1)
+        return {p.name: active.get(p.name, p.decode(least)[0]) for p in self.parameters}
+
+    def is_complete(self, assignment: Assignment) -> bool:
+        """Whether `assignment`, of parameters of this space, lacks none that is active."""
+        if not self.conditions:
+            return len(assignment) == self.dimension
+        return len(assignment.keys() | self.inactive(assignment)) == self.dimension
+
     def encode(self, assignments: Sequence[Assignment]) -> Array:
         """Points of the unit cube, shape (n, dimension); NaN where an assignment lacks a name.
 
-        Values between lattice points are taken at the nearest one.
+        Inactive parameters are lacking. Values between lattice points are taken at the nearest one.
         """
+        assignments = [self.active(a) for a in assignments] if self.conditions else assignments
         points = np.full((len(assignments), self.dimension), np.nan)
         for column, parameter in enumerate(self.parameters):
             name = parameter.name
@@ -79,49 +128,75 @@ class SearchSpace:
         return points
 
     def decode(self, points: Array) -> list[Assignment]:
-        """The assignments at `points`, shape (n, dimension): clamped, and on the lattice."""
+        """The assignments at `points`, shape (n, dimension): clamped, and on the lattice.
+
+        They lack inactive parameters, which may be NaN.
+        """
+        if self.conditions:
+            points = np.nan_to_num(points)
         names = [parameter.name for parameter in self.parameters]
         columns = [p.decode(points[:, k]) for k, p in enumerate(self.parameters)]
-        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        found = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        return [self.active(each) for each in found] if self.conditions else [*found]
 
     def snap(self, points: Array) -> Array:
-        """`points` moved to the middle of the cell they lie in; continuous columns are clamped."""
-        snapped = np.clip(points, 0.0, 1.0)
+        """`points` moved to the middle of the cell they lie in; continuous columns are clamped.
+
+        With conditions, NaN stays NaN.
+        """
+        lacking = np.isnan(points) if self.conditions else None
+        snapped = np.clip(points if lacking is None else np.nan_to_num(points), 0.0, 1.0)
         for column, parameter in enumerate(self.parameters):
             if parameter.levels is not None:
-                snapped[:, column] = parameter.encode(parameter.decode(points[:, column]))
+                snapped[:, column] = parameter.encode(parameter.decode(snapped[:, column]))
+        if lacking is not None:
+            snapped[lacking] = np.nan
         return snapped
 
     def point(self, index: int) -> Assignment:
-        """The `index`-th of all `size` points, the last parameter running fastest."""
+        """The `index`-th of all `size` points, the last parameter running fastest.
+
+        With conditions, several indices may be one point.
+        """
         values: dict[str, Value] = {}
         for parameter in reversed(self.parameters):
             assert parameter.levels is not None, "a continuous space cannot be enumerated"
             index, level = divmod(index, parameter.levels)
             values[parameter.name] = parameter.value(level)
-        return {parameter.name: values[parameter.name] for parameter in self.parameters}
+        return self.active({p.name: values[p.name] for p in self.parameters})
 
-    def key(self, assignment: Assignment) -> tuple[Value, ...]:
+    def key(self, assignment: Assignment) -> tuple[Value | None, ...]:
         """What two complete assignments have in common if they are the same point."""
+        if self.conditions:
+            active = self.active(assignment)
+            return tuple(active.get(parameter.name) for parameter in self.parameters)
         values: Any = self._values(assignment)
         return values if len(self.parameters) > 1 else (values,)
 
     def __contains__(self, assignment: object) -> bool:
-        """Whether `assignment` has an allowed value for every parameter, and nothing else."""
+        """Whether it has an allowed value for every active parameter, and nothing unknown."""
+        if not isinstance(assignment, Mapping):
+            return False
+        own = [p for p in self.parameters if p.name in assignment]
         return (
-            isinstance(assignment, Mapping)
-            and len(assignment) == self.dimension
-            and all(p.name in assignment and assignment[p.name] in p for p in self.parameters)
+            len(own) == len(assignment)
+            and all(assignment[p.name] in p for p in own)
+            and self.is_complete(assignment)
         )
 
     def format(self, assignment: Assignment) -> dict[str, str]:
         """The texts that a trial receives, in the order of the parameters."""
-        return {p.name: p.format(assignment[p.name]) for p in self.parameters}
+        if self.conditions:
+            own = [p for p in self.parameters if p.name in assignment]
+        else:
+            own = [*self.parameters]
+        return {p.name: p.format(assignment[p.name]) for p in own}
 
     def parse(self, texts: Mapping[str, str]) -> Assignment:
         """Return the values of `texts` that fit the space.
 
-        Names that the space lacks, and values outside their range, are left out.
+        Names that the space lacks, values outside their range, and inactive parameters are left
+        out.
         """
         return self.parser()(texts)
 
@@ -142,6 +217,6 @@ class SearchSpace:
                     value = value_of(text)
                     if value is not None:
                         values[name] = value
-            return values
+            return self.active(values)
 
         return parse

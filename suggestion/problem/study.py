@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final, NamedTuple, TypeAlias
 
 from suggestion.problem.deadline import NEVER, Deadline
+from suggestion.problem.parameters import Array
+from suggestion.problem.problem import Problem
 from suggestion.problem.space import Assignment, SearchSpace
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A finished trial with a finite objective.
+    """A finished trial with a finite value of every objective.
 
     Attributes:
         trial: Its name; may be empty.
-        assignment: Its parameters. In `Study.observations` all of them, inside their ranges (a
-            lattice may have changed since: values between its points are possible).
-        loss: The objective, negated when maximising: lower is better. Finite.
+        assignment: Its parameters. In `Study.observations` all that are active, inside their ranges
+            (a lattice may have changed since: values between its points are possible).
+        metrics: Finite values by the name of the metric: of every objective, and of those other
+            metrics of the problem that it reported.
         duration: Seconds from start to completion; None where either time is unknown.
         stopped_early: Whether early stopping ended it.
         ended: When it completed, in seconds since 1970, whole ones as a rule; None if unknown.
@@ -26,7 +30,7 @@ class Observation:
 
     trial: str
     assignment: Assignment
-    loss: float
+    metrics: Mapping[str, float]
     duration: float | None = None
     stopped_early: bool = False
     ended: float | None = None
@@ -34,7 +38,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A trial that is created or running: its point is taken, its loss unknown."""
+    """A trial that is created or running: its point is taken, its metrics are unknown."""
 
     trial: str
     assignment: Assignment
@@ -42,11 +46,29 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A trial that failed, was killed, or finished without a finite objective."""
+    """A trial that failed, was killed, or finished without a finite value of some objective."""
 
     trial: str
     assignment: Assignment
     ended: float | None = None  # as of an observation
+
+
+Trial: TypeAlias = Observation | Pending | Failed
+
+
+class Record(NamedTuple):
+    """A trial as an API has read it.
+
+    Attributes:
+        trial: The trial with those of its values that fit the space.
+        started: When it started, as a text whose order is that of time; may be empty.
+        texts: Its assignment as it was written, which tells trials without a name apart; may be
+            empty for one that has a name.
+    """
+
+    trial: Trial
+    started: str
+    texts: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +84,59 @@ class History:
     observations: tuple[Observation, ...] = ()
     pending: tuple[Pending, ...] = ()
     failed: tuple[Failed, ...] = ()
-    out_of_space: tuple[Observation | Pending | Failed, ...] = ()
+    out_of_space: tuple[Trial, ...] = ()
+
+    @classmethod
+    def of(cls, records: Iterable[Record], problem: Problem) -> History:
+        """Return the history that `records` make.
+
+        They are in the order of their start, then of their names. A trial named twice counts once,
+        in the condition that is furthest; one of which nothing fits the space does not count.
+        """
+
+        def losses(trial: Trial) -> tuple[float, ...]:
+            if not isinstance(trial, Observation):
+                return ()
+            return tuple(metric.loss(trial.metrics[metric.name]) for metric in objectives)
+
+        def progress(record: Record) -> tuple[object, ...]:
+            trial = record.trial
+            details = [getattr(trial, key, None) for key in ("duration", "stopped_early", "ended")]
+            parts = (record.started, trial.assignment, losses(trial), *details)
+            return (_PROGRESS[type(trial)], *map(repr, parts))
+
+        def place(record: Record) -> tuple[object, ...]:
+            trial = record.trial
+            if trial.trial:
+                return record.started, trial.trial
+            return record.started, "", sorted(record.texts.items()), losses(trial)
+
+        objectives = problem.objectives
+        chosen: dict[object, Record] = {}
+        for index, record in enumerate(records):
+            if not record.trial.assignment:
+                continue
+            identity: object = record.trial.trial or index
+            other = chosen.get(identity)
+            chosen[identity] = record if other is None else max(other, record, key=progress)
+        observations: list[Observation] = []
+        pending: list[Pending] = []
+        failed: list[Failed] = []
+        out_of_space: list[Trial] = []
+        for record in sorted(chosen.values(), key=place):
+            match record.trial:
+                case trial if not problem.space.is_complete(trial.assignment):
+                    out_of_space.append(trial)
+                case Observation() as trial:
+                    observations.append(trial)
+                case Pending() as trial:
+                    pending.append(trial)
+                case Failed() as trial:
+                    failed.append(trial)
+        return cls(tuple(observations), tuple(pending), tuple(failed), tuple(out_of_space))
+
+
+_PROGRESS: Final[Mapping[type, int]] = {Pending: 0, Failed: 1, Observation: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,42 +159,74 @@ class Study:
     """All that one request says.
 
     Attributes:
-        name: Of the experiment.
-        space: The search space.
+        problem: What is to be optimised.
         seed: 64 bits, from the setting ``random_state`` or else from the name.
         first_index: Index of the first new suggestion among all of the experiment, from 0.
         trials: The history, or a function that reads it when it is first looked at: an algorithm
             that needs no trials does not pay for them.
-        max_trial_count, parallel_trial_count: As declared; 0 if not.
+        prior: Earlier studies to learn from, on spaces of their own. Their trials never count as
+            trials of this one.
         deadline: Of the call. It must not influence the reply, except that a computation that
             cannot finish in time may return its best so far.
     """
 
-    name: str
-    space: SearchSpace
+    problem: Problem
     seed: int = 0
     first_index: int = 0
     trials: History | Callable[[], History] = History()
-    max_trial_count: int = 0
-    parallel_trial_count: int = 0
+    prior: tuple[Study, ...] = ()
     deadline: Deadline = NEVER
+
+    @property
+    def name(self) -> str:
+        """Name of the experiment."""
+        return self.problem.name
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space."""
+        return self.problem.space
+
+    @property
+    def max_trial_count(self) -> int:
+        """As declared; 0 if not."""
+        return self.problem.max_trial_count
+
+    @property
+    def parallel_trial_count(self) -> int:
+        """As declared; 0 if not."""
+        return self.problem.parallel_trial_count
 
     @cached_property
     def history(self) -> History:
+        """The trials, read when they are first looked at."""
         return self.trials if isinstance(self.trials, History) else self.trials()
 
     @property
     def observations(self) -> tuple[Observation, ...]:
+        """Finished trials."""
         return self.history.observations
 
     @property
     def pending(self) -> tuple[Pending, ...]:
+        """Trials that are created or running."""
         return self.history.pending
 
     @property
     def failed(self) -> tuple[Failed, ...]:
+        """Trials without a result."""
         return self.history.failed
 
     @property
-    def out_of_space(self) -> tuple[Observation | Pending | Failed, ...]:
+    def out_of_space(self) -> tuple[Trial, ...]:
+        """Trials of which not all values fit the space."""
         return self.history.out_of_space
+
+    @cached_property
+    def losses(self) -> Array:
+        """Objectives of the observations, lower is better; shape (n, number of objectives)."""
+        return self.losses_of(self.observations)
+
+    def losses_of(self, observations: Sequence[Observation]) -> Array:
+        """Return the objectives of `observations`, in the form of `losses`."""
+        return self.problem.losses([trial.metrics for trial in observations])

@@ -95,7 +95,7 @@ class Local:
                 broken_rule(violation, algorithm, space) for violation in error.violations
             ) from error
         self._parse = self._prepared.problem.space.parser()
-        self._dimension = self._prepared.problem.space.dimension
+        self._fits = self._prepared.problem.space.is_complete
         self._running: dict[int, Pending] = {}
         # In the order of names, in which a server puts the trials of a request too.
         self._observations: list[Observation] = []
@@ -116,8 +116,8 @@ class Local:
 
     def _history(self) -> History:
         pending: list[Pending] = sorted(self._running.values(), key=_by_name)
-        inside = [trial for trial in pending if len(trial.assignment) == self._dimension]
-        outside = [trial for trial in pending if 0 < len(trial.assignment) < self._dimension]
+        inside = [trial for trial in pending if self._fits(trial.assignment)]
+        outside = [t for t in pending if t.assignment and not self._fits(t.assignment)]
         return History(
             tuple(self._observations),
             tuple(inside),
@@ -131,14 +131,14 @@ class Local:
 
     def finish(self, number: int, value: float | None) -> None:
         pending = self._running.pop(number)
-        fits = len(pending.assignment) == self._dimension
+        fits = self._fits(pending.assignment)
         if not pending.assignment:
             return
         if value is None:
             failed = Failed(pending.trial, pending.assignment)
             insort(self._failed if fits else self._outside, failed, key=_by_name)
         else:
-            seen = Observation(pending.trial, pending.assignment, self._metric.loss(value))
+            seen = Observation(pending.trial, pending.assignment, {self._metric.name: value})
             insort(self._observations if fits else self._outside, seen, key=_by_name)
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ from suggestion.problem.numeric import Double, Int
 from suggestion.problem.priors import Distribution
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Failed, History, Observation, Pending, Study
+from tests.support.studies import best, finished, loss_of, study_on
 
 SQUARE = SearchSpace((Double("x", -2, 3), Double("y", 0, 10)))
 MIXED = SearchSpace(
@@ -54,7 +55,7 @@ def network(a: Assignment) -> float:
 
 def observed(space: SearchSpace, loss: Loss, count: int, seed: int = 0) -> list[Observation]:
     points = space.decode(sobol(seed, 0, count, space.dimension))
-    return [Observation(f"t{k}", a, loss(a)) for k, a in enumerate(points)]
+    return [finished(f"t{k}", a, loss(a)) for k, a in enumerate(points)]
 
 
 def study_of(
@@ -64,9 +65,8 @@ def study_of(
     failed: Sequence[Assignment] = (),
     deadline: Deadline = NEVER,
 ) -> Study:
-    return Study(
-        name="study",
-        space=space,
+    return study_on(
+        space,
         seed=5,
         first_index=len(observations) + len(pending) + len(failed),
         trials=History(
@@ -89,8 +89,8 @@ def optimise(space: SearchSpace, loss: Loss, trials: int, **chosen: Any) -> floa
     told: list[Observation] = []
     while len(told) < trials:
         (point,) = suggest(study_of(space, told), **chosen)
-        told.append(Observation(f"t{len(told)}", point, loss(point)))
-    return min(o.loss for o in told)
+        told.append(finished(f"t{len(told)}", point, loss(point)))
+    return best(told)
 
 
 # ------------------------------------------------------------------ known optima
@@ -152,7 +152,7 @@ def test_outliers_do_not_hide_the_optimum() -> None:
 
 
 def changed(o: Observation, loss: float) -> Observation:
-    return dataclasses.replace(o, loss=loss)
+    return dataclasses.replace(o, metrics={"loss": loss})
 
 
 def test_the_order_of_trials_leaves_no_trace() -> None:
@@ -164,7 +164,7 @@ def test_the_order_of_trials_leaves_no_trace() -> None:
 @pytest.mark.parametrize(("scale", "offset"), [(1e6, 0.0), (2.0**-40, 0.0), (3.7, 1e3)])
 def test_units_and_offset_of_the_objective_leave_no_trace(scale: float, offset: float) -> None:
     trials = observed(MIXED, network, 20)
-    scaled = [changed(o, scale * o.loss + offset) for o in trials]
+    scaled = [changed(o, scale * loss_of(o) + offset) for o in trials]
     assert suggest(study_of(MIXED, scaled), 2) == suggest(study_of(MIXED, trials), 2)
 
 
@@ -277,7 +277,7 @@ def test_it_starts_in_the_middle_with_the_sobol_sequence_after_it() -> None:
 
 def test_a_middle_that_was_put_in_by_hand_is_not_tried_again() -> None:
     (middle,) = SQUARE.decode(np.full((1, 2), 0.5))
-    study = study_of(SQUARE, [Observation("by-hand", middle, 1.0)])
+    study = study_of(SQUARE, [finished("by-hand", middle, 1.0)])
     assert suggest(dataclasses.replace(study, first_index=0)) == _sobol(0, 1)
 
 
@@ -318,7 +318,7 @@ def test_no_data_breaks_it(losses: list[float], repeated: bool, failed: int) -> 
     """Constant, huge, tiny, duplicated: numpy's warnings are errors here."""
     points = MIXED.decode(randomness.uniforms(9, 0, len(losses) + failed, MIXED.dimension))
     trials = [
-        Observation(f"t{k}", points[0 if repeated else k], loss) for k, loss in enumerate(losses)
+        finished(f"t{k}", points[0 if repeated else k], loss) for k, loss in enumerate(losses)
     ]
     study = study_of(MIXED, trials, failed=points[len(losses) :])
     batch = suggest(study, 2, n_initial_points=0)
@@ -329,7 +329,7 @@ def test_no_data_breaks_it(losses: list[float], repeated: bool, failed: int) -> 
 def test_points_of_another_space_help_where_they_fit() -> None:
     """Trials that know nothing of x still tell where y is good."""
     out_of_space = tuple(
-        Observation(f"f{k}", {"y": float(y)}, (y - 7.1) ** 2) for k, y in enumerate(range(11))
+        finished(f"f{k}", {"y": float(y)}, (y - 7.1) ** 2) for k, y in enumerate(range(11))
     )
     trials = observed(SQUARE, lambda a: (float(a["y"]) - 7.1) ** 2, 2)
     study = dataclasses.replace(
@@ -344,7 +344,7 @@ def test_many_trials_still_lead_to_the_optimum(count: int) -> None:
     """Beyond what one model holds, it holds the neighbourhood of the best."""
     trials = observed(SQUARE, bowl, count)
     (point,) = suggest(study_of(SQUARE, trials), acq_func="EI")
-    assert bowl(point) < min(o.loss for o in trials) / 10
+    assert bowl(point) < best(trials) / 10
 
 
 # ------------------------------------------------------------------------ settings
@@ -389,9 +389,7 @@ def test_forests_of_scikit_optimize(estimator: str) -> None:
     batch = suggest(study, 3, base_estimator=estimator)
     assert all(point in MIXED for point in batch)
     assert len({MIXED.key(point) for point in batch}) == 3
-    assert np.mean([network(point) for point in batch]) < np.mean(
-        [o.loss for o in study.observations]
-    )
+    assert np.mean([network(point) for point in batch]) < np.mean(study.losses)
     assert suggest(study, 3, base_estimator=estimator) == batch
 
 

@@ -5,11 +5,8 @@ Reading collects every broken rule before it raises; `locations` says which fiel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from math import isfinite
-from operator import itemgetter
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.engine.engine import AlgorithmChoice
@@ -19,16 +16,15 @@ from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import LONGEST_NAME, Parameter
 from suggestion.problem.priors import Distribution
-from suggestion.problem.problem import Goal, Metric, Problem
-from suggestion.problem.space import Assignment, SearchSpace
-from suggestion.problem.study import Failed, History, Observation, Pending, Suggestion
+from suggestion.problem.problem import Goal, Metric, Problem, Role
+from suggestion.problem.space import SearchSpace
+from suggestion.problem.study import Suggestion
 
 __all__ = [
     "MAX_COUNT",
     "read_algorithm",
     "read_count",
     "read_problem",
-    "read_trials",
     "write_experiment",
     "write_reply",
     "write_trial",
@@ -44,10 +40,6 @@ _DISTRIBUTIONS: Final = {
     api.NORMAL: Distribution.NORMAL,
     api.LOG_NORMAL: Distribution.LOG_NORMAL,
 }
-_FINISHED: Final = frozenset({api.TrialStatus.SUCCEEDED, api.TrialStatus.EARLYSTOPPED})
-_FAILED: Final = frozenset(
-    {api.TrialStatus.FAILED, api.TrialStatus.KILLED, api.TrialStatus.METRICSUNAVAILABLE}
-)
 
 
 # ------------------------------------------------------------------ experiment
@@ -94,10 +86,13 @@ def read_problem(message: api.Experiment) -> Problem:
     if found or space is None:
         raise Invalid(found)
     goal = Goal.MAXIMIZE if spec.objective.type == api.MAXIMIZE else Goal.MINIMIZE
+    main = Metric(spec.objective.objective_metric_name, goal)
+    others = dict.fromkeys(spec.objective.additional_metric_names)
+    reported = [Metric(name, role=Role.REPORTED) for name in others if name not in ("", main.name)]
     return Problem(
         name=message.name,
         space=space,
-        metrics=(Metric(spec.objective.objective_metric_name, goal),),
+        metrics=(main, *reported),
         parallel_trial_count=spec.parallel_trial_count,
         max_trial_count=spec.max_trial_count,
     )
@@ -228,122 +223,20 @@ def read_count(message: api.GetSuggestionsRequest) -> tuple[int, int]:
     return count, max(total - count, len(message.trials))
 
 
-def read_trials(trials: Sequence[api.Trial], problem: Problem) -> History:
-    """The history that `trials` make, each trial once, in an order of its own.
-
-    A trial named twice counts once, in the condition that is furthest.
-    """
-    chosen: dict[object, tuple[tuple[object, ...], _Trial]] = {}
-    parse = problem.space.parser()
-    metric = problem.objectives[0]
-    for index, message in enumerate(trials):
-        order, trial = _read_trial(message, metric, parse)
-        if not trial.assignment:
-            continue
-        identity: object = message.name or index
-        if identity in chosen:
-            other = chosen[identity]
-            order, trial = max(
-                (other, (order, trial)), key=lambda it: (_RANK[type(it[1])], repr(it))
-            )
-        chosen[identity] = (order, trial)
-    dimension = problem.space.dimension
-    observations, pending, failed, out_of_space = [], [], [], []
-    for _, trial in sorted(chosen.values(), key=itemgetter(0)):
-        if len(trial.assignment) < dimension:
-            out_of_space.append(trial)
-        elif isinstance(trial, Observation):
-            observations.append(trial)
-        elif isinstance(trial, Pending):
-            pending.append(trial)
-        else:
-            failed.append(trial)
-    return History(tuple(observations), tuple(pending), tuple(failed), tuple(out_of_space))
-
-
-_Trial: TypeAlias = Observation | Pending | Failed
-_RANK: Final[dict[type, int]] = {Pending: 0, Failed: 1, Observation: 2}
-
-
-def _read_trial(
-    message: api.Trial, metric: Metric, parse: Callable[[Mapping[str, str]], Assignment]
-) -> tuple[tuple[object, ...], _Trial]:
-    """A trial, after what to sort it by: the same for equal trials, whatever their place."""
-    spec, status = message.spec, message.status
-    texts = {item.name: item.value for item in spec.parameter_assignments.assignments}
-    assignment = parse(texts)
-    name, condition = message.name, status.condition
-    order = (status.start_time, name, () if name else tuple(sorted(texts.items())))
-    if condition not in _FAILED and condition not in _FINISHED:
-        return order, Pending(name, assignment)
-    ended = _instant(status.completion_time)
-    if condition in _FAILED:
-        return order, Failed(name, assignment, ended)
-    value = _objective(message, metric.name)
-    if value is None:
-        return order, Failed(name, assignment, ended)
-    observation = Observation(
-        trial=name,
-        assignment=assignment,
-        loss=metric.loss(value),
-        duration=_seconds(status.start_time, status.completion_time),
-        stopped_early=condition == api.TrialStatus.EARLYSTOPPED,
-        ended=ended,
-    )
-    return order if name else (*order, observation.loss), observation
-
-
-def _objective(message: api.Trial, metric: str) -> float | None:
-    """The last value of the metric that the trial, or else the experiment, names as objective."""
-    metric = message.spec.objective.objective_metric_name or metric
-    value = None
-    for item in message.status.observation.metrics:
-        if item.name == metric:
-            value = _finite(item.value)
-    return value
-
-
-def _finite(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if isfinite(value) else None
-
-
-def _instant(text: str) -> float | None:
-    """Seconds since 1970 of an RFC 3339 text, UTC unless it says otherwise; None if it is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _seconds(start: str, completion: str) -> float | None:
-    """Time between two RFC 3339 texts; None if either is missing or none, or they are reversed."""
-    if not start or not completion:
-        return None
-    try:
-        seconds = (
-            datetime.fromisoformat(completion) - datetime.fromisoformat(start)
-        ).total_seconds()
-    except (ValueError, TypeError):  # no time; one with an offset and one without
-        return None
-    return seconds if seconds >= 0 else None
-
-
 # ----------------------------------------------------------------------- reply
 
 
 def write_reply(suggestions: Iterable[Suggestion], space: SearchSpace) -> api.GetSuggestionsReply:
-    """The reply that hands out `suggestions`, which must lie in `space`."""
+    """Return the reply that hands out `suggestions`, which must lie in `space`.
+
+    Every parameter has a value: an inactive one its least or first.
+    """
     reply = api.GetSuggestionsReply()
     for suggestion in suggestions:
         entry = reply.parameter_assignments.add(
             trial_name=suggestion.trial, labels=dict(suggestion.labels)
         )
-        for name, text in space.format(suggestion.assignment).items():
+        for name, text in space.format(space.filled(suggestion.assignment)).items():
             entry.assignments.add(name=name, value=text)
     return reply
 
@@ -397,16 +290,6 @@ def write_trial(entry: Mapping[str, Any]) -> api.Trial:
     for name, value in metrics.items():
         trial.status.observation.metrics.add(name=name, value=value)
     return trial
-
-
-def without_objective(request: api.GetSuggestionsRequest) -> list[str]:
-    """Names of the trials that ended well, but count as failed: they tell no finite objective."""
-    metric = request.experiment.spec.objective.objective_metric_name
-    return [
-        trial.name or f"number {number}"
-        for number, trial in enumerate(request.trials, 1)
-        if trial.status.condition in _FINISHED and _objective(trial, metric) is None
-    ]
 
 
 _BY_DISTRIBUTION: Final = {

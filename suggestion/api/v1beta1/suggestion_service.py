@@ -9,6 +9,7 @@ from suggestion.api.service import Call, Rpc
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import locations
 from suggestion.api.v1beta1 import messages as wire
+from suggestion.api.v1beta1.trial_messages import read_trials
 from suggestion.engine.algorithm import Algorithm, Registry
 from suggestion.engine.engine import Engine, Prepared
 from suggestion.problem.errors import Invalid, Violation
@@ -63,7 +64,7 @@ class SuggestionService:
         prepared = self._prepared(request.experiment, found)
 
         def read() -> History:
-            history = wire.read_trials(request.trials, prepared.problem)
+            history = read_trials(request.trials, prepared.problem)
             # A metric of another name makes all trials failed ones: the log is where it shows.
             kinds = ("observations", "pending", "failed", "out_of_space")
             call.describe(**{kind: len(getattr(history, kind)) for kind in kinds})

@@ -1,0 +1,122 @@
+"""From messages of trials to the history of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Final
+
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.problem.problem import Problem
+from suggestion.problem.space import Assignment
+from suggestion.problem.study import Failed, History, Observation, Pending, Record
+
+_FINISHED: Final = frozenset({api.TrialStatus.SUCCEEDED, api.TrialStatus.EARLYSTOPPED})
+_FAILED: Final = frozenset(
+    {api.TrialStatus.FAILED, api.TrialStatus.KILLED, api.TrialStatus.METRICSUNAVAILABLE}
+)
+#: Only trials without a name are told apart by their texts; thousands of them take memory.
+_NAMED: Final[Mapping[str, str]] = {}
+
+
+def read_trials(trials: Sequence[api.Trial], problem: Problem) -> History:
+    """Return the history that `trials` make: see `History.of`."""
+    parse = problem.space.parser()
+    objectives = tuple(metric.name for metric in problem.objectives)
+    names = tuple(metric.name for metric in problem.metrics)
+    return History.of([_read(message, parse, objectives, names) for message in trials], problem)
+
+
+def without_objective(request: api.GetSuggestionsRequest) -> list[str]:
+    """Return the trials that ended well, but count as failed: they tell no finite objective."""
+    main = request.experiment.spec.objective.objective_metric_name
+    return [
+        trial.name or f"number {number}"
+        for number, trial in enumerate(request.trials, 1)
+        if trial.status.condition in _FINISHED and main not in _metrics(trial, main, (main,))
+    ]
+
+
+def _read(
+    message: api.Trial,
+    parse: Callable[[Mapping[str, str]], Assignment],
+    objectives: Sequence[str],
+    names: Sequence[str],
+) -> Record:
+    status = message.status
+    texts: Mapping[str, str] = {
+        item.name: item.value for item in message.spec.parameter_assignments.assignments
+    }
+    assignment = parse(texts)
+    name, condition = message.name, status.condition
+    if name:
+        texts = _NAMED
+    trial: Observation | Pending | Failed
+    if condition not in _FAILED and condition not in _FINISHED:
+        return Record(Pending(name, assignment), status.start_time, texts)
+    ended = _instant(status.completion_time)
+    metrics = _metrics(message, objectives[0], names)
+    if condition in _FAILED or None in map(metrics.get, objectives):
+        trial = Failed(name, assignment, ended)
+    else:
+        trial = Observation(
+            trial=name,
+            assignment=assignment,
+            metrics=metrics,
+            duration=_seconds(status.start_time, status.completion_time),
+            stopped_early=condition == api.TrialStatus.EARLYSTOPPED,
+            ended=ended,
+        )
+    return Record(trial, status.start_time, texts)
+
+
+def _metrics(message: api.Trial, main: str, names: Sequence[str]) -> dict[str, float]:
+    """Return the last value of each metric in `names`, where it is finite.
+
+    The main one is that which the trial names as its objective, if it names any.
+    """
+    own = message.spec.objective.objective_metric_name or main
+    found: dict[str, float] = {}
+    for item in message.status.observation.metrics:
+        name = item.name
+        if name == own:
+            name = main
+        elif name == main or name not in names:
+            continue
+        value = _finite(item.value)
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = value
+    return found
+
+
+def _finite(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if isfinite(value) else None
+
+
+def _instant(text: str) -> float | None:
+    """Return seconds since 1970 of an RFC 3339 text, by default UTC; None if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _seconds(start: str, completion: str) -> float | None:
+    """Return the time between two RFC 3339 texts; None if either is none, or they are reversed."""
+    if not start or not completion:
+        return None
+    try:
+        seconds = (
+            datetime.fromisoformat(completion) - datetime.fromisoformat(start)
+        ).total_seconds()
+    except (ValueError, TypeError):  # no time; one with an offset and one without
+        return None
+    return seconds if seconds >= 0 else None
