@@ -104,6 +104,7 @@ def run(
     from rich.console import Console  # noqa: PLC0415
 
     from suggestion.controller.context import Options  # noqa: PLC0415
+    from suggestion.controller.shown import plain as readable  # noqa: PLC0415
     from suggestion.runner import runner  # noqa: PLC0415
     from suggestion.views import view  # noqa: PLC0415
 
@@ -135,12 +136,13 @@ def run(
         with shown:
             controller = runner.run(request, shown)
     except (runner.ManifestError, runner.Refused, runner.Busy) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(readable(str(error))) from error
     except sqlite3.Error as error:
         raise click.ClickException(f"the state of the experiment is damaged: {error}") from error
     except runner.Fatal as error:
         raise click.ClickException(
-            f"{error}\nNothing is lost: running trials continue; run the same command to resume."
+            f"{readable(str(error))}\n"
+            "Nothing is lost: running trials continue; run the same command to resume."
         ) from error
     click.echo(view.ending(controller, str(controller.store.folder)))
     if not controller.experiment.done:

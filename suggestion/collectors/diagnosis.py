@@ -140,7 +140,7 @@ def _json(lines: Sequence[str], empty: str, objective: str) -> str:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text, parse_int=str)
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
 

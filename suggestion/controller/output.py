@@ -70,6 +70,10 @@ def punch(path: Path, begin: int, end: int) -> bool:
     Returns:
         False if the file system cannot.
     """
-    with path.open("r+b") as file:
-        done: int = _libc().fallocate(file.fileno(), _KEEP_SIZE_PUNCH_HOLE, begin, end - begin)
+    # The trial may have put a link to another file in its place.
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        done: int = _libc().fallocate(descriptor, _KEEP_SIZE_PUNCH_HOLE, begin, end - begin)
+    finally:
+        os.close(descriptor)
     return done == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,8 +107,9 @@ class TrialWorkspace:
         return trial_files(self.root, trial)
 
     def metrics_path(self, trial: Trial) -> Path:
-        """Return what takes the place of the collector's path: each trial has its own."""
-        return self.files(trial).folder / _FILES / self.collector.path.lstrip("/")
+        """Return what takes the place of the collector's path, in the trial's own folder."""
+        inside = posixpath.normpath(f"/{self.collector.path}").lstrip("/")
+        return self.files(trial).folder / _FILES / inside
 
     def source(self, trial: Trial) -> Source | None:
         return self.collector.source(
@@ -174,7 +176,7 @@ class TrialWorkspace:
     def trim(self, trial: Trial, keep: int, position: object) -> tuple[int, int] | None:
         path = self.files(trial).output
         try:
-            size = path.stat().st_size
+            size = path.lstat().st_size
         except FileNotFoundError:
             return None
         read = int(str(position or 0)) if self.collector.reads_output else None

@@ -13,7 +13,7 @@ from suggestion.controller import messages
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.files import open_own
 from suggestion.controller.observation import Objective, Series
-from suggestion.controller.shown import one_line, plain
+from suggestion.controller.shown import plain
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Condition, Trial
 
@@ -193,12 +193,12 @@ def table(experiment: Experiment, trials: Sequence[Trial]) -> str:
     parameters = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
     made = Table(box=None, pad_edge=False)
     for heading in ("", "trial", "condition", *objective.metrics, *parameters):
-        made.add_column(Text(one_line(heading)), overflow="fold")
+        made.add_column(Text(plain(heading)), overflow="fold")
     for trial in trials:
         metrics = (objective.shown(trial.series, name) for name in objective.metrics)
         values = (trial.assignment[name] for name in parameters)
         row = (str(trial.number), trial.name, str(trial.condition), *metrics, *values)
-        made.add_row(*(Text(one_line(cell)) for cell in row))
+        made.add_row(*(Text(plain(cell)) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else 200)
     with console.capture() as capture:
         console.print(made)

@@ -262,10 +262,11 @@ def ending(controller: Controller, directory: str) -> str:
     elif experiment.done:
         lines.append(f"no trial has a value of {controller.objective.metric}")
     failed = [trial for trial in controller.trials.values() if trial.condition in FAILED]
-    if failed and (best is None or condition["type"] == "Failed"):
+    if failed:
         last = max(failed, key=lambda trial: trial.completed)
-        lines.append(f"{last.name}: {why(controller, last)}")
-        lines.append(f"all that it printed: suggest logs {shlex.quote(directory)} {last.name}")
+        lines.append(f"{len(failed)} failed, at last {last.name}: {why(controller, last)}")
+        lines.append(f"  all that it printed: suggest logs {shlex.quote(directory)} {last.name}")
+    if best is None or condition["type"] == "Failed":
         lines += advice(experiment, len(failed), controller.policy.first_failures)
     lines.append(f"more: suggest status {directory}; suggest plot {directory}")
     return plain("\n".join(lines))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from suggestion.collectors.lines import JSON_NUMBER
 from suggestion.controller.slots import divide
 from suggestion.controller.trials import Condition
 from suggestion.runner import runner
@@ -55,8 +56,10 @@ def test_a_path_that_the_command_does_not_name(machine: Machine, tmp_path: Path)
 def test_json_lines(machine: Machine, tmp_path: Path) -> None:
     command = 'echo \'{"epoch": 1, "loss": ${trialParameters.x}}\' >>/m/log.json'
     made = document(command, metricsCollectorSpec=collector("File", "/m/log.json", "JSON"))
-    machine.run(tmp_path, made)
+    view = Recorder()
+    machine.run(tmp_path, made, view=view)
     assert all(x == value for x, value in values(tmp_path))
+    assert view.notes == [JSON_NUMBER]  # once, not for each trial
 
 
 def test_own_filters(machine: Machine, tmp_path: Path) -> None:
