@@ -74,6 +74,11 @@ from suggestion.runtimes import RUNTIMES
     default=0,
     help="Bind each trial to so many CPUs of its own.",
 )
+@click.option(
+    "--strict-cluster",
+    is_flag=True,
+    help="Refuse a file that a cluster would refuse; without it, a note tells why it would.",
+)
 @click.option("--plain", is_flag=True, help="Lines instead of the live view.")
 def run(
     experiment: Path,
@@ -94,6 +99,7 @@ def run(
     gpus: str | None,
     gpus_per_trial: int,
     cpus_per_trial: int,
+    strict_cluster: bool,
     plain: bool,
 ) -> None:
     """Run EXPERIMENT, a Katib Experiment file, on this machine.
@@ -129,6 +135,7 @@ def run(
         ),
         retry_failed,
         fresh,
+        strict_cluster,
     )
     console = Console()
     shown = view.Plain() if plain or not console.is_terminal else view.Rich(console)

@@ -19,7 +19,7 @@ from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.api.v1beta1.channels import ClientTLS
 from suggestion.api.v1beta1.trial_messages import without_objective
-from suggestion.client import manifest
+from suggestion.client import algorithm_check, document, manifest, schema
 from suggestion.client.launch import LocalServer, ServerError
 from suggestion.client.transports import OverGrpc
 from suggestion.problem.errors import quote
@@ -69,8 +69,13 @@ def local_server(*names: str) -> Iterator[str]:
             server.close()
 
 
-def read_request(experiment: Path, count: int, trials: Path | None) -> api.GetSuggestionsRequest:
+def read_request(
+    experiment: Path, count: int, trials: Path | None, installed: bool = False
+) -> api.GetSuggestionsRequest:
     """The request that a controller would send for the files.
+
+    Args:
+        installed: Whether the algorithm must be installed here.
 
     Raises:
         Failure: If a file is wrong, with every problem.
@@ -80,12 +85,17 @@ def read_request(experiment: Path, count: int, trials: Path | None) -> api.GetSu
             data = json.loads(experiment.read_text(encoding="utf-8"))
             if isinstance(data, dict) and "experiment" in data:
                 return json_format.ParseDict(data, api.GetSuggestionsRequest())
-        document = manifest.load(experiment, manifest.EXPERIMENT_SCHEMA, kind="Experiment").document
+        examined = algorithm_check.check(
+            document.examine(experiment, runs=False), ("algorithm",) if installed else ()
+        )
+        if examined.errors or examined.manifest is None:
+            raise manifest.ManifestError(examined.errors)
         request = api.GetSuggestionsRequest(
-            experiment=wire.write_experiment(document), current_request_number=count
+            experiment=wire.write_experiment(examined.manifest.document),
+            current_request_number=count,
         )
         if trials is not None:
-            listed = manifest.load(trials, manifest.TRIALS_SCHEMA).document
+            listed = manifest.load(trials, schema.TRIALS).document
             request.trials.extend(wire.write_trial(entry) for entry in listed)
     except manifest.ManifestError as error:
         raise Failure(str(error)) from error
@@ -112,7 +122,7 @@ def ask(
     Raises:
         Failure: If a file is wrong, the server cannot be reached, or it refuses.
     """
-    request = read_request(experiment, count, trials)
+    request = read_request(experiment, count, trials, installed=target is None)
     lacking = without_objective(request)
     if lacking:
         shown = ", ".join([*lacking[:5], "..."] if len(lacking) > 5 else lacking)

@@ -1,168 +1,26 @@
-"""Experiment files for ``suggest run``: the whole schema, and changes from the command line."""
+"""Experiment files: everything that can be known of one before anything is run."""
 
 from __future__ import annotations
 
-import copy
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from suggestion.client import manifest, template
-from suggestion.client.filters import BadFilter, compile_filter
-from suggestion.client.manifest import FieldPath, Manifest, ManifestError
+from suggestion.client import changes as changing
+from suggestion.client import cluster, collector, containers, manifest, schema, template
+from suggestion.client.collector import Collector
+from suggestion.client.containers import Problem
+from suggestion.client.manifest import FieldPath, Finding, Manifest, ManifestError, Severity
 from suggestion.client.numbers import finite
-from suggestion.client.template import Problem, Template
+from suggestion.client.template import Template
 from suggestion.problem.errors import quote
-from suggestion.problem.locations import dotted
 
-_TEXT: Final = {"type": "string"}
-_WORDS: Final = {"type": "array", "items": _TEXT}
-_COUNT: Final = {"type": "string", "pattern": r"^\s*[1-9][0-9]*\s*$", "description": "at least 1"}
-_ENV: Final = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "required": ["name"],
-        "properties": {
-            "name": _TEXT,
-            "value": {"type": ["string", "null"], "description": "text"},
-            "valueFrom": {"type": "object"},
-        },
-    },
-}
-_TEMPLATE: Final = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "primaryContainerName": _TEXT,
-        "primaryPodLabels": {"type": "object"},
-        "successCondition": _TEXT,
-        "failureCondition": _TEXT,
-        "retain": _TEXT,
-        "trialParameters": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["name", "reference"],
-                "additionalProperties": False,
-                "properties": {
-                    "name": _TEXT,
-                    "reference": _TEXT,
-                    "description": {"type": ["string", "null"]},
-                },
-            },
-        },
-        "trialSpec": {"type": "object"},
-        "configMap": {"type": "object"},
-        # The short form, for those without a cluster.
-        "command": {"type": ["string", "array"], "description": "text or a list", "items": _TEXT},
-        "args": _WORDS,
-        "env": {"type": ["object", "array"]},
-        "workingDir": _TEXT,
-        "image": _TEXT,
-        "resources": {"type": "object"},
-    },
-}
-KINDS: Final = (
-    "StdOut",
-    "File",
-    "TensorFlowEvent",
-    "Push",
-    "None",
-    "PrometheusMetric",
-    "Custom",
-)
-_COLLECTOR: Final = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "collector": {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {"kind": {"enum": list(KINDS)}, "customCollector": {"type": "object"}},
-        },
-        "source": {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {
-                "fileSystemPath": {
-                    "type": "object",
-                    "required": ["path"],
-                    "additionalProperties": False,
-                    "properties": {
-                        "path": _TEXT,
-                        "kind": {"enum": ["File", "Directory"]},
-                        "format": {"enum": ["TEXT", "JSON"]},
-                    },
-                },
-                "filter": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {"metricsFormat": _WORDS},
-                },
-                "httpGet": {"type": "object"},
-            },
-        },
-    },
-}
-# What a container says of its process; the rest of a pod is Kubernetes' business.
-_CONTAINER: Final = {
-    "type": "object",
-    "properties": {
-        "name": _TEXT,
-        "image": _TEXT,
-        "command": _WORDS,
-        "args": _WORDS,
-        "env": _ENV,
-        "workingDir": _TEXT,
-    },
-}
+__all__ = ["Collector", "Examined", "Loaded", "examine", "load"]
 
-
-def _schema() -> dict[str, Any]:
-    schema = copy.deepcopy(manifest.EXPERIMENT_SCHEMA)
-    spec = schema["properties"]["spec"]
-    spec["properties"] |= {
-        "parallelTrialCount": _COUNT,
-        "maxTrialCount": _COUNT,
-        "trialTemplate": _TEMPLATE,
-        "metricsCollectorSpec": _COLLECTOR,
-        "resumePolicy": {"enum": ["Never", "LongRunning", "FromVolume"]},
-        "nasConfig": {"type": "object"},
-    }
-    spec["additionalProperties"] = False
-    # It becomes a part of paths and of the trials' names.
-    schema["properties"]["metadata"]["properties"]["name"] = {
-        "type": "string",
-        "pattern": r"\A[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z",
-        "description": "lower-case letters, digits, - and .",
-    }
-    return schema
-
-
-SCHEMA: Final = _schema()
-_CHANGE: Final = re.compile(r"([\w.\[\]-]+)=(.*)", re.DOTALL)
-_STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
-
-
-@dataclass(frozen=True, slots=True)
-class Collector:
-    """How the metrics of a trial are found.
-
-    Attributes:
-        kind: ``StdOut``, ``File``, ``TensorFlowEvent``, ``Push`` or ``None``.
-        path: In the container, of the file or folder; empty for StdOut.
-        json: Whether lines are JSON objects.
-        filters: Regular expressions; the default one if there are none.
-    """
-
-    kind: str
-    path: str
-    json: bool
-    filters: tuple[str, ...]
+#: Trials at a time, of which servers suggest as many in one call.
+_MOST_PARALLEL: Final = 10_000
+_MOST: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +30,14 @@ class Loaded:
     Attributes:
         manifest: The file, with the changes.
         folder: That the file lies in.
+        findings: What a cluster refuses, and what is hardly meant.
     """
 
     manifest: Manifest
     template: Template
     collector: Collector
     folder: Path
+    findings: tuple[Finding, ...] = ()
 
     @property
     def document(self) -> dict[str, Any]:
@@ -185,53 +45,182 @@ class Loaded:
         made: dict[str, Any] = self.manifest.document
         return made
 
+    def of(self, severity: Severity) -> tuple[Finding, ...]:
+        """Return the findings of one severity."""
+        return tuple(found for found in self.findings if found.severity is severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What is known of a file.
+
+    Attributes:
+        findings: In the order of the file.
+        manifest: The file, with the changes; None if it cannot be read.
+        broken: Paths of what does not have the shape that it should have.
+        loaded: None if there are errors, or nothing to run.
+    """
+
+    findings: tuple[Finding, ...]
+    manifest: Manifest | None = None
+    broken: tuple[FieldPath, ...] = ()
+    loaded: Loaded | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the experiment; empty if it has none, or not one that it can have."""
+        wrong = any(where[:1] in {(), ("metadata",)} for where in self.broken)
+        return "" if self.manifest is None or wrong else self.manifest.document["metadata"]["name"]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """Why the file cannot be used."""
+        return self.of(Severity.ERROR)
+
+    def of(self, severity: Severity) -> tuple[Finding, ...]:
+        """Return the findings of one severity."""
+        return tuple(found for found in self.findings if found.severity is severity)
+
 
 def load(
     path: Path, changes: Sequence[str] = (), command: str | None = None, image: bool = False
 ) -> Loaded:
-    """Reads and checks an Experiment file.
+    """Read and check an Experiment file that is to be run; for the arguments see `examine`.
+
+    Raises:
+        ManifestError: With every problem.
+    """
+    examined = examine(path, changes, command, image)
+    if examined.loaded is None:
+        raise ManifestError(examined.errors)
+    return examined.loaded
+
+
+def examine(
+    path: Path,
+    changes: Sequence[str] = (),
+    command: str | None = None,
+    image: bool = False,
+    runs: bool = True,
+    begun: bool = False,
+) -> Examined:
+    """Find everything that is wrong with an Experiment file; nothing is run.
 
     Args:
         changes: ``spec.maxTrialCount=20``, applied before the checks.
         command: Replaces the trial's command.
         image: Trials run in the container's image; else its command runs here.
-
-    Raises:
-        ManifestError: With every problem.
+        runs: Whether trials are run; else a file may do without a template.
+        begun: Whether the experiment has been begun, perhaps by a version that did not look at
+            whether each parameter is used: then this is told, not refused.
     """
-    read = manifest.load(path, {}, kind="Experiment")
-    changing = [problem for change in changes for problem in _apply(read.document, change)]
+    try:
+        read = manifest.load(path, {}, kind="Experiment")
+    except ManifestError as error:
+        return Examined(error.findings)
+    document: Any = read.document
+    options = [finding for change in changes for finding in changing.apply(document, change)]
     if command is not None:
         try:
-            template.split(command)
+            containers.split(command)
         except ValueError as error:
-            changing.append(f"--command: {error}, got {quote(command)}")
+            text = f"{error}, got {quote(command)}"
+            options.append(Finding(Severity.ERROR, "--command", 0, "", text))
             command = None
-    document: dict[str, Any] = read.document
-    found: list[Problem] = list(manifest.violations(document, SCHEMA))
-    broken = {where[:2] for where, _ in found}
-    spec = document.get("spec") if isinstance(document, dict) else None
-
-    def sound(*sections: str) -> bool:
-        """Whether `sections` of the spec are there as the schema wants them."""
-        return isinstance(spec, dict) and not any(("spec", part) in broken for part in sections)
-
-    if sound("objective") and "objective" in (spec or ()):
-        found += _objective(document)
-    collector = None
+    _name(document)
+    found = list(manifest.violations(document, schema.EXPERIMENT))
+    found += _semantics(document, _Sound(document, [where for where, _ in found]))
+    broken = tuple(where for where, _ in found)
+    sound = _Sound(document, broken)
+    notes: list[Problem] = []
+    collected = made = None
     if sound("metricsCollectorSpec"):
-        collector, wrong = _collector(document)
+        collected, wrong = collector.read(document, runs)
+        if sound("objective") and not wrong:
+            wrong = list(collector.without_default(document, collected))
+            notes += collector.unmatched(document, collected)
         found += wrong
-    made = None
-    if sound("trialTemplate", "parameters") and "parameters" in (spec or ()):
-        wrong = list(_containers(document))
+    if sound("trialTemplate", "parameters") and (runs or "trialTemplate" in document["spec"]):
+        wrong = list(containers.shapes(document))
         if not wrong:
-            made, wrong = template.read(document, command)
-            wrong = wrong or list(_runnable(made, image))
+            made, wrong, hardly = template.read(document, command, runs, begun)
+            notes += hardly
+            if runs and not wrong:
+                wrong = list(_runnable(made, image))
         found += wrong
-    if found or changing or made is None or collector is None:
-        raise ManifestError("\n".join([*changing, *_lines(read, found)]))
-    return Loaded(read, made, collector, path.resolve().parent)
+    findings = [read.finding(*problem) for problem in found]
+    findings += [read.finding(*problem, Severity.NOTE) for problem in notes]
+    findings += [read.finding(*problem, Severity.CLUSTER) for problem in cluster.refusals(read)]
+    findings = [*options, *sorted(dict.fromkeys(findings), key=lambda finding: finding.line)]
+    examined = Examined(tuple(findings), read, broken)
+    if examined.errors or made is None or collected is None:
+        return examined
+    loaded = Loaded(read, made, collected, path.resolve().parent, examined.findings)
+    return Examined(examined.findings, read, broken, loaded)
+
+
+class _Sound:
+    """Tells whether sections of a document's spec are as the schema wants them."""
+
+    def __init__(self, document: Any, broken: Sequence[FieldPath]) -> None:
+        self._spec = document.get("spec") if isinstance(document, dict) else None
+        metadata = document.get("metadata") if isinstance(document, dict) else None
+        self._usable = isinstance(self._spec, dict) and isinstance(metadata, dict)
+        self._broken = {where[:2] for where in broken}
+
+    def __call__(self, *sections: str) -> bool:
+        """Whether `sections` are sound; one that may be absent is."""
+        required = {"objective", "algorithm", "parameters"}.intersection(sections)
+        return (
+            self._usable
+            and required <= set(self._spec or ())
+            and not any(("spec", part) in self._broken for part in sections)
+        )
+
+
+def _name(document: Any) -> None:
+    """Give an experiment the name that its ``generateName`` begins with, if it has no other.
+
+    A cluster adds random letters; here the same file is the same experiment each time.
+    """
+    metadata = document.get("metadata") if isinstance(document, dict) else None
+    if isinstance(metadata, dict) and "name" not in metadata:
+        prefix = metadata.get("generateName")
+        if isinstance(prefix, str):
+            metadata["name"] = prefix.rstrip("-.")
+
+
+def _semantics(document: Any, sound: _Sound) -> Iterator[Problem]:
+    """Rules between fields, and of numbers."""
+    limits = {
+        "parallelTrialCount": _MOST_PARALLEL,
+        "maxTrialCount": _MOST,
+        "maxFailedTrialCount": _MOST,
+    }
+    for field, most in limits.items():
+        if sound(field) and field in document["spec"]:
+            text = document["spec"][field].strip()
+            if len(text) > len(str(_MOST)) or int(text) > most:
+                yield ("spec", field), f"must be at most {most}, got {quote(text)}"
+    if sound("nasConfig") and "nasConfig" in document["spec"]:
+        yield (
+            ("spec", "nasConfig"),
+            "the search for architectures is not supported; use spec.parameters alone",
+        )
+    if sound("objective"):
+        yield from _objective(document["spec"]["objective"])
+
+
+def _objective(objective: dict[str, Any]) -> Iterator[Problem]:
+    path: FieldPath = ("spec", "objective")
+    if objective.get("goal") is not None and finite(objective["goal"]) is None:
+        yield (*path, "goal"), f"must be a finite number, got {quote(objective['goal'])}"
+    known = collector.metrics(objective)
+    for index, entry in enumerate(objective.get("metricStrategies") or ()):
+        if entry["name"] not in known:
+            rule = f"must be a metric of the objective ({', '.join(known)})"
+            where = (*path, "metricStrategies", index, "name")
+            yield where, f"{rule}, got {quote(entry['name'])}"
 
 
 def _runnable(made: Template, image: bool) -> Iterator[Problem]:
@@ -246,80 +235,3 @@ def _runnable(made: Template, image: bool) -> Iterator[Problem]:
             "the primary container has no command, and what its image would run cannot be known "
             "here; give --command, or --runtime docker",
         )
-
-
-def _lines(read: Manifest, found: Sequence[Problem]) -> list[str]:
-    return list(dict.fromkeys(read.problem(where, rule) for where, rule in found))
-
-
-def _apply(document: Any, change: str) -> Iterator[str]:
-    """Sets one field; yields what is wrong with it."""
-    match = _CHANGE.fullmatch(change)
-    if match is None:
-        yield f"--set: must be FIELD=VALUE, got {quote(change)}"
-        return
-    steps: list[str | int] = [
-        int(index) if index else name for name, index in _STEP.findall(match[1])
-    ]
-    node = document
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
-        fits = isinstance(node, list) if isinstance(step, int) else isinstance(node, dict)
-        if not fits or (isinstance(step, int) and step >= len(node)):
-            yield f"--set {change}: there is no {dotted(tuple(steps))}"
-            return
-        if following is None:
-            node[step] = match[2]
-        elif isinstance(node, dict) and node.get(str(step)) is None:
-            node[str(step)] = {}
-        node = node[step]
-
-
-def _containers(document: dict[str, Any]) -> Iterator[Problem]:
-    """What is wrong with the shape of a container."""
-    spec = (document["spec"].get("trialTemplate") or {}).get("trialSpec")
-    for pod in template.pods(spec, ("spec", "trialTemplate", "trialSpec")):
-        for index, container in enumerate(pod.spec["containers"]):
-            for where, rule in manifest.violations(container, _CONTAINER):
-                yield (*pod.path, "containers", index, *where), rule
-
-
-def _objective(document: dict[str, Any]) -> Iterator[Problem]:
-    objective = document["spec"]["objective"]
-    path: FieldPath = ("spec", "objective")
-    if objective.get("goal") is not None and finite(objective["goal"]) is None:
-        yield (*path, "goal"), f"must be a finite number, got {quote(objective['goal'])}"
-    known = [objective["objectiveMetricName"], *(objective.get("additionalMetricNames") or ())]
-    for index, entry in enumerate(objective.get("metricStrategies") or ()):
-        if entry["name"] not in known:
-            rule = f"must be a metric of the objective ({', '.join(known)})"
-            where = (*path, "metricStrategies", index, "name")
-            yield where, f"{rule}, got {quote(entry['name'])}"
-
-
-def _collector(document: dict[str, Any]) -> tuple[Collector, list[Problem]]:
-    spec = document["spec"].get("metricsCollectorSpec") or {}
-    path: FieldPath = ("spec", "metricsCollectorSpec")
-    kind = (spec.get("collector") or {}).get("kind") or "StdOut"
-    source = spec.get("source") or {}
-    files = source.get("fileSystemPath") or {}
-    filters = tuple((source.get("filter") or {}).get("metricsFormat") or ())
-    made = Collector(kind, files.get("path") or "", files.get("format") == "JSON", filters)
-    found: list[Problem] = []
-    if kind in {"PrometheusMetric", "Custom"}:
-        rule = "cannot be run here; there is StdOut, File, TensorFlowEvent, Push, None"
-        found.append(((*path, "collector", "kind"), f"{rule}, got {kind}"))
-    if kind in {"File", "TensorFlowEvent"} and not made.path:
-        found.append((path, f"kind {kind} needs source.fileSystemPath.path"))
-    if kind == "TensorFlowEvent" and find_spec("tensorboard") is None:
-        rule = (
-            "TensorFlowEvent needs the package tensorboard, which is not installed; "
-            "pip install 'suggestion-servers[tensorboard]'"
-        )
-        found.append(((*path, "collector", "kind"), rule))
-    for index, text in enumerate(filters):
-        where = (*path, "source", "filter", "metricsFormat", index)
-        try:
-            compile_filter(text)
-        except BadFilter as error:
-            found.append((where, str(error)))
-    return made, found

@@ -6,7 +6,9 @@ not. All problems of a file are reported at once, each with file, line, path, va
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import enum
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -21,128 +23,43 @@ if TYPE_CHECKING:
 
 FieldPath: TypeAlias = Location
 
-API_VERSION: Final = "kubeflow.org/v1beta1"
 
-_TEXT: Final = {"type": "string"}
-_NUMBER: Final = {"type": "string", "description": "a number"}
-_COUNT: Final = {"type": "string", "pattern": r"^\s*[0-9]+\s*$", "description": "a whole number"}
-_SETTINGS: Final = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "required": ["name", "value"],
-        "additionalProperties": False,
-        "properties": {"name": _TEXT, "value": _TEXT},
-    },
-}
-_ALGORITHM: Final = {
-    "type": "object",
-    "required": ["algorithmName"],
-    "additionalProperties": False,
-    "properties": {"algorithmName": _TEXT, "algorithmSettings": _SETTINGS},
-}
-_FEASIBLE_SPACE: Final = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "min": _NUMBER,
-        "max": _NUMBER,
-        "step": _NUMBER,
-        "list": {"type": "array", "items": _TEXT},
-        "distribution": {"enum": ["uniform", "logUniform", "normal", "logNormal"]},
-    },
-}
+class Severity(enum.StrEnum):
+    """What a finding means for whoever runs the file."""
 
-#: What a suggestion server needs of an Experiment; other fields are left alone.
-EXPERIMENT_SCHEMA: Final[dict[str, Any]] = {
-    "type": "object",
-    "required": ["apiVersion", "kind", "metadata", "spec"],
-    "properties": {
-        "apiVersion": {"const": API_VERSION},
-        "kind": {"const": "Experiment"},
-        "metadata": {"type": "object", "required": ["name"], "properties": {"name": _TEXT}},
-        "spec": {
-            "type": "object",
-            "required": ["objective", "algorithm", "parameters"],
-            "properties": {
-                "parallelTrialCount": _COUNT,
-                "maxTrialCount": _COUNT,
-                "maxFailedTrialCount": _COUNT,
-                "objective": {
-                    "type": "object",
-                    "required": ["type", "objectiveMetricName"],
-                    "additionalProperties": False,
-                    "properties": {
-                        "type": {"enum": ["minimize", "maximize"]},
-                        "goal": _NUMBER,
-                        "objectiveMetricName": _TEXT,
-                        "additionalMetricNames": {"type": "array", "items": _TEXT},
-                        "metricStrategies": {
-                            "type": "array",
-                            "items": {
-                                "type": "object",
-                                "required": ["name", "value"],
-                                "additionalProperties": False,
-                                "properties": {
-                                    "name": _TEXT,
-                                    "value": {"enum": ["min", "max", "latest"]},
-                                },
-                            },
-                        },
-                    },
-                },
-                "algorithm": _ALGORITHM,
-                "earlyStopping": _ALGORITHM,
-                "parameters": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "required": ["name", "parameterType", "feasibleSpace"],
-                        "additionalProperties": False,
-                        "properties": {
-                            "name": _TEXT,
-                            "parameterType": {"enum": ["double", "int", "discrete", "categorical"]},
-                            "feasibleSpace": _FEASIBLE_SPACE,
-                        },
-                    },
-                },
-            },
-        },
-    },
-}
+    ERROR = "error"  #: the file cannot be used
+    CLUSTER = "cluster"  #: it can, but a cluster refuses it
+    NOTE = "note"  #: it can, but something is hardly meant
 
-#: The short form in which ``suggest ask --trials`` takes trials.
-TRIALS_SCHEMA: Final[dict[str, Any]] = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "required": ["parameters"],
-        "additionalProperties": False,
-        "properties": {
-            "name": _TEXT,
-            "parameters": {"type": "object", "additionalProperties": _TEXT},
-            "condition": {
-                "enum": [
-                    "Created",
-                    "Running",
-                    "Succeeded",
-                    "Killed",
-                    "Failed",
-                    "MetricsUnavailable",
-                    "EarlyStopped",
-                    "Unknown",
-                ]
-            },
-            "metrics": {"type": "object", "additionalProperties": _TEXT},
-            "startTime": _TEXT,
-            "completionTime": _TEXT,
-        },
-    },
-}
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong with a file, for people and for machines.
+
+    Attributes:
+        source: The file's name, or the option that the finding is about.
+        line: From 1; 0 if it is about no line.
+        field: Path of the field, ``spec.parameters[0].name``; may be empty.
+        text: The rule, and what was there instead.
+    """
+
+    severity: Severity
+    source: str
+    line: int
+    field: str
+    text: str
+
+    def __str__(self) -> str:
+        place = f"{self.source}:{self.line}" if self.line else self.source
+        return ": ".join(filter(None, (place, self.field, self.text)))
 
 
 class ManifestError(ValueError):
-    """A file that cannot be used; the text has a line for each problem."""
+    """A file that cannot be used; the text has a line for each finding."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("\n".join(map(str, self.findings)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +87,48 @@ class Manifest:
             line = node.start_mark.line + 1
         return line
 
-    def problem(self, path: FieldPath, rule: str) -> str:
-        """One line of a `ManifestError`."""
-        return f"{self.source}:{self.line(path)}: {dotted(path) or 'the file'}: {rule}"
+    def finding(self, path: FieldPath, rule: str, severity: Severity = Severity.ERROR) -> Finding:
+        """Return what is wrong at `path`."""
+        return Finding(severity, self.source, self.line(path), dotted(path) or "the file", rule)
+
+    def has(self, path: FieldPath) -> bool:
+        """Return whether something stands at `path` in the file itself."""
+        return self._node(path) is not None
+
+    def type_of(self, path: FieldPath) -> str:
+        """Return what the scalar at `path` is to a cluster, which reads YAML as Go does.
+
+        Returns:
+            ``text``, ``whole number``, ``number``, ``boolean``, ``nothing``; empty if the file
+            has no scalar there, or another one than the document.
+        """
+        node = self._node(path)
+        value = self.document
+        for step in path:
+            value = value[step]
+        if isinstance(node, yaml.ScalarNode) and node.value == value:
+            return _type_of(node)
+        return ""
+
+    def _node(self, path: FieldPath) -> yaml.Node | None:
+        node: yaml.Node | None = self.root
+        for step in path:
+            node = None if node is None else _child(node, step)
+        return node
+
+
+def in_file(location: Location) -> FieldPath:
+    """Return where ``experiment.spec.parameter_specs.parameters[0]`` of a request is in a file."""
+    path: list[str | int] = []
+    for step in location:
+        if isinstance(step, int):
+            path.append(step)
+        elif step not in {"experiment", "parameter_specs"}:
+            head, *rest = step.split("_")
+            path.append(head + "".join(part.capitalize() for part in rest))
+    if path[:1] != ["spec"] and path[:1] != ["name"]:
+        path.insert(0, "spec")
+    return tuple(path)
 
 
 def load(path: Path, schema: dict[str, Any], *, kind: str | None = None) -> Manifest:
@@ -188,32 +144,31 @@ def load(path: Path, schema: dict[str, Any], *, kind: str | None = None) -> Mani
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path}: cannot be read: {error}") from error
+        raise _unusable(path, f"cannot be read: {error}") from error
     try:
         nodes = [node for node in yaml.compose_all(text, yaml.SafeLoader) if node is not None]
         manifests = [Manifest(_construct(node, {}), str(path), node) for node in nodes]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        line = "" if mark is None else f"{mark.line + 1}:"
-        raise ManifestError(f"{path}:{line} not YAML: {error.problem}") from error
+        line = 0 if mark is None else mark.line + 1
+        raise _unusable(path, f"not YAML: {error.problem}", line) from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise ManifestError(f"{path}: not YAML: {error}") from error
+        raise _unusable(path, f"not YAML: {error}") from error
     chosen = [m for m in manifests if kind is None or _kind(m.document) == kind]
     if len(chosen) != 1 and len(manifests) == 1:
         chosen = manifests
     if len(chosen) != 1:
         what = f"documents of kind {kind}" if kind else "documents"
-        raise ManifestError(f"{path}: must hold one, got {len(chosen)} {what}")
-    problems = list(check(chosen[0], schema))
+        raise _unusable(path, f"must hold one, got {len(chosen)} {what}")
+    read = chosen[0]
+    problems = [read.finding(*problem) for problem in violations(read.document, schema)]
     if problems:
-        raise ManifestError("\n".join(problems))
-    return chosen[0]
+        raise ManifestError(problems)
+    return read
 
 
-def check(manifest: Manifest, schema: dict[str, Any]) -> Iterator[str]:
-    """Every way in which the document breaks `schema`, as lines for people."""
-    for where, rule in violations(manifest.document, schema):
-        yield manifest.problem(where, rule)
+def _unusable(path: Path, text: str, line: int = 0) -> ManifestError:
+    return ManifestError([Finding(Severity.ERROR, str(path), line, "", text)])
 
 
 def violations(document: Any, schema: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
@@ -243,7 +198,9 @@ def _rules(error: jsonschema.ValidationError, path: FieldPath) -> Iterator[tuple
             known = schema.get("properties", {})
             for name in instance:
                 if name not in known:
-                    yield (*path, name), f"unknown field; there is {', '.join(known)}"
+                    meant = closest(name, known)
+                    hint = f"; did you mean {meant}?" if meant else ""
+                    yield (*path, name), f"unknown field; there is {', '.join(known)}{hint}"
         case "enum":
             yield path, f"must be one of {', '.join(expected)}, got {got}"
         case "const":
@@ -259,6 +216,22 @@ def _rules(error: jsonschema.ValidationError, path: FieldPath) -> Iterator[tuple
             yield path, error.message
 
 
+def without_nulls(node: Any) -> Any:
+    """Return a document without the fields that are null: they are absent."""
+    if isinstance(node, dict):
+        return {key: without_nulls(value) for key, value in node.items() if value is not None}
+    return [without_nulls(value) for value in node] if isinstance(node, list) else node
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the one of `known` that `name` is likely a slip of."""
+    lowered = {word.lower(): word for word in known}  # a wrong capital is the commonest slip
+    import difflib  # noqa: PLC0415  (for messages alone)
+
+    close = difflib.get_close_matches(str(name)[:100].lower(), lowered, n=1)
+    return lowered[close[0]] if close else None
+
+
 def _noun(value: object) -> str:
     if value is None:
         return "nothing"
@@ -272,7 +245,7 @@ def _kind(document: object) -> object:
 
 
 def _construct(node: yaml.Node, done: dict[int, Any]) -> Any:
-    """The data below `node`; an alias is the same object as its anchor."""
+    """The data below `node`; an alias is the same object as its anchor, a null an absent field."""
     if id(node) in done:
         if done[id(node)] is _UNDER_WAY:
             raise yaml.YAMLError("an alias must not refer to a node that it is part of")
@@ -280,7 +253,7 @@ def _construct(node: yaml.Node, done: dict[int, Any]) -> Any:
     done[id(node)] = _UNDER_WAY
     value: Any
     if isinstance(node, yaml.ScalarNode):
-        value = None if node.tag == "tag:yaml.org,2002:null" else node.value
+        value = None if node.tag == "tag:yaml.org,2002:null" else _text(node)
     elif isinstance(node, yaml.SequenceNode):
         value = [_construct(child, done) for child in node.value]
     else:
@@ -292,16 +265,61 @@ def _construct(node: yaml.Node, done: dict[int, Any]) -> Any:
                 raise yaml.constructor.ConstructorError(
                     None, None, "a key must be a text", key.start_mark
                 )
-            if key.value in value:
+            name = _text(key)
+            if name in value:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {quote(key.value)} is used twice", key.start_mark
+                    None, None, f"the key {quote(name)} is used twice", key.start_mark
                 )
-            value[key.value] = _construct(child, done)
+            value[name] = _construct(child, done)
+        value = {key: child for key, child in value.items() if child is not None}
     done[id(node)] = value
     return value
 
 
 _UNDER_WAY: Final = object()
+
+
+def _text(node: yaml.ScalarNode) -> str:
+    """The text of a scalar, which every program and every message can hold."""
+    text: str = node.value
+    if not text.isascii():
+        try:  # escapes like JSON's may write one letter as two surrogates
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise yaml.constructor.ConstructorError(
+                None, None, "a text must not hold half of a letter (a lone surrogate)",
+                node.start_mark,
+            ) from error  # fmt: skip
+    if "\0" in text:
+        raise yaml.constructor.ConstructorError(
+            None, None, "a text must not hold the character NUL", node.start_mark
+        )
+    return text
+
+
+# How Go's reader of YAML, which a cluster uses, tells the types of plain scalars.
+_GO_WHOLE: Final = re.compile(r"[-+]?(0x[0-9a-fA-F_]+|0o?[0-7_]+|0b[01_]+|[0-9][0-9_]*)", re.ASCII)
+_GO_NUMBER: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_GO_SPECIAL: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_GO_BOOLEAN: Final = re.compile(
+    r"true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF"
+)
+
+
+def _type_of(node: yaml.ScalarNode) -> str:
+    if node.tag == "tag:yaml.org,2002:null":
+        return "nothing"
+    if node.style in {"'", '"', "|", ">"}:
+        return "text"
+    for pattern, name in (
+        (_GO_WHOLE, "whole number"),
+        (_GO_NUMBER, "number"),
+        (_GO_SPECIAL, "number"),
+        (_GO_BOOLEAN, "boolean"),
+    ):
+        if pattern.fullmatch(node.value):
+            return name
+    return "text"
 
 
 def _child(node: yaml.Node, step: str | int) -> yaml.Node | None:

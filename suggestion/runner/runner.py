@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from suggestion import collectors, runtimes
-from suggestion.client import document
 from suggestion.client.document import Loaded
 from suggestion.client.launch import LocalServer
-from suggestion.client.manifest import ManifestError
+from suggestion.client.manifest import ManifestError, without_nulls
 from suggestion.client.servers import Client, Remote, Server
 from suggestion.controller import messages
 from suggestion.controller.context import Fatal, Options, View
@@ -36,40 +34,12 @@ from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
 from suggestion.controller.waiting import Bell
 from suggestion.controller.workspace import TrialWorkspace
-from suggestion.problem.locations import dotted
+from suggestion.runner import reading
 from suggestion.runner.control import control
 from suggestion.runner.errors import Refused
 from suggestion.runner.fresh import set_aside
+from suggestion.runner.request import Request
 from suggestion.runner.validation import validate
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the command line asks for.
-
-    Attributes:
-        target, early_stopping, database: Servers that run already, ``host:port``.
-        directory: Of the experiment; by default ``runs/<name>``.
-        gpus: That may be used; None leaves them alone.
-        gpus_each, cpus_each: For each trial; 0: as the file says, none bound.
-        retry_failed: Try trials of the directory again that failed or have no metrics.
-        fresh: Set aside what is in the directory, and begin anew.
-    """
-
-    path: Path
-    target: str | None = None
-    early_stopping: str | None = None
-    database: str | None = None
-    directory: Path | None = None
-    changes: Sequence[str] = ()
-    command: str | None = None
-    runtime: str = "process"
-    gpus: Sequence[str] | None = None
-    gpus_each: int = 0
-    cpus_each: int = 0
-    options: Options = field(default_factory=Options)
-    retry_failed: bool = False
-    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +109,10 @@ def run(
     """
     clock = clock or Clock()
     place = runtimes.place(request.runtime)
-    loaded = document.load(request.path, request.changes, request.command, image=not place.local)
-    _warn(loaded, request, view)
-    name = loaded.document["metadata"]["name"]
-    directory = request.directory or Path("runs") / name
+    loaded = reading.read(request, place.local)
+    for text in reading.notes(loaded, request, place.local):
+        view.note(text)
+    directory = request.folder(loaded.document["metadata"]["name"])
     if request.fresh:
         aside = set_aside(directory, place, request.options.grace)
         if aside is not None:
@@ -157,29 +127,6 @@ def run(
         stack.callback(lock.release)
         prepared = _prepare(request, loaded, directory, view, clock, stack)
         return control(prepared, view, interrupted, clock)
-
-
-def _warn(loaded: Loaded, request: Request, view: View) -> None:
-    """One warning for all that has no meaning on one machine."""
-    prefix = re.compile(r"spec\.trialTemplate\.(trialSpec\.(spec\.)?)?")
-    ignored = [prefix.sub("", dotted(path), count=1) for path in loaded.template.ignored]
-    if ignored:
-        view.note(f"ignored: cluster only: {', '.join(ignored)}")
-    container = loaded.template.container
-    local = runtimes.place(request.runtime).local
-    cwd = container.get("workingDir")
-    if cwd and local and not (loaded.folder / cwd).is_dir():
-        view.note(f"workingDir {cwd} does not exist here; trials run in {loaded.folder}")
-    path = loaded.collector.path
-    words = [*(container.get("command") or ()), *(container.get("args") or ())]
-    words += [str(entry.get("value")) for entry in container.get("env") or ()]
-    if path and local and not any(path in word for word in words):
-        view.note(
-            f"the trial's command does not name {path}; its metrics are looked for in the file "
-            f"that SUGGEST_METRICS_PATH names"
-        )
-    if loaded.template.gpus and request.gpus is None:
-        view.note(f"a trial asks for {loaded.template.gpus} GPUs; --gpus 0,1,... hands them out")
 
 
 def _prepare(
@@ -285,6 +232,8 @@ def _resume(
     Raises:
         Refused: If something else has changed.
     """
+    # A version before kept nulls.
+    known = replace(known, document=without_nulls(known.document))
     first = Limits.of(document).first_failures(request.options.give_up_after)
     try:
         changes = resume(known, store.trials(), document, now, first, request.retry_failed)

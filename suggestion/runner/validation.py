@@ -12,12 +12,12 @@ from grpc_status import rpc_status
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.client.document import Loaded
 from suggestion.client.launch import ServerError
-from suggestion.client.manifest import Manifest
+from suggestion.client.manifest import Manifest, in_file
 from suggestion.client.servers import Client, Stopped, describe
 from suggestion.controller import messages
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.servers import Clients
-from suggestion.problem.locations import Location, parse
+from suggestion.problem.locations import parse
 from suggestion.runner.errors import Refused
 
 # As a controller does while servers are unreachable.
@@ -70,22 +70,8 @@ def _explain(error: grpc.RpcError, manifest: Manifest) -> list[str]:
         request = error_details_pb2.BadRequest()
         if detail.Unpack(request):
             return [
-                f"{manifest.source}:{manifest.line(_in_file(violation.field))}: "
+                f"{manifest.source}:{manifest.line(in_file(parse(violation.field)))}: "
                 f"{violation.description}"
                 for violation in request.field_violations
             ]
     return [f"{manifest.source}: {error.details()}"]
-
-
-def _in_file(field: str) -> Location:
-    """``experiment.spec.parameter_specs.parameters[0].name`` as it stands in a file."""
-    path: list[str | int] = []
-    for step in parse(field):
-        if isinstance(step, int):
-            path.append(step)
-        elif step not in {"experiment", "parameter_specs"}:
-            head, *rest = step.split("_")
-            path.append(head + "".join(part.capitalize() for part in rest))
-    if path[:1] != ["spec"] and path[:1] != ["name"]:
-        path.insert(0, "spec")
-    return tuple(path)

@@ -17,10 +17,10 @@ def from_file(path: Path) -> Space:
     Raises:
         InvalidArgument: With every problem of the file, each with its line.
     """
-    from suggestion.client import manifest  # noqa: PLC0415
+    from suggestion.client import manifest, schema  # noqa: PLC0415
 
     try:
-        read = manifest.load(path, manifest.EXPERIMENT_SCHEMA, kind="Experiment")
+        read = manifest.load(path, schema.EXPERIMENT, kind="Experiment")
     except manifest.ManifestError as error:
         raise InvalidArgument(
             BrokenRule("space", line) for line in str(error).splitlines()

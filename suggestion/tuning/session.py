@@ -133,7 +133,7 @@ def run(
         prepare()
         stopped = threading.Event()
         objective = Objective.of(document)
-        made, wrong = template.read(document)
+        made, wrong, _ = template.read(document)
         assert not wrong, wrong
         sessions = _Sessions(
             directory,

@@ -68,6 +68,11 @@ class Recorder:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
+    @property
+    def about_this_machine(self) -> list[str]:
+        """The notes, without what a cluster would say of the short form."""
+        return [note for note in self.notes if not note.startswith("a cluster refuses")]
+
     def changed(self, trial: Trial) -> None:
         self.changes.append(trial)
 

@@ -41,7 +41,7 @@ def test_a_text_file_of_each_trial(machine: Machine, tmp_path: Path) -> None:
     assert all(x == value for x, value in values(tmp_path))
     assert all(t.series["loss"].count == 4 for t in stored(tmp_path))
     assert not Path(path).exists()
-    assert view.notes == []
+    assert view.about_this_machine == []
 
 
 def test_a_path_that_the_command_does_not_name(machine: Machine, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_path_that_the_command_does_not_name(machine: Machine, tmp_path: Path)
     made = document(command, metricsCollectorSpec=collector("File", "/logs/m"))
     machine.run(tmp_path, made, view=view)
     assert all(x == value for x, value in values(tmp_path))
-    assert ["does not name /logs/m" in note for note in view.notes] == [True]
+    assert ["does not name /logs/m" in note for note in view.about_this_machine] == [True]
 
 
 def test_json_lines(machine: Machine, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from suggestion.views import plot, view
 from tests.experiments.support import Machine, Recorder, document, stored, write
 
 COMMAND = "for i in 3 2; do echo loss=$i acc=0.$i; done; echo loss=${trialParameters.x} acc=0.5"
+# Uses the other parameters of SPACE.
+OTHERS = ": ${trialParameters.units} ${trialParameters.rate} '${trialParameters.kind}'"
 OBJECTIVE = {
     "type": "minimize",
     "goal": "-1",
@@ -56,7 +58,7 @@ def suggest(*arguments: object) -> Result:
 def made(machine: Machine, tmp_path: Path) -> Path:
     """A directory with an experiment: five trials that succeeded, one that failed."""
     flag = tmp_path / "flag"
-    command = f"if mkdir {flag} 2>/dev/null; then echo oh no; exit 4; fi; {COMMAND}"
+    command = f"if mkdir {flag} 2>/dev/null; then echo oh no; exit 4; fi; {COMMAND}; {OTHERS}"
     spec = document(command, objective=OBJECTIVE, parameters=SPACE, maxTrialCount="6")
     machine.run(tmp_path, spec)
     return tmp_path / "state"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from suggestion.client import manifest
+from suggestion.client import manifest, schema
 from suggestion.client.manifest import ManifestError
 from suggestion.controller.driver import Controller
 from suggestion.controller.trials import Condition
@@ -30,7 +30,7 @@ def run(
 ) -> Controller:
     """An example, with so many trials."""
     path = EXAMPLES / f"{name}.yaml"
-    document = manifest.load(path, manifest.EXPERIMENT_SCHEMA, kind="Experiment").document
+    document = manifest.load(path, schema.EXPERIMENT, kind="Experiment").document
     spec = document["spec"]
     changes = [f"spec.maxTrialCount={trials}", f"metadata.name={name}-{os.getpid()}"]
     if "start_step" not in path.read_text():
@@ -69,7 +69,7 @@ def arguments(node: object, path: manifest.FieldPath) -> list[manifest.FieldPath
 @pytest.mark.parametrize("name", FILES)
 def test_example(machine: Machine, tmp_path: Path, name: str) -> None:
     document = manifest.load(
-        EXAMPLES / f"{name}.yaml", manifest.EXPERIMENT_SCHEMA, kind="Experiment"
+        EXAMPLES / f"{name}.yaml", schema.EXPERIMENT, kind="Experiment"
     ).document
     algorithm = document["spec"]["algorithm"]["algorithmName"]
     if algorithm not in algorithms().names:

@@ -308,5 +308,5 @@ def test_no_server_at_all(
     machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = document(OK, algorithm={"algorithmName": "nothing-like-it"})
-    with pytest.raises(runner.Refused, match="'nothing-like-it' is not installed"):
+    with pytest.raises(runner.ManifestError, match="'nothing-like-it' is not installed"):
         machine.run(tmp_path, made, target=None, view=Plain())  # type: ignore[arg-type]

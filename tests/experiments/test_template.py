@@ -68,6 +68,11 @@ JOB = """
 """
 
 
+#: Arguments that use every parameter, and values of these.
+USED = ["${trialParameters.lr}", "${trialParameters.units}"]
+VALUES = {"lr": "1", "units": "2"}
+
+
 def load(tmp_path: Path, text: str, **more: Any) -> document.Loaded:
     path = tmp_path / "experiment.yaml"
     path.write_text(text)
@@ -115,7 +120,7 @@ def replicas(**specs: Any) -> str:
 
 
 def replica(command: str, count: str = "1") -> dict[str, Any]:
-    container = {"name": "tensorflow", "command": [command]}
+    container = {"name": "tensorflow", "command": [command], "args": USED}
     return {"replicas": count, "template": {"spec": {"containers": [container]}}}
 
 
@@ -123,7 +128,7 @@ def replica(command: str, count: str = "1") -> dict[str, Any]:
 def test_the_leader_of_a_distributed_job(tmp_path: Path, leader: str) -> None:
     text = replicas(Worker=replica("worker", "4"), **{leader: replica("leader")})
     template = load(tmp_path, text).template
-    assert template.render("t", {}).argv == ("leader",)
+    assert template.render("t", VALUES).argv == ("leader", "1", "2")
     where = "spec.trialTemplate.trialSpec.spec.tfReplicaSpecs.Worker"
     ignored = [dotted(path) for path in template.ignored]
     assert f"{where}.replicas" in ignored
@@ -132,7 +137,7 @@ def test_the_leader_of_a_distributed_job(tmp_path: Path, leader: str) -> None:
 
 def test_workers_alone(tmp_path: Path) -> None:
     template = load(tmp_path, replicas(Worker=replica("worker"))).template
-    assert template.render("t", {}).argv == ("worker",)
+    assert template.render("t", VALUES).argv == ("worker", "1", "2")
 
 
 def test_the_short_form(tmp_path: Path) -> None:
@@ -159,7 +164,8 @@ def test_values_are_not_templates(tmp_path: Path) -> None:
     text = HEAD.replace("{name: units, parameterType: int, feasibleSpace: {min: 1, max: 64}}", (
         "{name: units, parameterType: categorical, feasibleSpace: {list: [a, b]}}"
     ))  # fmt: skip
-    short = '  trialTemplate: {command: ["echo", "${trialParameters.units}"]}\n'
+    short = '  trialTemplate: {command: [echo, "${trialParameters.units}"], env: {LR: "$LR"}}\n'
+    short = short.replace("$LR", USED[0])
     template = load(tmp_path, text + short).template
     made = template.render("t", {"lr": "1", "units": "${trialParameters.lr} 'x' \\1"})
     assert made.argv == ("echo", "${trialParameters.lr} 'x' \\1")
@@ -226,8 +232,8 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
         ("{trialSpec: {containers: [{name: a, command: [x]}]}, primaryContainerName: b}",
          "must name a container of the trialSpec (a), got 'b'"),
         ("{configMap: {configMapName: c}}", "lives in a cluster"),
-        ("{trialSpec: {containers: [{name: a, image: i}]}}", "has no command"),
-        ("{trialSpec: {containers: [{name: a, args: [x]}]}}", "has no command"),
+        ("{trialSpec: {containers: [{name: a, image: i, env: ENV}]}}", "has no command"),
+        ("{trialSpec: {containers: [{name: a, args: ARGS}]}}", "has no command"),
         ("{trialSpec: {containers: [{name: a, command: x}]}}", "must be a list, got 'x'"),
         ("{trialSpec: {containers: [{command: [x], env: [{value: 1}]}]}}", "name is required"),
         ("{command: [x, '${trialParameters.foo}']}", "must name a trial parameter (lr, units)"),
@@ -237,6 +243,8 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_wrong_templates(tmp_path: Path, template: str, rule: str) -> None:
+    env = json.dumps([{"name": f"P{i}", "value": word} for i, word in enumerate(USED)])
+    template = template.replace("ENV", env).replace("ARGS", json.dumps(USED))
     found = problems(tmp_path, f"{HEAD}  trialTemplate: {template}\n")
     assert any(rule in line for line in found), found
 
@@ -245,7 +253,7 @@ def test_docker_needs_an_image(tmp_path: Path) -> None:
     text = HEAD + "  trialTemplate: {command: [x]}\n"
     (found,) = problems(tmp_path, text, image=True)
     assert "a runtime of containers needs an image" in found
-    args_only = HEAD + "  trialTemplate: {image: i, args: ['${trialParameters.lr}']}\n"
+    args_only = HEAD + f"  trialTemplate: {{image: i, args: {json.dumps(USED)}}}\n"
     made = load(tmp_path, args_only, image=True)
     assert not made.template.render("t", {"lr": "1", "units": "2"}).commanded
 
@@ -269,6 +277,6 @@ def test_paths_of_the_container(word: str, result: str) -> None:
 
 def test_the_file_is_yaml_with_anchors(tmp_path: Path) -> None:
     assert yaml.safe_load(HEAD + JOB)["kind"] == "Experiment"
-    pods = "{a: &pod {containers: [{name: c, command: [x]}]}, b: *pod}"
+    pods = f"{{a: &pod {{containers: [{{name: c, command: {json.dumps(USED)}}}]}}, b: *pod}}"
     text = HEAD + f"  trialTemplate: {{trialSpec: {{spec: {pods}}}}}\n"
-    assert load(tmp_path, text).template.render("t", {}).argv == ("x",)
+    assert load(tmp_path, text).template.render("t", VALUES).argv == ("1", "2")

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
-from suggestion.client import manifest
+from suggestion.client import manifest, schema
 from suggestion.client.transports import InProcess
 from suggestion.engine.algorithm import algorithms
 from suggestion.engine.engine import Engine, Prepared
@@ -51,7 +51,7 @@ def case_of(name: str) -> Case:
     if name not in WITH_EXAMPLE:
         return Case(name, (), ())
     path = EXAMPLES / f"{name}.yaml"
-    document = manifest.load(path, manifest.EXPERIMENT_SCHEMA, kind="Experiment").document
+    document = manifest.load(path, schema.EXPERIMENT, kind="Experiment").document
     message = wire.write_experiment(document)
     for item in message.spec.algorithm.algorithm_settings:
         if item.name == "suggestion_trial_dir":  # algorithms write there

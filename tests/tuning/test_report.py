@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from suggestion.client import manifest
+from suggestion.client import schema
 from suggestion.controller.rules import GREATER, LESS
 from suggestion.reporting.reporter import Reporter, TrialStopped
 from suggestion.views import status
@@ -180,4 +180,4 @@ def test_a_shell_in_a_trial_of_suggest_run(tmp_path: Path, form: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     _, (trial,) = status.load(tmp_path / "runs" / "shell")
     assert float(trial.series["loss"].latest) == float(trial.assignment["x"])
-    assert manifest.API_VERSION in text
+    assert schema.API_VERSION in text

@@ -15,7 +15,7 @@ import pytest
 
 import suggestion as sg
 from suggestion.api.v1beta1.messages import write_experiment
-from suggestion.client import manifest
+from suggestion.client import manifest, schema
 from suggestion.client.ask_tell import AskTell
 from suggestion.client.transports import InProcess
 from tests.support.cases import WITH_EXAMPLE, case_of
@@ -56,7 +56,7 @@ def test_suggestions_are_the_servers(name: str, server: ServerProcess) -> None:
     points = rounds(here)
     assert points == rounds(there)
 
-    document = manifest.load(example, manifest.EXPERIMENT_SCHEMA, kind="Experiment").document
+    document = manifest.load(example, schema.EXPERIMENT, kind="Experiment").document
     document["metadata"]["name"] = "same"
     document["spec"].pop("earlyStopping", None)
     for key in ("maxTrialCount", "parallelTrialCount"):

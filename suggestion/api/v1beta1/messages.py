@@ -293,6 +293,7 @@ def write_trial(entry: Mapping[str, Any]) -> api.Trial:
 
 
 _BY_DISTRIBUTION: Final = {
+    "unknown": api.DISTRIBUTION_UNSPECIFIED,
     "uniform": api.UNIFORM,
     "logUniform": api.LOG_UNIFORM,
     "normal": api.NORMAL,

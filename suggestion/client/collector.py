@@ -1,0 +1,117 @@
+"""The section ``metricsCollectorSpec`` of Experiment files: how a trial's metrics are found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Final
+
+from suggestion.client.containers import Problem
+from suggestion.client.filters import DEFAULT_FILTER, BadFilter, can_match, compile_filter
+from suggestion.client.manifest import FieldPath
+from suggestion.problem.errors import quote
+from suggestion.problem.locations import dotted
+
+PATH: Final[FieldPath] = ("spec", "metricsCollectorSpec")
+FILTERS: Final[FieldPath] = (*PATH, "source", "filter", "metricsFormat")
+_NUMBER: Final = r"([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """How the metrics of a trial are found.
+
+    Attributes:
+        kind: ``StdOut``, ``File``, ``TensorFlowEvent``, ``Push`` or ``None``.
+        path: In the container, of the file or folder; empty for StdOut.
+        json: Whether lines are JSON objects.
+        filters: Regular expressions; the default one if there are none.
+    """
+
+    kind: str
+    path: str
+    json: bool
+    filters: tuple[str, ...]
+
+    @property
+    def reads_lines(self) -> bool:
+        """Whether filters look for the metrics."""
+        return self.kind in {"StdOut", "File"} and not self.json
+
+
+def read(document: Mapping[str, Any], runs: bool = True) -> tuple[Collector, list[Problem]]:
+    """Return the collector of a document, and every rule that its section breaks.
+
+    Args:
+        runs: Whether it is to collect anything here.
+    """
+    spec = document["spec"].get("metricsCollectorSpec") or {}
+    kind = (spec.get("collector") or {}).get("kind") or "StdOut"
+    source = spec.get("source") or {}
+    files = source.get("fileSystemPath") or {}
+    filters = tuple((source.get("filter") or {}).get("metricsFormat") or ())
+    made = Collector(kind, files.get("path") or "", files.get("format") == "JSON", filters)
+    found: list[Problem] = []
+    if runs and kind in {"PrometheusMetric", "Custom"}:
+        rule = "cannot be run here; there is StdOut, File, TensorFlowEvent, Push, None"
+        found.append(((*PATH, "collector", "kind"), f"{rule}, got {kind}"))
+    if kind in {"File", "TensorFlowEvent"} and not made.path:
+        found.append((PATH, f"kind {kind} needs source.fileSystemPath.path"))
+    if runs and kind == "TensorFlowEvent" and find_spec("tensorboard") is None:
+        rule = (
+            "TensorFlowEvent needs the package tensorboard, which is not installed; "
+            "pip install 'suggestion-servers[tensorboard]'"
+        )
+        found.append(((*PATH, "collector", "kind"), rule))
+    for index, text in enumerate(filters):
+        try:
+            compile_filter(text)
+        except BadFilter as error:
+            found.append(((*FILTERS, index), str(error)))
+    return made, found
+
+
+def without_default(document: Mapping[str, Any], collector: Collector) -> Iterator[Problem]:
+    """Yield what is wrong if the default filter cannot match the objective, whatever is printed."""
+    objective = document["spec"]["objective"]
+    metric = objective["objectiveMetricName"]
+    if collector.reads_lines and not collector.filters and not can_match(DEFAULT_FILTER, metric):
+        names = "|".join(_escaped(name) for name in metrics(objective))
+        yield (
+            ("spec", "objective", "objectiveMetricName"),
+            f"the default filter cannot match {quote(metric)}; give a metricsFormat in "
+            f"{dotted(FILTERS)}, such as '({names})\\s*=\\s*{_NUMBER}'",
+        )
+
+
+def unmatched(document: Mapping[str, Any], collector: Collector) -> Iterator[Problem]:
+    """Yield what is hardly meant: metrics that no filter can match, though the file can be run."""
+    if not collector.reads_lines:
+        return
+    objective = document["spec"]["objective"]
+    filters = collector.filters or (DEFAULT_FILTER,)
+    lost = [
+        name for name in metrics(objective) if not any(can_match(text, name) for text in filters)
+    ]
+    if not lost:
+        return
+    names = ", ".join(map(quote, lost))
+    if not collector.filters:
+        where: FieldPath = ("spec", "objective", "additionalMetricNames")
+        yield where, f"the default filter cannot match {names}; give a metricsFormat to collect it"
+        return
+    text = f"no filter can match {names}"
+    if any("\\\\" in given for given in filters):
+        text += "; in YAML, only text in double quotes needs two backslashes for one"
+    yield FILTERS, text
+
+
+def metrics(objective: Mapping[str, Any]) -> list[str]:
+    """Return the names of an objective's metrics, each once, the objective first."""
+    names = [objective["objectiveMetricName"], *(objective.get("additionalMetricNames") or ())]
+    return list(dict.fromkeys(names))
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"\\{c}" if c in r".^$*+?()[]{}|\\" else c for c in name)

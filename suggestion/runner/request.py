@@ -1,0 +1,44 @@
+"""What is to be run, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from suggestion.controller.context import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asks for.
+
+    Attributes:
+        target, early_stopping, database: Servers that run already, ``host:port``.
+        directory: Of the experiment; by default ``runs/<name>``.
+        gpus: That may be used; None leaves them alone.
+        gpus_each, cpus_each: For each trial; 0: as the file says, none bound.
+        retry_failed: Try trials of the directory again that failed or have no metrics.
+        fresh: Set aside what is in the directory, and begin anew.
+        strict_cluster: Refuse a file that a cluster would refuse.
+    """
+
+    path: Path
+    target: str | None = None
+    early_stopping: str | None = None
+    database: str | None = None
+    directory: Path | None = None
+    changes: Sequence[str] = ()
+    command: str | None = None
+    runtime: str = "process"
+    gpus: Sequence[str] | None = None
+    gpus_each: int = 0
+    cpus_each: int = 0
+    options: Options = field(default_factory=Options)
+    retry_failed: bool = False
+    fresh: bool = False
+    strict_cluster: bool = False
+
+    def folder(self, name: str) -> Path:
+        """Return the directory of the experiment `name`."""
+        return self.directory or Path("runs") / name
