@@ -27,6 +27,7 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "run": "experiments",
     "status": "experiments",
     "trials": "experiments",
+    "validate": "client",
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from suggestion.cli.shared import FILE, Duration
+from suggestion.cli.shared import FILE, Duration, file_changes
 from suggestion.runtimes import RUNTIMES
 
 
@@ -26,14 +26,7 @@ from suggestion.runtimes import RUNTIMES
     type=click.Path(file_okay=False, path_type=Path),
     help="Of the experiment's state, outputs and metrics.  [default: runs/NAME]",
 )
-@click.option(
-    "--set",
-    "changes",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Change a field of the file: spec.maxTrialCount=20. Repeatable.",
-)
-@click.option("--command", help="The trial's command, in place of the container's.")
+@file_changes
 @click.option(
     "--runtime",
     type=click.Choice(list(RUNTIMES)),

@@ -1,4 +1,4 @@
-"""Options that several commands have: files, durations, a client's TLS."""
+"""Options that several commands have: files, changes to them, durations, a client's TLS."""
 
 from __future__ import annotations
 
@@ -42,3 +42,17 @@ def client_tls(command: _Command) -> _Command:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def file_changes(command: _Command) -> _Command:
+    """Add the options ``--set`` and ``--command``, which change an Experiment file for once."""
+    command = click.option("--command", help="The trial's command, in place of the container's.")(
+        command
+    )
+    return click.option(
+        "--set",
+        "changes",
+        multiple=True,
+        metavar="FIELD=VALUE",
+        help="Change a field of the file: spec.maxTrialCount=20. Repeatable.",
+    )(command)

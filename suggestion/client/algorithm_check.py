@@ -5,6 +5,9 @@ These are the rules that servers apply when they validate an experiment; nothing
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -21,6 +24,7 @@ from suggestion.problem.errors import Invalid, quote
 
 #: Where packages register early-stopping rules.
 RULES: Final = "suggestion.early_stopping"
+_DATA_DIR: Final = "SUGGEST_DATA_DIR"
 #: Sections of the spec that name an algorithm.
 SECTIONS: Final = ("algorithm", "earlyStopping")
 
@@ -72,7 +76,9 @@ def violations(examined: Examined, sections: Sequence[str] = SECTIONS) -> Iterat
     if examined.manifest is None or not isinstance(examined.manifest.document, dict):
         return
     if "algorithm" in sections:
-        yield from _of_algorithm(examined, examined.manifest)
+        with _scratch():
+            found = list(_of_algorithm(examined, examined.manifest))
+        yield from found
     if "earlyStopping" in sections:
         yield from _of_rule(examined, examined.manifest)
 
@@ -113,6 +119,20 @@ def _spec(examined: Examined) -> dict[str, Any]:
     return spec if isinstance(spec, dict) else {}
 
 
+@contextlib.contextmanager
+def _scratch() -> Iterator[None]:
+    """Within it, what an algorithm writes for trials goes to a temporary folder: none will run."""
+    before = os.environ.get(_DATA_DIR)
+    with tempfile.TemporaryDirectory(prefix="suggest-") as folder:
+        os.environ[_DATA_DIR] = folder
+        try:
+            yield
+        finally:
+            del os.environ[_DATA_DIR]
+            if before is not None:
+                os.environ[_DATA_DIR] = before
+
+
 def _of_algorithm(examined: Examined, read: Manifest) -> Iterator[Finding]:
     section = _section(examined, "algorithm")
     document, kept, whole = _sound(examined)
@@ -135,7 +155,7 @@ def _of_algorithm(examined: Examined, read: Manifest) -> Iterator[Finding]:
             path = _moved(path, ("spec", "algorithm", "algorithmSettings"), section.kept)
         path = _moved(path, ("spec", "parameters"), kept)
         # Where something has been left out, nothing is known of what is missing.
-        incomplete = path == ("spec", "parameters") and not whole
+        incomplete = violation.location == ("space",) and not whole
         if path == ("spec", "algorithm", "algorithmSettings"):
             incomplete = section is None or not section.whole
         if not incomplete:

@@ -144,7 +144,7 @@ def _object(read: Manifest, template: Mapping[str, Any]) -> Iterator[Problem]:
         if _mapping(spec.get("metadata")).get(field):
             yield (*_SPEC, "metadata", field), "must be left out; each trial has its own"
     kind = spec.get("kind")
-    if kind and kind not in _KNOWN_KINDS:
+    if isinstance(kind, str) and kind not in _KNOWN_KINDS:
         for field in ("successCondition", "failureCondition"):
             if not template.get(field):
                 yield TEMPLATE, f"needs {field}, since trials are of kind {kind}"

@@ -91,9 +91,10 @@ def unmatched(document: Mapping[str, Any], collector: Collector) -> Iterator[Pro
         return
     objective = document["spec"]["objective"]
     filters = collector.filters or (DEFAULT_FILTER,)
-    lost = [
-        name for name in metrics(objective) if not any(can_match(text, name) for text in filters)
-    ]
+    named = metrics(objective)
+    if not collector.filters:
+        named = named[1:]  # of the objective see `without_default`
+    lost = [name for name in named if not any(can_match(text, name) for text in filters)]
     if not lost:
         return
     names = ", ".join(map(quote, lost))

@@ -51,7 +51,9 @@ class Finding:
 
     def __str__(self) -> str:
         place = f"{self.source}:{self.line}" if self.line else self.source
-        return ": ".join(filter(None, (place, self.field, self.text)))
+        line = ": ".join(filter(None, (place, self.field, self.text)))
+        # Names in a file may hold what a terminal would obey.
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 class ManifestError(ValueError):

@@ -1,0 +1,175 @@
+"""`suggest validate`: every error in one round, for people and for machines, whatever the file."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from suggestion.cli.main import main
+from suggestion.client import algorithm_check, document
+from tests.client.test_files import GOOD, text
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def validate(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["validate", *map(str, arguments)])
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "e.yaml"
+    path.write_text(text({}))
+    return path
+
+
+def test_a_valid_file(file: Path) -> None:
+    done = validate(file)
+    assert (done.exit_code, done.output) == (0, f"{file}: valid\n")
+
+
+def test_the_examples_are_valid() -> None:
+    done = validate(*sorted(EXAMPLES.glob("*.yaml")))
+    assert done.exit_code == 0, done.output
+    told = [line for line in done.output.splitlines() if not line.endswith(": valid")]
+    assert all("short-form.yaml" in line for line in told), told
+
+
+def test_errors_have_their_lines(file: Path) -> None:
+    file.write_text(text({"spec.objective.type": "max", "spec.algorithm.algorithmName": "rndom"}))
+    done = validate(file)
+    assert done.exit_code == 1
+    lines = file.read_text().splitlines()
+    for fragment in ("type: max", "algorithmName: rndom"):
+        number = next(n for n, line in enumerate(lines, 1) if line.strip() == fragment)
+        assert f"error: {file}:{number}: spec." in done.output
+    assert "did you mean 'random'?" in done.output
+    assert done.output.endswith("2 errors\n")
+
+
+def test_for_machines(file: Path) -> None:
+    file.write_text(text({"spec.parallelTrialCount": 0, "metadata.name": "7"}))
+    done = validate(file, "--format", "json")
+    assert done.exit_code == 1
+    made = json.loads(done.output)
+    assert made["valid"] is False
+    assert {(f["severity"], f["field"]) for f in made["findings"]} == {
+        ("error", "spec.parallelTrialCount"),
+        ("cluster", "metadata.name"),
+    }
+    assert all(f["file"] == str(file) and f["line"] > 0 for f in made["findings"])
+
+
+def test_what_a_cluster_refuses_is_an_error_for_who_asks(file: Path) -> None:
+    file.write_text(text({"metadata.name": "a" * 41}))
+    done = validate(file)
+    assert done.exit_code == 0
+    assert "cluster: " in done.output
+    assert "a cluster refuses it" in done.output
+    assert validate(file, "--strict-cluster").exit_code == 1
+
+
+def test_options_that_change_the_file(file: Path) -> None:
+    assert validate(file, "--set", "spec.maxTrialCount=4").exit_code == 0
+    done = validate(file, "--set", "maxTrialCount=4")
+    assert done.exit_code == 1
+    assert "did you mean spec.maxTrialCount?" in done.output
+    assert validate(file, "--command", "python x.py ${trialParameters.rate}").exit_code == 1
+
+
+def test_nothing_is_started_and_nothing_is_left(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr("subprocess.Popen", refuse)
+    monkeypatch.chdir(file.parent)
+    values = {"suggestion_trial_dir": "/d", "n_population": "5", "truncation_threshold": "0.2"}
+    settings = [{"name": name, "value": value} for name, value in values.items()]
+    changes = {"spec.algorithm": {"algorithmName": "pbt", "algorithmSettings": settings}}
+    file.write_text(text(changes))
+    done = validate(file)
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+# ---------------------------------------------------------------------- bad files
+
+SCALARS: list[Any] = [
+    None, "", 0, -1, 10**40, 1.5, float("nan"), True, "x", "\x1b[31m", "é", "${trialParameters.}",
+    "${trialSpec.Labels[x]}", "9" * 5000, [], {}, [None], {"x": None}, [[]], "(", "1e999",
+]  # fmt: skip
+
+
+def paths(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where something stands in a document."""
+    entries: Any = ()
+    if isinstance(node, dict):
+        entries = node.items()
+    elif isinstance(node, list):
+        entries = enumerate(node)
+    return [path, *(deep for key, value in entries for deep in paths(value, (*path, key)))]
+
+
+def mutated(document: Any, draw: random.Random) -> Any:
+    """`document` with some of its nodes replaced, removed, copied or renamed."""
+    for _ in range(draw.choice((1, 1, 2, 4))):
+        path = draw.choice(paths(document))
+        if not path:
+            if draw.random() < 0.05:
+                return draw.choice(SCALARS)
+            continue
+        node = document
+        for step in path[:-1]:
+            node = node[step]
+        last = path[-1]
+        match draw.randrange(5):
+            case 0:
+                del node[last]
+            case 1 if isinstance(node, dict):
+                node[f"{last}{draw.choice(('x', '', ' ', chr(27)))}"] = node.pop(last)
+            case 2:
+                other = draw.choice(paths(document))
+                value = document
+                for step in other:
+                    value = value[step]
+                node[last] = yaml.safe_load(yaml.safe_dump(value))
+            case _:
+                node[last] = draw.choice(SCALARS)
+    return document
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_file_is_answered_by_a_traceback(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    texts = [path.read_text() for path in sorted(EXAMPLES.glob("*.yaml"))]
+    path = tmp_path / "e.yaml"
+    for _ in range(25):
+        base = draw.choice([GOOD, *texts])
+        made = mutated(yaml.safe_load(base if isinstance(base, str) else text({})), draw)
+        path.write_text(yaml.safe_dump(made))
+        for begun in (False, True):
+            examined = document.examine(path, runs=not begun, begun=begun)
+            found = algorithm_check.check(examined, always=True)
+            assert all(str(finding).isprintable() for finding in found.findings)
+            assert all(finding.line > 0 for finding in found.findings)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe", b"a: [", b"- &a [*a]", b"? [a]\n: b", b"a: \"\\ud800\"", b"a: \"\\0\"",
+     b"---\n---\n", b"kind: Experiment\n---\nkind: Experiment", b"!!python/none x", b"\t"],
+)  # fmt: skip
+def test_what_is_no_yaml(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "e.yaml"
+    path.write_bytes(content)
+    done = validate(path)
+    assert done.exit_code == 1
+    assert done.output.startswith(f"error: {path}")
