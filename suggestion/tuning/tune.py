@@ -94,6 +94,8 @@ def tune(
     Raises:
         InvalidArgument: A `ValueError` with every rule that the arguments break, before any trial.
         TrialError: If too many trials fail; with the first traceback.
+        RuntimeError: If another program is at work in `directory`, or a server or this machine
+            makes it impossible to go on; nothing is lost.
         NoResult: If no trial has a value in the end.
         KeyboardInterrupt: After a second Ctrl-C.
 
@@ -156,7 +158,8 @@ def tune(
     )
     plan.validate()
     folder = arguments.directory_for(plan.name, directory)
-    from suggestion.controller.context import Options  # noqa: PLC0415
+    from suggestion.controller.context import Fatal, Options  # noqa: PLC0415
+    from suggestion.controller.lock import Busy  # noqa: PLC0415
     from suggestion.tuning import session  # noqa: PLC0415
     from suggestion.tuning.watching import watch  # noqa: PLC0415
 
@@ -170,16 +173,19 @@ def tune(
     machine = session.Machine(
         None if gpus is None else [str(gpu) for gpu in gpus], gpus_per_trial, cpus_per_trial or 0
     )
-    with watch(progress, folder) as view:
-        controller = session.run(
-            plan,
-            folder,
-            lambda: functions.store(function, read, folder / FUNCTION),
-            options,
-            machine,
-            view,
-            None if threading.current_thread() is threading.main_thread() else lambda _: None,
-        )
+    try:
+        with watch(progress, folder) as view:
+            controller = session.run(
+                plan,
+                folder,
+                lambda: functions.store(function, read, folder / FUNCTION),
+                options,
+                machine,
+                view,
+                None if threading.current_thread() is threading.main_thread() else lambda _: None,
+            )
+    except (Busy, Fatal) as error:
+        raise RuntimeError(str(error)) from error
     return _conclude(controller, folder, read, function)
 
 

@@ -16,6 +16,7 @@ import pytest
 
 import suggestion as sg
 from suggestion.client import document
+from suggestion.controller.lock import Lock
 from tests.tuning import functions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -216,6 +217,8 @@ def test_all_that_is_wrong_is_said_before_the_first_trial(folder: Path) -> None:
         quiet(functions.square, X)
     with pytest.raises(sg.InvalidArgument, match=r"^stop: .*did you mean 'medianstop'"):
         quiet(functions.square, X, trials=1, stop="medianstopp")
+    with pytest.raises(sg.InvalidArgument, match=r"^algorithm: pbt hands checkpoints"):
+        quiet(functions.square, X, trials=1, algorithm="pbt")
     assert list(folder.iterdir()) == []
 
 
@@ -317,6 +320,14 @@ def test_the_time_limit_ends_it(folder: Path) -> None:
     assert len(result.trials) > 0
     assert not result.complete
     assert "incomplete; tune again to go on" in repr(result)
+
+
+def test_one_program_at_a_time(folder: Path) -> None:
+    (folder / "runs" / "h").mkdir(parents=True)
+    lock = Lock(folder / "runs" / "h")
+    with pytest.raises(RuntimeError, match="another runner is at work here"):
+        quiet(functions.square, X, trials=1, directory="runs/h")
+    lock.release()
 
 
 def test_in_a_thread() -> None:
