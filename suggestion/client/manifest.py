@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
 
+from suggestion.client import expansion
 from suggestion.problem.errors import quote
 from suggestion.problem.locations import Location, dotted
 
@@ -149,6 +150,8 @@ def load(path: Path, schema: dict[str, Any], *, kind: str | None = None) -> Mani
         raise _unusable(path, f"cannot be read: {error}") from error
     try:
         nodes = [node for node in yaml.compose_all(text, yaml.SafeLoader) if node is not None]
+        for node in nodes:
+            expansion.check(node, len(text))
         manifests = [Manifest(_construct(node, {}), str(path), node) for node in nodes]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
