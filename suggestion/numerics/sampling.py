@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
 import numpy as np
 
 from suggestion.numerics.randomness import Permutation, uniforms
+from suggestion.problem import decimals
 from suggestion.problem.parameters import Array
 from suggestion.problem.space import Assignment, SearchSpace
 
 _FEW_POINTS: Final = 2**16
 _BLOCK: Final = 2**16  # elements of a stream that are kept apart
+_MANY_POINTS: Final = 2**58  # 10,000 draws from as many repeat with a probability of 2e-10
 _CHUNK: Final = 1024  # points computed between two looks at the deadline
 
 
@@ -93,8 +96,8 @@ def distinct(
 
     Where the stream hardly brings new points any more, the rest of a finite space follows in a
     random order; after its last point the space begins again. In a space of more than 65,536 points
-    the first 65,536 elements differ, the next 65,536, and so on: an element costs at most as much
-    as those of its block before it.
+    where draws can repeat, the first 65,536 elements differ, the next 65,536, and so on: an element
+    costs at most as much as those of its block before it.
 
     Args:
         draw: Points ``first`` .. of the stream, ``draw(first, n)`` of shape (n, dimension).
@@ -102,17 +105,30 @@ def distinct(
     """
     size = space.size
     found: list[Assignment] = []
-    if size is None:
+    if size is None and not _repeats(space):
         for first in range(start, start + count, _CHUNK):
             check()
             found += space.decode(draw(first, min(_CHUNK, start + count - first)))
         return found
     while len(found) < count:
-        position = (start + len(found)) % size
+        position = start + len(found)
+        if size is not None:
+            position %= size
         block, first = divmod(position, _BLOCK)
-        number = min(count - len(found), _BLOCK - first, size - position)
+        number = min(count - len(found), _BLOCK - first)
+        if size is not None:
+            number = min(number, size - position)
         found += _block(space, draw, seed, block * _BLOCK, first, number, check)
     return found
+
+
+def _repeats(space: SearchSpace) -> bool:
+    """Return whether independent draws from a continuous space could be the same point.
+
+    Its numbers are decimals of `DIGITS` digits: one such parameter alone has so few that 10,000
+    draws from them could hold a pair.
+    """
+    return math.prod(p.levels or decimals.FEWEST for p in space.parameters) < _MANY_POINTS
 
 
 def _block(
@@ -126,7 +142,6 @@ def _block(
 ) -> list[Assignment]:
     """Return elements `start` .. of the block of a stream that begins at its point `offset`."""
     size = space.size
-    assert size is not None
     seen: set[bytes] = set()
     found: list[Assignment] = []
 
@@ -142,13 +157,13 @@ def _block(
 
     drawn = 0
     # The chunks are the same whatever is asked for, so where the stream is given up is too.
-    while len(found) < count and drawn <= 4 * len(seen) + 4096:
+    while len(found) < count and (size is None or drawn <= 4 * len(seen) + 4096):
         check()
         chunk = draw(offset + drawn, min(max(drawn, 64), _CHUNK))
         for assignment in space.decode(chunk):
             keep(assignment)
         drawn += len(chunk)
-    if len(found) < count:
+    if size is not None and len(found) < count:
         order = Permutation(size, seed, "rest")
         for index in range(size):
             if index % _CHUNK == 0:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from suggestion.problem.decimals import Decimals
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.lattices import EXACT, Lattice
 from suggestion.problem.numbers import LONGEST_NUMBER, exact, parse_number
@@ -41,6 +42,7 @@ class _Numeric(Parameter):
     levels: int | None = field(init=False, repr=False, compare=False, default=None)
     _prior: Prior | StepPrior = field(init=False, repr=False, compare=False)
     _lattice: Lattice | None = field(init=False, repr=False, compare=False, default=None)
+    _decimals: Decimals | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         found = name_violations(self.name)
@@ -86,7 +88,11 @@ class _Numeric(Parameter):
         assert low is not None
         assert high is not None
         self._settle(low, high, step)
-        object.__setattr__(self, "_prior", self._make_prior(low, high))
+        prior = self._make_prior(low, high)
+        object.__setattr__(self, "_prior", prior)
+        if self._lattice is None:
+            assert isinstance(prior, Prior)
+            object.__setattr__(self, "_decimals", Decimals.of(prior))
 
     def _make_prior(self, low: Fraction, high: Fraction) -> Prior | StepPrior:
         lattice = self._lattice
@@ -224,8 +230,8 @@ class Double(_Numeric):
         return self._encode_levels(self.lattice.nearest(numbers))
 
     def decode(self, units: Array) -> list[Value]:
-        if self.levels is None:
-            return [*self._prior.quantile(np.clip(units, 0.0, 1.0)).tolist()]
+        if self._decimals is not None:
+            return [*self._decimals.at(np.clip(units, 0.0, 1.0))]
         number = self.lattice.number
         return [number(k) for k in self._decode_levels(units)]
 
