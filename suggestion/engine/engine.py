@@ -18,6 +18,7 @@ from suggestion.engine.algorithm import (
     missing,
 )
 from suggestion.engine.settings import RawSetting
+from suggestion.numerics.blas import one_thread
 from suggestion.numerics.randomness import seed_of
 from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.errors import Broken, Invalid, Violation, quote
@@ -100,7 +101,9 @@ class Prepared:
             Broken: If the algorithm has a bug.
         """
         study = self.study(first_index=first_index, trials=trials, deadline=deadline)
-        return self._checked(self.algorithm.suggest(study, count), count)
+        with one_thread():
+            suggested = self.algorithm.suggest(study, count)
+        return self._checked(suggested, count)
 
     def _checked(
         self, suggested: Sequence[Assignment | Suggestion], count: int
