@@ -84,7 +84,7 @@ class Decimals:
         """Return where the errors of `numbers` could have decided about the decimals `found`."""
         halves = np.array([float(f"5e{exponent - 1}") for exponent in exponents])
         slack = np.abs(np.abs(numbers - found) - halves)
-        return slack <= self._errors(numbers) + 2 * np.spacing(np.abs(found))
+        return np.asarray(slack <= self._errors(numbers) + 2 * np.spacing(np.abs(found)))
 
     def _errors(self, numbers: Array) -> Array:
         """Return bounds for the errors of `numbers`, quantiles of the prior."""
