@@ -12,7 +12,7 @@ JOBS ?= 2
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: run test test-unit test-integration test-conformance test-clients test-images \
+.PHONY: run test test-unit test-integration test-conformance test-clients test-images test-cluster \
 	images dockerfiles sbom audit fuzz lint bench bench-regret lock stubs clean help
 .DEFAULT_GOAL := help
 
@@ -54,6 +54,9 @@ test-images: $(READY) ## builds every image and tries it in containers (needs a 
 	$(BIN)/python scripts/images.py build
 	@# A container gets half a processor; only the conformance suite, one at a time, gets a whole one.
 	$(BIN)/python -m pytest tests_images -n $$((2 * $(JOBS))) --dist loadgroup -o faulthandler_timeout=3600
+
+test-cluster: $(READY) ## some images on a real Kubernetes, which the program $TEST_CLUSTER starts
+	$(BIN)/python -m pytest tests_images/test_cluster.py -o faulthandler_timeout=3600
 
 images: $(READY) ## builds every image
 	$(BIN)/python scripts/images.py build
