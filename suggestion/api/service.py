@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol
 
 from google.protobuf.message import Message
 
+from suggestion.api import footprint
 from suggestion.problem.deadline import Deadline
-from suggestion.problem.errors import Unreachable
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 
 class Call:
@@ -36,35 +31,33 @@ class Call:
         self.facts.update(facts)
 
 
-class Lane(Executor):
-    """Threads apart from those that compute, for calls that wait for something else.
+class Lane(NamedTuple):
+    """The threads that a method's calls run in, made when they are first needed.
 
-    A database that is locked, or a server that is silent, then holds up only the calls that need
-    it. The threads are made when they are first needed.
+    Methods that wait for something else have a lane of their own: a database that is locked, or a
+    server that is silent, then holds up only the calls that need it. Equal lanes are one.
 
-    Args:
-        subject: What the calls wait for, for messages.
-        threads: Calls handled at a time.
-        waiting: Most calls that wait for a thread.
+    Attributes:
+        subject: What its calls wait for, for messages.
+        threads: Calls that run at a time; None for the number of workers that the server was
+            started with.
+        waiting: Most calls that wait for a thread, further ones get UNAVAILABLE; None for any
+            number.
     """
 
-    def __init__(self, subject: str, *, threads: int, waiting: int) -> None:
-        self._subject = subject
-        self._room = threading.BoundedSemaphore(threads + waiting)
-        self._waiting = waiting
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="suggest-lane")
+    subject: str
+    threads: int | None = None
+    waiting: int | None = None
 
-    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """Have `fn` called by one of the threads.
+    def when_full(self) -> str:
+        """Return what a call is told that may not wait."""
+        if self.waiting:
+            return f"{self.subject}: {self.waiting} calls are waiting; try again"
+        return f"{self.subject}: {self.threads} calls are waiting for it; try again"
 
-        Raises:
-            Unreachable: As many calls as may are waiting.
-        """
-        if not self._room.acquire(blocking=False):
-            raise Unreachable(f"{self._subject}: {self._waiting} calls are waiting; try again")
-        future = self._pool.submit(fn, *args, **kwargs)
-        future.add_done_callback(lambda _: self._room.release())
-        return future
+
+#: For what computes.
+COMPUTING: Final = Lane("workers")
 
 
 class Rpc(NamedTuple):
@@ -74,14 +67,19 @@ class Rpc(NamedTuple):
         request: Class of its request.
         handle: Computes the reply, or its bytes, in a thread; what it raises of
             `suggestion.problem.errors` becomes a status.
-        lane: Where it is handled; None for the threads of the server.
+        lane: The threads that its calls run in.
+        validates: Whether it answers whether something is valid. A client that asks so takes any
+            error but INVALID_ARGUMENT, UNKNOWN and UNAVAILABLE for a yes, so it is told no other.
         parse: Makes a request of the bytes that came; None for `request`'s own ``FromString``.
+        footprint: Estimates the memory that a call takes, in bytes, from its request as it came.
     """
 
     request: type[Message]
     handle: Callable[[Any, Call], Message | bytes]
-    lane: Lane | None = None
+    lane: Lane = COMPUTING
+    validates: bool = False
     parse: Callable[[bytes], Message] | None = None
+    footprint: Callable[[bytes], int] = footprint.of_protobuf
 
 
 class Service(Protocol):

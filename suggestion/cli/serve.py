@@ -87,13 +87,31 @@ if TYPE_CHECKING:
     help="Calls computed at a time; further ones wait.",
 )
 @click.option(
+    "--max-calls",
+    show_default="2 for each MiB of memory, 64 to 1000",
+    type=click.IntRange(1, 100_000),
+    envvar="SUGGEST_MAX_CALLS",
+    show_envvar=True,
+    help="Calls in flight, those that wait included; further ones are refused.",
+)
+@click.option(
+    "--max-deadline",
+    default=300.0,
+    show_default=True,
+    type=click.FloatRange(1, 86400),
+    envvar="SUGGEST_MAX_DEADLINE",
+    show_envvar=True,
+    help="Seconds that a call may take, whatever its own deadline.",
+)
+@click.option(
     "--max-message-mib",
     default=64,
     show_default=True,
     type=click.IntRange(1, 1000),
     envvar="SUGGEST_MAX_MESSAGE_MIB",
     show_envvar=True,
-    help="Largest request, and longest observation log, in MiB.",
+    help="Largest request, decompressed, and longest observation log, in MiB; less where the "
+    "memory limit of the container leaves no room for it.",
 )
 @click.option(
     "--grace",
@@ -140,6 +158,8 @@ def serve(
     namespace: str | None,
     db_manager: str,
     workers: int,
+    max_calls: int | None,
+    max_deadline: float,
     max_message_mib: int,
     grace: float,
     tls_cert: Path | None,
@@ -168,6 +188,8 @@ def serve(
 
     options = ServeOptions(
         workers=workers,
+        max_calls=max_calls,
+        max_deadline=max_deadline,
         max_message_bytes=max_message_mib * 2**20,
         grace=grace,
         tls=_tls(tls_cert, tls_key, tls_client_ca),

@@ -32,13 +32,17 @@ class Deadline:
         """Seconds left; infinite without a deadline."""
         return self._at - time.monotonic()
 
+    def passed(self) -> bool:
+        """Return whether nobody waits for the result any more."""
+        return self._cancelled() or self.remaining() <= 0
+
     def check(self) -> None:
         """Call between steps of a long computation.
 
         Raises:
             Cancelled: If nobody waits for the result any more.
         """
-        if self._cancelled() or self.remaining() <= 0:
+        if self.passed():
             raise Cancelled
 
 

@@ -1,4 +1,8 @@
-"""One call: parsed, handled and serialised in a thread, logged, and told if the server stops."""
+"""One call: read, parsed, handled and serialised in a thread, logged, and told if the server stops.
+
+What all calls of a process share is here: how many there may be, the memory of their requests, and
+the threads that compute them.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,23 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import grpc
 from google.protobuf.message import DecodeError
 
-from suggestion.api.service import Call, Rpc
+from suggestion.api.exchange import Outcome, Refused, Request
+from suggestion.api.service import Call, Lane, Rpc
 from suggestion.problem.deadline import Deadline
-from suggestion.problem.errors import Unreachable
-from suggestion.server.statuses import Outcome, of_exception
+from suggestion.server.compression import Malformed, TooLong, decompress, is_compressed
+from suggestion.server.intake import Intake, TooSlow
+from suggestion.server.memory import MIB, Limits, Plan, Pool
+from suggestion.server.statuses import for_validation, of_exception
+from suggestion.server.workers import Workers
 
 logger: Final = logging.getLogger("suggestion")
 
@@ -26,48 +35,148 @@ _SHUTTING_DOWN: Final = "this server is shutting down"
 _FAREWELL_SECONDS: Final = 0.1
 # For telling those whose calls the grace period was too short for.
 _LAST_SECONDS: Final = 1.0
+#: How long a request may take to come while others wait, in seconds.
+_PATIENCE: Final = 5.0
 
 
 @dataclass(slots=True)
 class Calls:
-    """What the methods of one running server share.
+    """What the methods of all servers of a process share.
 
     Attributes:
-        pool: The threads that compute, apart from those of lanes.
-        max_message_bytes: Largest request.
+        workers: Calls that are computed at a time, in lanes of no size of their own.
+        limits: Of requests, their number and their memory.
+        longest: Seconds that a call may take, whatever its deadline.
         draining: Whether new calls are refused.
         grace_is_over: Whether those in flight have been cancelled by the server.
         in_flight: The calls whose reply is not sent yet. The events are set once there is one, or
             the caller has gone.
     """
 
-    pool: ThreadPoolExecutor
-    max_message_bytes: int
+    workers: int
+    limits: Limits
+    longest: float
     draining: bool = False
     grace_is_over: bool = False
     in_flight: dict[threading.Event, asyncio.Task[Any]] = field(default_factory=dict)
+    _planned: Plan = field(init=False)
+    _intake: Intake = field(init=False)
+    _computed: Pool = field(init=False)
+    _decompressing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+    _lanes: dict[Lane, Workers] = field(init=False, default_factory=dict)
+    _entered: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self._planned = self.limits.plan
+        self._intake = Intake(self._planned.read, self._planned.received, _PATIENCE)
+        self._computed = Pool(self._planned.computed)
+
+    # What other protocols need to know.
+
+    @property
+    def plan(self) -> Plan:
+        """The limits that hold now."""
+        plan = self.limits.plan
+        if plan is not self._planned:
+            self._planned = plan
+            self._intake.resize(plan.read, plan.received)
+            self._computed.size = plan.computed
+        return plan
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Largest request, decompressed."""
+        return self.plan.message
+
+    @property
+    def advice(self) -> str:
+        """What allows larger requests."""
+        return self.plan.advice
+
+    @property
+    def stuck(self) -> bool:
+        """Whether calls wait in vain, so that the process should be started anew."""
+        return any(workers.stuck(self.longest) for workers in self._lanes.values())
+
+    def until(self, seconds: float | None) -> float:
+        """Return when a call ends whose caller waits `seconds`; in those of `time.monotonic`."""
+        longest = self.longest
+        return time.monotonic() + (longest if seconds is None else min(seconds, longest))
+
+    def too_late(self, name: str, rpc: Rpc) -> Outcome:
+        """Return what a call is told that has not finished in time."""
+        text = (
+            f"{name} did not finish before the call's deadline, which is at most "
+            f"{self.longest:g} s on this server; a larger --max-deadline allows more"
+        )
+        outcome = Outcome(grpc.StatusCode.DEADLINE_EXCEEDED, message=text)
+        return for_validation(outcome) if rpc.validates else outcome
+
+    # ------------------------------------------------------------------ a call
+
+    @asynccontextmanager
+    async def received(
+        self, name: str, rpc: Rpc, read: Callable[[], Awaitable[bytes]]
+    ) -> AsyncIterator[Request]:
+        """Accept a call, and read its request when there is memory for it.
+
+        Args:
+            name: Of the method.
+            rpc: The method.
+            read: Reads the request, of at most `Plan.received` bytes.
+
+        Raises:
+            Refused: If there are too many calls, or the request does not come.
+        """
+        if self.draining:
+            raise Refused(Outcome(grpc.StatusCode.UNAVAILABLE, message=_SHUTTING_DOWN))
+        plan = self.plan
+        if self._entered >= plan.calls:
+            self._intake.hurry()
+            raise _refused(
+                name,
+                rpc,
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"this server has {self._entered} calls in flight, which is the most that it "
+                f"accepts; repeat the call later, send fewer at a time, or start the server with "
+                f"a larger --max-calls",
+            )
+        self._entered += 1
+        try:
+            async with self._intake.request(read) as request:
+                yield request
+        except TooSlow as error:
+            raise _refused(
+                name,
+                rpc,
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"the request did not come within {_PATIENCE:g} s while others waited; repeat the "
+                f"call",
+            ) from error
+        finally:
+            self._entered -= 1
 
     async def perform(
         self,
         name: str,
         rpc: Rpc,
-        raw: bytes,
+        request: Request,
         at: float,
         when_sent: Callable[[Callable[[], None]], object],
+        compression: bool = False,
     ) -> Outcome:
-        """Compute one call in the pool, and log it; if its task is cancelled, so is the call.
+        """Compute one call in a thread, and log it; if its task is cancelled, so is the call.
 
         Args:
             name: Of the method.
             rpc: The method.
-            raw: The request as it came.
-            at: When the caller stops waiting, in seconds of `time.monotonic`; may be infinite.
+            request: As it came.
+            at: When the caller stops waiting, in seconds of `time.monotonic`.
             when_sent: Takes a function to call once the reply is sent; until then the call is in
                 flight.
+            compression: Whether the request may be compressed.
         """
         started = time.perf_counter()
-        if self.draining:
-            return Outcome(grpc.StatusCode.UNAVAILABLE, message=_SHUTTING_DOWN)
         gone = threading.Event()
         call = Call(Deadline(at, gone.is_set))
         task = asyncio.current_task()
@@ -76,13 +185,11 @@ class Calls:
         when_sent(lambda: self._forget(gone))
         outcome = Outcome(grpc.StatusCode.CANCELLED)
         try:
-            outcome = await asyncio.get_running_loop().run_in_executor(
-                rpc.lane or self.pool, _work, rpc, name, raw, call, self.max_message_bytes
-            )
-        except Unreachable as error:  # the lane is full
-            outcome = of_exception(error, name, call.deadline)
+            outcome = await self._computed_outcome(name, rpc, request, call, compression)
+        except Refused as refusal:
+            outcome = refusal.outcome
         except asyncio.CancelledError:
-            if not self.grace_is_over:  # the caller has gone, or does not wait any longer
+            if not self.grace_is_over:  # it is the caller who has gone, or its deadline passed
                 if call.deadline.remaining() <= 0:
                     outcome = Outcome(grpc.StatusCode.DEADLINE_EXCEEDED)
                 raise
@@ -92,16 +199,86 @@ class Calls:
             )
         finally:
             gone.set()  # if nobody waits for the result, its thread stops at the next check
+            if rpc.validates:
+                outcome = for_validation(outcome)
             if outcome.message:
                 call.describe(message=outcome.message)
-            milliseconds = round((time.perf_counter() - started) * 1000, 1)
-            facts = {"method": name, **call.facts, "ms": milliseconds, "outcome": outcome.code.name}
-            level = logging.ERROR if outcome.trace else logging.INFO
-            logger.log(level, "%s", name, extra={"facts": facts, "trace": outcome.trace})
+            _log(name, outcome, call.facts, started)
         return outcome
+
+    async def _computed_outcome(
+        self, name: str, rpc: Rpc, request: Request, call: Call, compression: bool
+    ) -> Outcome:
+        """Wait for memory and a thread, and compute.
+
+        Raises:
+            Refused: If one of them is not to be had.
+        """
+        workers = self._workers(rpc.lane)
+        if workers.full(rpc.lane.waiting):
+            return Outcome(grpc.StatusCode.UNAVAILABLE, message=rpc.lane.when_full())
+        with ExitStack() as held:
+            with workers.waiting():
+                raw = await self._accounted(rpc, request, compression, held)
+                await workers.place()
+            # From here on the memory is the thread's, which may outlive this task.
+            ended = held.pop_all().close
+            return await workers.run(partial(_work, rpc, name, raw, call), ended)
+
+    async def _accounted(
+        self, rpc: Rpc, request: Request, compression: bool, held: ExitStack
+    ) -> bytes:
+        """Return the decompressed request, once the memory to compute it is reserved by `held`.
+
+        Raises:
+            Refused: If it is malformed, too long, or takes more memory than there is.
+        """
+        async with AsyncExitStack() as turn:
+            raw = request.raw
+            if compression and is_compressed(request.raw):
+                # One at a time: what comes out is accounted for before the next is looked at.
+                await turn.enter_async_context(self._decompressing)
+                raw = await asyncio.to_thread(self._decompressed, rpc, request.raw)
+            if len(raw) > self.plan.message:
+                raise self._too_long(rpc)
+            if len(raw) <= MIB:
+                amount = rpc.footprint(raw)
+            else:
+                amount = await asyncio.to_thread(rpc.footprint, raw)
+            if amount > self._computed.size:
+                raise _too_large(
+                    rpc,
+                    f"the request would take about {amount // MIB} MiB of memory, this server has "
+                    f"{self._computed.size // MIB} for requests; {self.plan.advice}",
+                )
+            held.enter_context(await self._computed.reserve(amount))
+        request.release()
+        return raw
+
+    def _decompressed(self, rpc: Rpc, raw: bytes) -> bytes:
+        try:
+            return decompress(raw, self.plan.message)
+        except Malformed as error:
+            raise Refused(Outcome(grpc.StatusCode.INVALID_ARGUMENT, message=str(error))) from error
+        except TooLong as error:
+            raise self._too_long(rpc) from error
+
+    def _too_long(self, rpc: Rpc) -> Refused:
+        return _too_large(
+            rpc,
+            f"the request has more than the {self.plan.message} bytes that this server accepts; "
+            f"{self.plan.advice}",
+        )
+
+    def _workers(self, lane: Lane) -> Workers:
+        if lane not in self._lanes:
+            self._lanes[lane] = Workers(lane.threads or self.workers)
+        return self._lanes[lane]
 
     def _forget(self, gone: threading.Event) -> None:
         del self.in_flight[gone]
+
+    # ------------------------------------------------------------------ the end
 
     async def drain(self, grace: float) -> None:
         """Refuse new calls; wait for those in flight, at most `grace` seconds, then refuse them.
@@ -124,35 +301,39 @@ class Calls:
         while self.in_flight and time.monotonic() < until:
             await asyncio.sleep(0.02)
 
-
-def method_handler(name: str, rpc: Rpc, calls: Calls) -> Callable[[bytes, Any], Awaitable[bytes]]:
-    """Return the coroutine function that answers calls of `rpc`, the method `name`, over gRPC."""
-
-    async def serve(raw: bytes, context: Any) -> bytes:
-        left = context.time_remaining()
-        at = float("inf") if left is None else time.monotonic() + left
-
-        def when_sent(callback: Callable[[], None]) -> None:
-            context.add_done_callback(lambda _: callback())
-
-        outcome = await calls.perform(name, rpc, raw, at, when_sent)
-        if outcome.code is not grpc.StatusCode.OK:
-            await context.abort(outcome.code, outcome.message, outcome.metadata)
-        return outcome.reply
-
-    return serve
+    def shutdown(self) -> None:
+        """Start no further computation."""
+        for workers in self._lanes.values():
+            workers.shutdown()
 
 
-def _work(rpc: Rpc, method: str, raw: bytes, call: Call, limit: int) -> Outcome:
+def _refused(name: str, rpc: Rpc, code: grpc.StatusCode, message: str) -> Refused:
+    """Log and return the refusal of a call whose request is not read."""
+    outcome = Outcome(code, message=message)
+    if rpc.validates:
+        outcome = for_validation(outcome)
+    _log(name, outcome, {"message": message}, time.perf_counter())
+    return Refused(outcome)
+
+
+def _too_large(rpc: Rpc, message: str) -> Refused:
+    """Return the refusal of a request that this server will never accept."""
+    codes = grpc.StatusCode
+    code = codes.INVALID_ARGUMENT if rpc.validates else codes.RESOURCE_EXHAUSTED
+    return Refused(Outcome(code, message=message))
+
+
+def _log(name: str, outcome: Outcome, described: dict[str, object], started: float) -> None:
+    milliseconds = round((time.perf_counter() - started) * 1000, 1)
+    facts = {"method": name, **described, "ms": milliseconds, "outcome": outcome.code.name}
+    level = logging.ERROR if outcome.trace else logging.INFO
+    logger.log(level, "%s", name, extra={"facts": facts, "trace": outcome.trace})
+
+
+def _work(rpc: Rpc, method: str, raw: bytes, call: Call) -> Outcome:
     """Parse, handle and serialise; every exception becomes a status."""
     try:
         call.deadline.check()
-        if len(raw) > limit:
-            return Outcome(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                message=f"the request has {len(raw)} bytes, this server accepts {limit}; "
-                f"start it with a larger --max-message-mib",
-            )
         try:
             request = (rpc.parse or rpc.request.FromString)(raw)
         except DecodeError:
@@ -165,5 +346,5 @@ def _work(rpc: Rpc, method: str, raw: bytes, call: Call, limit: int) -> Outcome:
         call.deadline.check()
         encoded = reply if isinstance(reply, bytes) else reply.SerializeToString()
         return Outcome(grpc.StatusCode.OK, reply=encoded)
-    except Exception as error:
+    except BaseException as error:  # SystemExit of somebody's algorithm, say
         return of_exception(error, method, call.deadline)

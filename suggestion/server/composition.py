@@ -16,6 +16,7 @@ from suggestion.problem.errors import quote
 from suggestion.server.calls import Calls
 from suggestion.server.grpc_server import GrpcServer
 from suggestion.server.lifecycle import Listener
+from suggestion.server.memory import Limits
 from suggestion.server.options import ServeOptions
 from suggestion.server.services import ServiceOptions, select
 
@@ -51,12 +52,16 @@ def compose(
             the user.
         OSError: If the certificate or the key cannot be read.
     """
+    limits = Limits(options.max_message_bytes, options.max_calls)
+    calls = Calls(options.workers, limits, options.max_deadline)
+    # A long log is a large reply, for which there must be memory as well.
+    service_options = service_options._replace(max_message_bytes=limits.plan.message)
     main, apart = _services(names, service_options)
     main_address = address or DEFAULT_ADDRESS
     own = early_stopping_address or (address if not main else None)
     groups = ((main_address, main), (own or port_below(main_address), apart))
     servers = [
-        (GrpcServer(at, [service for service, _ in group], options), _names(group))
+        (GrpcServer(at, [service for service, _ in group], calls, options), _names(group))
         for at, group in groups
         if group
     ]
@@ -64,7 +69,7 @@ def compose(
     if http_address is not None:
         both = [*main, *apart]
         services = [service for service, _ in both]
-        http = _http(http_address, services, servers[0][0].calls, options)
+        http = _http(http_address, services, calls, options)
         served.append(Served(http, _names(both)))
     return served
 

@@ -41,6 +41,7 @@ def run(listeners: Sequence[Listener], ready: Callable[[Sequence[str]], None]) -
     Raises:
         OSError: If an address cannot be bound.
     """
+    process.use_one_heap()
     asyncio.run(_run(listeners, ready))
 
 

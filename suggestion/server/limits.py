@@ -1,21 +1,40 @@
-"""Sizes: of requests, and of errors, which travel in metadata."""
+"""Limits of gRPC itself, and sizes of errors, which travel in metadata."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
+from suggestion.server.memory import Plan
+
 # Clients accept 8 KiB of metadata; a longer error reaches them as RESOURCE_EXHAUSTED.
 MESSAGE_BYTES: Final = 3000
 DETAILS_BYTES: Final = 2400
 
+#: gRPC cancels some of the calls that it has accepted and nobody has taken yet if they are more
+#: than a thousand, without telling anybody.
+_PENDING: Final = 100_000
+#: Bytes of a request that are accepted before the server asks for it.
+_AHEAD: Final = 16 * 1024
 
-def channel_options(max_message_bytes: int) -> Sequence[tuple[str, int]]:
-    """Return the options of a gRPC server that accepts requests of `max_message_bytes`."""
+
+def channel_options(plan: Plan) -> Sequence[tuple[str, int]]:
+    """Return the options of a gRPC server with the limits of `plan`."""
     return [
-        # Between this limit and twice it our own message says what to do.
-        ("grpc.max_receive_message_length", 2 * max_message_bytes),
+        # Refused before it is read, from its length.
+        ("grpc.max_receive_message_length", plan.received),
         ("grpc.max_send_message_length", -1),
+        # What is compressed is handed over as it came: gRPC would decompress without a limit.
+        ("grpc.per_message_decompression", 0),
+        # On one connection; the client keeps further calls until others have ended.
+        ("grpc.max_concurrent_streams", plan.calls),
+        # It would refuse the next call of such a client while the last is being put away.
+        ("grpc.http.overload_protection", 0),
+        ("grpc.server.max_pending_requests", _PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", _PENDING),
+        ("grpc.http2.lookahead_bytes", _AHEAD),
+        # It would raise what is accepted ahead, to megabytes for each call.
+        ("grpc.http2.bdp_probe", 0),
         # Two servers on one port would share its calls by chance.
         ("grpc.so_reuseport", 0),
         # Clients that ping every 10 s, as Go's do, are not disconnected.
@@ -38,7 +57,11 @@ def _encoded(character: str) -> int:
 
 
 def shortened(text: str, limit: int = MESSAGE_BYTES) -> str:
-    """Return `text`, or as much of it as takes `limit` bytes in a message."""
+    """Return `text`, or as much of it as takes `limit` bytes in a message.
+
+    What UTF-8 cannot encode becomes a question mark.
+    """
+    text = text.encode("utf-8", "replace").decode()
     size = 0
     for index, character in enumerate(text):
         size += _encoded(character)

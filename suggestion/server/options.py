@@ -12,12 +12,16 @@ class ServeOptions(NamedTuple):
 
     Attributes:
         workers: Calls computed at a time; further ones wait.
-        max_message_bytes: Largest request.
+        max_calls: Calls in flight, those that wait included; None for what memory allows.
+        max_message_bytes: Largest request, if there is memory for it.
+        max_deadline: Seconds that a call may take, whatever its deadline.
         grace: Seconds that calls in flight are given on SIGTERM.
         tls: Plaintext if None.
     """
 
     workers: int = 4
+    max_calls: int | None = None
     max_message_bytes: int = 64 * 2**20
+    max_deadline: float = 300.0
     grace: float = 20.0
     tls: TLS | None = None

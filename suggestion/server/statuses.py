@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
 import grpc
 
+from suggestion.api.exchange import Outcome
 from suggestion.problem.deadline import Deadline
 from suggestion.problem.errors import (
     Cancelled,
@@ -24,7 +25,17 @@ from suggestion.problem.errors import (
 from suggestion.problem.locations import dotted
 from suggestion.server.limits import DETAILS_BYTES, MESSAGE_BYTES, encoded_size, shortened
 
-Metadata: TypeAlias = tuple[tuple[str, bytes], ...]
+#: For methods that validate: what a client would take for a yes, and what it is told instead.
+#: INVALID_ARGUMENT and UNKNOWN are a no, UNAVAILABLE is tried again a few times and then a no.
+_NOT_VALID: Final[Mapping[grpc.StatusCode, grpc.StatusCode]] = {
+    grpc.StatusCode.INTERNAL: grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.FAILED_PRECONDITION: grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.OUT_OF_RANGE: grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND: grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.PERMISSION_DENIED: grpc.StatusCode.INVALID_ARGUMENT,
+}
 
 _CODES: Final[Mapping[type[Exception], grpc.StatusCode]] = {
     Exhausted: grpc.StatusCode.OUT_OF_RANGE,
@@ -37,27 +48,12 @@ _CODES: Final[Mapping[type[Exception], grpc.StatusCode]] = {
 }
 
 
-class Outcome(NamedTuple):
-    """What became of a call.
-
-    Attributes:
-        code: Its status.
-        reply: The bytes of the reply, if the status is OK.
-        message: What the caller is told, if it is not.
-        metadata: Further details of the error.
-        trace: A traceback for the log, if the server has a bug.
-        violations: All of the broken rules, if the status is INVALID_ARGUMENT.
-    """
-
-    code: grpc.StatusCode
-    reply: bytes = b""
-    message: str = ""
-    metadata: Metadata = ()
-    trace: str = ""
-    violations: tuple[Violation, ...] = ()
+def for_validation(outcome: Outcome) -> Outcome:
+    """Return `outcome` with a code that no client takes for a yes, unless it is one."""
+    return outcome._replace(code=_NOT_VALID.get(outcome.code, outcome.code))
 
 
-def of_exception(error: Exception, method: str, deadline: Deadline) -> Outcome:
+def of_exception(error: BaseException, method: str, deadline: Deadline) -> Outcome:
     """Return the status for what the handler of `method` has raised.
 
     Args:
@@ -65,26 +61,39 @@ def of_exception(error: Exception, method: str, deadline: Deadline) -> Outcome:
         method: Its name.
         deadline: Of the call.
     """
+    try:
+        return _known(error, method, deadline) or _bug(f"{type(error).__name__}: {error}")
+    except Exception:  # an error of somebody's algorithm that cannot even say what it is
+        return _bug(type(error).__name__)
+
+
+def _bug(what: str) -> Outcome:
+    return Outcome(
+        grpc.StatusCode.INTERNAL,
+        message=shortened(f"a bug in this server: {what}"),
+        trace=traceback.format_exc(),
+    )
+
+
+def _known(error: BaseException, method: str, deadline: Deadline) -> Outcome | None:
+    """Return the status for what a handler may raise; None for a bug."""
     match error:
-        case Invalid():
+        case Invalid() if error.violations:
             return of_violations(error.violations)
         case Cancelled() if deadline.remaining() <= 0:
             return Outcome(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
                 message=f"{method} did not finish before the call's deadline",
             )
-        case Cancelled():
+        case Cancelled() if deadline.passed():
             return Outcome(grpc.StatusCode.CANCELLED, message="the caller has gone")
-        case grpc.RpcError():  # of a call that the handler made itself
-            return Outcome(error.code(), message=shortened(str(error.details())))
+        case grpc.RpcError() if isinstance(error, grpc.Call):  # the handler called somebody
+            text = f"{error.code().name}: {error.details()}"
+            return Outcome(grpc.StatusCode.UNAVAILABLE, message=shortened(text))
     for kind, code in _CODES.items():
         if isinstance(error, kind):
             return Outcome(code, message=shortened(str(error)))
-    return Outcome(
-        grpc.StatusCode.INTERNAL,
-        message=shortened(f"a bug in this server: {type(error).__name__}: {error}"),
-        trace=traceback.format_exc(),
-    )
+    return None
 
 
 def of_violations(violations: Sequence[Violation]) -> Outcome:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from importlib import metadata
@@ -13,15 +12,16 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from grpc import StatusCode
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from suggestion.api import exchange
+from suggestion.api.exchange import Outcome, Refused
 from suggestion.api.http import openapi
-from suggestion.api.http.host import Host, Outcome
+from suggestion.api.http.host import Host
 from suggestion.api.http.requests import check_content_type, read_body, timeout_of
 from suggestion.api.http.statuses import Refusal, error
 from suggestion.api.http.transcoding import as_json
@@ -32,6 +32,11 @@ from suggestion.problem.errors import quote
 _WhenSent = Callable[[Callable[[], None]], object]
 # A caller whose reply is an error while its body may still come: the connection ends with it.
 _CLOSE: Final = {"Connection": "close"}
+_CLOSING: Final = (
+    StatusCode.UNAVAILABLE,
+    StatusCode.DEADLINE_EXCEEDED,
+    StatusCode.RESOURCE_EXHAUSTED,
+)
 
 
 def application(services: Sequence[Service], host: Host) -> Starlette:
@@ -58,11 +63,11 @@ def application(services: Sequence[Service], host: Host) -> Starlette:
     document = openapi.describe(methods, metadata.version("suggestion-servers"))
 
     async def healthz(_: Request) -> Response:
-        return JSONResponse({"status": "SERVING"})
+        return _not_serving() if host.stuck else JSONResponse({"status": "SERVING"})
 
     async def readyz(_: Request) -> Response:
-        if host.draining:
-            return JSONResponse({"status": "NOT_SERVING"}, 503, _CLOSE)
+        if host.draining or host.stuck:
+            return _not_serving()
         return JSONResponse({"status": "SERVING"})
 
     async def description(_: Request) -> Response:
@@ -74,6 +79,10 @@ def application(services: Sequence[Service], host: Host) -> Starlette:
         Route("/openapi.json", description),
     ]
     return Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+
+
+def _not_serving() -> Response:
+    return JSONResponse({"status": "NOT_SERVING"}, 503, _CLOSE)
 
 
 def _methods(service: Service) -> Iterator[MethodDescriptor]:
@@ -125,41 +134,37 @@ class _Method:
     async def _respond(self, request: Request, when_sent: _WhenSent) -> Response:
         headers = request.headers
         left = timeout_of(headers)
-        at = time.monotonic() + left
         check_content_type(headers)
+        host = self._host
+        at = host.until(None if left == float("inf") else left)
+
+        async def body() -> bytes:
+            return await read_body(headers, request.stream(), host.max_message_bytes, host.advice)
+
         try:
-            async with asyncio.timeout(None if left == float("inf") else left):
-                raw = await self._body(request, headers)
+            async with asyncio.timeout_at(at), host.received(self._name, self._rpc, body) as read:
+                outcome = await self._outcome(read, at, request, when_sent)
+        except Refused as refusal:
+            outcome = refusal.outcome
         except TimeoutError:
-            return self._too_late()
-        outcome = await self._outcome(raw, at, request, when_sent)
-        if outcome is None:
-            return self._too_late()
+            outcome = host.too_late(self._name, self._rpc)
         if outcome.code is StatusCode.OK:
             return Response(outcome.reply, media_type="application/json")
-        closing = _CLOSE if outcome.code is StatusCode.UNAVAILABLE else None
+        closing = _CLOSE if outcome.code in _CLOSING else None
         return error(outcome.code, outcome.message, outcome.violations, headers=closing)
 
-    async def _body(self, request: Request, headers: Headers) -> bytes:
-        return await read_body(headers, request.stream(), self._host.max_message_bytes)
-
-    def _too_late(self) -> Response:
-        text = f"{self._name} did not finish before the call's deadline"
-        return error(StatusCode.DEADLINE_EXCEEDED, text, headers=_CLOSE)
-
     async def _outcome(
-        self, raw: bytes, at: float, request: Request, when_sent: _WhenSent
-    ) -> Outcome | None:
-        """What became of the call; None if its deadline has passed.
+        self, read: exchange.Request, at: float, request: Request, when_sent: _WhenSent
+    ) -> Outcome:
+        """What became of the call.
 
         Raises:
             ClientDisconnect: If the caller has gone.
         """
-        work = asyncio.ensure_future(self._host.perform(self._name, self._rpc, raw, at, when_sent))
+        work = asyncio.ensure_future(self._host.perform(self._name, self._rpc, read, at, when_sent))
         gone = asyncio.ensure_future(_disconnected(request.receive))
-        left = None if at == float("inf") else max(at - time.monotonic(), 0.0)
         try:
-            await asyncio.wait((work, gone), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
         finally:
             gone.cancel()
             if not work.done():
@@ -167,8 +172,6 @@ class _Method:
         await asyncio.wait((work,))
         if not work.cancelled():
             return work.result()
-        if time.monotonic() >= at:
-            return None
         raise ClientDisconnect
 
 

@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-import grpc
-
+from suggestion.api.exchange import Outcome, Request
 from suggestion.api.service import Rpc
-from suggestion.problem.errors import Violation
-
-
-class Outcome(Protocol):
-    """What became of a call."""
-
-    @property
-    def code(self) -> grpc.StatusCode:
-        """Its status, the same in every API."""
-        ...
-
-    @property
-    def reply(self) -> bytes:
-        """The encoded reply; empty unless the code is OK."""
-        ...
-
-    @property
-    def message(self) -> str:
-        """What is wrong, for people; empty if the code is OK."""
-        ...
-
-    @property
-    def violations(self) -> Sequence[Violation]:
-        """Every broken rule, if the code is INVALID_ARGUMENT."""
-        ...
 
 
 class Host(Protocol):
-    """Computes calls: worker pool, statuses, log lines and draining are its own."""
+    """Computes calls: threads, memory, statuses, log lines and draining are its own."""
 
     @property
     def max_message_bytes(self) -> int:
-        """Largest request."""
+        """Largest request, decompressed."""
+        ...
+
+    @property
+    def advice(self) -> str:
+        """What allows larger requests, for messages."""
+        ...
+
+    @property
+    def stuck(self) -> bool:
+        """Whether calls wait in vain, so that the process should be started anew."""
         ...
 
     @property
@@ -52,21 +37,39 @@ class Host(Protocol):
         """Refuse new calls; return once those in flight are answered, or refused after `grace`."""
         ...
 
+    def until(self, seconds: float | None) -> float:
+        """Return when a call ends whose caller waits `seconds`; in those of `time.monotonic`."""
+        ...
+
+    def too_late(self, name: str, rpc: Rpc) -> Outcome:
+        """Return what a call is told that has not finished in time."""
+        ...
+
+    def received(
+        self, name: str, rpc: Rpc, read: Callable[[], Awaitable[bytes]]
+    ) -> AbstractAsyncContextManager[Request]:
+        """Accept a call, and read its request when there is memory for it.
+
+        Raises:
+            Refused: If there are too many calls, or the request does not come.
+        """
+        ...
+
     async def perform(
         self,
         name: str,
         rpc: Rpc,
-        raw: bytes,
+        request: Request,
         at: float,
         when_sent: Callable[[Callable[[], None]], object],
     ) -> Outcome:
-        """Compute one call in the worker pool; if this task is cancelled, the computation stops.
+        """Compute one call in a thread; if this task is cancelled, the computation stops.
 
         Args:
             name: Of the method.
             rpc: The method.
-            raw: The request as it came.
-            at: When the caller stops waiting, in seconds of `time.monotonic`; may be infinite.
+            request: That `received` gave.
+            at: When the caller stops waiting, in seconds of `time.monotonic`.
             when_sent: Takes a function to call once the reply is sent: until then the call is in
                 flight, and a server that stops waits for it.
         """

@@ -107,13 +107,16 @@ def _decoder(encoding: str) -> _Decoder:
     raise Refusal(StatusCode.INVALID_ARGUMENT, text, status=415)
 
 
-async def read_body(headers: Mapping[str, str], chunks: AsyncIterator[bytes], limit: int) -> bytes:
+async def read_body(
+    headers: Mapping[str, str], chunks: AsyncIterator[bytes], limit: int, advice: str
+) -> bytes:
     """The body, decompressed; no more than `limit` bytes are ever kept.
 
     Args:
         headers: Names in lower case.
         chunks: The body as it comes.
         limit: Of the decompressed body.
+        advice: What allows larger ones.
 
     Raises:
         Refusal: If it is larger, or compressed in a way that this server does not read.
@@ -121,7 +124,7 @@ async def read_body(headers: Mapping[str, str], chunks: AsyncIterator[bytes], li
     decoder = _decoder(headers.get("content-encoding", ""))
     length = headers.get("content-length", "0")
     if length.isdecimal() and int(length) > 2 * limit:
-        raise too_large(limit)
+        raise too_large(limit, advice)
     body = bytearray()
     received = 0
     async for chunk in chunks:
@@ -137,18 +140,17 @@ async def read_body(headers: Mapping[str, str], chunks: AsyncIterator[bytes], li
         if received > 2 * limit:
             break
     if len(body) > limit:
-        raise too_large(limit)
+        raise too_large(limit, advice)
     if not decoder.complete:
         text = f"the request is not valid {headers['content-encoding']}: it ends too early"
         raise Refusal(StatusCode.INVALID_ARGUMENT, text)
     return bytes(body)
 
 
-def too_large(limit: int) -> Refusal:
+def too_large(limit: int, advice: str) -> Refusal:
     """The refusal of a body of more than `limit` bytes."""
     return Refusal(
         StatusCode.RESOURCE_EXHAUSTED,
-        f"the request has more than the {limit} bytes that this server accepts; "
-        f"start it with a larger --max-message-mib",
+        f"the request has more than the {limit} bytes that this server accepts; {advice}",
         status=413,
     )

@@ -15,6 +15,7 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from suggestion.api import footprint
 from suggestion.api.service import Call, Rpc
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.locations import Location, dotted
@@ -50,7 +51,9 @@ def as_json(rpc: Rpc, reply: type[Message]) -> Rpc:
         answer = rpc.handle(request, call)
         return write(reply.FromString(answer) if isinstance(answer, bytes) else answer)
 
-    return rpc._replace(handle=handle, parse=lambda raw: read(raw, rpc.request))
+    return rpc._replace(
+        handle=handle, parse=lambda raw: read(raw, rpc.request), footprint=footprint.of_json
+    )
 
 
 def write(message: Message) -> bytes:

@@ -52,7 +52,9 @@ class EarlyStoppingService:
             ),
             "SetTrialStatus": Rpc(api.SetTrialStatusRequest, self.set_trial_status, self._waiting),
             "ValidateEarlyStoppingSettings": Rpc(
-                api.ValidateEarlyStoppingSettingsRequest, self.validate_early_stopping_settings
+                api.ValidateEarlyStoppingSettingsRequest,
+                self.validate_early_stopping_settings,
+                validates=True,
             ),
         }
 

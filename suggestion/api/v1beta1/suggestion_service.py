@@ -34,7 +34,9 @@ class SuggestionService:
         return {
             "GetSuggestions": Rpc(api.GetSuggestionsRequest, self.get_suggestions),
             "ValidateAlgorithmSettings": Rpc(
-                api.ValidateAlgorithmSettingsRequest, self.validate_algorithm_settings
+                api.ValidateAlgorithmSettingsRequest,
+                self.validate_algorithm_settings,
+                validates=True,
             ),
         }
 

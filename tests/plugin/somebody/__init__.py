@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from suggestion.engine.algorithm import register
 from suggestion.engine.settings import setting
 from suggestion.numerics import sampling
+from suggestion.problem.errors import Cancelled, Denied, Exhausted, Unready, Violation
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study, Suggestion
 
@@ -61,3 +62,46 @@ class Broken:
             case "names":
                 return [Suggestion(point, trial="one") for point in points[:count]]
         raise ZeroDivisionError("as promised")
+
+
+class OutOfPaper(Exhausted):
+    """A kind of error of its own, of a kind that the server knows."""
+
+
+class Unspeakable(Exception):
+    """Cannot even say what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+_FAULTS: dict[str, BaseException] = {
+    "exhausted": OutOfPaper("no paper"),
+    "unready": type("NoInk", (Unready,), {})("no ink"),
+    "denied": type("NoKey", (Denied,), {})("no key"),
+    "cancelled": Cancelled(),
+    "key": KeyError("x"),
+    "exit": SystemExit(3),
+    "memory": MemoryError(),
+    "recursion": RecursionError(),
+    "stop": StopIteration(),
+    "surrogate": ValueError("\ud800\x1b[31m\nforged"),
+    "unspeakable": Unspeakable(),
+}
+
+
+@register("faulty")
+@dataclass(frozen=True, kw_only=True)
+class Faulty:
+    """Raises something, while it validates or while it suggests."""
+
+    what: str = setting("key", help="Which.")
+    when: Literal["validate", "suggest"] = setting("validate", help="When.")
+
+    def violations(self, study: Study) -> Iterable[Violation]:
+        if self.when == "validate":
+            raise _FAULTS[self.what]
+        return ()
+
+    def suggest(self, study: Study, count: int) -> Sequence[Any]:
+        raise _FAULTS[self.what]

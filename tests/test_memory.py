@@ -1,0 +1,140 @@
+"""What memory there is, who gets it, and what a request takes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suggestion.api import footprint
+from suggestion.server.compression import Malformed, TooLong, decompress, is_compressed
+from suggestion.server.memory import MIB, Limits, Pool, container_limit, plan
+from suggestion.server.workers import Workers
+from tests.support.requests import ask_for, experiment, trial
+
+# ------------------------------------------------------------------------- limits
+
+
+def _files(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("lines", "files", "limit"),
+    [
+        (["0::/"], {"memory.max": "104857600\n"}, 100 * MIB),
+        (["0::/a/b"], {"a/memory.max": "7\n", "a/b/memory.max": "max\n"}, 7),
+        # The path is that of the host, the files are those of the container.
+        (["0::/kubepods/pod1/c"], {"memory.max": "5"}, 5),
+        (["0::/"], {"memory.max": "max"}, None),
+        (["9:memory:/x", "0::/"], {"memory/x/memory.limit_in_bytes": "9"}, 9),
+        (["9:cpu,memory:/docker/c"], {"memory/memory.limit_in_bytes": "8"}, 8),
+        (["9:memory:/"], {"memory/memory.limit_in_bytes": "9223372036854771712"}, None),
+        (["9:cpu:/x"], {}, None),
+        ([], {}, None),
+    ],
+)
+def test_the_limit_of_a_container(
+    tmp_path: Path, lines: list[str], files: dict[str, str], limit: int | None
+) -> None:
+    assert container_limit(lines, _files(tmp_path, files)) == limit
+
+
+@given(st.integers(0, 2**40), st.integers(MIB, 1000 * MIB))
+def test_a_plan_fits_into_the_memory(memory: int, message: int) -> None:
+    made = plan(memory, message)
+    assert 0 < made.message <= message
+    assert 6 * made.message <= made.computed, "the largest request can be computed"
+    assert 2 * made.received <= made.read, "one can be read while another waits"
+    if memory >= 100 * MIB:
+        assert made.computed + made.read + made.received + made.message <= memory - 40 * MIB
+
+
+def test_an_honest_request_fits_into_100_mib() -> None:
+    values = {f"hyperparameter-{k}": repr(0.1 + k / 7) for k in range(10)}
+    trials = [trial(f"experiment-{k:06}", values, repr(k / 7)) for k in range(10_000)]
+    raw = ask_for(experiment(), 1, 10_001, trials).SerializeToString()
+    made = plan(100 * MIB, 64 * MIB)
+    assert len(raw) <= made.message
+    assert footprint.of_protobuf(raw) <= made.computed
+    assert "give it more memory than 100 MiB" in made.advice
+
+
+def test_limits_follow_the_memory() -> None:
+    memory = [1000 * MIB]
+    limits = Limits(64 * MIB, None, lambda: memory[0])
+    assert limits.plan.message == 64 * MIB
+    memory[0] = 100 * MIB
+    limits._measured -= 1  # a second later
+    assert limits.plan.message < 8 * MIB
+
+
+# ------------------------------------------------------------------ compression
+
+
+@given(st.binary(max_size=2000), st.booleans())
+def test_what_was_compressed_comes_back(data: bytes, deflate: bool) -> None:
+    packed = zlib.compress(data) if deflate else gzip.compress(data)
+    assert is_compressed(packed)
+    assert decompress(packed, max(len(data), 1)) == data
+    if data:
+        with pytest.raises(TooLong):
+            decompress(packed, len(data) - 1)
+
+
+@given(st.binary(max_size=200))
+def test_whatever_looks_compressed_is_refused_or_left(data: bytes) -> None:
+    assert decompress(b"x\x9c" + data, MIB) is not None
+    with suppress(Malformed):
+        decompress(b"\x1f\x8b" + data, MIB)
+
+
+# -------------------------------------------------------------------------- pools
+
+
+def test_memory_is_given_in_the_order_of_arrival() -> None:
+    async def scenario() -> None:
+        pool = Pool(10)
+        first = await pool.reserve(6)
+        big = asyncio.ensure_future(pool.reserve(8))
+        small = asyncio.ensure_future(pool.reserve(1))
+        gone = asyncio.ensure_future(pool.reserve(1))
+        await asyncio.sleep(0)
+        assert pool.contended
+        gone.cancel()
+        first.shrink(3)
+        await asyncio.sleep(0)
+        assert not big.done()
+        first.release()
+        first.release()
+        (await big).release()
+        (await small).release()
+        huge = await pool.reserve(11)
+        assert not pool.fits(1), "alone, and longer than the pool"
+        huge.release()
+        assert pool.fits(10)
+
+    asyncio.run(scenario())
+
+
+def test_calls_that_wait_in_vain_are_noticed() -> None:
+    async def scenario() -> None:
+        workers = Workers(1)
+        assert not workers.stuck(0)
+        with workers.waiting():
+            assert not workers.stuck(60)
+            await asyncio.sleep(0.01)
+            assert workers.stuck(0.001)
+        assert not workers.stuck(0)
+
+    asyncio.run(scenario())
