@@ -58,6 +58,9 @@ def read(document: Mapping[str, Any], runs: bool = True) -> tuple[Collector, lis
         found.append(((*PATH, "collector", "kind"), f"{rule}, got {kind}"))
     if kind in {"File", "TensorFlowEvent"} and not made.path:
         found.append((PATH, f"kind {kind} needs source.fileSystemPath.path"))
+    if ".." in made.path.split("/"):
+        where: FieldPath = (*PATH, "source", "fileSystemPath", "path")
+        found.append((where, f"must not lead out of the trial's folder, got {quote(made.path)}"))
     if runs and kind == "TensorFlowEvent" and find_spec("tensorboard") is None:
         rule = (
             "TensorFlowEvent needs the package tensorboard, which is not installed; "

@@ -159,6 +159,10 @@ def examine(
     return Examined(examined.findings, read, broken, loaded)
 
 
+# That Linux hands to a program in one piece.
+_LONGEST_WORD: Final = 128 * 1024
+
+
 class _Sound:
     """Tells whether sections of a document's spec are as the schema wants them."""
 
@@ -235,3 +239,20 @@ def _runnable(made: Template, image: bool) -> Iterator[Problem]:
             "the primary container has no command, and what its image would run cannot be known "
             "here; give --command, or --runtime docker",
         )
+    for entry in made.container.get("env") or ():
+        name, value = entry["name"], entry.get("value") or ""
+        if not name or "=" in name:
+            yield (
+                (*path, "env"),
+                f"the name of a variable must not be empty or hold =, got {quote(name)}",
+            )
+        if len(f"{name}={value}".encode()) >= _LONGEST_WORD:
+            yield (
+                (*path, "env"),
+                f"a variable must be shorter than {_LONGEST_WORD} bytes, got {name}",
+            )
+    for field in ("command", "args"):
+        for word in made.container.get(field) or ():
+            if len(word.encode()) >= _LONGEST_WORD:
+                rule = f"a word must be shorter than {_LONGEST_WORD} bytes"
+                yield (*path, field), f"{rule}, got {quote(word)}"
