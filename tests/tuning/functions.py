@@ -51,3 +51,7 @@ def slow(x: float, folder: str, seconds: float = 0.5) -> float:
 def types(x: float, n: int, kind: str | None, function: Callable[[float], float]) -> float:
     print(type(x).__name__, type(n).__name__, repr(kind), function.__name__)
     return function(x)
+
+
+def anything(**values: object) -> float:
+    return float(len(values))

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import suggestion as sg
-from suggestion.client import document
+from suggestion.client import cluster, document, manifest
 from suggestion.controller.lock import Lock
 from tests.tuning import functions
 
@@ -368,6 +368,22 @@ def test_the_same_space_moves_to_a_cluster(folder: Path) -> None:
     assert again.best.value == result.best.value
 
 
+def test_an_experiment_file_passes_the_rules_of_a_cluster() -> None:
+    space = {
+        "x": sg.log_uniform(1e-5, 1, step="1e-5"),
+        "n": ["1", "a b", "yes", "null"],
+        "batch": sg.discrete([16, 32]),
+    }
+    result = quiet(
+        functions.anything, space, trials=2, parallel=2, goal=-1, stop="medianstop", maximize="acc"
+    )
+    read = manifest.load(result.experiment_file("e.yaml", image="x"), {}, kind="Experiment")
+    assert list(cluster.refusals(read)) == []
+    loaded = document.load(Path("e.yaml"), image=True)
+    assert loaded.document["spec"]["parameters"][1]["feasibleSpace"]["list"] == space["n"]
+    assert loaded.document["spec"]["trialTemplate"]["retain"] == "true"
+
+
 def test_what_cannot_be_named_on_a_command_line() -> None:
     result = quiet(lambda x: 1.0, {"x": [(1, 2), abs]}, trials=1)
     with pytest.raises(sg.InvalidArgument) as caught:
@@ -377,6 +393,8 @@ def test_what_cannot_be_named_on_a_command_line() -> None:
     path = result.experiment_file("e.yaml", image="x", command=words)
     made = document.load(path, image=True).template.render("t", {"x": "abs"})
     assert made.argv == ("train", "--x=abs")
+    read = manifest.load(path, {}, kind="Experiment")
+    assert list(cluster.refusals(read)) == []
 
 
 def test_the_stored_space_is_json() -> None:
