@@ -51,6 +51,7 @@ class Reporter:
         self._sink = sink(env)
         self._watch = watch(env, self.objective)
         self._fired = False
+        self._waited = False
         self._last: float | None = None  # bare value
         self._stop = False  # set by a signal handler
 
@@ -67,12 +68,14 @@ class Reporter:
         self._last = None if value is None or self._by_name else float(value)
         self._sink(texts)
         self._judge(named)
-        if self._ends and self._fired:
-            # The runner is to see why the trial ends, and to end it itself.
+        if self._ends and self._fired and not self._waited:
+            # It is the runner that ends the trial, once it has read this. Without a runner the
+            # trial goes on, as its rules are applied when the runner comes back.
+            self._waited = True
             deadline = time.monotonic() + _LONGEST_WAIT
             while not self._stop and time.monotonic() < deadline:
                 time.sleep(_PAUSE)
-        if self._ends and (self._fired or self._stop):
+        if self._ends and self._stop:
             raise TrialStopped
 
     def recall(self, value: SupportsFloat | None, metrics: Mapping[str, SupportsFloat]) -> None:
@@ -113,6 +116,11 @@ class Reporter:
         if value is None:
             return metrics
         return {VALUE if self._by_name else self.objective: value, **metrics}
+
+    @property
+    def lost(self) -> bool:
+        """Whether the rules of the trial have decided against it."""
+        return self._fired
 
     def should_stop(self) -> bool:
         """Return whether the trial is to stop; see `should_stop`."""

@@ -1,6 +1,7 @@
 """Functions that tests tune; imported by the processes of trials, so it imports next to nothing."""
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,14 @@ def curve(x: float, epochs: int = 8) -> float:
     finally:
         print(f"left at {epoch}")
     return loss
+
+
+def killed(x: float) -> float:
+    sg.report(x)
+    os.kill(os.getpid(), signal.SIGTERM)
+    for _ in range(9):
+        sg.report(x)
+    return x
 
 
 def boom(x: float) -> float:

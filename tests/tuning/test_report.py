@@ -14,6 +14,7 @@ import pytest
 
 from suggestion.client import schema
 from suggestion.controller.rules import GREATER, LESS
+from suggestion.reporting import reporter
 from suggestion.reporting.reporter import Reporter, TrialStopped
 from suggestion.views import status
 
@@ -21,20 +22,20 @@ RULES = json.dumps([["loss", 0.5, GREATER, 2]])
 
 
 def test_without_a_trial_reports_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    reporter = Reporter({})
-    reporter.report(0.25, 3, {"accuracy": 1})
-    reporter.report(float("nan"), None, {})
+    made = Reporter({})
+    made.report(0.25, 3, {"accuracy": 1})
+    made.report(float("nan"), None, {})
     assert capsys.readouterr().out == "step=3 value=0.25 accuracy=1.0\nvalue=nan\n"
-    assert not reporter.should_stop()
+    assert not made.should_stop()
 
 
 def test_a_bare_value_is_the_objective_unless_that_has_its_name() -> None:
     seen: list[dict[str, str]] = []
-    reporter = Reporter({"SUGGEST_OBJECTIVE": "accuracy"})
-    reporter._sink = lambda texts: seen.append(dict(texts))
-    reporter.report(0.1, None, {})
-    reporter.report(0.2, None, {"accuracy": 0.8})
-    reporter.finish(0.3)
+    made = Reporter({"SUGGEST_OBJECTIVE": "accuracy"})
+    made._sink = lambda texts: seen.append(dict(texts))
+    made.report(0.1, None, {})
+    made.report(0.2, None, {"accuracy": 0.8})
+    made.finish(0.3)
     assert seen == [
         {"accuracy": "0.1"},
         {"value": "0.2", "accuracy": "0.8"},
@@ -44,14 +45,14 @@ def test_a_bare_value_is_the_objective_unless_that_has_its_name() -> None:
 
 def test_what_a_function_returns_is_reported_once() -> None:
     seen: list[dict[str, str]] = []
-    reporter = Reporter({})
-    reporter._sink = lambda texts: seen.append(dict(texts))
+    made = Reporter({})
+    made._sink = lambda texts: seen.append(dict(texts))
     with pytest.raises(TypeError, match="must return a number, or report one, got None"):
-        reporter.finish(None)
-    reporter.report(0.5, 1, {})
-    reporter.finish(0.5)
-    reporter.finish(None)
-    reporter.finish({"value": 2, "size": 3})
+        made.finish(None)
+    made.report(0.5, 1, {})
+    made.finish(0.5)
+    made.finish(None)
+    made.finish({"value": 2, "size": 3})
     assert [entry.get("value") for entry in seen] == ["0.5", "2.0"]
 
 
@@ -84,11 +85,11 @@ def test_reports_go_where_the_collector_reads(
 
 def test_rules_count_reports_as_the_collector_does(capsys: pytest.CaptureFixture[str]) -> None:
     env = {"SUGGEST_OBJECTIVE": "loss", "SUGGEST_RULES": RULES}
-    reporter = Reporter(env)
-    reporter.report(0.9, None, {})
-    assert not reporter.should_stop()
-    reporter.report(0.8, None, {})
-    assert reporter.should_stop()
+    made = Reporter(env)
+    made.report(0.9, None, {})
+    assert not made.should_stop()
+    made.report(0.8, None, {})
+    assert made.should_stop()
     better = Reporter(env)
     for value in (0.4, 0.9):  # the best so far is compared
         better.report(value, None, {})
@@ -99,17 +100,26 @@ def test_rules_count_reports_as_the_collector_does(capsys: pytest.CaptureFixture
     assert most.should_stop()
 
 
+def test_without_a_runner_a_trial_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporter, "_LONGEST_WAIT", 0.01)
+    alone = Reporter({"SUGGEST_OBJECTIVE": "loss", "SUGGEST_RULES": RULES}, ends=True)
+    alone._sink = lambda texts: None
+    for _ in range(3):
+        alone.report(0.9, None, {})
+    assert alone.lost
+
+
 def test_sigterm_ends_the_function_at_its_next_report() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    reporter = Reporter({}, ends=True)
-    reporter._sink = lambda texts: None
+    made = Reporter({}, ends=True)
+    made._sink = lambda texts: None
     try:
-        reporter.listen()
-        reporter.report(1, None, {})
+        made.listen()
+        made.report(1, None, {})
         os.kill(os.getpid(), signal.SIGTERM)
-        assert reporter.should_stop()
+        assert made.should_stop()
         with pytest.raises(TrialStopped):
-            reporter.report(1, None, {})
+            made.report(1, None, {})
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         silent = Reporter({}, ends=True)
         silent.listen()

@@ -314,6 +314,11 @@ def test_ctrl_c_lets_running_trials_finish_and_a_second_one_stops_them(folder: P
     assert out == "6 True\n", error
 
 
+def test_a_trial_that_somebody_ends_is_no_success() -> None:
+    with pytest.raises(sg.TrialError, match="killed by SIGTERM"):
+        quiet(functions.killed, X, trials=2, max_failures=1)
+
+
 def test_the_time_limit_ends_it(folder: Path) -> None:
     slow = partial(functions.slow, folder=str(folder), seconds=0.0)
     result = quiet(slow, X, time=1.5)

@@ -16,6 +16,8 @@ import sys
 from suggestion.reporting.reporter import Reporter, TrialStopped, enter
 from suggestion.runtimes.python.names import ERROR, LOADING, SUFFIX
 
+_TERMINATED = 143  # by SIGTERM, as shells have it
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one trial; return the exit status: 0, or 1 if the function raises."""
+    """Run one trial; return the exit status: 0, 1 if the function raises, 143 after SIGTERM."""
     target, *words = arguments
     texts = dict(word.partition("=")[::2] for word in words)
     reporter = Reporter(os.environ, ends="SUGGEST_TRIAL_NAME" in os.environ)
@@ -35,7 +37,8 @@ def main(arguments: Sequence[str]) -> int:
         del os.environ[LOADING]
         reporter.finish(call())
     except TrialStopped:
-        return 0
+        # A signal from elsewhere, when the machine goes down, say, makes no success.
+        return 0 if reporter.lost else _TERMINATED
     except BaseException as error:
         _leave(error)
         return 1
