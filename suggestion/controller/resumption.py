@@ -8,11 +8,14 @@ from typing import Any, Final
 
 from suggestion.controller.commands import Changes
 from suggestion.controller.experiment import Experiment
-from suggestion.controller.trials import FAILED, Trial
+from suggestion.controller.trials import FAILED, JUDGED, Trial
 from suggestion.problem.errors import quote
 
 #: Fields of the spec that may change between two runs in one directory, as on a cluster.
 EDITABLE: Final = ("parallelTrialCount", "maxTrialCount", "maxFailedTrialCount", "resumePolicy")
+#: Fields that may also change when failed trials are tried again and no other trial has a result:
+#: where the cause of failures is fixed.
+FIXABLE: Final = ("metricsCollectorSpec", "trialTemplate")
 
 
 class CannotResume(ValueError):
@@ -39,7 +42,8 @@ def resume(
     Raises:
         CannotResume: If something has changed that must not, or the experiment has ended for good.
     """
-    _same(known, document)
+    fruitless = not any(trial.condition in JUDGED for trial in trials)
+    _same(known, document, (*EDITABLE, *FIXABLE) if retry_failed and fruitless else EDITABLE)
     changed = replace(known, document=dict(document))
     reached = known.condition()["reason"] == "ExperimentGoalReached"
     failed = [trial for trial in trials if trial.condition in FAILED]
@@ -56,7 +60,7 @@ def resume(
     return Changes(None if changed == known else changed, forgotten, tuple(again))
 
 
-def _same(known: Experiment, document: Mapping[str, Any]) -> None:
+def _same(known: Experiment, document: Mapping[str, Any], editable: Sequence[str]) -> None:
     name = document["metadata"]["name"]
     if known.name != name:
         raise CannotResume(
@@ -64,10 +68,10 @@ def _same(known: Experiment, document: Mapping[str, Any]) -> None:
         )
     old, new = known.document["spec"], document["spec"]
     for key in sorted({*old, *new}):
-        if key not in EDITABLE and old.get(key) != new.get(key):
+        if key not in editable and old.get(key) != new.get(key):
             raise CannotResume(
                 f"spec.{key} differs from the experiment in this directory; only "
-                f"{', '.join(EDITABLE)} may change; use another --directory, or --fresh to set "
+                f"{', '.join(editable)} may change; use another --directory, or --fresh to set "
                 f"aside what is here"
             )
 

@@ -60,6 +60,25 @@ def test_failed_trials_are_tried_again() -> None:
     assert not changes.experiment.done
 
 
+@pytest.mark.parametrize(
+    ("conditions", "retry", "allowed"),
+    [((FAILED, NONE), True, True), ((FAILED, GOOD), True, False), ((FAILED, NONE), False, False)],
+)
+def test_the_cause_may_be_fixed_in_the_file(
+    conditions: tuple[Condition, ...], retry: bool, allowed: bool
+) -> None:
+    """As long as no trial has a result that another command or filter has made."""
+    known = ended("Failed", "ExperimentFailed")
+    fixed = document("y", metricsCollectorSpec={"collector": {"kind": "StdOut"}})
+    if allowed:
+        changes = resume(known, trials(*conditions), fixed, "", None, retry)
+        assert changes.experiment is not None
+        assert changes.experiment.document == fixed
+    else:
+        with pytest.raises(CannotResume, match="metricsCollectorSpec differs"):
+            resume(known, trials(*conditions), fixed, "", None, retry)
+
+
 def test_a_goal_stays_reached() -> None:
     known = ended("Succeeded", "ExperimentGoalReached")
     assert not resume(known, trials(FAILED, GOOD), known.document, "", None, retry_failed=True)
