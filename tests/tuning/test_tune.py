@@ -17,6 +17,7 @@ import pytest
 import suggestion as sg
 from suggestion.client import cluster, document, manifest
 from suggestion.controller.lock import Lock
+from tests.support.servers import ServerProcess
 from tests.tuning import functions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,6 +85,16 @@ def test_suggestions_are_those_of_a_study(algorithm: str) -> None:
         point = study.ask()
         assert dict(point) == trial.parameters
         study.tell(point, trial.value)
+
+
+def test_a_server_suggests_the_same(server: ServerProcess) -> None:
+    space = {"n": sg.integer(1, 3)}
+    here = quiet(functions.anything, space, algorithm="grid")
+    there = quiet(functions.anything, space, algorithm="grid", target=server.address)
+    assert [t.parameters for t in there.trials] == [t.parameters for t in here.trials]
+    assert here.reason == there.reason == "the algorithm has no more suggestions"
+    with pytest.raises(sg.InvalidArgument, match=r"^settings\['bogus'\]: "):
+        quiet(functions.anything, space, trials=1, settings={"bogus": 1}, target=server.address)
 
 
 START: dict[str, dict[str, float]] = {"random": {}, "tpe": {"n_startup_trials": 2}}

@@ -40,6 +40,17 @@ def test_a_users_program_is_well_typed() -> None:
             point.as_int(name)
 
 
+def tuned() -> None:
+    """Never called: only its types matter."""
+    result = sg.tune(train, {"lr": sg.uniform(0, 1), "optimizer": ["a"]}, trials=3, stop=None)
+    assert_type(result, sg.Result)
+    assert_type(result.best.value, float | None)
+    assert_type(result.plot().save("plot.html"), Path)
+    assert_type(result.experiment_file("e.yaml", image="x"), Path)
+    assert_type(sg.should_stop(), bool)
+    sg.report(0.3, step=1, accuracy=0.9)
+
+
 def test_the_package_says_that_it_is_typed() -> None:
     assert (Path(sg.__file__).parent / "py.typed").exists()
 
