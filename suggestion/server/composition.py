@@ -1,16 +1,17 @@
 """Where servers are composed: from names, addresses and options to listeners.
 
-A server of a further protocol is added here, to what `compose` returns.
+A further API over gRPC has its line in `APIS`; a server of a further protocol is added to what
+`compose` returns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from suggestion.api.addresses import DEFAULT_ADDRESS, port_below
 from suggestion.api.service import Service
-from suggestion.api.v1beta1.suggestion_service import SuggestionService
+from suggestion.engine import installed
 from suggestion.engine.algorithm import Unavailable, algorithms
 from suggestion.problem.errors import quote
 from suggestion.server.calls import Calls
@@ -19,6 +20,9 @@ from suggestion.server.lifecycle import Listener
 from suggestion.server.memory import Limits
 from suggestion.server.options import ServeOptions
 from suggestion.server.services import ServiceOptions, select
+
+#: The services that answer for algorithms, one for each API; each is made of their registry.
+APIS: Final = ("suggestion.api.v1beta1.suggestion_service:SuggestionService",)
 
 
 class Served(NamedTuple):
@@ -102,7 +106,7 @@ def _services(
         # What is named is loaded now: better a failed start than a failed call.
         for name in selection.algorithms if names else ():
             registry.load(name)
-        main.append((SuggestionService(registry), registry.names))
+        main += [(installed.load(api)(registry), registry.names) for api in APIS]
     for provider, chosen in selection.providers:
         group = apart if provider.has_own_address else main
         group.append((provider.service(chosen, options), chosen))
@@ -110,4 +114,4 @@ def _services(
 
 
 def _names(group: Sequence[_Named]) -> tuple[str, ...]:
-    return tuple(name for _, some in group for name in some)
+    return tuple(dict.fromkeys(name for _, some in group for name in some))
