@@ -10,6 +10,7 @@ from typing import Any, Final
 from suggestion.client.containers import Problem
 from suggestion.client.filters import DEFAULT_FILTER, BadFilter, can_match, compile_filter
 from suggestion.client.manifest import FieldPath
+from suggestion.client.schema import CLUSTER_COLLECTORS, COLLECTORS
 from suggestion.problem.errors import quote
 from suggestion.problem.locations import dotted
 
@@ -53,8 +54,8 @@ def read(document: Mapping[str, Any], runs: bool = True) -> tuple[Collector, lis
     filters = tuple((source.get("filter") or {}).get("metricsFormat") or ())
     made = Collector(kind, files.get("path") or "", files.get("format") == "JSON", filters)
     found: list[Problem] = []
-    if runs and kind in {"PrometheusMetric", "Custom"}:
-        rule = "cannot be run here; there is StdOut, File, TensorFlowEvent, Push, None"
+    if runs and kind in CLUSTER_COLLECTORS:
+        rule = f"cannot be run here; there is {', '.join(COLLECTORS)}"
         found.append(((*PATH, "collector", "kind"), f"{rule}, got {kind}"))
     if kind in {"File", "TensorFlowEvent"} and not made.path:
         found.append((PATH, f"kind {kind} needs source.fileSystemPath.path"))

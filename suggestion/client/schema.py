@@ -135,20 +135,23 @@ _TEMPLATE: Final = _object(
 #: The fields of `_TEMPLATE` that a cluster does not know.
 SHORT_FORM: Final = ("command", "args", "env", "workingDir", "image", "resources")
 
-#: What a file may name as the kind of its metrics collector.
-COLLECTOR_KINDS: Final = (
-    "StdOut",
-    "File",
-    "TensorFlowEvent",
-    "Push",
-    "None",
-    "PrometheusMetric",
-    "Custom",
-)
+#: Where the metrics collectors are that run here, by the kind that a file names.
+COLLECTORS: Final = {
+    "StdOut": "suggestion.collectors.lines:Output",
+    "File": "suggestion.collectors.lines:File",
+    "TensorFlowEvent": "suggestion.collectors.tensorboard:Events",
+    "Push": "suggestion.collectors.pushed:Pushed",
+    "None": "suggestion.collectors.pushed:Absent",
+}
+#: Kinds that only a cluster has.
+CLUSTER_COLLECTORS: Final = ("PrometheusMetric", "Custom")
 _COLLECTOR: Final = _object(
     {
         "collector": _object(
-            {"kind": {"enum": list(COLLECTOR_KINDS)}, "customCollector": _ANY_OBJECT}
+            {
+                "kind": {"enum": [*COLLECTORS, *CLUSTER_COLLECTORS]},
+                "customCollector": _ANY_OBJECT,
+            }
         ),
         "source": _object(
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from suggestion import collectors
+from suggestion.client.collector import Collector as Settings
+from suggestion.client.schema import COLLECTORS
 from suggestion.collectors.lines import JSON_NUMBER
 from suggestion.controller.slots import divide
 from suggestion.controller.trials import Condition
@@ -28,6 +32,21 @@ def collector(kind: str, path: str = "", format: str = "TEXT", *filters: str) ->
 def values(folder: Path) -> list[tuple[str, str]]:
     """Parameter and value of each trial."""
     return [(t.assignment["x"], t.series["loss"].latest) for t in stored(folder)]
+
+
+@pytest.mark.parametrize("kind", COLLECTORS)
+def test_every_collector_reads_nothing_where_nothing_is(tmp_path: Path, kind: str) -> None:
+    if kind == "TensorFlowEvent":
+        pytest.importorskip("tensorboard")
+    made = collectors.collector(Settings(kind, "/trial/metrics", json=False, filters=()), ["loss"])
+    path = tmp_path / "new" / "metrics"
+    made.prepare(path)
+    assert {type(made.pushed), type(made.reads_output), type(made.file)} == {bool}
+    source = made.source(tmp_path / "output", path, None)
+    assert made.pushed or source is None or source.read(last=True) == []
+    if source is not None:
+        json.dumps(source.position)
+        assert not source.behind
 
 
 def test_a_text_file_of_each_trial(machine: Machine, tmp_path: Path) -> None:
