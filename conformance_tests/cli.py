@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -18,7 +18,7 @@ from suggestion.conformance.checks.earlystopping import EarlySession
 from suggestion.conformance.profiles import Profile, profile_of
 from suggestion.conformance.runner import run
 from suggestion.conformance.session import Session
-from suggestion.conformance.target import Client, ProcessLauncher
+from suggestion.conformance.target import TLS, Client, ProcessLauncher
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,29 @@ class _ReportPath(click.Path):
         return path
 
 
+_PEM: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def read_tls(ca: Path | None, certificate: Path | None, key: Path | None, name: str) -> TLS | None:
+    """Return what the TLS options mean.
+
+    Raises:
+        click.UsageError: They do not belong together.
+    """
+    if ca is None:
+        if certificate or key or name:
+            raise click.UsageError("--tls-cert, --tls-key and --tls-name need --tls-ca")
+        return None
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--tls-cert and --tls-key go together")
+    return TLS(
+        ca.read_bytes(),
+        certificate.read_bytes() if certificate else None,
+        key.read_bytes() if key else None,
+        name,
+    )
+
+
 @click.command()
 @click.argument("target", required=False, default="", metavar="[HOST:PORT]")
 @click.option("--algorithm", default="", help="Algorithm to request from the Suggestion server.")
@@ -179,6 +202,10 @@ class _ReportPath(click.Path):
 @click.option(
     "--start-dbmanager", default="", metavar="COMMAND", help="Like --start, with one database."
 )
+@click.option("--tls-ca", type=_PEM, help="Speak TLS: CA that signed the certificates (PEM).")
+@click.option("--tls-cert", type=_PEM, help="The client's certificate (PEM).")
+@click.option("--tls-key", type=_PEM, help="Its key (PEM).")
+@click.option("--tls-name", default="", help="Name in the server's certificate, if it is another.")
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -230,6 +257,10 @@ def check(
     start_early_stopping: str,
     dbmanager: str,
     start_dbmanager: str,
+    tls_ca: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_name: str,
     host: str,
     experiment: Path | None,
     settings: tuple[str, ...],
@@ -248,6 +279,7 @@ def check(
         for known in all_checks():
             click.echo(f"{known.id} [{known.service.value}, {known.level.value}]: {known.sentence}")
         return
+    Client.tls = read_tls(tls_ca, tls_cert, tls_key, tls_name)
     plan = Plan(
         target=target,
         start=start,

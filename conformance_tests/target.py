@@ -11,8 +11,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import grpc
 from google.protobuf import message_factory
@@ -28,20 +29,39 @@ DEADLINE: Final = 60.0
 START_TIME: Final = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class TLS:
+    """What a client needs to speak TLS; certificates and keys are PEM contents.
+
+    Attributes:
+        name: Name in the server's certificate, if it is another than the host's.
+    """
+
+    ca: bytes
+    certificate: bytes | None = None
+    key: bytes | None = None
+    name: str = ""
+
+
 class Client:
-    """A connection like the controller's: not encrypted, replies of at most 4 MiB.
+    """A connection like the controller's: replies of at most 4 MiB, not encrypted by default.
+
+    Class attributes:
+        tls: For all connections of this process; set before the first is opened.
 
     Args:
         address: ``HOST:PORT``.
         record: Called with every call.
     """
 
+    tls: ClassVar[TLS | None] = None
+
     def __init__(self, address: str, record: Callable[[Call], None] = lambda call: None) -> None:
         self.address = address
         self._record = record
-        self._channel = grpc.insecure_channel(
+        self._channel = self._open(
             address,
-            options=[
+            [
                 ("grpc.max_send_message_length", -1),
                 # A connection of its own, so that calls of several clients are concurrent.
                 ("grpc.use_local_subchannel_pool", 1),
@@ -53,6 +73,14 @@ class Client:
             ],
         )
         self._methods: dict[str, Any] = {}
+
+    def _open(self, address: str, options: list[tuple[str, Any]]) -> grpc.Channel:
+        if self.tls is None:
+            return grpc.insecure_channel(address, options=options)
+        if self.tls.name:
+            options.append(("grpc.ssl_target_name_override", self.tls.name))
+        credentials = grpc.ssl_channel_credentials(self.tls.ca, self.tls.key, self.tls.certificate)
+        return grpc.secure_channel(address, credentials, options=options)
 
     def call(self, method: str, request: Message, timeout: float = DEADLINE) -> Call:
         """Call ``Service/Method``; an error is recorded as an answer."""

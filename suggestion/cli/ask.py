@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from suggestion.cli.shared import FILE, client_tls
+
+if TYPE_CHECKING:
+    from suggestion.api.v1beta1.channels import ClientTLS
 
 
 @click.command()
@@ -38,9 +41,7 @@ def ask(
     count: int,
     trials: Path | None,
     target: str | None,
-    tls_ca: Path | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
+    tls: ClientTLS | None,
     output: str,
     timeout: float,
 ) -> None:
@@ -55,7 +56,6 @@ def ask(
         click.echo(f"Warning: {text}", err=True)
 
     try:
-        tls = asking.read_tls(tls_ca, tls_cert, tls_key)
         reply: Any = asking.ask(experiment, count, trials, target, tls, timeout, warn)
     except asking.Failure as error:
         raise click.ClickException(str(error)) from error

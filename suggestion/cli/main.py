@@ -62,7 +62,8 @@ def _unavailable(command: str, error: ModuleNotFoundError) -> click.Command:
 
     @click.command(
         command,
-        help=f"(needs the package {error.name!r}, not installed)",
+        help=f"(needs the extra {_EXTRAS.get(command, 'all')!r}: the package {error.name!r} is "
+        "not installed)",
         context_settings={"ignore_unknown_options": True},
     )
     @click.argument("arguments", nargs=-1)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import sqlite3
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from suggestion.cli.shared import FILE, Duration, file_changes
+from suggestion.cli.shared import FILE, Duration, client_tls, file_changes
 from suggestion.runtimes import RUNTIMES
+
+if TYPE_CHECKING:
+    from suggestion.api.v1beta1.channels import ClientTLS
 
 
 @click.command()
@@ -21,6 +25,7 @@ from suggestion.runtimes import RUNTIMES
 @click.option(
     "--db-manager", metavar="HOST:PORT", help="Keeps the observation log; else one is started."
 )
+@client_tls
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
@@ -94,6 +99,7 @@ def run(
     cpus_per_trial: int,
     strict_cluster: bool,
     plain: bool,
+    tls: ClientTLS | None,
 ) -> None:
     """Run EXPERIMENT, a Katib Experiment file, on this machine.
 
@@ -129,6 +135,7 @@ def run(
         retry_failed,
         fresh,
         strict_cluster,
+        tls,
     )
     console = Console()
     shown = view.Plain() if plain or not console.is_terminal else view.Rich(console)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from suggestion.api.v1beta1.channels import ClientTLS
 
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -32,16 +36,62 @@ class Duration(click.ParamType[float]):
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
 
-def client_tls(command: _Command) -> _Command:
-    """Add the options ``--tls-ca``, ``--tls-cert`` and ``--tls-key`` of a client to `command`."""
-    options = (
-        click.option("--tls-ca", type=FILE, help="CA that signed the server's certificate (PEM)."),
-        click.option("--tls-cert", type=FILE, help="The client's certificate (PEM)."),
-        click.option("--tls-key", type=FILE, help="Its key (PEM)."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+def client_tls(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the TLS options of a client to `command`, which gets `tls`, a ClientTLS or None."""
+
+    @functools.wraps(command)
+    def with_tls(
+        *arguments: Any,
+        tls_ca: Path | None,
+        tls_cert: Path | None,
+        tls_key: Path | None,
+        tls_name: str | None,
+        **options: Any,
+    ) -> Any:
+        tls = _client_tls(tls_ca, tls_cert, tls_key, tls_name or "")
+        return command(*arguments, tls=tls, **options)
+
+    made: Callable[..., Any] = with_tls
+    for option in reversed(
+        (
+            click.option(
+                "--tls-ca", type=FILE, help="Speak TLS: CA that signed the server's certificate "
+                "(PEM).",
+            ),
+            click.option("--tls-cert", type=FILE, help="The client's certificate (PEM)."),
+            click.option("--tls-key", type=FILE, help="Its key (PEM)."),
+            click.option("--tls-name", help="Name in the server's certificate, if it is another."),
+        )
+    ):  # fmt: skip
+        made = option(made)
+    return made
+
+
+def _client_tls(
+    ca: Path | None, certificate: Path | None, key: Path | None, name: str
+) -> ClientTLS | None:
+    """What the options of a client mean.
+
+    Raises:
+        click.UsageError: If they do not belong together.
+    """
+    if ca is None:
+        if certificate or key or name:
+            raise click.UsageError("--tls-cert, --tls-key and --tls-name need --tls-ca")
+        return None
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--tls-cert and --tls-key go together")
+    from suggestion.api.v1beta1.channels import ClientTLS  # noqa: PLC0415
+
+    try:
+        return ClientTLS(
+            ca.read_bytes(),
+            certificate.read_bytes() if certificate else None,
+            key.read_bytes() if key else None,
+            name,
+        )
+    except OSError as error:
+        raise click.UsageError(f"{error.filename}: cannot be read: {error.strerror}") from error
 
 
 def file_changes(command: _Command) -> _Command:

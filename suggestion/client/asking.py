@@ -21,31 +21,13 @@ from suggestion.api.v1beta1.channels import ClientTLS
 from suggestion.api.v1beta1.trial_messages import without_objective
 from suggestion.client import algorithm_check, document, manifest, schema
 from suggestion.client.launch import LocalServer, ServerError
+from suggestion.client.numbers import short
 from suggestion.client.transports import OverGrpc
 from suggestion.problem.errors import quote
 
 
 class Failure(Exception):
     """Why there is no answer; the text is for the user."""
-
-
-def read_tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ClientTLS | None:
-    """Read what a client needs to speak TLS from PEM files; None if there are none.
-
-    Raises:
-        Failure: If the files do not belong together.
-    """
-    if ca is None:
-        if certificate or key:
-            raise Failure("--tls-cert and --tls-key need --tls-ca")
-        return None
-    if (certificate is None) != (key is None):
-        raise Failure("--tls-cert and --tls-key go together")
-    return ClientTLS(
-        ca.read_bytes(),
-        certificate.read_bytes() if certificate else None,
-        key.read_bytes() if key else None,
-    )
 
 
 @contextlib.contextmanager
@@ -161,7 +143,7 @@ def as_json(reply: api.GetSuggestionsReply) -> str:
 
 
 def as_table(reply: api.GetSuggestionsReply) -> str:
-    """A row a suggestion, a column a parameter."""
+    """A row a suggestion, a column a parameter; numbers have five significant digits."""
     rows = _rows(reply)
     named = any("trialName" in row for row in rows)
     table = Table()
@@ -169,7 +151,7 @@ def as_table(reply: api.GetSuggestionsReply) -> str:
         table.add_column(heading, overflow="fold")
     for row in rows:
         first = [row.get("trialName", "")] if named else []
-        table.add_row(*first, *row["parameters"].values())
+        table.add_row(*first, *map(short, row["parameters"].values()))
     console = Console(width=None if sys.stdout.isatty() else 160)
     with console.capture() as capture:
         console.print(table, markup=False)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from suggestion.api.v1beta1.channels import ClientTLS
 from suggestion.controller.context import Options
 
 
@@ -21,6 +22,7 @@ class Request:
         retry_failed: Try trials of the directory again that failed or have no metrics.
         fresh: Set aside what is in the directory, and begin anew.
         strict_cluster: Refuse a file that a cluster would refuse.
+        tls: To reach servers that run already; None for connections without encryption.
     """
 
     path: Path
@@ -38,6 +40,7 @@ class Request:
     retry_failed: bool = False
     fresh: bool = False
     strict_cluster: bool = False
+    tls: ClientTLS | None = None
 
     def folder(self, name: str) -> Path:
         """Return the directory of the experiment `name`."""

@@ -274,7 +274,8 @@ def _clients(
             if launch:
                 local.launch()
             server = local
-        made = Client(service, server, view.note, stopped)
+        tls = None if target is None else request.tls
+        made = Client(service, server, view.note, stopped, tls)
         stack.callback(server.stop)
         stack.callback(made.close)
         return made

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from suggestion.client.numbers import short
 from suggestion.controller import messages
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.files import open_own
@@ -184,19 +185,22 @@ def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> N
 
 
 def table(experiment: Experiment, trials: Sequence[Trial]) -> str:
-    """A line for each trial, for people."""
+    """A line for each trial, for people: numbers have five significant digits."""
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     objective = Objective.of(experiment.document)
-    parameters = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
+    space = experiment.document["spec"]["parameters"]
+    parameters = [parameter["name"] for parameter in space]
+    doubles = {entry["name"] for entry in space if entry["parameterType"] == "double"}
     made = Table(box=None, pad_edge=False)
     for heading in ("", "trial", "condition", *objective.metrics, *parameters):
         made.add_column(Text(plain(heading)), overflow="fold")
     for trial in trials:
-        metrics = (objective.shown(trial.series, name) for name in objective.metrics)
-        values = (trial.assignment[name] for name in parameters)
+        metrics = (short(objective.shown(trial.series, name)) for name in objective.metrics)
+        given = ((name, trial.assignment[name]) for name in parameters)
+        values = (short(value) if name in doubles else value for name, value in given)
         row = (str(trial.number), trial.name, str(trial.condition), *metrics, *values)
         made.add_row(*(Text(plain(cell)) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else 200)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, TextIO
 
+from suggestion.client.numbers import short
 from suggestion.controller.output import last_line
 from suggestion.controller.shown import one_line, plain
 from suggestion.controller.trials import FAILED, Condition, Trial
@@ -215,8 +216,9 @@ class Rich:
             Condition.METRICS_UNAVAILABLE: "red",
             Condition.EARLY_STOPPED: "magenta",
         }
-        names = [parameter["name"] for parameter in controller.experiment.document["spec"][
-            "parameters"]]  # fmt: skip
+        space = controller.experiment.document["spec"]["parameters"]
+        names = [parameter["name"] for parameter in space]
+        doubles = {entry["name"] for entry in space if entry["parameterType"] == "double"}
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
         metric = controller.objective.metric
         for heading in ("trial", "condition", metric, "reports", *names):
@@ -229,9 +231,13 @@ class Rich:
             table.add_row(
                 Text(trial.name.removeprefix(f"{controller.experiment.name}-")),
                 Text(str(trial.condition), style=styles.get(trial.condition, "")),
-                Text(shown),
+                Text(short(shown)),
                 Text(str(series.count) if series else ""),
-                *(Text(one_line(trial.assignment[name])) for name in names),
+                *(
+                    Text(short(value) if name in doubles else one_line(value))
+                    for name in names
+                    for value in (trial.assignment[name],)
+                ),
             )
         return table
 

@@ -1,0 +1,84 @@
+"""`ask`, `run --target`, `check` and `health` speak TLS with the same options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+from click.testing import CliRunner, Result
+
+from suggestion.cli.main import main
+from suggestion.conformance.target import Client
+from tests.client.test_files import text
+from tests.support.servers import serving
+
+COMMAND = "echo loss=${trialParameters.rate} ${trialParameters.units}"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(made / "ca.pem")
+    for name in ("server", "client"):
+        issued = authority.issue_cert("suggest.example.com", common_name=name)
+        issued.private_key_pem.write_to_path(made / f"{name}.key")
+        issued.cert_chain_pems[0].write_to_path(made / f"{name}.pem")
+    (made / "e.yaml").write_text(text({"spec.maxTrialCount": 1}))
+    return made
+
+
+@pytest.fixture(scope="module")
+def target(folder: Path) -> Iterator[str]:
+    """A server that wants a client's certificate, and has another name than its address."""
+    environment = {
+        "SUGGEST_TLS_CERT": str(folder / "server.pem"),
+        "SUGGEST_TLS_KEY": str(folder / "server.key"),
+        "SUGGEST_TLS_CLIENT_CA": str(folder / "ca.pem"),
+    }
+    with serving("random", **environment) as server:
+        yield server.address
+
+
+@pytest.fixture(autouse=True)
+def _plain_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Client, "tls", None)
+
+
+COMMANDS = ["ask", "run", "check", "health"]
+
+
+def suggest(name: str, folder: Path, target: str, tmp_path: Path, *options: str) -> Result:
+    file = str(folder / "e.yaml")
+    arguments = {
+        "ask": ["ask", file, "--target", target, "--timeout", "20"],
+        "run": ["run", file, "--target", target, "--directory", str(tmp_path / "state"),
+                "--command", COMMAND, "--plain"],
+        "check": ["check", target, "--algorithm", "random", "--only", "exact-count"],
+        "health": ["health", target],
+    }  # fmt: skip
+    return CliRunner().invoke(main, [*arguments[name], *options])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_speaks_tls(name: str, folder: Path, target: str, tmp_path: Path) -> None:
+    options = [f"--tls-ca={folder / 'ca.pem'}", "--tls-name=suggest.example.com"]
+    options += [f"--tls-cert={folder / 'client.pem'}", f"--tls-key={folder / 'client.key'}"]
+    done = suggest(name, folder, target, tmp_path, *options)
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options_that_do_not_belong_together(
+    name: str, folder: Path, target: str, tmp_path: Path
+) -> None:
+    for options, words in (
+        ([f"--tls-key={folder / 'client.key'}"], "need --tls-ca"),
+        (["--tls-name=x"], "need --tls-ca"),
+        ([f"--tls-ca={folder / 'ca.pem'}", f"--tls-key={folder / 'client.key'}"], "go together"),
+    ):
+        done = suggest(name, folder, target, tmp_path, *options)
+        assert done.exit_code == 2
+        assert words in done.output
