@@ -77,7 +77,7 @@ def test_it_is_hyperopt_s_own_suggestion() -> None:
     for index in range(5):
         seed = int(streams.rng(it, index).integers(2**31 - 1, size=model._DRAWS)[0])
         (theirs,) = anneal.suggest([0], domain, trials, seed, avg_best_idx=2.0, shrink_coef=0.1)
-        ours = next(Model(space, shown).draws(streams.rng(it, index), 2.0, 0.1))
+        ours = next(Model(space, shown).draws(streams.rng(it, index), 2.0, 0.1, it.deadline.check))
         assert list(ours.values()) == pytest.approx(
             [theirs["misc"]["vals"][n][0] for n in ("x", "y")]
         )

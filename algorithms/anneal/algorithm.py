@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
@@ -12,7 +12,7 @@ import numpy as np
 
 from suggestion.engine.algorithm import register
 from suggestion.engine.settings import setting
-from suggestion.numerics import sampling, streams
+from suggestion.numerics import streams
 from suggestion.numerics.sampling import Untried
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Observation, Study
@@ -67,15 +67,21 @@ class Anneal:
             model = Model(study.space, shown)
         untried = Untried(study.space, streams.visited(study))
         suggestions: list[Assignment] = []
-        for index in range(study.first_index, study.first_index + count):
+        indices = range(study.first_index, study.first_index + count)
+        drawn = streams.Independent(study, study.space, study.first_index)
+        for index in indices:
             study.deadline.check()
-            if model is None:
-                proposals = iter(sampling.independent(study.space, study.seed, index, 1))
+            proposals: Iterator[Assignment]
+            if model is None or model.draws_left <= 0:
+                proposals = iter([drawn[index]])
             else:
                 # hyperopt computes T from the trials that it is given.
                 shrink = self.shrink_coef * (trials + len(suggestions)) / len(shown)
                 proposals = model.draws(
-                    streams.rng(study, index), max(self.avg_best_idx, 1.0), shrink
+                    streams.rng(study, index),
+                    max(self.avg_best_idx, 1.0),
+                    shrink,
+                    study.deadline.check,
                 )
             suggestions.append(untried.pick(proposals, study.seed, index))
         return suggestions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import hyperopt
@@ -18,13 +18,20 @@ from suggestion.problem.study import Observation
 _NEW: Final = 0
 #: Number of draws for one suggestion before a random point is used.
 _DRAWS: Final = 32
+#: Number of parameters that hyperopt draws for one reply, each in about a millisecond; fewer where
+#: it is given many trials.
+_MOST_WORK: Final = 20_000
 
 
 class Model:
     """Present finished trials to hyperopt, in the unit cube."""
 
+    #: Number of draws that fit into the time of a request; points after them are random.
+    draws_left: int
+
     def __init__(self, space: SearchSpace, shown: Sequence[Observation]) -> None:
         self._space = space
+        self.draws_left = max(1, int(_MOST_WORK / space.dimension / (1 + len(shown) / 100)))
         self._labels = [f"x{column}" for column in range(space.dimension)]
         self._domain = hyperopt.base.Domain(
             lambda _: 0.0,
@@ -75,10 +82,18 @@ class Model:
         }
 
     def draws(
-        self, rng: np.random.Generator, avg_best_idx: float, shrink: float
+        self,
+        rng: np.random.Generator,
+        avg_best_idx: float,
+        shrink: float,
+        check: Callable[[], None],
     ) -> Iterator[Assignment]:
-        """Yield independent draws for one suggestion."""
+        """Yield independent draws for one suggestion, as long as there are `draws_left`."""
         for seed in rng.integers(2**31 - 1, size=_DRAWS).tolist():
+            if self.draws_left <= 0:
+                return
+            self.draws_left -= 1
+            check()
             (document,) = anneal.suggest(
                 [_NEW],
                 self._domain,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -18,6 +19,11 @@ from suggestion.problem.errors import Violation
 from suggestion.problem.parameters import Array
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
+
+#: Largest number of points of one reply that the model proposes; the rest continue the Sobol
+#: sequence. So many take up to half a minute of CPU time.
+MOST_BY_GP: Final = 100
+MOST_BY_FOREST: Final = 16
 
 
 @register("bayesianoptimization")
@@ -81,16 +87,23 @@ class BayesianOptimization:
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         known = len(study.observations) + len(study.pending) + len(study.failed)
+        check = study.deadline.check
         visited = streams.visited(study)
+        sequence = _Sequence(study, count)
         chosen: list[Assignment] = []
         proposer: Proposer | None = None
+        proposed = 0
+        most = MOST_BY_GP if self.base_estimator == "GP" else MOST_BY_FOREST
         for index in range(study.first_index, study.first_index + count):
-            study.deadline.check()
+            check()
             if visited.used_up:  # the space is used up: start again
-                visited = sampling.Visited(study.space, chosen[-(study.space.size or 1) + 1 :])
-            if not study.observations or known + len(chosen) < self.n_initial_points:
-                point = _initial(study, index, visited)
+                latest = chosen[-(study.space.size or 1) + 1 :]
+                visited = sampling.Visited(study.space, latest, check)
+            initial = not study.observations or known + len(chosen) < self.n_initial_points
+            if initial or proposed == most:
+                point = sequence.next(index, visited)
             else:
+                proposed += 1
                 if proposer is None:
                     proposer = Proposer(
                         study,
@@ -105,22 +118,41 @@ class BayesianOptimization:
         return chosen
 
 
-def _initial(study: Study, index: int, visited: sampling.Visited) -> Assignment:
-    """Return the middle of the space, then points of the Sobol sequence, without repetition.
+class _Sequence:
+    """The middle of the space, then points of the Sobol sequence, without repetition.
 
     Users choose ranges around values that they think are good, so the first trial is the middle, as
     in Vizier [Song2024]_.
 
     .. [Song2024] X. Song et al. The Vizier Gaussian process bandit algorithm. arXiv:2408.11527,
        2024.
+
+    Args:
+        study: The study.
+        count: Number of suggestions of the request.
     """
-    if index == 0:
-        (middle,) = study.space.decode(np.full((1, study.space.dimension), 0.5))
-        if middle not in visited:
-            return middle
 
-    def draw(first: int, number: int) -> Array:
-        return sobol(study.seed, first, number, study.space.dimension)
+    def __init__(self, study: Study, count: int) -> None:
+        self._study, self._count = study, count
 
-    (point,) = sampling.distinct(study.space, draw, study.seed, index, 1)
-    return visited.unvisited(study.seed, index) if point in visited else point
+    def next(self, index: int, visited: sampling.Visited) -> Assignment:
+        """Return suggestion `index`, which is not `visited`."""
+        study = self._study
+        if index == 0:
+            (middle,) = study.space.decode(np.full((1, study.space.dimension), 0.5))
+            if middle not in visited:
+                return middle
+        point = self._points[index - study.first_index]
+        return visited.unvisited(study.seed, index) if point in visited else point
+
+    @cached_property
+    def _points(self) -> list[Assignment]:
+        study = self._study
+
+        def draw(first: int, number: int) -> Array:
+            return sobol(study.seed, first, number, study.space.dimension)
+
+        # Together, because on a finite space one can cost as much as all before it.
+        return sampling.distinct(
+            study.space, draw, study.seed, study.first_index, self._count, study.deadline.check
+        )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from suggestion.problem.parameters import Array
 from suggestion.problem.study import Observation, Study
+
+_ROWS: Final = 512  # trials whose features are computed together, for memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +61,29 @@ def read(study: Study) -> Data:
     return Data(points[order], losses[order], durations[order])
 
 
-def select(features: Array, size: int) -> NDArray[np.intp]:
+def distances(features: Callable[[Array], Array], points: Array) -> Array:
+    """Return squared distances of the features of `points` to those of the first; shape (n,)."""
+    first = features(points[:1])
+    parts = [points[start : start + _ROWS] for start in range(0, len(points), _ROWS)]
+    return np.concatenate([np.sum(np.square(features(part) - first), axis=1) for part in parts])
+
+
+def select(distance: Array, size: int) -> NDArray[np.intp]:
     """Select rows for a model of at most `size` trials: dense near the best, sparse elsewhere.
 
     A quarter are the best; up to a quarter more are the nearest to the very best one; the rest are
     spread evenly over the ranks of the others.
 
     Args:
-        features: In the order of their losses, the best first; shape (n, p).
+        distance: Squared distances to the best, in the order of the losses; shape (n,).
         size: At least 4.
     """
-    n = len(features)
+    n = len(distance)
     if n <= size:
         return np.arange(n)
     chosen = np.zeros(n, dtype=bool)
     chosen[: size // 4] = True
-    distance = np.sum(np.square(features - features[0]), axis=1)
-    distance[chosen] = np.inf
-    chosen[np.argsort(distance, kind="stable")[: size // 2]] = True
+    chosen[np.argsort(np.where(chosen, np.inf, distance), kind="stable")[: size // 2]] = True
     left = np.flatnonzero(~chosen)
     wanted = size - int(chosen.sum())
     chosen[left[np.linspace(0, len(left) - 1, wanted).round().astype(np.intp)]] = True

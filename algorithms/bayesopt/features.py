@@ -17,6 +17,8 @@ EDGE: Final = 0.2
 EDGE_WIDTH: Final = 0.05
 
 _MOST_CELLS: Final = 4096  # a finer lattice is treated as continuous
+_MOST_VECTORS: Final = 128  # a longer list of categories has fewer vectors
+_SHARED_VECTORS: Final = 64
 
 
 class Features:
@@ -31,6 +33,9 @@ class Features:
     Args:
         space: The search space.
         missing: Mask of the columns with missing values, shape (dimension,).
+        points: Points of the cube that are compared with others, shape (n, dimension). Of a list of
+            more than 128 categories only those that occur among them have vectors of their own; the
+            others share 64, because what matters is that they differ from those that occur.
 
     Attributes:
         groups: Index in `columns` of each feature's parameter, shape (features,).
@@ -42,7 +47,12 @@ class Features:
        general algorithm configuration. LION 5, 2011.
     """
 
-    def __init__(self, space: SearchSpace, missing: NDArray[np.bool_] | None = None) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        missing: NDArray[np.bool_] | None = None,
+        points: Array | None = None,
+    ) -> None:
         self._space = space
         self.columns = np.array(
             [k for k, p in enumerate(space.parameters) if p.levels != 1], dtype=np.intp
@@ -66,10 +76,17 @@ class Features:
         absent = np.zeros(space.dimension, dtype=bool) if missing is None else missing
         groups: list[int] = []
         self._first: dict[int, int] = {}  # feature of an ordered column, or its first category's
+        self._widths: dict[int, int] = {}  # number of features of a column
+        self._codes: dict[int, NDArray[np.int64]] = {}  # the vector of each category
         self._absent: dict[int, int] = {}  # feature of a column's missing values
         for index, column in enumerate(self.columns.tolist()):
             self._first[column] = len(groups)
-            groups += [index] * (1 if self._ordered[column] else self._levels[column])
+            width = 1
+            if not self._ordered[column]:
+                codes = self._codes_of(column, points)
+                self._codes[column], width = codes, int(codes.max()) + 1
+            self._widths[column] = width
+            groups += [index] * width
             if absent[column]:
                 self._absent[column] = len(groups)
                 groups.append(index)
@@ -78,6 +95,17 @@ class Features:
         self._ordered_columns = np.array(ordered, dtype=np.intp)
         self._ordered_features = np.array([self._first[c] for c in ordered], dtype=np.intp)
         self._continuous_features = np.array([self._first[c] for c in continuous], dtype=np.intp)
+
+    def _codes_of(self, column: int, points: Array | None) -> NDArray[np.int64]:
+        count = self._levels[column]
+        levels = np.arange(count, dtype=np.int64)
+        if count <= _MOST_VECTORS or points is None:
+            return levels
+        units = points[:, column]
+        seen = np.unique(self.level(units[~np.isnan(units)], column))
+        codes = len(seen) + levels % _SHARED_VECTORS
+        codes[seen] = np.arange(len(seen))
+        return codes
 
     @property
     def dimension(self) -> int:
@@ -130,13 +158,13 @@ class Features:
                 continue
             units = points[:, column]
             absent = np.isnan(units)
-            count = self._levels[column]
+            count = self._widths[column]
             if self._ordered[column]:
                 features[absent, first] = 0.5
                 expected = 1 / 12  # of (u - 0.5)^2 for uniform u
             else:
                 levels = self.level(np.where(absent, 0.5, units), column)
-                features[rows, first + levels] = math.sqrt(0.5)
+                features[rows, first + self._codes[column][levels]] = math.sqrt(0.5)
                 features[absent, first : first + count] = math.sqrt(0.5) / count
                 expected = (1 - 1 / count) / 2
             if column in self._absent:

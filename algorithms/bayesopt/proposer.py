@@ -26,6 +26,8 @@ _LOGGER: Final = logging.getLogger(__name__)
 #: Largest number of trials that hyperparameters are fitted to, and that a posterior uses.
 MOST_FITTED: Final = 200
 MOST_KEPT: Final = 512
+#: Largest number of pending trials that are fantasised, evenly chosen.
+MOST_PENDING: Final = 200
 #: Largest number of averaged surrogates, the power of their evidence, and the least log weight.
 MOST_MEMBERS: Final = 3
 TEMPERING: Final = 0.3
@@ -93,13 +95,20 @@ class Proposer:
         self._go_on = TimeBudget(study.deadline, study.name)
         self._rng = streams.rng(study, study.first_index, "bayesianoptimization")
         trials = data.read(study)
-        self._features = Features(study.space, np.asarray(np.isnan(trials.points).any(axis=0)))
+        missing = np.asarray(np.isnan(trials.points).any(axis=0))
+        coarse = Features(study.space, missing, trials.points[:1])
+        kept = data.select(data.distances(coarse, trials.points), MOST_KEPT)
+        pending = study.space.encode([trial.assignment for trial in study.pending])
+        if len(pending) > MOST_PENDING:
+            rows = np.linspace(0, len(pending) - 1, MOST_PENDING).astype(np.intp)
+            pending = pending[rows]
+        pending = np.vstack([pending, study.space.encode(chosen)])
+        self._features = Features(study.space, missing, np.vstack([trials.points[kept], pending]))
         # Forests need a feature; where all parameters are constant there is nothing to model.
         self._estimator = estimator if self._features.dimension else "GP"
         self._climb = self._estimator == "GP" and optimizer != "sampling"
-        inputs = self._features(trials.points)
-        kept = data.select(inputs, MOST_KEPT)
-        self._trials, self._inputs = trials.take(kept), inputs[kept]
+        self._trials = trials.take(kept)
+        self._inputs = self._features(self._trials.points)
         losses = trials.losses[~trials.failed]
         failed = len(trials.losses) - len(losses)
         self._outputs = [outputs.padded(failed).take(kept) for outputs in transforms(losses)]
@@ -112,8 +121,8 @@ class Proposer:
         candidates = self._features(self._points)
         prior = self._features.prior
         self._mixture = Mixture(surrogate, log_weights, best, candidates, prior, cost)
-        pending = [*(trial.assignment for trial in study.pending), *chosen]
-        for point in space.encode(pending):
+        for point in pending:
+            study.deadline.check()
             self._append(point)
 
     # -------------------------------------------------------------- surrogates
@@ -139,7 +148,7 @@ class Proposer:
         """
         if self._estimator != "GP":
             return self._forest(self._inputs, self._outputs[0].values, "forest"), np.zeros(1)
-        rows = data.select(self._inputs, MOST_FITTED)
+        rows = data.select(data.distances(self._features, self._trials.points), MOST_FITTED)
         inputs, groups = self._inputs[rows], self._features.groups
         found: list[tuple[float, Outputs, gp.Hyperparameters]] = []
         for outputs in self._outputs:
@@ -167,7 +176,8 @@ class Proposer:
         rows = np.flatnonzero(self._trials.durations >= 0)
         if len(rows) < 2:
             return None
-        rows = rows[data.select(self._inputs[rows], MOST_FITTED)]
+        points = self._trials.points[rows]
+        rows = rows[data.select(data.distances(self._features, points), MOST_FITTED)]
         logs = np.log(np.maximum(self._trials.durations[rows], _SHORTEST))
         inputs, y, groups = self._inputs[rows], transforms(logs)[0].values, self._features.groups
         if self._estimator != "GP":

@@ -13,6 +13,7 @@ from suggestion.numerics import streams
 from suggestion.numerics.sampling import Untried
 from suggestion.problem.errors import Violation
 from suggestion.problem.numeric import Double, Int
+from suggestion.problem.problem import MOST_SUGGESTIONS
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
 
@@ -70,8 +71,10 @@ class Cmaes:
         trials = sum(
             map(len, (study.observations, study.pending, study.failed, study.out_of_space))
         )
-        # Earlier suggestions that are not trials (yet) are not repeated.
-        for _ in range(study.first_index - trials):
+        # Earlier suggestions that are not trials (yet) are not repeated. No more than one reply's
+        # can be on their way.
+        missing = max(study.first_index - trials, 0)
+        for _ in range(missing % MOST_SUGGESTIONS):
             next(fresh, None)
         return [
             untried.pick((sample.assignment for sample in fresh), study.seed, index)

@@ -225,6 +225,7 @@ class Plan:
         for index in itertools.count():
             if self._now.over or repeats > _MOST_REPEATS:
                 return
+            self._study.deadline.check()
             sample = self._generation[index]
             if sample.key in self._known or sample.key in seen:
                 repeats += 1
@@ -285,6 +286,7 @@ class Plan:
         population = self._generation.population
         index = last = 0
         while index < max(population, last + _AHEAD):
+            self._study.deadline.check()
             sample = self._generation[index]
             if sample.key in self._known:
                 before = sample.key in told or sample.key in keys
@@ -334,6 +336,7 @@ class Plan:
         )
         first: _Generation | None = None
         for skip in itertools.islice(skips, _MOST_CHOICES):
+            self._study.deadline.check()
             choice = [s for place, s in enumerate(finished) if place not in skip][:population]
             following = self._following(copy.deepcopy(self._generation.optimizer), choice)
             nominal = following.nominal

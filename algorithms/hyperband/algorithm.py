@@ -78,10 +78,14 @@ class Hyperband:
         if self.sampler == "tpe" and not search.in_flight:
             model = Model.fit(search.subspace.space, search.found.values(), plan.top)
 
+        left = 0 if model is None else model.most_samples
+
         def sample(index: int, mark: int, taken: set[Key]) -> Assignment | None:
+            nonlocal left
             study.deadline.check()
             found = None
-            if model is not None and not search.used_up:
+            if model is not None and not search.used_up and left > 0:
+                left -= 1
                 wanted = mark if search.marks > 1 else None
                 found = model.sample(streams.rng(study, index), search.subspace, wanted, taken)
             return search.draws.new(index, mark, taken) if found is None else found
@@ -94,6 +98,7 @@ def _promotions(search: Search) -> Iterator[Promotion]:
     starts = {bracket.start: bracket for bracket in search.plan.brackets}
     # The first bracket is the one with the least resource.
     for mark, start in sorted((mark, start) for start, mark in search.pools):
+        search.study.deadline.check()
         if start in starts:
             yield from halve(
                 search.pools[start, mark],

@@ -102,6 +102,7 @@ class Asha:
         due: list[Promotion] = []
         skip = partial(search.perhaps_lost, odds=_ODDS)
         for bracket in search.plan.brackets[: self.brackets]:
+            search.study.deadline.check()
             members = search.pools.get((bracket.start, 0), ())
             due += halve_asynchronously(members, bracket.start, search.plan.top, self.eta, skip)
         return iter(sorted(due, key=lambda promotion: -promotion.level))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from suggestion.algorithms.hyperband.rungs import Key, Subspace
-from suggestion.numerics import randomness, sampling
+from suggestion.numerics import randomness, sampling, streams
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
 
 # Number of draws for one suggestion; in one of 3000 cases none has the required mark.
 _ATTEMPTS: Final = 256
+# Number of draws that are decoded together.
+_DECODED: Final = 32
 # Largest number of suggestions in flight.
 _FARTHEST: Final = 256
 
@@ -28,21 +30,27 @@ class Draws:
 
     def __init__(self, study: Study, subspace: Subspace, *, marked: bool) -> None:
         self._seed = study.seed
+        self._check = study.deadline.check
         self._subspace = subspace
-        self._marked = marked
+        self._unmarked: streams.Independent | None = None
+        if not marked and subspace.space is not None:  # on a small space, without replacement
+            oldest = study.first_index - min(invisible(study), _FARTHEST)
+            self._unmarked = streams.Independent(study, subspace.space, oldest)
 
-    def of(self, index: int) -> list[Assignment]:
-        """Return the draws for suggestion `index`, in order of preference."""
+    def of(self, index: int) -> Iterator[Assignment]:
+        """Yield the draws for suggestion `index`, in order of preference."""
         space = self._subspace.space
         if space is None:
-            return [{}]
-        if not self._marked:
-            # On a small space, without replacement.
-            return sampling.independent(space, self._seed, index, 1)
-        rows = randomness.uniforms(
-            self._seed, index * _ATTEMPTS, _ATTEMPTS, space.dimension, "configurations"
-        )
-        return space.decode(rows)
+            yield {}
+        elif self._unmarked is not None:
+            yield self._unmarked[index]
+        else:
+            rows = randomness.uniforms(
+                self._seed, index * _ATTEMPTS, _ATTEMPTS, space.dimension, "configurations"
+            )
+            for first in range(0, _ATTEMPTS, _DECODED):
+                self._check()
+                yield from space.decode(rows[first : first + _DECODED])
 
     def new(self, index: int, mark: int, taken: Collection[Key]) -> Assignment | None:
         """Return a configuration for suggestion `index` that is not `taken`; None if all are."""
@@ -50,14 +58,17 @@ class Draws:
         size = subspace.size
         if size is not None and len(taken) >= size:
             return None
-        fresh = [a for a in self.of(index) if subspace.key(a) not in taken]
-        for assignment in fresh:
-            if not self._marked or subspace.mark(subspace.key(assignment)) == mark:
-                return assignment
-        if fresh:
-            return fresh[0]
+        first = None
+        for assignment in self.of(index):
+            key = subspace.key(assignment)
+            if key not in taken:
+                if self._unmarked is not None or subspace.mark(key) == mark:
+                    return assignment
+                first = first or assignment
+        if first is not None:
+            return first
         assert subspace.space is not None, "its only configuration is taken"
-        visited = sampling.Visited(subspace.space)
+        visited = sampling.Visited(subspace.space, check=self._check)
         for key in taken:
             visited.add(subspace.assignment(key))
         return visited.unvisited(self._seed, "configurations", index)

@@ -21,6 +21,10 @@ _CANDIDATES: Final = 64
 _WIDENED: Final = 3.0
 _LEAST_BANDWIDTH: Final = 1e-3
 _REDRAWS: Final = 16
+# Largest number of configurations in the model, chosen evenly by rank; and the largest number of
+# kernels computed for one reply, which takes up to half a minute of CPU time.
+_MOST_POINTS: Final = 1000
+_MOST_KERNELS: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,9 @@ class Model:
             good = max(least, int(_GOOD * len(ranked)))  # Eq. (3)
             if len(ranked) < good + least or len(observed) <= good:
                 continue
+            if len(ranked) > _MOST_POINTS:
+                rows = np.linspace(0, len(ranked) - 1, _MOST_POINTS).astype(int)
+                ranked, good = [ranked[k] for k in rows], int(np.sum(rows < good))
             points = space.encode([c.assignment for c in ranked])
             categories = np.array([0 if p.ordered else p.levels for p in space.parameters])
             return Model(
@@ -148,6 +155,12 @@ class Model:
                 Density.fit(points[good:], categories),
             )
         return None
+
+    @property
+    def most_samples(self) -> int:
+        """Number of samples for one reply that fit into the time of a request."""
+        kernels = (len(self.good.points) + len(self.bad.points)) * self.space.dimension
+        return max(_MOST_KERNELS // kernels, 1)
 
     def sample(
         self,

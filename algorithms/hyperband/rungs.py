@@ -110,7 +110,9 @@ def read(
     trials = [*zip(study.observations, study.losses[:, 0].tolist(), strict=True)]
     others: tuple[Pending | Failed, ...] = (*study.pending, *study.failed)
     trials += [(trial, None) for trial in others]
-    for trial, loss in trials:
+    for number, (trial, loss) in enumerate(trials):
+        if number % 1024 == 0:
+            study.deadline.check()
         if not subspace.holds(trial.assignment):
             continue
         key = subspace.key(trial.assignment)

@@ -169,6 +169,7 @@ class Search:
         order = randomness.Permutation(size, self.study.seed, "configurations")
         for level in range(self.plan.top, -1, -1):
             for index in range(size):
+                self.study.deadline.check()
                 assignment = {} if space is None else space.point(order(index))
                 if (self.subspace.key(assignment), level) not in tried:
                     yield assignment, level
@@ -180,7 +181,7 @@ class _Reply:
     def __init__(self, study: Study, resource_name: str) -> None:
         self._study = study
         self._resource_name = resource_name
-        self._own = sampling.Visited(study.space)
+        self._own = sampling.Visited(study.space, check=study.deadline.check)
         self.assignments: list[Assignment] = []
 
     def __len__(self) -> int:
@@ -199,6 +200,7 @@ class _Reply:
         for assignment in self.assignments:
             visited.add(assignment)
         while len(self) < count:
+            self._study.deadline.check()
             again = self._own if visited.used_up else visited
             index = self._study.first_index + len(self)
             assignment = again.unvisited(self._study.seed, "again", index)

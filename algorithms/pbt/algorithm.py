@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
@@ -90,8 +89,10 @@ class Pbt:
         generation = population.generation
         parents = population.parents(generation, self.truncation_threshold, study.seed)
         skipped = population.in_flight  # members of replies whose trials are not visible yet
-        members = list(islice(population.wanted(), skipped, skipped + count))
-        own = sampling.Visited(study.space)
+        members = population.wanted(skipped, count)
+        own = sampling.Visited(study.space, check=study.deadline.check)
+        drawn = streams.Independent(study, study.space, study.first_index)
+        seen: set[int] = set()
         suggestions = []
         for offset, member in enumerate(members):
             study.deadline.check()
@@ -102,8 +103,9 @@ class Pbt:
                 study.first_index + offset,
                 None if parent is None else parent.member.place.index,
             )
-            first = not population.of(generation, member) and member not in members[:offset]
-            assignment = self._assignment(study, place, parent, first, own)
+            first = not population.of(generation, member) and member not in seen
+            seen.add(member)
+            assignment = self._assignment(study, place, parent, first, own, drawn)
             own.add(assignment)
             labels = {f"{_LABELS}/generation": str(generation)}
             if parent is not None:
@@ -127,11 +129,12 @@ class Pbt:
         parent: Parent | None,
         first: bool,
         own: sampling.Visited,
+        drawn: streams.Independent,
     ) -> Assignment:
         """Return what a member tries, different from what is in `own` if the space allows."""
         space = study.space
         if parent is None:
-            (assignment,) = sampling.independent(space, study.seed, place.index, 1)
+            assignment = drawn[place.index]
             if assignment not in own:
                 return assignment
             return own.unvisited(study.seed, "member", place.index)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import cycle
 
 from suggestion.algorithms.pbt import names
 from suggestion.algorithms.pbt.names import Place
@@ -68,7 +67,9 @@ class Population:
         others = (*study.pending, *study.failed, *study.out_of_space)
         everything += [(trial, None) for trial in others]
         out_of_space = {trial.trial for trial in study.out_of_space}
-        for trial, loss in everything:
+        for number, (trial, loss) in enumerate(everything):
+            if number % 1024 == 0:
+                study.deadline.check()
             place = names.place(study.name, trial.trial)
             if place is None:
                 continue
@@ -108,8 +109,8 @@ class Population:
         complete = all(self.result(newest, member) is not None for member in range(self.size))
         return newest + complete
 
-    def wanted(self) -> Iterator[int]:
-        """Yield members to suggest, without end.
+    def wanted(self, start: int, count: int) -> list[int]:
+        """Return `count` members to suggest, after the first `start` of them.
 
         First those without a running trial, then repeatedly all without a result, those with the
         fewest trials first.
@@ -117,10 +118,12 @@ class Population:
         generation = self.generation
         open_ = [m for m in range(self.size) if self.result(generation, m) is None]
         idle = [m for m in open_ if not any(t.pending for t in self.of(generation, m))]
-        yield from idle
-        waiting = [m for m in open_ if m not in idle]
-        waiting.sort(key=lambda m: (len(self.of(generation, m)), m))
-        yield from cycle(waiting + idle)
+        waiting = sorted(
+            set(open_).difference(idle), key=lambda m: (len(self.of(generation, m)), m)
+        )
+        turn = waiting + idle
+        places = range(start, start + count)
+        return [idle[k] if k < len(idle) else turn[(k - len(idle)) % len(turn)] for k in places]
 
     def parents(self, generation: int, threshold: float, seed: int) -> Mapping[int, Parent]:
         """Return the parent of each member of `generation`; empty if there is none.

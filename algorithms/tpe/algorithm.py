@@ -30,7 +30,7 @@ from suggestion.numerics import sampling, streams
 from suggestion.numerics.sampling import Untried
 from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
 from suggestion.problem.parameters import Array
-from suggestion.problem.space import Assignment, SearchSpace
+from suggestion.problem.space import Assignment
 from suggestion.problem.study import Observation, Study
 
 #: Largest number of good trials [Bergstra2013]_.
@@ -38,8 +38,12 @@ MOST_GOOD: Final = 25
 #: Exponent of the number of good trials in that of all. The paper's fixed share is 1, hyperopt's
 #: rule is 1/2; measured in docs/research/tpe.md.
 _GROWTH: Final = 0.85
-#: Largest number of finished trials in the bad density, chosen evenly by rank.
+#: Largest number of finished trials in the bad density, chosen evenly by rank; of pending trials
+#: as many more.
 MOST_BAD: Final = 1000
+#: Work of the model for one reply, see `_Block.work`; further points are quasi-random. It takes
+#: up to half a minute of CPU time.
+_MOST_WORK: Final = 500_000_000
 
 
 class _Block:
@@ -62,6 +66,11 @@ class _Block:
     def lie(self, point: Array) -> None:
         """Count `point` of the whole space as bad, although its outcome is unknown."""
         self.bad = np.vstack([self.bad, point[self.columns]])
+
+    def work(self, count: int) -> int:
+        """Return the approximate number of elementary steps that `draw` takes."""
+        rows = len(self.bad) + len(self.good.centres)
+        return len(self.columns) * (30_000 + 20 * rows) + count * rows
 
     def draw(
         self, rng: np.random.Generator, count: int, prior_weight: float
@@ -113,16 +122,18 @@ class _Estimator(ABC):
         """See `suggestion.engine.algorithm.Algorithm`."""
         space = study.space
         untried = Untried(space, streams.visited(study))
+        work = _MOST_WORK
         model: Sequence[_Block] | None = None
         suggestions: list[Assignment] = []
         for index in range(study.first_index, study.first_index + count):
             study.deadline.check()
             if index >= self.n_startup_trials and model is None:
                 model = self._fit(study, suggestions)
-            if index < self.n_startup_trials or model is None:
+            if index < self.n_startup_trials or model is None or work <= 0:
                 proposals: Iterator[Assignment] = iter([_start(study, index)])
             else:
-                proposals = self._proposals(space, model, streams.rng(study, index))
+                work -= sum(block.work(self.n_ei_candidates) for block in model)
+                proposals = self._proposals(study, model, streams.rng(study, index))
             suggestion = untried.pick(proposals, study.seed, index)
             suggestions.append(suggestion)
             # Constant liar: a pending trial is bad until it is known to be good.
@@ -147,9 +158,9 @@ class _Estimator(ABC):
         number = min(math.ceil(self.gamma * len(ranked) ** _GROWTH), MOST_GOOD)
         best, rest = ranked[:number], ranked[number:]
         worst = [*(t.assignment for t in rest), *hopeless]
-        if len(worst) > MOST_BAD:
-            worst = [worst[k] for k in np.linspace(0, len(worst) - 1, MOST_BAD).astype(int)]
-        worst += [*(trial.assignment for trial in study.pending), *suggested]
+        worst = _thinned(worst, MOST_BAD)
+        pending = [trial.assignment for trial in study.pending]
+        worst += [*_thinned(pending, MOST_BAD), *suggested]
         # NaN where an out-of-space trial has no value; it is then ignored by that block.
         good = study.space.encode([trial.assignment for trial in best])
         bad = study.space.encode(worst)
@@ -165,21 +176,25 @@ class _Estimator(ABC):
         return blocks
 
     def _proposals(
-        self, space: SearchSpace, model: Sequence[_Block], rng: np.random.Generator
+        self, study: Study, model: Sequence[_Block], rng: np.random.Generator
     ) -> Iterator[Assignment]:
         """Yield points in the order in which the model prefers them."""
-        drawn = [block.draw(rng, self.n_ei_candidates, self.prior_weight) for block in model]
+        space = study.space
+        drawn = []
+        for block in model:
+            study.deadline.check()
+            drawn.append(block.draw(rng, self.n_ei_candidates, self.prior_weight))
         best = np.full((1, space.dimension), 0.5)
         for block, (points, _) in zip(model, drawn, strict=True):
             best[0, block.columns] = points[0]
         yield space.decode(best)[0]
         # Then the points that differ from the best one in one block, by loss of l / g.
-        others = [
-            (float(scores[row] - scores[0]), number, row)
-            for number, (_, scores) in enumerate(drawn)
-            for row in range(1, self.n_ei_candidates)
-        ]
-        for _, number, row in sorted(others, key=lambda other: (-other[0], *other[1:])):
+        if not drawn:
+            return
+        losses = np.concatenate([scores[0] - scores[1:] for _, scores in drawn])
+        for place in np.argsort(losses, kind="stable").tolist():
+            number, row = divmod(place, self.n_ei_candidates - 1)
+            row += 1
             point = best.copy()
             point[0, model[number].columns] = drawn[number][0][row]
             yield space.decode(point)[0]
@@ -209,6 +224,13 @@ class MultivariateTpe(_Estimator):
     @staticmethod
     def _blocks(columns: Sequence[int]) -> Sequence[Sequence[int]]:
         return [columns] if columns else []
+
+
+def _thinned(points: list[Assignment], most: int) -> list[Assignment]:
+    """Return at most `most` of `points`, evenly chosen."""
+    if len(points) <= most:
+        return points
+    return [points[k] for k in np.linspace(0, len(points) - 1, most).astype(int)]
 
 
 def _start(study: Study, index: int) -> Assignment:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ MOST_TABULATED: Final = 64
 #: Least bandwidth, as a share of the range [Bergstra2013]_.
 NARROWEST: Final = 0.01
 _TINY: Final = 1e-300
+_MOST_ELEMENTS: Final = 2**20  # of a matrix of kernels at points
 
 Integers: TypeAlias = NDArray[np.int64]
 
@@ -66,19 +67,95 @@ class Axis:
         return len(self.ends) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """The kernels of a parameter with few values.
+class _Kernels(Protocol):
+    """The kernels of a parameter with finitely many values, one for each of n centres."""
 
-    Attributes:
-        masses: Probability of each value under each different kernel, shape (levels, kernels).
-        log_densities: Their logarithms, relative to the prior.
-        column: Index of the kernel of each centre, shape (n,).
+    def log_densities(self, levels: Integers) -> Array:
+        """Return the density of each kernel at `levels`, relative to the prior: (m, n)."""
+        ...
+
+    def mixed(self, shares: Array) -> Array:
+        """Return the sum of all kernels, weighted by `shares` (n,), at every value."""
+        ...
+
+    def sample(self, kernels: Integers, units: Array) -> Integers:
+        """Return the values at quantiles `units` of the kernels of centres `kernels`."""
+        ...
+
+
+class _Ordered:
+    """Gaussians integrated over the cells of few values.
+
+    Args:
+        axis: The parameter.
+        centres: Shape (n,).
+        widths: Their bandwidths.
     """
 
-    masses: Array
-    log_densities: Array
-    column: Integers
+    def __init__(self, axis: Axis, centres: Array, widths: Array) -> None:
+        assert axis.ends is not None
+        pairs = centres + 1j * widths  # equal kernels are computed once
+        different, self._column = np.unique(pairs, return_inverse=True)
+        below = normal.cdf((axis.ends[:, None] - different.real) / different.imag)
+        masses = np.maximum(np.diff(below, axis=0), _TINY)
+        masses /= masses.sum(axis=0)
+        self._masses = masses
+        self._log_densities = np.log(masses / np.diff(axis.ends)[:, None])
+
+    def log_densities(self, levels: Integers) -> Array:
+        return self._log_densities[levels][:, self._column]
+
+    def mixed(self, shares: Array) -> Array:
+        kernels = self._log_densities.shape[1]
+        summed = np.bincount(self._column, shares, minlength=kernels)
+        densities: Array = np.exp(self._log_densities) @ summed
+        return densities
+
+    def sample(self, kernels: Integers, units: Array) -> Integers:
+        cumulative = np.cumsum(self._masses[:, self._column[kernels]], axis=0)
+        found: Integers = np.minimum((units >= cumulative).sum(axis=0), len(cumulative) - 1)
+        return found
+
+
+class _Unordered:
+    """For each category 1 on itself plus `spread` on every one, normalised.
+
+    In memory linear in the number of categories: a kernel has only two different values.
+
+    Args:
+        axis: The parameter.
+        centres: Shape (n,).
+        spread: Positive.
+    """
+
+    def __init__(self, axis: Axis, centres: Array, spread: float) -> None:
+        self._count = axis.count
+        self._level = axis.levels(centres)
+        total = 1 + self._count * spread
+        self._same, self._other = (1 + spread) / total, spread / total
+        self._log_same, self._log_other = (
+            math.log(max(mass, _TINY) * self._count) for mass in (self._same, self._other)
+        )
+
+    def log_densities(self, levels: Integers) -> Array:
+        same = levels[:, None] == self._level
+        return np.where(same, self._log_same, self._log_other)
+
+    def mixed(self, shares: Array) -> Array:
+        own = np.bincount(self._level, shares, minlength=self._count)
+        same, other = math.exp(self._log_same), math.exp(self._log_other)
+        densities: Array = other * shares.sum() + (same - other) * own
+        return densities
+
+    def sample(self, kernels: Integers, units: Array) -> Integers:
+        # All categories but the kernel's own have one mass.
+        own, other = self._level[kernels], max(self._other, _TINY)
+        start = own * other
+        after = own + 1 + (units - start - self._same) // other
+        levels = np.where(units < start, units // other, after)
+        levels = np.where((units >= start) & (units < start + self._same), own, levels)
+        found: Integers = np.clip(levels, 0, self._count - 1).astype(np.int64)
+        return found
 
 
 def bandwidths(centres: Array, narrowest: float) -> Array:
@@ -118,18 +195,18 @@ class Parzen:
         count = len(centres)
         shares = np.append(weights, prior_weight)
         self._shares = shares / shares.sum()
-        self._log_shares = np.log(self._shares)
+        self._log_shares = np.log(np.maximum(self._shares, _TINY))
         self._smooth = [k for k, axis in enumerate(axes) if axis.ends is None]
-        self._tables: dict[int, _Table] = {}
+        self._tables: dict[int, _Kernels] = {}
         self._widths = np.empty((count, len(self._axes)))
         for k, axis in enumerate(self._axes):
             if axis.ordered:
                 self._widths[:, k] = bandwidths(centres[:, k], axis.narrowest)
             if axis.ends is not None:
                 self._tables[k] = (
-                    _ordered_table(axis, centres[:, k], self._widths[:, k])
+                    _Ordered(axis, centres[:, k], self._widths[:, k])
                     if axis.ordered
-                    else _unordered_table(axis, centres[:, k], prior_weight / (count + 1))
+                    else _Unordered(axis, centres[:, k], prior_weight / (count + 1))
                 )
         middles, widths = centres[:, self._smooth], self._widths[:, self._smooth]
         self._below, up_to_one = normal.cdf(np.stack([-middles / widths, (1 - middles) / widths]))
@@ -147,6 +224,10 @@ class Parzen:
         if len(self._axes) == 1 and self._tables:
             return self._of_levels()[self._axes[0].levels(points[:, 0])]
         count = len(self.centres)
+        rows = max(_MOST_ELEMENTS // (count + 1), 1)
+        if len(points) > rows:  # in parts, for memory
+            parts = [points[first : first + rows] for first in range(0, len(points), rows)]
+            return np.concatenate([self.log_density(part) for part in parts])
         exponents = np.zeros((len(points), count + 1))
         if self._smooth:
             x = points[:, self._smooth]
@@ -155,8 +236,7 @@ class Parzen:
             gaussian += self._constant
             exponents[:, :count] = gaussian
         for k, table in self._tables.items():
-            rows = table.log_densities[self._axes[k].levels(points[:, k])]
-            exponents[:, :count] += rows[:, table.column]
+            exponents[:, :count] += table.log_densities(self._axes[k].levels(points[:, k]))
         exponents += self._log_shares
         top = exponents.max(axis=1)
         exponents -= top[:, None]
@@ -167,10 +247,7 @@ class Parzen:
         """Return the log densities of all values of the only parameter; equal kernels are counted
         together.
         """
-        table = self._tables[0]
-        kernels = table.log_densities.shape[1]
-        shares = np.bincount(table.column, self._shares[:-1], minlength=kernels)
-        logs: Array = np.log(np.exp(table.log_densities) @ shares + self._shares[-1])
+        logs: Array = np.log(self._tables[0].mixed(self._shares[:-1]) + self._shares[-1])
         return logs
 
     def sample(self, rng: np.random.Generator, count: int) -> Array:
@@ -186,27 +263,9 @@ class Parzen:
             drawn = middles + widths * normal.quantile(np.clip(shares, 1e-15, 1 - 1e-15))
             points[rows, k] = np.clip(drawn, 0.0, 1.0)
         for k, table in self._tables.items():
-            cumulative = np.cumsum(table.masses[:, table.column[kernels]], axis=0)
-            levels = (points[rows, k] >= cumulative).sum(axis=0)
+            levels = table.sample(kernels, points[rows, k])
             axis = self._axes[k]
             assert axis.ends is not None
             middle = (axis.ends[:-1] + axis.ends[1:]) / 2
-            points[rows, k] = middle[np.minimum(levels, axis.count - 1)]
+            points[rows, k] = middle[levels]
         return points
-
-
-def _ordered_table(axis: Axis, centres: Array, widths: Array) -> _Table:
-    assert axis.ends is not None
-    pairs = centres + 1j * widths  # equal kernels are computed once
-    different, column = np.unique(pairs, return_inverse=True)
-    below = normal.cdf((axis.ends[:, None] - different.real) / different.imag)
-    masses = np.maximum(np.diff(below, axis=0), _TINY)
-    masses /= masses.sum(axis=0)
-    return _Table(masses, np.log(masses / np.diff(axis.ends)[:, None]), column)
-
-
-def _unordered_table(axis: Axis, centres: Array, spread: float) -> _Table:
-    """Make a kernel for each category: 1 on itself plus `spread` on every one, normalised."""
-    count = axis.count
-    masses = (np.eye(count) + spread) / (1 + count * spread)
-    return _Table(masses, np.log(np.maximum(masses, _TINY) * count), axis.levels(centres))

@@ -95,11 +95,19 @@ class Prepared:
             deadline: When the caller stops waiting.
 
         Raises:
+            Invalid: If `count` is more than `Problem.most_suggestions`.
             Exhausted: If the space has no more points.
             Unready: If something on this machine must be fixed first.
             Cancelled: If nobody waits for the suggestions any more.
             Broken: If the algorithm has a bug.
         """
+        most = self.problem.most_suggestions
+        if count > most:
+            text = (
+                f"request: must be for at most {most} suggestions of "
+                f"{self.problem.space.dimension} parameters, got {count}"
+            )
+            raise Invalid([Violation(("count",), text)])
         study = self.study(first_index=first_index, trials=trials, deadline=deadline)
         with one_thread():
             suggested = self.algorithm.suggest(study, count)
@@ -166,6 +174,12 @@ class Engine:
             configured = self._configured(choice)
         except Invalid as error:
             violations += error.violations
+        if problem is not None and problem.parallel_trial_count > problem.most_suggestions:
+            text = (
+                f"parallel_trial_count must be at most {problem.most_suggestions}, the most "
+                f"suggestions in one reply, got {problem.parallel_trial_count}"
+            )
+            violations.append(Violation(("parallel_trial_count",), text))
         if problem is not None and configured is not None:
             algorithm, random_state = configured
             violations += missing(type(algorithm), problem, prior)

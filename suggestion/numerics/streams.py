@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from suggestion.numerics import randomness, sampling
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Failed, Observation, Pending, Study
+
+_FEWEST: Final = 16
 
 
 def rng(study: Study, index: int, *purpose: str) -> np.random.Generator:
@@ -26,3 +31,26 @@ def visited(study: Study) -> sampling.Visited:
     return sampling.Visited(
         study.space, (trial.assignment for trial in tried), study.deadline.check
     )
+
+
+class Independent:
+    """Elements of the stream of independent draws from the prior, many computed together.
+
+    On a finite space one element can cost almost as much as all before it.
+
+    Args:
+        study: Its seed and deadline count.
+        space: Space of the draws.
+        first: Index of the first element.
+    """
+
+    def __init__(self, study: Study, space: SearchSpace, first: int) -> None:
+        self._study, self._space, self._first = study, space, first
+        self._drawn: list[Assignment] = []
+
+    def __getitem__(self, index: int) -> Assignment:
+        seed, check = self._study.seed, self._study.deadline.check
+        while self._first + len(self._drawn) <= index:
+            start, count = self._first + len(self._drawn), max(len(self._drawn), _FEWEST)
+            self._drawn += sampling.independent(self._space, seed, start, count, check)
+        return self._drawn[index - self._first]

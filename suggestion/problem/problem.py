@@ -5,11 +5,16 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from suggestion.problem.parameters import Array
 from suggestion.problem.space import SearchSpace
+
+#: Largest number of suggestions in one reply, and of values in it.
+MOST_SUGGESTIONS: Final = 10_000
+MOST_VALUES: Final = 200_000
 
 
 class Goal(enum.Enum):
@@ -80,6 +85,11 @@ class Problem:
     def objectives(self) -> tuple[Metric, ...]:
         """The metrics that are optimised, in the declared order; at least one."""
         return tuple(metric for metric in self.metrics if metric.role is Role.OBJECTIVE)
+
+    @property
+    def most_suggestions(self) -> int:
+        """The largest number of suggestions in one reply."""
+        return min(MOST_SUGGESTIONS, max(MOST_VALUES // self.space.dimension, 1))
 
     @property
     def constraints(self) -> tuple[Metric, ...]:

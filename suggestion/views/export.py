@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,13 +34,16 @@ def to_optuna(directory: Path, url: str) -> tuple[str, int]:
     Raises:
         ModuleNotFoundError: If Optuna is not installed.
         ValueError: If there is no database at `url`, or in it a study of this name with another
-            direction.
+            direction; or if a trial has a whole number above 2^53 that Optuna would change.
     """
     import optuna  # noqa: PLC0415
     from optuna.study import StudyDirection  # noqa: PLC0415
 
     experiment, trials = status.load(directory)
     objective = Objective.of(experiment.document)
+    space = distributions(experiment)
+    finished = [trial for trial in trials if not trial.condition.active]
+    _refuse_unkept(space, finished)
     direction = StudyDirection.MAXIMIZE if objective.maximize else StudyDirection.MINIMIZE
     with closing_storage(url) as storage:
         before = optuna.logging.get_verbosity()
@@ -57,13 +61,12 @@ def to_optuna(directory: Path, url: str) -> tuple[str, int]:
             has = study.direction.name.lower()
             raise ValueError(f"{url}: the study {experiment.name} is to {has}")
         known = {trial.user_attrs.get(_ATTRIBUTE) for trial in study.get_trials(deepcopy=False)}
-        space = distributions(experiment)
         store = Store(directory)
         try:
             fresh = [
                 _frozen(trial, objective, space, store.reports(trial.number))
-                for trial in trials
-                if not trial.condition.active and trial.name not in known
+                for trial in finished
+                if trial.name not in known
             ]
         finally:
             store.close()
@@ -112,8 +115,8 @@ def distributions(experiment: Experiment) -> dict[str, BaseDistribution]:
             elif kind == "discrete":
                 made = of.CategoricalDistribution(tuple(float(text) for text in feasible["list"]))
             elif kind == "int":
-                low, high = int(float(feasible["min"])), int(float(feasible["max"]))
-                step = int(float(feasible.get("step") or 1))
+                low, high = _whole(feasible["min"]), _whole(feasible["max"])
+                step = _whole(feasible.get("step") or "1")
                 made = of.IntDistribution(low, high, log, 1 if log else step)
             else:
                 ends = float(feasible["min"]), float(feasible["max"])
@@ -121,6 +124,29 @@ def distributions(experiment: Experiment) -> dict[str, BaseDistribution]:
                 made = of.FloatDistribution(*ends, log, None if log else width)
         space[parameter["name"]] = made
     return space
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:  # 3.0, 1e3
+        return int(Decimal(text.strip()))
+
+
+def _refuse_unkept(space: Mapping[str, BaseDistribution], trials: Sequence[Trial]) -> None:
+    """Raise ValueError if a trial has a whole number that is no float, as Optuna keeps it."""
+    from optuna.distributions import IntDistribution  # noqa: PLC0415
+
+    names = [name for name, made in space.items() if isinstance(made, IntDistribution)]
+    for trial in trials:
+        for name in names:
+            number = _whole(trial.assignment[name])
+            if int(float(number)) != number:
+                raise ValueError(
+                    f"parameter {name!r}: Optuna's storage keeps numbers as floats, which would "
+                    f"change a whole number above 2^53, got {number} in trial {trial.name}; "
+                    "'suggest trials' lists them exactly"
+                )
 
 
 def _frozen(
@@ -136,7 +162,7 @@ def _frozen(
     for name, made in space.items():
         text = trial.assignment[name]
         if isinstance(made, of.IntDistribution):
-            parameters[name] = int(float(text))
+            parameters[name] = _whole(text)
         elif isinstance(made, of.FloatDistribution):
             parameters[name] = float(text)
         else:

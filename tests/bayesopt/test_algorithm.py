@@ -8,7 +8,7 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suggestion.algorithms.bayesopt import BayesianOptimization, gp, proposer
+from suggestion.algorithms.bayesopt import algorithm as module
+from suggestion.algorithms.bayesopt.features import Features
+from suggestion.algorithms.bayesopt.forests import Forest
 from suggestion.engine.algorithm import build
 from suggestion.engine.settings import RawSetting
 from suggestion.numerics import randomness, sampling
@@ -427,3 +430,59 @@ def test_a_near_deadline_gets_the_best_so_far(caplog: pytest.LogCaptureFixture) 
     ]
     assert len({MIXED.key(point) for point in hurried}) == 3
     assert all(point in MIXED for point in hurried)
+
+
+# ------------------------------------------------------------------- hard requests
+
+
+def valley(x: float) -> float:
+    return (6 * x - 2) ** 2 * math.sin(12 * x - 4)
+
+
+@pytest.mark.parametrize("estimator", ["RF", "ET", "GBRT"])
+def test_a_forest_is_uncertain_away_from_its_trials(estimator: str) -> None:
+    points = np.linspace(0, 1, 12)[:, None] ** 2
+    forest = Forest(estimator, points, np.array([valley(x) / 6 for x in points[:, 0]]), seed=1)
+    at = np.linspace(0, 1, 101)[:, None]
+    distance = np.abs(at - points.T).min(axis=1)
+    _, deviation = forest.predict(at)
+    assert np.all(deviation[0] >= distance)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("estimator", ["RF", "ET", "GBRT"])
+def test_forests_reach_the_minimum(estimator: str) -> None:
+    """The minimum is -6.02. Forests that sit down beside a known point end between -5 and -0.5."""
+    space = SearchSpace((Double("x", 0, 1),))
+    algorithm = BayesianOptimization(base_estimator=estimator, acq_func="EI", n_initial_points=5)  # type: ignore[arg-type]
+    for seed in range(20):
+        seen: list[Observation] = []
+        for index in range(30):
+            study = study_on(space, seed=seed, first_index=index, trials=History(tuple(seen)))
+            (point,) = algorithm.suggest(study, 1)
+            assert isinstance(point, Mapping)
+            seen.append(finished(f"t{index}", point, valley(float(point["x"]))))
+        assert best(seen) < -5.9
+
+
+def test_a_large_reply_is_modelled_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_BY_GP", 3)
+    study = study_of(SQUARE, observed(SQUARE, bowl, 12))
+    found = BayesianOptimization().suggest(study, 8)
+    assert len({SQUARE.key(a) for a in found}) == 8
+    rest = SQUARE.decode(sobol(study.seed, 15, 5, 2))
+    assert [SQUARE.key(a) for a in found[3:]] == [SQUARE.key(a) for a in rest]
+
+
+def test_long_lists_of_categories_have_few_features() -> None:
+    words = tuple(f"w{k}" for k in range(5000))
+    space = SearchSpace((Categorical("c", words),))
+    seen = [finished(f"t{k}", {"c": words[37 * k]}, k / 30) for k in range(30)]
+    points = space.encode([trial.assignment for trial in seen])
+    features = Features(space, None, points)
+    found = features(space.encode([{"c": words[k]} for k in (0, 37, 1, 2)]))
+    assert found.shape[1] < 100
+    squared = np.sum((found[:, None] - found) ** 2, axis=2)
+    assert squared == pytest.approx(1 - np.eye(4))
+    (suggestion,) = BayesianOptimization(n_initial_points=0).suggest(study_of(space, seen), 1)
+    assert suggestion not in [trial.assignment for trial in seen]

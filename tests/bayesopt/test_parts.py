@@ -414,11 +414,12 @@ def test_log_slopes_are_logarithms_of_slopes() -> None:
 
 def test_a_choice_of_trials_holds_the_best_and_their_neighbourhood() -> None:
     points = randomness.uniforms(5, 0, 3000, 4)
-    rows = data.select(points, 100)
+    distance = data.distances(lambda part: part, points)
+    rows = data.select(distance, 100)
     assert len(rows) == 100
     assert np.array_equal(rows, np.unique(rows))
     assert set(range(25)) <= set(rows.tolist())
-    distance = np.sum((points - points[0]) ** 2, axis=1)
+    assert distance == pytest.approx(np.sum((points - points[0]) ** 2, axis=1))
     assert set(np.argsort(distance)[:25].tolist()) <= set(rows.tolist())
     assert rows.max() > 2900
-    assert np.array_equal(data.select(points, 3000), np.arange(3000))
+    assert np.array_equal(data.select(distance, 3000), np.arange(3000))

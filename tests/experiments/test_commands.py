@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -246,6 +247,18 @@ def test_optuna_without_a_database(made: Path, url: str, why: str) -> None:
     assert done.exit_code == 1
     assert why in done.output
     assert len(done.output.splitlines()) == 1
+
+
+def test_optuna_is_not_given_whole_numbers_that_it_would_change() -> None:
+    optuna = pytest.importorskip("optuna", reason="the extra 'optuna' is not installed")
+    space = {"n": optuna.distributions.IntDistribution(0, 2**60)}
+
+    def trial(number: int) -> Any:
+        return SimpleNamespace(name="t-1", assignment={"n": str(number)})
+
+    exporting._refuse_unkept(space, [trial(2**53), trial(2**60)])
+    with pytest.raises(ValueError, match=f"above 2.53, got {2**53 + 1} in trial t-1"):
+        exporting._refuse_unkept(space, [trial(2**53 + 1)])
 
 
 OK = "echo loss=${trialParameters.x}"

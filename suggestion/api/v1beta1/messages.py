@@ -16,12 +16,11 @@ from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import LONGEST_NAME, Parameter
 from suggestion.problem.priors import Distribution
-from suggestion.problem.problem import Goal, Metric, Problem, Role
+from suggestion.problem.problem import MOST_SUGGESTIONS, Goal, Metric, Problem, Role
 from suggestion.problem.space import SearchSpace
 from suggestion.problem.study import Suggestion
 
 __all__ = [
-    "MAX_COUNT",
     "read_algorithm",
     "read_count",
     "read_problem",
@@ -29,9 +28,6 @@ __all__ = [
     "write_reply",
     "write_trial",
 ]
-
-#: Most suggestions that one request may ask for.
-MAX_COUNT: Final = 10_000
 
 _DISTRIBUTIONS: Final = {
     api.DISTRIBUTION_UNSPECIFIED: Distribution.UNIFORM,
@@ -206,15 +202,15 @@ def read_count(message: api.GetSuggestionsRequest) -> tuple[int, int]:
     """How many suggestions are asked for, and the index of the first of them.
 
     Raises:
-        Invalid: If the number is not in 1 .. `MAX_COUNT`.
+        Invalid: If the number is not in 1 .. `MOST_SUGGESTIONS`.
     """
     count, total = message.current_request_number, message.total_request_number
-    if not 1 <= count <= MAX_COUNT:
+    if not 1 <= count <= MOST_SUGGESTIONS:
         raise Invalid(
             [
                 Violation(
                     ("count",),
-                    f"current_request_number must be between 1 and {MAX_COUNT}, got {count}",
+                    f"current_request_number must be between 1 and {MOST_SUGGESTIONS}, got {count}",
                 )
             ]
         )

@@ -1,0 +1,149 @@
+"""Whatever a request holds, an algorithm looks at the deadline often enough to end with it.
+
+Checks of the deadline are counted, and the CPU time between them is measured, so that a busy
+machine changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1.trial_messages import read_trials
+from suggestion.engine.algorithm import algorithms, settings_of
+from suggestion.engine.settings import Setting
+from suggestion.problem.deadline import Deadline
+from suggestion.problem.errors import Cancelled, Exhausted, Invalid, Unready
+from tests.support.cases import NAMES, case_of, prepare
+from tests.support.requests import categorical, double, experiment, integer, trial
+from tests.support.strategies import fine_parameters, parameters
+
+LONGEST: Final = 10.0  # seconds of CPU time; a tenth of it is usual for the slowest
+LARGEST: Final = 2**31 - 1
+
+
+class Counted(Deadline):
+    """A deadline that passes at a check of a given number."""
+
+    def __init__(self, checks: int) -> None:
+        super().__init__()
+        self._left = checks
+        self._last = time.thread_time()
+        self.longest = 0.0
+
+    def check(self) -> None:
+        self.note()
+        self._left -= 1
+        if self._left < 0:
+            raise Cancelled
+
+    def note(self) -> None:
+        """Measure the time since the last check."""
+        now = time.thread_time()
+        self.longest, self._last = max(self.longest, now - self._last), now
+
+
+def _hostile(setting: Setting) -> st.SearchStrategy[str]:
+    if setting.choices:
+        return st.sampled_from(setting.choices)
+    numbers = [n for n in (setting.at_least, setting.at_most, setting.below) if n is not None]
+    if setting.above is not None:
+        numbers.append(setting.above + 1e-9)
+    return st.sampled_from([str(number) for number in numbers] or ["1"])
+
+
+def _wide(name: str) -> st.SearchStrategy[api.ParameterSpec]:
+    many = categorical(name, *map(str, range(3000)))
+    return st.one_of(parameters(name), fine_parameters(name), st.just(many))
+
+
+@st.composite
+def hostile(draw: st.DrawFn, name: str) -> tuple[api.Experiment, list[api.Trial]]:
+    """An experiment with settings at their bounds, and trials inside and outside its space."""
+    case = case_of(name)
+    count = draw(st.integers(1, 4))
+    specs = [draw(_wide(f"p{index}")) for index in range(count)]
+    specs += [double(f"q{index}", "0", "1") for index in range(draw(st.sampled_from([0, 2, 30])))]
+    given_ = dict(case.settings)
+    for setting in settings_of(algorithms().load(name)):
+        if setting.kind in (int, float) and draw(st.booleans()):
+            given_[setting.name] = draw(_hostile(setting))
+    needed = {spec.name for spec in case.needed}
+    message = experiment(
+        name, [*case.needed, *(s for s in specs if s.name not in needed)], settings=given_
+    )
+    number = draw(st.sampled_from([0, 1, 30, 200]))
+    drawn = experiment("random", message.spec.parameter_specs.parameters)
+    trials = []
+    try:
+        found = prepare(drawn).suggest(number) if number else ()
+    except Invalid:
+        found = ()
+    for index, suggestion in enumerate(found):
+        texts = {key: str(value) for key, value in suggestion.assignment.items()}
+        loss = repr(((index * 0.618) % 1) * 10 ** draw(st.sampled_from([0, 0, 0, 300])))
+        trials.append(trial(f"t{index}", texts, None if index % 7 == 3 else loss))
+    return message, trials
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=10)
+@given(data=st.data())
+def test_every_request_ends_with_its_deadline(name: str, data: st.DataObject) -> None:
+    message, trials = data.draw(hostile(name))
+    count = data.draw(st.sampled_from([1, 3, 100, 10_000]))
+    first = data.draw(st.sampled_from([len(trials), 70_000, LARGEST - count]))
+    deadline = Counted(data.draw(st.sampled_from([1, 10, 50])))
+    try:
+        prepared = prepare(message)
+        history = read_trials(trials, prepared.problem)
+        found = prepared.suggest(
+            count, first_index=max(first, len(trials)), trials=history, deadline=deadline
+        )
+        assert len(found) == count
+    except (Cancelled, Exhausted, Invalid, Unready):
+        pass
+    deadline.note()
+    assert deadline.longest < LONGEST
+
+
+P2 = (double("x", "0", "1"), double("y", "0", "1"))
+LOG = (integer("n", "1", "10000000000", "", api.LOG_UNIFORM),)
+
+
+@pytest.mark.parametrize(
+    ("name", "specs"),
+    [("cmaes", P2), ("pbt", P2), ("random", LOG), ("sobol", LOG), ("tpe", LOG), ("anneal", LOG)],
+)
+def test_the_largest_index_costs_no_more_than_others(
+    name: str, specs: tuple[api.ParameterSpec, ...]
+) -> None:
+    message = experiment(name, specs, settings=case_of(name).settings)
+    deadline = Counted(20_000)
+    prepared = prepare(message)
+    assert len(prepared.suggest(2, first_index=LARGEST - 2, deadline=deadline)) == 2
+
+
+@pytest.mark.parametrize("name", ["hyperband", "asha"])
+def test_a_resource_of_a_fine_lattice_is_validated_at_once(name: str) -> None:
+    resource = double("epochs", "1", "1000", "1e-12")
+    message = experiment(name, [resource, *P2], settings={"resource_name": "epochs", "r_l": "1000"})
+    assert len(prepare(message).suggest(3)) == 3
+
+
+@pytest.mark.parametrize("field", ["parallel_trial_count", "count"])
+def test_more_than_a_reply_can_hold_is_refused_by_name(field: str) -> None:
+    specs = [double(f"x{index}", "0", "1") for index in range(100)]
+    message = experiment("random", specs)
+    if field == "count":
+        with pytest.raises(Invalid, match="at most 2000 suggestions of 100 parameters, got 2001"):
+            prepare(message).suggest(2001)
+    else:
+        message.spec.parallel_trial_count = LARGEST
+        with pytest.raises(Invalid, match="parallel_trial_count must be at most 2000"):
+            prepare(message)
