@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from suggestion.controller.context import View
 from suggestion.controller.trials import Condition, Trial
 from suggestion.runtimes.python.calls import error_of
-from suggestion.views.view import Plain, Rich, describe, duration, value_of
+from suggestion.views.view import Plain, Rich, duration, value_of
 
 if TYPE_CHECKING:
     from suggestion.controller.driver import Controller
@@ -78,10 +78,19 @@ def render(controller: Controller, notes: list[str]) -> str:
     lines = [f"<div>{bar}<b>{escape(controller.experiment.name)}</b> {escape(words)}</div>"]
     best = controller.best
     if best is not None:
-        text = f"best {controller.objective.metric} {value_of(controller, best)}: "
-        lines.append(f"<div>{escape(text + describe(controller, best))}</div>")
+        words = f"best {controller.objective.metric} {brief(value_of(controller, best))}: "
+        words += " ".join(f"{name}={brief(text)}" for name, text in best.assignment.items())
+        lines.append(f"<div>{escape(words)}</div>")
     lines += [f"<pre>{escape(note)}</pre>" for note in notes]
     return "".join(lines)
+
+
+def brief(text: str) -> str:
+    """Return `text` with five digits if it is a number; else as it is."""
+    try:
+        return f"{float(text):.5g}"
+    except ValueError:
+        return text
 
 
 class WithErrors:
