@@ -70,8 +70,8 @@ sbom: $(READY) ## a bill of materials for each image, in build/sbom
 audit: $(READY) ## known vulnerabilities of the locked packages, as a report
 	$(BIN)/python scripts/images.py audit
 
-fuzz: $(READY) ## searches for new failures of whole requests, for some minutes
-	$(BIN)/python -m pytest tests/test_fuzz.py --hypothesis-profile=search
+fuzz: $(READY) ## searches for new failures of whole requests and of what trials write, for some minutes
+	$(BIN)/python -m pytest tests/test_fuzz.py tests/experiments/test_poison.py --hypothesis-profile=search
 
 lint: $(READY) ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -77,7 +77,7 @@ OUTPUT = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(OUTPUT, st.sampled_from(["StdOut", "TEXT", "JSON"]))
 def test_any_output(tmp_path: Path, written: bytes, kind: str) -> None:
     path = tmp_path / "file"
@@ -175,7 +175,7 @@ def values(source: Any) -> list[tuple[str, str]]:
     return [(report.metric, report.value) for report in everything(source)]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.one_of(st.binary(max_size=60), st.just(b"EVENT"), st.just(b"BYTES")), max_size=6)
 )
