@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 RUNNABLE := $(VENV)/.runnable
 READY := $(VENV)/.ready
 JOBS ?= 2
+UNIT ?= not integration
 
 # One thread for each process: the libraries' own threads only wait for each other here.
 export OMP_NUM_THREADS := 1
@@ -39,7 +40,7 @@ run: $(RUNNABLE) ## a whole experiment on this machine: TPE, 3 parallel trials, 
 test: lint test-unit ## lint, types and the tests that need nothing but Python
 
 test-unit: $(READY) ## the tests that need nothing but Python, and kill nothing
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not integration"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "$(UNIT)"
 
 test-integration: $(READY) ## the tests that kill, or need databases, a browser or containers
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m integration

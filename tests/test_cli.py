@@ -179,7 +179,9 @@ def test_algorithms_lists_everything() -> None:
     listed = suggest("algorithms")
     for name in algorithms():
         assert f"\n{name}: " in f"\n{listed}"
-        assert "random_state / seed  (int >= 0, default none)" in suggest("algorithms", name)
+        assert f"random_state / seed  (int [0, {2**63 - 1}], default none)" in suggest(
+            "algorithms", name
+        )
     assert "did you mean 'sobol'?" in suggest("algorithms", "sobl", status=2)
     assert "did you mean 'medianstop'?" in suggest("algorithms", "medianstp", status=2)
 

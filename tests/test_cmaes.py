@@ -194,6 +194,7 @@ def test_out_of_space_points_do_not_disturb_the_plan() -> None:
     assert len(Cmaes().suggest(study(edited, done), 4)) == 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("space", "seed"), [(PLANE, 1), (MIXED, 2), (MIXED, 3)])
 def test_remembering_makes_no_difference(space: SearchSpace, seed: int) -> None:
     """Eight workers that finish in any order, with times and without."""
@@ -232,6 +233,7 @@ def test_a_run_that_has_converged_restarts_with_a_larger_population() -> None:
     assert np.std([float(a["x"]) for a in found]) > 0.4
 
 
+@pytest.mark.long
 def test_bipop_alternates() -> None:
     algorithm = Cmaes(restart_strategy="bipop")
     flat = play(PLANE, lambda _: 1.0, 2000, 50, algorithm)

@@ -21,6 +21,8 @@ from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import History, Observation
 from tests.support.studies import best, finished, study_on
 
+pytestmark = pytest.mark.long
+
 SEEDS, TRIALS = 9, 50  # of each problem
 WINS = 10  # of the 18 runs on both
 

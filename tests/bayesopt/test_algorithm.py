@@ -384,6 +384,7 @@ def test_sampling_stands_in_for_gradients(function: str) -> None:
     assert batch[0] != batch[1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("estimator", ["RF", "ET", "GBRT"])
 def test_forests_of_scikit_optimize(estimator: str) -> None:
     study = study_of(

@@ -99,6 +99,7 @@ def two_rounds_done(controller: Controller, reference: Synchronous) -> bool:
     return top >= 2 * sum(reference.bracket(s)[-1][0] for s in range(reference.s_max + 1)) - 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("r_l", "parallel"), [(27, 1), (27, 3), (27, 9), (27, 50), (81, 9)])
 def test_two_rounds_equal_the_synchronous_algorithm(r_l: int, parallel: int) -> None:
     reference = Synchronous(r_l, 3)
@@ -374,6 +375,7 @@ def test_a_log_distribution_of_the_resource_is_not_in_the_way() -> None:
 # ----------------------------------------------------------- what is not yet visible
 
 
+@pytest.mark.long
 def test_requests_in_flight_never_get_the_same_point() -> None:
     """With equal trials and rising totals; at every point of an experiment."""
     message = experiment("hyperband", SMALL, SETTINGS, parallel=4)
@@ -393,6 +395,7 @@ def test_requests_in_flight_never_get_the_same_point() -> None:
     assert promotions > 3  # some of these requests were made while promotions were due
 
 
+@pytest.mark.long
 def test_suggestions_that_become_trials_late_are_not_given_again() -> None:
     """Whatever finishes meanwhile: each trial becomes visible four requests after its reply."""
     message = experiment("hyperband", SMALL, SETTINGS, parallel=5)
@@ -409,6 +412,7 @@ def test_suggestions_that_become_trials_late_are_not_given_again() -> None:
     assert len({tuple(sorted(t.texts.items())) for t in given}) == len(given)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("algorithm", "least", "share"), [("hyperband", 10, 0.1), ("asha", 3, 0.2)]
 )
@@ -619,6 +623,7 @@ def test_bohbs_densities_share_no_configuration() -> None:
         assert sorted(model.bad.points[:, 0]) == pytest.approx(rest)
 
 
+@pytest.mark.long
 def test_bohb_draws_near_the_good_ones() -> None:
     """The loss is the distance of lr from 0.01; random draws are there as often as anywhere."""
 

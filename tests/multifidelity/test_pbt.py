@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from suggestion.algorithms.pbt import checkpoints, names
 from suggestion.algorithms.pbt.algorithm import perturbed
 from suggestion.algorithms.pbt.names import Place
-from suggestion.problem.errors import Cancelled, Invalid, Unready
+from suggestion.problem.errors import Cancelled, Invalid, Unready, quote
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.priors import Distribution
@@ -627,7 +627,7 @@ def test_a_folder_that_cannot_be_is_refused(place: str, tmp_path: Path) -> None:
         validate(experiment("pbt", SPACE, settings(data), name="digits"))
     assert str(caught.value).startswith(
         "setting 'suggestion_trial_dir' must be a folder that this server can write, got "
-        f"'{data / 'digits'}': "
+        f"{quote(str(data / 'digits'))}: "
     )
 
 
