@@ -6,15 +6,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from suggestion.api.addresses import DEFAULT_ADDRESS
+from suggestion.cli import server_tls
 from suggestion.cli.shared import FILE
-
-if TYPE_CHECKING:
-    from suggestion.server.tls import TLS
 
 
 @click.command()
@@ -192,7 +189,7 @@ def serve(
         max_deadline=max_deadline,
         max_message_bytes=max_message_mib * 2**20,
         grace=grace,
-        tls=_tls(tls_cert, tls_key, tls_client_ca),
+        tls=server_tls.read(tls_cert, tls_key, tls_client_ca),
     )
     service_options = ServiceOptions(
         database=database,
@@ -220,17 +217,3 @@ def serve(
         run([each.listener for each in served], ready)
     except OSError as error:
         raise click.ClickException(str(error)) from error
-
-
-def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TLS | None:
-    from suggestion.server.tls import TLS  # noqa: PLC0415
-
-    if cert is None and key is None and client_ca is None:
-        return None
-    if cert is None or key is None:
-        raise click.UsageError("TLS needs both --tls-cert and --tls-key")
-    return TLS(
-        certificate=cert.read_bytes(),
-        key=key.read_bytes(),
-        client_ca=client_ca.read_bytes() if client_ca else None,
-    )

@@ -17,6 +17,7 @@ from suggestion.server.calls import Calls
 from suggestion.server.control import Control
 from suggestion.server.health import Health
 from suggestion.server.limits import channel_options
+from suggestion.server.listening import require_free
 from suggestion.server.methods import handlers
 from suggestion.server.options import ServeOptions
 from suggestion.server.reflection import Reflection
@@ -63,6 +64,7 @@ class GrpcServer:
         address = self._address
         self._server = self._made()
         tls = self._options.tls
+        require_free(address)
         try:
             if tls is None:
                 port = self._server.add_insecure_port(address)

@@ -1,0 +1,80 @@
+"""Why a server does not start, in one line of our own words."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import trustme
+from click.testing import CliRunner
+
+from suggestion.cli.main import main
+from suggestion.client.numbers import short
+
+
+def refusal(*options: str) -> str:
+    """What `suggest serve` says; one line."""
+    done = CliRunner().invoke(main, ["serve", "random", *options])
+    assert done.exit_code == 1
+    (line,) = done.output.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost"])
+def test_a_port_in_use(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"{host}:{taken.getsockname()[1]}"
+        line = refusal("--address", address)
+    assert line == f"Error: cannot listen on {address}: another program listens there"
+
+
+def test_an_address_of_another_machine() -> None:
+    line = refusal("--address", "192.0.2.1:6789")
+    assert line == "Error: cannot listen on 192.0.2.1:6789: this machine has no such address"
+
+
+def test_certificates_and_keys(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    for name in ("one", "two"):
+        issued = authority.issue_cert("127.0.0.1")
+        issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+        issued.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+    (tmp_path / "junk").write_bytes(b"\xff\x00junk")
+
+    def given(certificate: str, key: str, *more: str) -> str:
+        files = (f"--tls-cert={tmp_path / certificate}", f"--tls-key={tmp_path / key}")
+        return refusal("--address", "127.0.0.1:0", *files, *more)
+
+    assert "two.key: does not belong to the certificate" in given("one.pem", "two.key")
+    assert "junk: must hold certificates in PEM" in given("junk", "one.key")
+    assert "junk: must hold a private key in PEM" in given("one.pem", "junk")
+    client_ca = f"--tls-client-ca={tmp_path / 'junk'}"
+    assert "--tls-client-ca" in given("one.pem", "one.key", client_ca)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("")
+    path.chmod(0)
+    options = (f"--tls-cert={path}", f"--tls-key={path}")
+    assert "cannot be read: Permission denied" in refusal("--address", "127.0.0.1:0", *options)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("0.123456789", "0.12346"),
+        ("1e-9", "1e-09"),
+        ("123456", "123456"),
+        ("-12", "-12"),
+        ("nan", "nan"),
+        ("relu", "relu"),
+        ("", ""),
+        ("-", "-"),
+    ],
+)
+def test_numbers_in_tables(text: str, shown: str) -> None:
+    assert short(text) == shown
