@@ -1,4 +1,4 @@
-"""Writes what lists the images: dockerfiles/*/Dockerfile, deploy/katib, docs/deployment.md."""
+"""Write what lists the images: dockerfiles/*/Dockerfile, deploy/katib, docs/deployment.md."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BASE = "base.txt"
 
 
 def version() -> str:
-    """Of the project."""
+    """Return the version of the project."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
     return str(declared["project"]["version"])
 
@@ -82,7 +82,7 @@ def files() -> dict[Path, str]:
 
 
 def main() -> None:
-    """Writes the files, and removes Dockerfiles of images that are gone."""
+    """Write the files, and remove Dockerfiles of images that are gone."""
     texts = files()
     for path in DOCKERFILES.glob("*/Dockerfile"):
         if path not in texts:

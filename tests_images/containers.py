@@ -117,7 +117,7 @@ class Container:
 
     @property
     def state(self) -> dict[str, Any]:
-        """As ``docker inspect`` has it."""
+        """The state that ``docker inspect`` shows."""
         state: dict[str, Any] = json.loads(
             docker("inspect", "--format", "{{json .State}}", self.id)
         )
@@ -154,19 +154,19 @@ class Container:
         return int(line.split()[1]) / 1024
 
     def kill(self) -> None:
-        """As a node that goes away does."""
+        """Kill it, as a node that goes away does."""
         docker("kill", self.id)
         docker("wait", self.id)
 
     def start(self) -> None:
-        """After `kill`; on another port."""
+        """Start it again after `kill`; on another port."""
         self.started = time.monotonic()
         docker("start", self.id)
         self._connection.close()
         self._connect()
 
     def remove(self) -> None:
-        """Whatever its state."""
+        """Remove it, whatever its state."""
         if hasattr(self, "_connection"):
             self._connection.close()
         docker("rm", "--force", "--volumes", self.id)

@@ -30,7 +30,7 @@ def _normal_cdf(x: Array, loc: Array, scale: Array) -> Array:
 
 
 def _chi2_quantile(q: Array | float, df: int) -> Array:
-    """Of one degree of freedom: the square of a normal quantile."""
+    """Return the quantile for one degree of freedom, the square of a normal quantile."""
     assert df == 1
     shares = np.minimum((1 + np.asarray(q, dtype=np.float64)) / 2, 1 - 1e-16)
     squares = [_STANDARD.inv_cdf(share) ** 2 for share in shares.ravel().tolist()]

@@ -87,7 +87,7 @@ class Service(Protocol):
 
     @property
     def full_name(self) -> str:
-        """With its package: ``api.v1.beta1.Suggestion``."""
+        """Its name with its package: ``api.v1.beta1.Suggestion``."""
         ...
 
     @property

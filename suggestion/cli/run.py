@@ -51,7 +51,9 @@ if TYPE_CHECKING:
 )
 @click.option("--retry-failed", is_flag=True, help="Try failed trials of the directory again.")
 @click.option(
-    "--fresh", is_flag=True, help="Begin anew; what the directory holds is kept in a folder there."
+    "--fresh",
+    is_flag=True,
+    help="Start again from nothing; what the directory holds is kept in a folder there.",
 )
 @click.option("--time-limit", type=Duration(), help="Stop everything after this: 2h.")
 @click.option("--trial-timeout", type=Duration(), help="A trial that runs longer has failed.")

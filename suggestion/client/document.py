@@ -68,7 +68,7 @@ class Examined:
 
     @property
     def name(self) -> str:
-        """Of the experiment; empty if it has none, or not one that it can have."""
+        """The experiment's name; empty if it has none, or not one that it can have."""
         wrong = any(where[:1] in {(), ("metadata",)} for where in self.broken)
         return "" if self.manifest is None or wrong else self.manifest.document["metadata"]["name"]
 

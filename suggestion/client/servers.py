@@ -40,7 +40,7 @@ _BROKEN: Final = frozenset(
         grpc.StatusCode.UNKNOWN,
     }
 )
-_PATIENCE: Final = 5
+_MOST_BROKEN_REPLIES: Final = 5
 # So many calls in a row without an answer in time: a server of ours hangs, and is started again.
 _LATE: Final = 2
 
@@ -49,7 +49,7 @@ class Server(Protocol):
     """Something that listens."""
 
     def address(self) -> str:
-        """Where it listens now.
+        """Return where it listens now.
 
         Raises:
             ServerError: If it cannot be started.
@@ -86,7 +86,7 @@ class Stopped(Exception):
 
 
 class Client:
-    """Calls one service of one server, again and again until there is an answer.
+    """Call one service of one server, again and again until there is an answer.
 
     Args:
         service: ``Suggestion``, ``EarlyStopping`` or ``DBManager``.
@@ -115,7 +115,7 @@ class Client:
         self._guard = threading.Lock()
 
     def once(self, method: str, request: Any, timeout: float = TIMEOUT) -> Any:
-        """One attempt.
+        """Make one attempt.
 
         Args:
             request: A message, or what makes one.
@@ -143,7 +143,7 @@ class Client:
         pause: float | None = None,
         timeout: float = TIMEOUT,
     ) -> Any:
-        """Calls until the server answers.
+        """Call until the server answers.
 
         Args:
             request: A message, or what makes one: called for each attempt, since an address in it
@@ -170,7 +170,7 @@ class Client:
                 broken += error.code() in _BROKEN
                 late = late + 1 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED else 0
                 known = error.code() in _LOST | _BROKEN
-                if not known or made == attempts or broken == _PATIENCE:
+                if not known or made == attempts or broken == _MOST_BROKEN_REPLIES:
                     raise
                 text = f"{self._service} at {self._target}: {describe(error)}; asking again"
                 if text != said:
@@ -185,7 +185,7 @@ class Client:
                 wait = min(wait * 2, 10.0)
 
     def close(self) -> None:
-        """Of the channel; calls in flight end as cancelled."""
+        """Close the connection; calls in flight end as cancelled."""
         with self._guard:
             if self._channel is not None:
                 self._channel.close()

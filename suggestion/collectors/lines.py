@@ -138,7 +138,7 @@ class Lines:
     """Read a growing file of lines from `position` on.
 
     Lines end in ``\\n`` or, as progress bars write them, in ``\\r``. Of a line longer than 64 KiB
-    the rest is skipped. A file that has shrunk was begun anew, and is read from its beginning.
+    the rest is skipped. A file that has shrunk was written again, and is read from its beginning.
 
     Attributes:
         path: Of the file; it need not exist yet.

@@ -113,7 +113,7 @@ class TensorBoard:
         with file:
             size = os.fstat(file.fileno()).st_size
             position = self.position.get(name, 0)
-            if size < position:  # it was begun anew
+            if size < position:  # it was written again
                 position = 0
             if size == position:
                 return

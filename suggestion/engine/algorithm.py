@@ -135,7 +135,7 @@ class Registry(Generic[T]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of those served, in alphabetical order unless they were listed."""
+        """The names of what is served, in alphabetical order unless they were listed."""
         return tuple(installed.every(self.group)) if self._only is None else self._only
 
     def __iter__(self) -> Iterator[str]:

@@ -189,12 +189,12 @@ class Study:
 
     @property
     def max_trial_count(self) -> int:
-        """As declared; 0 if not."""
+        """Trials that the experiment may have; 0 if it does not say."""
         return self.problem.max_trial_count
 
     @property
     def parallel_trial_count(self) -> int:
-        """As declared; 0 if not."""
+        """Trials that may run at the same time; 0 if it does not say."""
         return self.problem.parallel_trial_count
 
     @cached_property

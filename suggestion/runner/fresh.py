@@ -1,4 +1,4 @@
-"""Beginning anew in a directory: what an earlier experiment has left there is kept aside."""
+"""Starting again in a directory: what an earlier experiment has left there is kept aside."""
 
 from __future__ import annotations
 

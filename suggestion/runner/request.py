@@ -20,7 +20,7 @@ class Request:
         gpus: That may be used; None leaves them alone.
         gpus_each, cpus_each: For each trial; 0: as the file says, none bound.
         retry_failed: Try trials of the directory again that failed or have no metrics.
-        fresh: Set aside what is in the directory, and begin anew.
+        fresh: Set aside what is in the directory, and start again from nothing.
         strict_cluster: Refuse a file that a cluster would refuse.
         tls: To reach servers that run already; None for connections without encryption.
     """

@@ -29,4 +29,4 @@ def advice(experiment: Experiment, failed: int, first_failures: int | None) -> I
             yield f"  --set spec.maxFailedTrialCount={wanted}  to go on with new trials"
         elif first_failures is not None:
             yield "  --give-up-after 0  to go on with new trials whatever fails"
-    yield "  --fresh  to begin anew; what is here is kept aside"
+    yield "  --fresh  to start again from nothing; what is here is kept aside"

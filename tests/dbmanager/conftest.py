@@ -20,7 +20,7 @@ class Databases:
         self._running: dict[str, DatabaseServer] = {}
 
     def url(self, kind: str, folder: Path) -> str:
-        """Of a new database."""
+        """The storage of a new database."""
         if kind == "sqlite":
             return f"sqlite:///{folder / 'observations.db'}"
         if kind not in self._running:

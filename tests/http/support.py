@@ -42,7 +42,7 @@ class Answer:
 
     @property
     def fields(self) -> list[str]:
-        """Of the violations."""
+        """The fields of the violations."""
         return [v["field"] for v in self.error["details"][0]["fieldViolations"]]
 
 

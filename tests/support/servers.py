@@ -46,7 +46,7 @@ class ServerProcess:
         return self._server.output()
 
     def address_of(self, name: str) -> str:
-        """Where it serves `name`."""
+        """Return where it serves `name`."""
         return self._server.address_of(name)
 
     def kill(self) -> None:
