@@ -81,7 +81,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def job(image: str, script: str, **spec: Any) -> dict[str, Any]:
     """An experiment whose trials run `script` in `image`; its trials' names are this test's."""
-    container = {"name": "c", "image": image, "command": ["/bin/sh", "-c", script]}
+    env = [{"name": "X", "value": "${trialParameters.x}"}]  # each parameter is to be used
+    container = {"name": "c", "image": image, "command": ["/bin/sh", "-c", script], "env": env}
     trial = {"kind": "Job", "spec": {"template": {"spec": {"containers": [container]}}}}
     made = document("", trialTemplate={"trialSpec": trial}, maxTrialCount="2", **spec)
     made["metadata"]["name"] = f"in-docker-{os.getpid()}"
