@@ -8,6 +8,7 @@ RUNNABLE := $(VENV)/.runnable
 READY := $(VENV)/.ready
 JOBS ?= 2
 UNIT ?= not integration
+SECONDS ?= 3600
 
 # One thread for each process: the libraries' own threads only wait for each other here.
 export OMP_NUM_THREADS := 1
@@ -71,8 +72,8 @@ sbom: $(READY) ## a bill of materials for each image, in build/sbom
 audit: $(READY) ## known vulnerabilities of the locked packages, as a report
 	$(BIN)/python scripts/images.py audit
 
-fuzz: $(READY) ## searches for new failures of whole requests and of what trials write, for some minutes
-	$(BIN)/python -m pytest tests/test_fuzz.py tests/experiments/test_poison.py --hypothesis-profile=search
+fuzz: $(READY) ## searches for requests, and outputs of trials, that break something, for SECONDS=3600 or until one is found
+	$(BIN)/python scripts/fuzz.py $(SECONDS)
 
 lint: $(READY) ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -1,7 +1,15 @@
-"""Whole requests, valid and not: no reply is ever INTERNAL or UNKNOWN, and the server lives on."""
+"""Requests to every service, valid and not, whole and as bytes.
+
+No reply is ever INTERNAL or UNKNOWN, none comes after its deadline, and the server lives on. A
+short search is part of the unit tests; ``make fuzz`` searches for as long as it is told to.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -9,10 +17,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from suggestion.api.service import Call, Rpc
 from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1.channels import open_channel
+from suggestion.api.v1beta1.suggestion_service import SuggestionService
+from suggestion.engine.algorithm import algorithms
+from suggestion.problem.deadline import Deadline
+from suggestion.problem.errors import Cancelled, Exhausted, Invalid, Unready
+from tests.support import http2
 from tests.support.cases import NAMES, case_of
+from tests.support.hostile import damaged, messages, methods, suggesting
 from tests.support.requests import ask_for, experiment, points_of, trial
-from tests.support.servers import ServerProcess
+from tests.support.servers import ServerProcess, serving
 from tests.support.strategies import spaces
 
 TEXTS = st.one_of(
@@ -109,3 +125,102 @@ def test_no_bytes_are_internal(server: ServerProcess, method: str, data: bytes) 
         call(data, timeout=60)
     assert error.value.code() in FINE
     assert server.process.poll() is None
+
+
+# ------------------------------------------------------- every service, in bytes too
+
+SERVICES = (
+    "api.v1.beta1.Suggestion",
+    "api.v1.beta1.EarlyStopping",
+    "api.v1.beta1.DBManager",
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1alpha.ServerReflection",
+)
+#: What a caller may be told, whatever it sends. UNIMPLEMENTED is for methods that are not served.
+TOLD = FINE | {
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+METHODS = [(service, method.name) for service in SERVICES for method in methods(service)]
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    database = f"sqlite:///{tmp_path_factory.mktemp('fuzz') / 'observations.db'}"
+    names = ("random", "tpe", "medianstop", "percentilestop", "dbmanager")
+    with serving(*names, "--database", database, "--trial-status", "none") as process:
+        yield process
+        assert process.process.poll() is None
+        log = process.log()
+        assert "Traceback" not in log
+        assert all(line.isprintable() for line in log.split("\n"))
+
+
+def _place(server: ServerProcess, service: str) -> str:
+    return server.address_of("medianstop") if service.endswith("EarlyStopping") else server.address
+
+
+def _request(data: st.DataObject, service: str, name: str) -> bytes:
+    kind = next(m.input_type for m in methods(service) if m.name == name)
+    raw: bytes = data.draw(messages(kind)).SerializeToString()
+    return raw
+
+
+@settings(max_examples=max(EXAMPLES // 10, 5), suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+@pytest.mark.parametrize(("service", "name"), METHODS)
+def test_every_method_answers_any_message(
+    everything: ServerProcess, service: str, name: str, data: st.DataObject
+) -> None:
+    raw = _request(data, service, name)
+    with open_channel(_place(everything, service)) as channel:
+        call = channel.stream_stream(f"/{service}/{name}", None, None)
+        try:
+            timeout = 0.2 if name == "Watch" else 2
+            compression = data.draw(st.sampled_from([None, grpc.Compression.Gzip]))
+            list(call(iter([raw]), timeout=timeout, compression=compression))
+        except grpc.RpcError as error:
+            assert error.code() in TOLD, error  # noqa: PT017
+
+
+@settings(max_examples=max(EXAMPLES // 10, 5), suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+@pytest.mark.parametrize(("service", "name"), METHODS)
+def test_every_method_answers_any_bytes(
+    everything: ServerProcess, service: str, name: str, data: st.DataObject
+) -> None:
+    whole = _request(data, service, name)
+    flag = data.draw(st.sampled_from([0, 0, 1]))
+    framed = http2.framed(gzip.compress(whole) if flag else whole, flag)
+    body = data.draw(st.one_of(damaged(framed), damaged(whole).map(http2.framed), st.binary()))
+    headers = [(b"grpc-encoding", b"gzip"), (b"grpc-timeout", b"500m")]
+    code = http2.call(_place(everything, service), f"/{service}/{name}", body, headers)
+    assert code is None or code in TOLD
+
+
+# --------------------------------------------------------------- any algorithm in time
+
+SECONDS = 0.5
+SUGGESTION = SuggestionService(algorithms())
+
+
+@settings(max_examples=max(EXAMPLES // 50, 1), suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+@pytest.mark.parametrize("method", ["GetSuggestions", "ValidateAlgorithmSettings"])
+@pytest.mark.parametrize("name", NAMES)
+def test_any_request_ends_within_a_second_of_its_deadline(
+    name: str, method: str, data: st.DataObject
+) -> None:
+    request: Any = data.draw(suggesting(name))
+    if method == "ValidateAlgorithmSettings":
+        request = api.ValidateAlgorithmSettingsRequest(experiment=request.experiment)
+    rpc: Rpc = SUGGESTION.rpcs[method]
+    wall, cpu = time.monotonic(), time.thread_time()
+    with contextlib.suppress(Invalid, Exhausted, Unready, Cancelled):
+        rpc.handle(request, Call(Deadline.after(SECONDS)))
+    # On a machine that does something else a second passes for nothing.
+    took = min(time.monotonic() - wall, time.thread_time() - cpu)
+    assert took < SECONDS + 1
