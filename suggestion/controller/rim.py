@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from suggestion.controller.context import Servers, View, Waiter, Workers
 from suggestion.controller.moments import Timekeeper
 from suggestion.controller.runtime import Runtime
 from suggestion.controller.store import Store
+from suggestion.controller.waiting import Bell
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,22 @@ class Rim:
     waiter: Waiter
     view: View
     clock: Timekeeper
+
+    @classmethod
+    def of(
+        cls, store: Store, runtime: Runtime, servers: Servers, view: View, clock: Timekeeper
+    ) -> Rim:
+        """Return the rim of a session on this machine: two threads for calls, and a bell."""
+        return cls(
+            store,
+            runtime,
+            servers,
+            ThreadPoolExecutor(1, "ask"),
+            ThreadPoolExecutor(1, "report"),
+            Bell(clock, runtime.fileno()),
+            view,
+            clock,
+        )
 
     def close(self) -> None:
         """Take no more calls to servers, and let trials run on. The store stays open."""

@@ -7,7 +7,6 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +31,6 @@ from suggestion.controller.servers import Clients, RemoteServers
 from suggestion.controller.slots import Slot, divide
 from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
-from suggestion.controller.waiting import Bell
 from suggestion.controller.workspace import TrialWorkspace
 from suggestion.runner import reading
 from suggestion.runner.control import control
@@ -66,16 +64,8 @@ class Prepared:
         self.stopped.clear()
         runtime = self.place.open()
         objective = self.policy.objective
-        rim = Rim(
-            self.store,
-            runtime,
-            RemoteServers(self.clients, objective, self.parameters, view.note),
-            ThreadPoolExecutor(1, "ask"),
-            ThreadPoolExecutor(1, "report"),
-            Bell(clock, runtime.fileno()),
-            view,
-            clock,
-        )
+        servers = RemoteServers(self.clients, objective, self.parameters, view.note)
+        rim = Rim.of(self.store, runtime, servers, view, clock)
         return Controller(
             rim,
             self.workspace,

@@ -6,7 +6,6 @@ import re
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,6 @@ from suggestion.controller.rim import Rim
 from suggestion.controller.slots import Slot, divide
 from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
-from suggestion.controller.waiting import Bell
 from suggestion.controller.workspace import TrialWorkspace
 from suggestion.runner.control import control
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
@@ -74,16 +72,7 @@ class _Sessions:
             self.parameters,
             self.stopped,
         )
-        rim = Rim(
-            self.store,
-            runtime,
-            servers,
-            ThreadPoolExecutor(1, "ask"),
-            ThreadPoolExecutor(1, "report"),
-            Bell(clock, runtime.fileno()),
-            view,
-            clock,
-        )
+        rim = Rim.of(self.store, runtime, servers, view, clock)
         return Controller(
             rim,
             self.workspace,
