@@ -25,7 +25,7 @@ def status(directory: Path, output: str) -> None:
 
     experiment, trials = loaded(directory)
     if output == "text":
-        click.echo(shown.text(experiment, trials), nl=False)
+        click.echo(shown.text(experiment, trials, directory), nl=False)
     elif output == "json":
         click.echo(json.dumps(shown.crd(experiment, trials), indent=2))
     else:

@@ -14,6 +14,7 @@ from suggestion.controller import messages
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.files import open_own
 from suggestion.controller.observation import Objective, Series
+from suggestion.controller.output import last_line
 from suggestion.controller.shown import plain
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Condition, Trial
@@ -113,9 +114,24 @@ def crd(experiment: Experiment, trials: Sequence[Trial]) -> dict[str, Any]:
     }
 
 
-def text(experiment: Experiment, trials: Sequence[Trial]) -> str:
-    """For people, much like ``kubectl describe``."""
-    return plain("\n".join(_describe(crd(experiment, trials), experiment))) + "\n"
+def text(experiment: Experiment, trials: Sequence[Trial], directory: Path | None = None) -> str:
+    """For people, much like ``kubectl describe``.
+
+    Args:
+        directory: Of the experiment; with it, of the last failed trial the end of what it printed.
+    """
+    lines = list(_describe(crd(experiment, trials), experiment))
+    failed = [trial for trial in trials if trial.condition is Condition.FAILED]
+    if failed and directory is not None:
+        last = max(failed, key=lambda trial: (trial.completed, trial.number))
+        said = last_line(_output(directory, last, last.attempt))
+        lines.append(f"Last failure: {last.name}: {last.reason}{f': {said}' if said else ''}")
+        lines.append(f"  all that it printed: suggest logs {directory} {last.name}")
+    return plain("\n".join(lines)) + "\n"
+
+
+def _output(directory: Path, trial: Trial, attempt: int) -> Path:
+    return directory / "trials" / trial.name / f"output-{attempt}.log"
 
 
 def _describe(made: Mapping[str, Any], experiment: Experiment) -> Iterator[str]:
@@ -244,7 +260,7 @@ def output_of(directory: Path, trial: Trial, attempt: int | None = None) -> Iter
         FileNotFoundError: If it has not been started, or not so often.
         Unusable: If the trial has put something else in its place.
     """
-    path = directory / "trials" / trial.name / f"output-{attempt or trial.attempt}.log"
+    path = _output(directory, trial, attempt or trial.attempt)
     cut = trial.cut if attempt in (None, trial.attempt) else None
     file = open_own(path, path.parent)
     if file is None:

@@ -147,6 +147,8 @@ def test_status_for_people(made: Path) -> None:
     assert re.search(r"yes Succeeded .* ExperimentMaxTrialsReached", text)
     assert re.search(r"acc: min 0.2, max 0.5, latest 0.5", text)
     assert re.search(r"Failed 1: study-\w+\n", text)
+    assert re.search(r"Last failure: study-\w+: exit status 4: oh no\n", text)
+    assert f"suggest logs {made} study-" in text
 
 
 def test_looking_while_it_runs(machine: Machine, tmp_path: Path) -> None:
