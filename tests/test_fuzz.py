@@ -29,7 +29,7 @@ from tests.support.cases import NAMES, case_of
 from tests.support.hostile import damaged, messages, methods, suggesting
 from tests.support.requests import ask_for, experiment, points_of, trial
 from tests.support.servers import ServerProcess, serving
-from tests.support.strategies import spaces
+from tests.support.strategies import fine_spaces, spaces
 
 TEXTS = st.one_of(
     st.sampled_from(["", " ", "0", "1", "-1", "1e999", "nan", "inf", "None", "0.5", "x" * 1000]),
@@ -74,7 +74,7 @@ def requests(draw: st.DrawFn) -> api.GetSuggestionsRequest:
     settings_ = draw(st.lists(st.tuples(TEXTS, TEXTS), max_size=2))
     if name in NAMES and draw(st.booleans()):
         case = case_of(name)
-        message = case.experiment(draw(spaces(3))) or experiment(name)
+        message = case.experiment(draw(st.one_of(spaces(3), fine_spaces(3)))) or experiment(name)
         for key, value in settings_[:1]:
             message.spec.algorithm.algorithm_settings.add(name=key, value=value)
     else:

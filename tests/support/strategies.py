@@ -87,3 +87,10 @@ def fine_doubles(draw: st.DrawFn, name: str) -> api.ParameterSpec:
 def fine_parameters(name: str) -> st.SearchStrategy[api.ParameterSpec]:
     """Parameters at the end of what floats can tell apart; some of them break a rule."""
     return st.one_of(fine_integers(name), fine_doubles(name))
+
+
+@st.composite
+def fine_spaces(draw: st.DrawFn, most: int) -> list[api.ParameterSpec]:
+    """Up to `most` parameters, one of them at the end of what floats can tell apart."""
+    others = [draw(parameters(f"p{index}")) for index in range(draw(st.integers(0, most - 1)))]
+    return [*others, draw(fine_parameters(f"p{len(others)}"))]
