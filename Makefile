@@ -21,10 +21,11 @@ export OPENBLAS_NUM_THREADS := 1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # What `make run` needs: a tenth of what the tests need.
-$(RUNNABLE): requirements/build.txt requirements/experiments.txt pyproject.toml
+$(RUNNABLE): requirements/build.txt requirements/experiments.txt requirements/examples.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}; name another with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --require-hashes -r requirements/build.txt -r requirements/experiments.txt
+	$(PIP) --require-hashes -r requirements/build.txt -r requirements/experiments.txt \
+		-r requirements/examples.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@# Where Python is told to write no bytecode, a server would compile its own modules at each start.
 	$(BIN)/python -m compileall -q suggestion algorithms earlystopping conformance_tests

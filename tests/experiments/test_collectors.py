@@ -72,14 +72,13 @@ def test_a_path_that_the_command_does_not_name(machine: Machine, tmp_path: Path)
     assert ["does not name /logs/m" in note for note in view.about_this_machine] == [True]
 
 
-@pytest.mark.skip(reason="expects the old notes: to be examined")
 def test_json_lines(machine: Machine, tmp_path: Path) -> None:
     command = 'echo \'{"epoch": 1, "loss": ${trialParameters.x}}\' >>/m/log.json'
     made = document(command, metricsCollectorSpec=collector("File", "/m/log.json", "JSON"))
     view = Recorder()
     machine.run(tmp_path, made, view=view)
     assert all(x == value for x, value in values(tmp_path))
-    assert view.notes == [JSON_NUMBER]  # once, not for each trial
+    assert view.about_this_machine == [JSON_NUMBER]  # once, not for each trial
 
 
 def test_own_filters(machine: Machine, tmp_path: Path) -> None:

@@ -412,7 +412,6 @@ def test_suggestions_that_become_trials_late_are_not_given_again() -> None:
     assert len({tuple(sorted(t.texts.items())) for t in given}) == len(given)
 
 
-@pytest.mark.skip(reason="fails since doubles are rounded: to be examined")
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("algorithm", "least", "share"), [("hyperband", 10, 0.1), ("asha", 3, 0.2)]
