@@ -9,8 +9,10 @@ import random
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,9 +40,11 @@ def noise(*parts: object) -> float:
     return int.from_bytes(digest, "little") / 2**64
 
 
-def outcome(trial: Trial, failing: float = 0.1) -> float | None:
+def outcome(trial: Trial, failing: float = 0.1, sample: int = 0) -> float | None:
     """Falls with the epochs towards a value of the configuration; one in ten trials fails."""
     others = sorted((k, v) for k, v in trial.texts.items() if k != "epochs")
+    if sample:  # other losses
+        others.append(("sample", str(sample)))
     epochs = trial.number("epochs")
     if noise("fails", others, epochs) < failing:
         return None
@@ -414,28 +418,39 @@ def test_suggestions_that_become_trials_late_are_not_given_again() -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("algorithm", "least", "share"), [("hyperband", 10, 0.1), ("asha", 3, 0.2)]
+    ("algorithm", "least", "share"), [("hyperband", 14, 0.1), ("asha", 1.25, 0.2)]
 )
-@pytest.mark.parametrize("parallel", [1, 4])
 def test_trials_without_metrics_do_not_stop_promotions(
-    algorithm: str, least: int, share: float, parallel: int
+    algorithm: str, least: float, share: float
 ) -> None:
     """One in seven (configuration, resource) never reports, and so is missing from requests.
 
     At the top are 8 of the 69 trials of a round, or 1 of 27 new ones. What vanishes is tried again
-    now and then: it cannot be told from what was never tried.
+    now and then: it cannot be told from what was never tried. In samples of losses and of what
+    vanishes, 32 and 56 of them, 20 (hyperband) and 2.6 (asha) configurations report from the top,
+    with deviations of 3.4 and 1.6, and 5 and 15 % of the trials are repetitions. So means of four
+    samples fail by chance at about one in 20 changes of suggestions.
     """
-    message = experiment(algorithm, SMALL, SETTINGS, parallel=parallel)
+    tops, repeated = [], []
+    for sample, parallel in enumerate((1, 4, 1, 4)):
+        message = experiment(algorithm, SMALL, SETTINGS, parallel=parallel)
+        losses = partial(outcome, sample=sample)
+        hide = partial(hidden, sample=sample)
+        controller = Controller(message, losses, parallel=parallel, seed=1, hide=hide)
+        controller.run(partial(has_trials, controller, 250), limit=260)
+        tops.append(len({t.texts["lr"] for t in at(controller, 27) if not hide(t)}))
+        evaluated = Counter(evaluation(t) for t in controller.trials)
+        repeated.append(sum(n - 1 for n in evaluated.values()) / len(controller.trials))
+    assert np.mean(tops) >= least
+    assert np.mean(repeated) <= share
 
-    def hide(trial: Trial) -> bool:
-        return noise("hidden", trial.texts["lr"], trial.texts["epochs"]) < 0.15
 
-    controller = Controller(message, outcome, parallel=parallel, seed=1, hide=hide)
-    controller.run(lambda: len(controller.trials) >= 250, limit=260)
-    assert len({t.texts["lr"] for t in at(controller, 27) if not hide(t)}) >= least
-    evaluated = Counter(evaluation(t) for t in controller.trials)
-    repeated = sum(count - 1 for count in evaluated.values())
-    assert repeated <= share * len(controller.trials)
+def hidden(trial: Trial, sample: int) -> bool:
+    return noise("hidden", sample, trial.texts["lr"], trial.texts["epochs"]) < 0.15
+
+
+def has_trials(controller: Controller, number: int) -> bool:
+    return len(controller.trials) >= number
 
 
 def test_a_promotion_that_always_vanishes_takes_a_small_share() -> None:
