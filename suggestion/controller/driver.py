@@ -59,8 +59,8 @@ class Controller:
 
     Args:
         rim: Where its decisions have their effects. Closed when the session ends.
-        begun: When the session began, in monotonic seconds; None: now.
-        interruptions: Of the session so far.
+        before: The controller of the same session that ended since it could not store what it had
+            decided; None: the session begins.
     """
 
     def __init__(
@@ -70,8 +70,7 @@ class Controller:
         slots: Sequence[Slot],
         policy: Policy,
         options: Options,
-        begun: float | None = None,
-        interruptions: int = 0,
+        before: Controller | None = None,
     ) -> None:
         self.rim = rim
         self.workspace = workspace
@@ -85,9 +84,9 @@ class Controller:
             if not trial.condition.active:
                 rim.servers.remember(trial)
         self.completed_before = self.state.tally.completed
-        self.begun = rim.clock.monotonic() if begun is None else begun
+        self.begun: float = rim.clock.monotonic() if before is None else before.begun
         self._interrupts = 0
-        self._interrupted = interruptions
+        self._interrupted = 0 if before is None else before.level
         self._answers: deque[Callable[[], e.Event] | BaseException] = deque()
         self._collection = Collection(
             workspace, policy.objective, rim.clock, options.output_bytes, rim.view.note

@@ -73,35 +73,43 @@ def trial(state: Trial, objective: Objective) -> api.Trial:
     return message
 
 
-def is_sent(state: Trial, objective: Objective) -> bool:
-    """Return whether servers are told of a trial."""
-    if state.condition is Condition.EARLY_STOPPED:
-        return objective.available(state.series)
-    return state.condition is not Condition.METRICS_UNAVAILABLE
-
-
 def seconds(moment: str) -> str:
     """Return an RFC 3339 time as objects in a cluster have it: to the second."""
     return f"{moment.partition('.')[0].removesuffix('Z')}Z" if moment else ""
 
 
-def suggestions_request(
-    of: api.Experiment, history: api.GetSuggestionsRequest, active: Iterable[api.Trial], count: int,
-    total: int,
-) -> api.GetSuggestionsRequest:  # fmt: skip
-    """Write the request for `count` suggestions.
+class Requests:
+    """Requests for suggestions: a finished trial is written once, and sent with all later ones."""
 
-    Args:
-        history: Holds the finished trials, and nothing else.
-        total: Suggestions ever asked for, these included.
-    """
-    request = api.GetSuggestionsRequest()
-    request.CopyFrom(history)
-    request.experiment.CopyFrom(of)
-    request.trials.extend(active)
-    request.current_request_number = count
-    request.total_request_number = total
-    return request
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective
+        self._history = api.GetSuggestionsRequest()
+
+    def remember(self, finished: Trial) -> None:
+        """Write a finished trial, if servers are told of such."""
+        if finished.condition is Condition.METRICS_UNAVAILABLE:
+            return
+        stopped = finished.condition is Condition.EARLY_STOPPED
+        if stopped and not self._objective.available(finished.series):
+            return
+        self._history.trials.append(trial(finished, self._objective))
+
+    def write(
+        self, state: Experiment, active: Iterable[Trial], count: int, total: int
+    ) -> api.GetSuggestionsRequest:
+        """Write the request for `count` suggestions.
+
+        Args:
+            active: The trials that are not finished.
+            total: Suggestions ever asked for, these included.
+        """
+        request = api.GetSuggestionsRequest()
+        request.CopyFrom(self._history)
+        request.experiment.CopyFrom(experiment(state))
+        request.trials.extend(trial(one, self._objective) for one in active)
+        request.current_request_number = count
+        request.total_request_number = total
+        return request
 
 
 def rules_request(

@@ -47,22 +47,15 @@ class RemoteServers:
         self._objective = objective
         self._parameters = parameters
         self._note = note
-        self._history = api.GetSuggestionsRequest()
+        self._requests = messages.Requests(objective)
 
     def remember(self, trial: Trial) -> None:
-        if messages.is_sent(trial, self._objective):
-            self._history.trials.append(messages.trial(trial, self._objective))
+        self._requests.remember(trial)
 
     def suggest(
         self, experiment: Experiment, active: Iterable[Trial], count: int, total: int
     ) -> Callable[[], Answer | None]:
-        request = messages.suggestions_request(
-            messages.experiment(experiment),
-            self._history,
-            [messages.trial(trial, self._objective) for trial in active],
-            count,
-            total,
-        )
+        request = self._requests.write(experiment, active, count, total)
         return lambda: self._suggest(request)
 
     def _suggest(self, request: api.GetSuggestionsRequest) -> Answer | None:

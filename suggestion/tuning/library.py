@@ -97,24 +97,17 @@ class Library:
         self._parameters = parameters
         self._stopped = stopped
         self._curves = None if rule is None else _Curves(rule, objective, {})
-        self._history = api.GetSuggestionsRequest()
+        self._requests = messages.Requests(objective)
 
     def remember(self, trial: Trial) -> None:
-        if messages.is_sent(trial, self._objective):
-            self._history.trials.append(messages.trial(trial, self._objective))
+        self._requests.remember(trial)
         if self._curves is not None and trial.condition is Condition.SUCCEEDED:
             self._curves.add(trial, self._store.reports(trial.number))
 
     def suggest(
         self, experiment: Experiment, active: Iterable[Trial], count: int, total: int
     ) -> Callable[[], Answer | None]:
-        request = messages.suggestions_request(
-            messages.experiment(experiment),
-            self._history,
-            [messages.trial(trial, self._objective) for trial in active],
-            count,
-            total,
-        )
+        request = self._requests.write(experiment, active, count, total)
         rules = [] if self._curves is None else self._curves.rules()
         return lambda: self._answer(request, rules)
 

@@ -73,15 +73,7 @@ class _Sessions:
             self.stopped,
         )
         rim = Rim.of(self.store, runtime, servers, view, clock)
-        return Controller(
-            rim,
-            self.workspace,
-            self.slots,
-            self.policy,
-            self.options,
-            None if before is None else before.begun,
-            0 if before is None else before.level,
-        )
+        return Controller(rim, self.workspace, self.slots, self.policy, self.options, before)
 
 
 def run(

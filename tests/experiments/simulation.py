@@ -231,8 +231,8 @@ class Simulation:
                 [Slot(number) for number in range(self.parallel)],
                 self._policy,
                 Options(),
-                begun=0.0,
             )
+            controller.begun = 0.0  # crashes do not prolong the time limit
             begin(controller)
             controller.run()
             return controller
