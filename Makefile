@@ -64,7 +64,7 @@ test-cluster: $(READY) ## some images on a real Kubernetes, which the program $T
 images: $(READY) ## builds every image
 	$(BIN)/python scripts/images.py build
 
-dockerfiles: $(READY) ## writes dockerfiles/ and deploy/ anew from the table of images
+dockerfiles: $(READY) ## writes dockerfiles/ and deploy/ from the table of images
 	$(BIN)/python scripts/dockerfiles.py
 
 sbom: $(READY) ## a bill of materials for each image, in build/sbom

@@ -1,4 +1,4 @@
-"""Who may import whom: what keeps the house easy to change."""
+"""Who may import whom."""
 
 from __future__ import annotations
 

@@ -73,14 +73,14 @@ def second(server: ServerProcess) -> Iterator[api_pb2_grpc.SuggestionStub]:
 
 def test_calls_that_never_end_delay_nobody_and_then_health_says_so() -> None:
     with serving("slow", "random", "--workers", "2") as server:
-        watch = server.health.Watch(health_pb2.HealthCheckRequest(service=NAMES[1]))
+        watch = server.health.Watch(health_pb2.HealthCheckRequest(service=NAMES[1]), timeout=120)
         assert next(watch).status == SERVING
         never = slow(600, obstinate="true")
         for _ in range(2):  # both workers, which are replaced
             code, _ = failure(lambda: server.stub.GetSuggestions(never, timeout=0.2))
             assert code is grpc.StatusCode.DEADLINE_EXCEEDED
         assert points_of(server.stub.GetSuggestions(ask_for(experiment()), timeout=30))
-        long = slow(6, obstinate="true")
+        long = slow(15, obstinate="true")
         for _ in range(2):  # those that took their places, which are not
             failure(lambda: server.stub.GetSuggestions(long, timeout=0.2))
         assert next(watch).status == NOT_SERVING

@@ -7,11 +7,11 @@ import socket
 from pathlib import Path
 
 import pytest
-import trustme
 from click.testing import CliRunner
 
 from suggestion.cli.main import main
 from suggestion.client.numbers import short
+from tests.support.certificates import issue
 
 
 def refusal(*options: str) -> str:
@@ -36,11 +36,7 @@ def test_an_address_of_another_machine() -> None:
 
 
 def test_certificates_and_keys(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    for name in ("one", "two"):
-        issued = authority.issue_cert("127.0.0.1")
-        issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
-        issued.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+    issue(tmp_path, "127.0.0.1", names=("one", "two"))
     (tmp_path / "junk").write_bytes(b"\xff\x00junk")
 
     def given(certificate: str, key: str, *more: str) -> str:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.problem.errors import Exhausted
-from tests.support.cases import NAMES, Case, case_of, suggest, validate
+from tests.support.cases import NAMES, WITH_EXAMPLE, Case, case_of, suggest, validate
 from tests.support.play import LATTICE, history, play
 from tests.support.requests import (
     CONDITION,
@@ -260,7 +260,7 @@ def test_suggestions_are_those_of_the_last_release(case: Case) -> None:
     if os.environ.get("UPDATE_GOLDEN"):
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(points, indent=1) + "\n")
-    if not file.exists():
+    if not file.exists() and case.name not in WITH_EXAMPLE:
         pytest.skip("it has not been released: UPDATE_GOLDEN=1 stores its suggestions")
     assert json.loads(file.read_text()) == points
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-import trustme
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -28,6 +27,7 @@ from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.client.ask_tell import AskTell
 from suggestion.client.launch import ServerError
 from suggestion.client.transports import OverGrpc
+from tests.support.certificates import issue
 from tests.support.requests import (
     ask_for,
     categorical,
@@ -443,14 +443,7 @@ def test_the_last_reply_is_sent_to_its_end() -> None:
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CA, and a certificate for a server and one for a client."""
-    folder = tmp_path_factory.mktemp("tls")
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    for name in ("server", "client"):
-        issued = authority.issue_cert("127.0.0.1", "suggest.example.com", common_name=name)
-        issued.private_key_pem.write_to_path(folder / f"{name}.key")
-        issued.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
-    return folder
+    return issue(tmp_path_factory.mktemp("tls"), "127.0.0.1", "suggest.example.com")
 
 
 def _secure_call(server: ServerProcess, folder: Path, client: bool) -> api.GetSuggestionsReply:

@@ -13,7 +13,9 @@ from suggestion.views.directory import FOLDER, loaded
 @click.command()
 @click.argument("directory", type=FOLDER)
 @click.argument("trial")
-@click.option("--attempt", type=click.IntRange(1), help="Of a trial that was run again.")
+@click.option(
+    "--attempt", type=click.IntRange(1), help="Which attempt, if the trial was run again."
+)
 @click.option("--raw", is_flag=True, help="Every byte as it was printed, colours included.")
 def logs(directory: Path, trial: str, attempt: int | None, raw: bool) -> None:
     """Print what TRIAL (its name, the end of its name, or its number) has printed.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Of the experiment's state, outputs and metrics.  [default: runs/NAME]",
+    help="Where the experiment's state, outputs and metrics are kept.  [default: runs/NAME]",
 )
 @file_changes
 @click.option(
@@ -40,7 +40,11 @@ if TYPE_CHECKING:
     help="Run the container's command here, or its image in Docker.",
 )
 @click.option(
-    "--retries", default=0, show_default=True, type=click.IntRange(0), help="Of a failed trial."
+    "--retries",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How often a failed trial is run again.",
 )
 @click.option(
     "--give-up-after",

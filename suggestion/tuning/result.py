@@ -138,7 +138,7 @@ class Result:
         return "\n".join(self._lines())
 
     def _lines(self) -> Sequence[str]:
-        ended = self.reason if self.complete else "incomplete; tune again to go on"
+        ended = self.reason if self.complete else "incomplete; call tune again to resume"
         count = len(self.trials)
         failed = sum(trial.state is State.FAILED for trial in self.trials)
         stopped = sum(trial.state is State.STOPPED for trial in self.trials)

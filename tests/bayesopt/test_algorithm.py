@@ -455,7 +455,7 @@ def test_a_forest_is_uncertain_away_from_its_trials(estimator: str) -> None:
 @pytest.mark.integration
 @pytest.mark.parametrize("estimator", ["RF", "ET", "GBRT"])
 def test_forests_reach_the_minimum(estimator: str) -> None:
-    """The minimum is -6.02. Forests that sit down beside a known point end between -5 and -0.5."""
+    """The minimum is -6.02; proposals next to a known point would end between -5 and -0.5."""
     space = SearchSpace((Double("x", 0, 1),))
     algorithm = BayesianOptimization(base_estimator=estimator, acq_func="EI", n_initial_points=5)  # type: ignore[arg-type]
     for seed in range(2):  # one takes 10 to 20 s

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import trustme
 from click.testing import CliRunner, Result
 
 from suggestion.cli.main import main
 from suggestion.conformance.target import Client
 from tests.client.test_files import text
+from tests.support.certificates import issue
 from tests.support.servers import serving
 
 COMMAND = "echo loss=${trialParameters.rate} ${trialParameters.units}"
@@ -19,13 +19,7 @@ COMMAND = "echo loss=${trialParameters.rate} ${trialParameters.units}"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("tls")
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(made / "ca.pem")
-    for name in ("server", "client"):
-        issued = authority.issue_cert("suggest.example.com", common_name=name)
-        issued.private_key_pem.write_to_path(made / f"{name}.key")
-        issued.cert_chain_pems[0].write_to_path(made / f"{name}.pem")
+    made = issue(tmp_path_factory.mktemp("tls"), "suggest.example.com")
     (made / "e.yaml").write_text(text({"spec.maxTrialCount": 1}))
     return made
 

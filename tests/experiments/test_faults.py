@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -126,8 +127,8 @@ WAIT = "while [ ! -s {} ]; do sleep 0.05; done; "
     ("end", "more"),
     [
         ("echo loss=1", {}),
-        ("sleep 1000", {"trial_timeout": 1.5}),
-        ("trap '' TERM; while :; do sleep 0.2; done", {"trial_timeout": 1.5}),
+        ("sleep 1000", {"trial_timeout": 10.0}),
+        ("trap '' TERM; while :; do sleep 0.2; done", {"trial_timeout": 10.0}),
         ("exit 3", {}),
     ],
 )
@@ -271,8 +272,10 @@ class Killing(Stopping):
 
     def GetEarlyStoppingRules(self, request: Any, context: Any) -> Any:  # noqa: N802
         if self.pid is not None and len(self.requests) == 1:
+            ended = os.pidfd_open(self.pid)
             os.kill(self.pid, signal.SIGKILL)
-            time.sleep(0.1)
+            select.select([ended], [], [], 60)
+            os.close(ended)
         reply = super().GetEarlyStoppingRules(request, context)
         host, _, port = request.db_manager_address.rpartition(":")
         try:

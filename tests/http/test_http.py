@@ -20,7 +20,6 @@ from typing import Any
 
 import grpc
 import pytest
-import trustme
 from google.protobuf import json_format
 
 from suggestion.api.v1beta1 import api_pb2 as api
@@ -28,6 +27,7 @@ from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.client.launch import ANY_PORT, ServerError
 from tests.http.support import SUGGEST, VALIDATE, Caller, as_bytes, http_serving, slow_request
 from tests.support.cases import NAMES, case_of
+from tests.support.certificates import issue
 from tests.support.requests import (
     MIXED,
     ask_for,
@@ -421,14 +421,7 @@ def test_a_port_in_use_is_named(caller: Caller) -> None:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tls")
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    for name in ("server", "client"):
-        issued = authority.issue_cert("127.0.0.1", common_name=name)
-        issued.private_key_pem.write_to_path(folder / f"{name}.key")
-        issued.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
-    return folder
+    return issue(tmp_path_factory.mktemp("tls"), "127.0.0.1")
 
 
 def test_mutual_tls(certificates: Path) -> None:

@@ -555,7 +555,7 @@ def test_every_trial_finds_a_folder_that_anybody_may_write(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
-def test_a_copy_of_what_another_user_wrote_can_be_gone_on_with(tmp_path: Path) -> None:
+def test_a_copy_of_what_another_user_wrote_can_be_continued(tmp_path: Path) -> None:
     folder = parent(tmp_path)
     for path in (folder / "deep", folder / "a.bin", folder / "deep" / "b.bin"):
         path.chmod(0o755 if path.is_dir() else 0o644)

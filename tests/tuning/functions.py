@@ -40,6 +40,10 @@ def killed(x: float) -> float:
     return x
 
 
+def markup(x: float) -> float:
+    raise ValueError('boom at <b> & "c"')
+
+
 def boom(x: float) -> float:
     raise ValueError(f"boom at {x}")
 

@@ -306,7 +306,7 @@ def test_a_program_that_is_killed_goes_on_where_it_was(folder: Path) -> None:
 
 @pytest.mark.integration
 def test_ctrl_c_lets_running_trials_finish_and_a_second_one_stops_them(folder: Path) -> None:
-    process = start(folder, 0.5)
+    process = start(folder, 3)
     wait_for(folder, 2, process)
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=60)
@@ -314,8 +314,7 @@ def test_ctrl_c_lets_running_trials_finish_and_a_second_one_stops_them(folder: P
     process = start(folder, 60)
     wait_for(folder, 4, process)
     process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.1)
+    time.sleep(1.0)  # two at once may arrive as one
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=60)
     assert out == ""
@@ -335,7 +334,7 @@ def test_the_time_limit_ends_it(folder: Path) -> None:
     result = quiet(slow, X, time=1.5)
     assert len(result.trials) > 0
     assert not result.complete
-    assert "incomplete; tune again to go on" in repr(result)
+    assert "incomplete; call tune again to resume" in repr(result)
 
 
 def test_one_program_at_a_time(folder: Path) -> None:
