@@ -195,7 +195,7 @@ def connect(namespace: str | None) -> Trials:
             loader.load_kube_config(client_configuration=configuration)
             _, active = loader.list_kube_config_contexts()
             own = active["context"].get("namespace", "default")
-    except (config.ConfigException, OSError) as error:
+    except Exception as error:  # a damaged configuration ends in errors of YAML, base64 and others
         raise Unready(
             f"no Kubernetes cluster is configured: {error}; choose another --trial-status"
         ) from error

@@ -8,6 +8,7 @@ time. The seed that is printed with each round repeats the round.
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -44,11 +45,13 @@ def main(seconds: float) -> int:
             try:
                 status = process.wait(timeout=left)
             except subprocess.TimeoutExpired:
-                process.send_signal(2)
+                process.send_signal(signal.SIGINT)
                 try:
                     process.wait(timeout=_LAST_SECONDS)
                 except subprocess.TimeoutExpired:
                     process.kill()
+                if process.returncode == 1:  # a test had failed; pytest is interrupted with 2
+                    return 1
                 break
         if status:
             return status

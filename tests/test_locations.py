@@ -71,6 +71,7 @@ def refusals() -> Iterator[api.GetSuggestionsRequest]:
     trees = {"base_estimator": "RF", "acq_optimizer": "lbfgs"}
     yield ask_for(experiment("bayesianoptimization", settings=trees))
     yield ask_for(experiment("grid", [integer("x", "0", "1")], max_trials=3))
+    yield ask_for(experiment("random", many[:100]), 2001)  # more than a reply can hold
 
 
 def test_the_field_of_every_refusal_is_one_of_the_request() -> None:

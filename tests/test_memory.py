@@ -127,6 +127,21 @@ def test_memory_is_given_in_the_order_of_arrival() -> None:
     asyncio.run(scenario())
 
 
+def test_a_reservation_that_is_cancelled_when_its_turn_comes() -> None:
+    async def scenario() -> None:
+        pool = Pool(10)
+        first = await pool.reserve(10)
+        gone = asyncio.ensure_future(pool.reserve(1))
+        await asyncio.sleep(0)
+        gone.cancel()
+        first.release()  # serves the queue before the cancelled task has run
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        assert pool.fits(10)
+
+    asyncio.run(scenario())
+
+
 def test_calls_that_wait_in_vain_are_noticed() -> None:
     async def scenario() -> None:
         workers = Workers(1)

@@ -60,6 +60,8 @@ def aside(folder: Path, parent: str, child: str) -> Path:
 
 def obstacle(data: Path, experiment: str) -> str:
     """Return why ``<data>/<experiment>`` cannot be written; empty if it can, and is there now."""
+    if "\0" in str(data):
+        return "a path must not have a NUL character"
     folder, probe = data / experiment, f"{_INCOMING}-{secrets.token_hex(8)}"
     try:
         data.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,8 @@ _FILTERS: Final = (
     rf"([\w|/.-]+)\s+(?:is|was|of)?\s*{_NUMBER}",
 )
 _NAMES: Final = re.compile(
-    r"(?<![\w|/.-])([\w|/.-]*[A-Za-z_][\w|/.-]*)['\"]?\s*[=:]\s*\[?[+-]?\.?\d"
+    # Possessive, so that a long word is read once: this runs in the only loop.
+    r"(?<![\w|/.-])(?=[\w|/.-]*?[A-Za-z_])([\w|/.-]++)['\"]?\s*[=:]\s*\[?[+-]?\.?\d"
 )
 
 

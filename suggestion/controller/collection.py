@@ -96,6 +96,10 @@ class Collection:
             unreadable = trial.stopping is Stopping.UNREADABLE
             self._sources[key] = None if unreadable else self._workspace.source(trial)
         source = self._sources[key]
+        # Before anything is read: only what is stored already is given back to the disk.
+        trimmed = self._trim(trial, source)
+        if trimmed is not None:
+            yield trimmed
         if source is not None:
             for _ in range(_CHUNKS):
                 reports = source.read(attempt.ended)
@@ -107,9 +111,6 @@ class Collection:
             for text in set(source.notes) - self._noted:
                 self._noted.add(text)
                 self._note(text)
-        trimmed = self._trim(trial, source)
-        if trimmed is not None:
-            yield trimmed
 
     def _trim(self, trial: Trial, source: Source | None) -> e.Event | None:
         if trial.number in self._untrimmed:

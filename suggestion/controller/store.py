@@ -89,6 +89,8 @@ class Store:
                 shutil.copyfile(known, Path(self._copy.name, known.name))
             if before == [_state(known) for known in (path, log)]:
                 break
+        else:
+            raise sqlite3.OperationalError(f"{path}: changes while it is copied; try again")
         return _connect(str(Path(self._copy.name, path.name)))
 
     def _open(self, create: bool) -> None:

@@ -153,7 +153,17 @@ def register(made: Registration, format: Format, installed: str | None = None) -
         _enlist(document, made)
     elif kind == "ConfigMap" and format is Format.KATIB_CONFIG:
         data = _data(document, _DOCUMENT, format)
-        inner = yaml.safe_load(data[_DOCUMENT])
+        try:
+            inner = yaml.safe_load(data[_DOCUMENT])
+        except yaml.YAMLError as error:
+            raise Refused(
+                f"the installed configuration: {_DOCUMENT} is not YAML: {error}"
+            ) from error
+        if not isinstance(inner, dict):
+            raise Refused(
+                f"the installed configuration: {_DOCUMENT} must be a KatibConfig, "
+                f"got {type(inner).__name__}"
+            )
         _enlist(inner, made)
         data[_DOCUMENT] = _dump(inner)
     elif kind == "ConfigMap":

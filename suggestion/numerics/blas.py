@@ -2,7 +2,8 @@
 
 The order in which several threads of BLAS add numbers depends on how many there are, and with it
 the last digits of a matrix product: enough for the model of 150 trials to propose another point.
-Nor do several threads make the matrices of a study faster.
+Nor do several threads make the matrices of a study faster. Only libraries that are loaded by then
+are limited: an algorithm imports its packages with its module.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Functions such as exp and log differ in their last digit from one kind of proces
 a suggestion must not. So a continuous parameter suggests decimals of `DIGITS` digits: of its range,
 or of the number itself where its prior is logarithmic. That is far coarser than what processors
 differ by, and far finer than a trial can tell apart. Where a number lies so close to the middle
-between two decimals that its last digits would decide, it is computed anew with as many digits as
-that takes [Ziv1991]_.
+between two decimals that its last digits would decide, it is computed again with as many digits
+as that takes [Ziv1991]_.
 
 .. [Ziv1991] A. Ziv. Fast evaluation of elementary mathematical functions with correctly rounded
    last bit. ACM Transactions on Mathematical Software 17(3), 1991.

@@ -61,6 +61,9 @@ class Reporter:
         """Write a report; see `report`."""
         self.used = True
         named = self._named(value, metrics)
+        for name in ("step", "timestamp"):
+            if name in named:
+                raise TypeError(f"metric {name!r}: a report has this field already; rename it")
         texts = {} if step is None else {"step": str(int(step))}
         texts |= {name: repr(_number(name, number)) for name, number in named.items()}
         if len(texts) == (step is not None):

@@ -16,7 +16,8 @@ from suggestion.controller.workspace import trial_files
 from suggestion.runner.errors import Refused
 
 #: What an experiment keeps in its directory; nothing else there is touched.
-OWN: Final = (FILE, "observations.db", "trials", "servers", "checkpoints")
+# The state last: until then it is an experiment, whose moving the next run goes on with.
+OWN: Final = ("observations.db", "trials", "servers", "checkpoints", FILE)
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 _POLL_SECONDS: Final = 0.05
 
@@ -57,10 +58,14 @@ def _end_trials(directory: Path, place: Place, grace: float) -> None:
     """End the trials that a runner has left running; nobody would ever look at them again."""
     try:
         store = Store(directory, create=True)
-    except (sqlite3.Error, FileNotFoundError, ValueError):
+    except ValueError as error:  # made by a later version, which could end them
+        raise Refused(f"{directory}: {error}") from error
+    except (sqlite3.Error, FileNotFoundError):
         return  # its trials cannot be known
     try:
         running = [trial for trial in store.trials() if trial.handle is not None]
+    except sqlite3.Error:
+        return  # nor here
     finally:
         store.close()
     if running:

@@ -36,7 +36,7 @@ _FAREWELL_SECONDS: Final = 0.1
 # For telling those whose calls the grace period was too short for.
 _LAST_SECONDS: Final = 1.0
 #: How long a request may take to come while others wait, in seconds.
-_PATIENCE: Final = 5.0
+_SECONDS_TO_SEND: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class Calls:
 
     def __post_init__(self) -> None:
         self._planned = self.limits.plan
-        self._intake = Intake(self._planned.read, self._planned.received, _PATIENCE)
+        self._intake = Intake(self._planned.read, self._planned.received, _SECONDS_TO_SEND)
         self._computed = Pool(self._planned.computed)
 
     # What other protocols need to know.
@@ -95,7 +95,7 @@ class Calls:
 
     @property
     def stuck(self) -> bool:
-        """Whether calls wait in vain, so that the process should be started anew."""
+        """Whether calls wait in vain, so that the process should be restarted."""
         return any(workers.stuck(self.longest) for workers in self._lanes.values())
 
     def until(self, seconds: float | None) -> float:
@@ -142,16 +142,23 @@ class Calls:
                 f"a larger --max-calls",
             )
         self._entered += 1
+        came = False
+        started = time.perf_counter()
         try:
             async with self._intake.request(read) as request:
+                came = True
                 yield request
+        except asyncio.CancelledError:
+            if not came:  # else `perform` says how it ends
+                _log(name, Outcome(grpc.StatusCode.CANCELLED), {}, started)
+            raise
         except TooSlow as error:
             raise _refused(
                 name,
                 rpc,
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"the request did not come within {_PATIENCE:g} s while others waited; repeat the "
-                f"call",
+                f"the request did not come within {_SECONDS_TO_SEND:g} s while others waited; "
+                f"repeat the call",
             ) from error
         finally:
             self._entered -= 1
@@ -188,6 +195,8 @@ class Calls:
             outcome = await self._computed_outcome(name, rpc, request, call, compression)
         except Refused as refusal:
             outcome = refusal.outcome
+        except Exception as error:
+            outcome = of_exception(error, name, call.deadline)
         except asyncio.CancelledError:
             if not self.grace_is_over:  # it is the caller who has gone, or its deadline passed
                 if call.deadline.remaining() <= 0:
@@ -238,7 +247,7 @@ class Calls:
             if compression and is_compressed(request.raw):
                 # One at a time: what comes out is accounted for before the next is looked at.
                 await turn.enter_async_context(self._decompressing)
-                raw = await asyncio.to_thread(self._decompressed, rpc, request.raw)
+                raw = await self._decompressed(rpc, request.raw)
             if len(raw) > self.plan.message:
                 raise self._too_long(rpc)
             if len(raw) <= MIB:
@@ -255,9 +264,16 @@ class Calls:
         request.release()
         return raw
 
-    def _decompressed(self, rpc: Rpc, raw: bytes) -> bytes:
+    async def _decompressed(self, rpc: Rpc, raw: bytes) -> bytes:
+        job = asyncio.ensure_future(asyncio.to_thread(decompress, raw, self.plan.message))
         try:
-            return decompress(raw, self.plan.message)
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            # Its memory is in use until it ends, and the next one waits for that.
+            await asyncio.wait((job,))
+            if not job.cancelled():
+                job.exception()  # looked at, so that asyncio does not report it
+            raise
         except Malformed as error:
             raise Refused(Outcome(grpc.StatusCode.INVALID_ARGUMENT, message=str(error))) from error
         except TooLong as error:

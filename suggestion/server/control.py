@@ -25,7 +25,7 @@ _MOST: Final = 200
 #: Bytes of a request.
 _LARGEST: Final = 64 * 1024
 #: How long a request may take to come while others wait, in seconds.
-_PATIENCE: Final = 0.25
+_SECONDS_TO_SEND: Final = 0.25
 
 
 class Control:
@@ -36,7 +36,7 @@ class Control:
     """
 
     def __init__(self, received: int) -> None:
-        self._intake = Intake(received, received, _PATIENCE)
+        self._intake = Intake(received, received, _SECONDS_TO_SEND)
         self._entered = 0
 
     @asynccontextmanager
@@ -69,7 +69,7 @@ class Control:
         except TooSlow as error:
             raise _refused(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"the request did not come within {_PATIENCE:g} s while others waited",
+                f"the request did not come within {_SECONDS_TO_SEND:g} s while others waited",
             ) from error
         return parsed(raw, kind)
 

@@ -12,6 +12,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -200,11 +201,12 @@ class Pool:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.give(amount)
-            else:
-                self._queue.remove((amount, turn))
+            if turn.cancelled():
+                with suppress(ValueError):  # `_serve` may have dropped it already
+                    self._queue.remove((amount, turn))
                 self._serve()
+            else:
+                self.give(amount)
             raise
         return Reservation(self, amount)
 

@@ -42,5 +42,6 @@ def use_one_heap() -> None:
 def end() -> NoReturn:
     """End the process with status 0, and its connections with it, after its exit functions."""
     atexit._run_exitfuncs()
-    sys.stdout.flush()
+    with contextlib.suppress(OSError, ValueError):  # nobody may read it any more
+        sys.stdout.flush()
     os._exit(0)

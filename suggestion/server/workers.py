@@ -4,7 +4,7 @@ A thread of Python cannot be stopped. A computation that never looks at its dead
 its thread after its caller has gone. Such a call is given up: another thread takes its place, so
 that it delays nobody. As that costs memory and processor time, it is done for a bounded number of
 calls; past it the places of such calls stay taken, and once no place is left the lane is stuck: the
-server then reports NOT_SERVING, so that whoever supervises its process starts it anew.
+server then reports NOT_SERVING, so that its supervisor restarts the process.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ class Workers:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        # As many again may be given up and replaced.
-        self._spare = size
         self._threads = ThreadPoolExecutor(2 * size, thread_name_prefix="suggest-worker")
         self._places = asyncio.Semaphore(size)
         self._replaced: set[Future[Any]] = set()
@@ -82,7 +80,12 @@ class Workers:
             ended: Called when the thread is done with it, however late.
         """
         loop = asyncio.get_running_loop()
-        future: Future[Any] = self._threads.submit(work)
+        try:
+            future: Future[Any] = self._threads.submit(work)
+        except BaseException:  # no thread can be started
+            self._places.release()
+            ended()
+            raise
 
         def done(_: object) -> None:
             loop.call_soon_threadsafe(self._end, future, ended)
@@ -102,7 +105,7 @@ class Workers:
     def _give_up(self, future: Future[Any]) -> None:
         if future.done():
             return
-        if len(self._replaced) < self._spare:
+        if len(self._replaced) < self._size:  # as many again may be given up and replaced
             self._replaced.add(future)
             self._places.release()
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -54,7 +55,8 @@ def read_objective(
     if maximize and minimize:
         rule = f"must not be given together with minimize, got {maximize!r} and {minimize!r}"
         broken.append(BrokenRule("maximize", rule))
-    if goal is not None and (isinstance(goal, bool) or goal != goal or abs(goal) == float("inf")):  # noqa: PLR0124
+    real = isinstance(goal, int | float) and not isinstance(goal, bool)
+    if goal is not None and not (real and math.isfinite(goal)):
         broken.append(BrokenRule("goal", f"must be a finite number, got {goal!r}"))
     if broken:
         raise InvalidArgument(broken)

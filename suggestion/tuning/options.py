@@ -48,6 +48,8 @@ def check(
     stop: str | None,
     counts: Mapping[str, int | None],
     seconds: Mapping[str, float | None],
+    retries: int,
+    gpus: object,
     unsupported: Mapping[str, object],
 ) -> Objective:
     """Return the objective, after checking what needs neither space nor algorithm.
@@ -55,6 +57,8 @@ def check(
     Args:
         counts: Arguments that are whole numbers from 1 on.
         seconds: Arguments that are numbers above 0.
+        retries: A whole number from 0 on.
+        gpus: A list, or None.
         unsupported: Arguments that are refused unless None.
 
     Raises:
@@ -72,8 +76,7 @@ def check(
         if given is not None
     ]
     if stop in _IN_THE_RUN:
-        rule = "cannot judge a trial while it runs yet; there is medianstop, percentilestop"
-        broken.append(BrokenRule("stop", f"{stop} {rule}"))
+        broken.append(BrokenRule("stop", f"must be medianstop or percentilestop, got {stop!r}"))
     for name, count in counts.items():
         whole = isinstance(count, int) and not isinstance(count, bool)
         if count is not None and (not whole or count < 1):
@@ -82,6 +85,10 @@ def check(
         real = isinstance(number, int | float) and not isinstance(number, bool)
         if number is not None and not (real and 0 < number < float("inf")):
             broken.append(BrokenRule(name, f"must be a number of seconds above 0, got {number!r}"))
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        broken.append(BrokenRule("retries", f"must be a whole number, at least 0, got {retries!r}"))
+    if isinstance(gpus, str):
+        broken.append(BrokenRule("gpus", f"must be a list, got {gpus!r}"))
     if broken:
         raise InvalidArgument(broken)
     return objective
@@ -92,9 +99,16 @@ def directory_for(name: str, directory: str | Path | None) -> Path:
     if directory is not None:
         return Path(directory)
     number = 1
-    while Path("runs", f"{name}-{number}").exists():
-        number += 1
-    return Path("runs", f"{name}-{number}")
+    while True:
+        folder = Path("runs", f"{name}-{number}")
+        try:
+            # Made here, in one step: another program may start now.
+            folder.parent.mkdir(exist_ok=True)
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
 
 
 def stopping_for(stop: str | None, settings: Settings | None) -> Method | None:
@@ -105,6 +119,12 @@ def stopping_for(stop: str | None, settings: Settings | None) -> Method | None:
     """
     if stop is None:
         if settings:
-            raise InvalidArgument([BrokenRule("stop_settings", "needs stop, which is not given")])
+            raise InvalidArgument(
+                [
+                    BrokenRule(
+                        "stop_settings", f"must be given together with stop, got {settings!r:.80}"
+                    )
+                ]
+            )
         return None
     return Method.of(stop, settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -108,17 +109,20 @@ class Plan:
                 for rule in broken
             ) from error
 
-    def suggest(self, note: Callable[[str], None], stopped: threading.Event) -> Suggest:
+    def suggest(
+        self, note: Callable[[str], None], stopped: threading.Event, stack: ExitStack
+    ) -> Suggest:
         """Return what answers requests for suggestions.
 
         Args:
             note: Told of trouble with a server.
             stopped: Set when nobody waits for answers any more.
+            stack: Closes the connection to a server.
         """
         if self.target is not None:
             from suggestion.tuning.remote import suggest_over_grpc  # noqa: PLC0415
 
-            return suggest_over_grpc(self.target, self.tls, note, stopped)
+            return suggest_over_grpc(self.target, self.tls, note, stopped, stack)
         from suggestion.client.transports import InProcess  # noqa: PLC0415
 
         return InProcess().suggest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -137,15 +138,21 @@ def read_tls(tls: TLS | None) -> ClientTLS | None:
 
 
 def suggest_over_grpc(
-    target: str, tls: TLS | None, note: Callable[[str], None], stopped: threading.Event
+    target: str,
+    tls: TLS | None,
+    note: Callable[[str], None],
+    stopped: threading.Event,
+    stack: ExitStack,
 ) -> Suggest:
     """Return what asks a server for suggestions, again and again until it answers.
 
     Args:
         note: Told of each kind of trouble once.
         stopped: Set when nobody waits for answers any more.
+        stack: Closes the connection, and gives up a call in flight.
     """
     client = Client("Suggestion", Server(target), note, stopped, read_tls(tls))
+    stack.callback(client.close)
 
     def suggest(request: api.GetSuggestionsRequest) -> api.GetSuggestionsReply:
         try:

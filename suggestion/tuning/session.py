@@ -97,7 +97,8 @@ def run(
         Fatal: If it cannot go on.
     """
     clock = Clock()
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
     document = plan.document(directory)
     limits = Limits.of(document)
     slots = _slots(limits.parallel, machine)
@@ -120,7 +121,7 @@ def run(
             directory,
             store,
             stopped,
-            plan.suggest(view.note, stopped),
+            plan.suggest(view.note, stopped, stack),
             plan.rule(),
             TrialWorkspace(
                 directory, plan.name, made, FunctionMetrics(objective.metrics), Path.cwd()

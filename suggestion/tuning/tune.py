@@ -130,7 +130,10 @@ def tune(
                 "parallel": parallel,
                 "max_failures": max_failures,
                 "cpus_per_trial": cpus_per_trial,
+                "gpus_per_trial": gpus_per_trial,
             },
+            retries=retries,
+            gpus=gpus,
             seconds={"time": time, "trial_timeout": trial_timeout, "grace": grace},
             unsupported={
                 "conditions": conditions,
@@ -158,6 +161,8 @@ def tune(
     )
     plan.validate()
     folder = arguments.directory_for(plan.name, directory)
+    import sqlite3  # noqa: PLC0415
+
     from suggestion.controller.context import Fatal, Options  # noqa: PLC0415
     from suggestion.controller.lock import Busy  # noqa: PLC0415
     from suggestion.tuning import session  # noqa: PLC0415
@@ -184,7 +189,7 @@ def tune(
                 view,
                 None if threading.current_thread() is threading.main_thread() else lambda _: None,
             )
-    except (Busy, Fatal) as error:
+    except (Busy, Fatal, sqlite3.Error) as error:
         raise RuntimeError(str(error)) from error
     return _conclude(controller, folder, read, function)
 

@@ -208,7 +208,7 @@ def test_all_that_is_wrong_is_said_before_the_first_trial(folder: Path) -> None:
         "goal: must be a finite number, got nan",
         "conditions: is not supported yet",
         "learn_from: is not supported yet",
-        "stop: asha cannot judge a trial while it runs yet; there is medianstop, percentilestop",
+        "stop: must be medianstop or percentilestop, got 'asha'",
         "trials: must be a whole number, at least 1, got 0",
         "parallel: must be a whole number, at least 1, got -1",
         "time: must be a number of seconds above 0, got 0",

@@ -25,7 +25,7 @@ class Host(Protocol):
 
     @property
     def stuck(self) -> bool:
-        """Whether calls wait in vain, so that the process should be started anew."""
+        """Whether calls wait in vain, so that the process should be restarted."""
         ...
 
     @property

@@ -89,11 +89,11 @@ def describe(methods: Iterable[MethodDescriptor], version: str) -> dict[str, Any
         path_of(method): {"post": _operation(method, schemas)} for method in served
     }
     names = dict.fromkeys(method.containing_service.name for method in served)
-    paths["/healthz"] = {"get": _health("The process lives.", {"200": "It does."})}
+    stuck = "No thread is left, or calls wait in vain: restart the process."
+    ending = "The server is shutting down, or should be restarted."
+    paths["/healthz"] = {"get": _health("The process lives.", {"200": "It does.", "503": stuck})}
     paths["/readyz"] = {
-        "get": _health(
-            "New calls are accepted.", {"200": "They are.", "503": "The server is shutting down."}
-        )
+        "get": _health("New calls are accepted.", {"200": "They are.", "503": ending})
     }
     return {
         "openapi": "3.1.0",

@@ -186,7 +186,9 @@ def _value_violations(value: Any, field: FieldDescriptor, path: Location) -> Ite
         yield from _violations(value, field.message_type, path)
     elif field.enum_type is not None:
         names = field.enum_type.values_by_name
-        if isinstance(value, bool) or not (isinstance(value, int) or value in names):
+        if isinstance(value, bool) or not (
+            isinstance(value, int) or (isinstance(value, str) and value in names)
+        ):
             yield _wrong(path, f"one of {', '.join(names)}", value)
     elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
         if not isinstance(value, str):

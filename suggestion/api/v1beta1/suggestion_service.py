@@ -72,9 +72,10 @@ class SuggestionService:
             call.describe(**{kind: len(getattr(history, kind)) for kind in kinds})
             return history
 
-        suggestions = prepared.suggest(
-            count, first_index=first_index, trials=read, deadline=call.deadline
-        )
+        with locations.written(partial(locations.in_request, experiment=request.experiment)):
+            suggestions = prepared.suggest(
+                count, first_index=first_index, trials=read, deadline=call.deadline
+            )
         return wire.write_reply(suggestions, prepared.problem.space)
 
     def validate_algorithm_settings(

@@ -6,8 +6,12 @@ import os
 import pickle
 import sys
 from pathlib import Path
+from typing import Final
 
+from suggestion.controller.files import Unusable, open_own
 from suggestion.runtimes.python.names import ERROR
+
+_MOST_BYTES: Final = 1024 * 1024  # of a traceback
 
 
 def store(path: Path, call: bytes) -> None:
@@ -26,11 +30,16 @@ def store(path: Path, call: bytes) -> None:
 def error_of(folder: Path, attempt: int) -> str:
     """Return the traceback that has ended an attempt of a trial; empty if it has left none.
 
+    Of a long one, the first mebibyte.
+
     Args:
         folder: Of the trial.
     """
-    path = folder / ERROR.format(attempt)
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+        file = open_own(folder / ERROR.format(attempt), folder)
+    except (OSError, Unusable):  # the trial has put something else there
         return ""
+    if file is None:
+        return ""
+    with file:
+        return file.read(_MOST_BYTES).decode("utf-8", "replace")

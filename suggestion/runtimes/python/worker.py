@@ -69,7 +69,10 @@ def _decode(decoder: str | Mapping[str, object], text: str) -> object:
     if decoder == "float":
         return float(text)
     if isinstance(decoder, str):
-        return int(text) if "." not in text else int(float(text))
+        try:
+            return int(text)
+        except ValueError:  # 3.0 or 1e3, from a server that is not ours
+            return int(float(text))
     return decoder[text]
 
 
@@ -108,6 +111,6 @@ def _leave(error: BaseException) -> None:
 def _own(trace: TracebackType | None) -> TracebackType | None:
     """Return `trace` without the frames of this package before the user's."""
     ours = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(ours):
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(ours + os.sep):
         trace = trace.tb_next
     return trace
