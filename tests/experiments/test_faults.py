@@ -79,7 +79,7 @@ def test_one_that_hangs(machine: Machine, tmp_path: Path) -> None:
 
 
 def test_the_deadline_of_the_job(machine: Machine, tmp_path: Path) -> None:
-    container = {"name": "c", "command": ["sleep", "1000"]}
+    container = {"name": "c", "command": ["sh", "-c", "sleep 1000", "${trialParameters.x}"]}
     pod = {"spec": {"containers": [container]}}
     job = {"kind": "Job", "spec": {"activeDeadlineSeconds": "1", "template": pod}}
     made = document("", maxTrialCount="1", trialTemplate={"trialSpec": job})
@@ -346,7 +346,7 @@ def small_disk(tmp_path: Path) -> Path:
 
 def test_a_full_disk(machine: Machine, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The runner waits for space, and goes on from what was written."""
-    monkeypatch.setattr("suggestion.runner.runner._DISK_PAUSE", 0.3)
+    monkeypatch.setattr("suggestion.runner.control._DISK_PAUSE", 0.3)
     ballast = small_disk / "ballast"
     view = Recorder()
     filled = False

@@ -307,11 +307,11 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _processes() -> Iterator[tuple[int, list[str]]]:
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            fields = _stat(int(entry.name))
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            fields = _stat(int(name))
             if fields:
-                yield int(entry.name), fields
+                yield int(name), fields
 
 
 def _environment(pid: int) -> bytes:
