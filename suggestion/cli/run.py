@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from suggestion.cli.shared import FILE, Duration, client_tls, file_changes
-from suggestion.runtimes import RUNTIMES
+from suggestion.cli.shared import FILE, Duration, client_tls, file_changes, runtime_option
 
 if TYPE_CHECKING:
     from suggestion.api.v1beta1.channels import ClientTLS
@@ -32,13 +31,7 @@ if TYPE_CHECKING:
     help="Where the experiment's state, outputs and metrics are kept.  [default: runs/NAME]",
 )
 @file_changes
-@click.option(
-    "--runtime",
-    type=click.Choice(list(RUNTIMES)),
-    default="process",
-    show_default=True,
-    help="Run the container's command here, or its image in Docker.",
-)
+@runtime_option
 @click.option(
     "--retries",
     default=0,

@@ -36,6 +36,19 @@ class Duration(click.ParamType[float]):
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
 
+def runtime_option(command: _Command) -> _Command:
+    """Add the option ``--runtime``, which says where trials run."""
+    from suggestion.runtimes import RUNTIMES  # noqa: PLC0415  (most commands need none)
+
+    return click.option(
+        "--runtime",
+        type=click.Choice(list(RUNTIMES)),
+        default="process",
+        show_default=True,
+        help="Run the container's command here, or its image in Docker.",
+    )(command)
+
+
 def client_tls(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the TLS options of a client to `command`, which gets `tls`, a ClientTLS or None."""
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from suggestion.cli.shared import FILE, file_changes
-from suggestion.runtimes import RUNTIMES
+from suggestion.cli.shared import FILE, file_changes, runtime_option
 
 if TYPE_CHECKING:
     from suggestion.client.manifest import Finding
@@ -20,13 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("experiments", nargs=-1, required=True, type=FILE, metavar="EXPERIMENT...")
 @file_changes
-@click.option(
-    "--runtime",
-    type=click.Choice(list(RUNTIMES)),
-    default="process",
-    show_default=True,
-    help="Where trials would run: the container's command here, or its image in Docker.",
-)
+@runtime_option
 @click.option(
     "--strict-cluster", is_flag=True, help="Refuse what a cluster would refuse; else it is told."
 )

@@ -16,22 +16,15 @@ from suggestion.api.v1beta1 import locations
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.client.document import Examined
 from suggestion.client.manifest import FieldPath, Finding, Manifest, in_file
-from suggestion.earlystopping.rule import Rule
+from suggestion.earlystopping.rule import rules
 from suggestion.engine.algorithm import Registry, Unavailable, algorithms
 from suggestion.engine.engine import AlgorithmChoice, Engine
 from suggestion.engine.settings import RawSetting, configure
 from suggestion.problem.errors import Invalid, quote
 
-#: Where packages register early-stopping rules.
-RULES: Final = "suggestion.early_stopping"
 _DATA_DIR: Final = "SUGGEST_DATA_DIR"
 #: Sections of the spec that name an algorithm.
 SECTIONS: Final = ("algorithm", "earlyStopping")
-
-
-def rules() -> Registry[Rule]:
-    """Return the registry of installed early-stopping rules."""
-    return Registry(RULES, "early-stopping algorithm")
 
 
 def check(examined: Examined, sections: Sequence[str] = SECTIONS, always: bool = False) -> Examined:

@@ -99,7 +99,7 @@ def ask(
     """Validate the experiment and ask for suggestions, as a controller does.
 
     Args:
-        warn: Called with what is allowed but hardly meant.
+        warn: Called with what is allowed but probably a mistake.
 
     Raises:
         Failure: If a file is wrong, the server cannot be reached, or it refuses.

@@ -90,7 +90,7 @@ def without_default(document: Mapping[str, Any], collector: Collector) -> Iterat
 
 
 def unmatched(document: Mapping[str, Any], collector: Collector) -> Iterator[Problem]:
-    """Yield what is hardly meant: metrics that no filter can match, though the file can be run."""
+    """Yield probable mistakes: metrics that no filter can match, though the file can be run."""
     if not collector.reads_lines:
         return
     objective = document["spec"]["objective"]

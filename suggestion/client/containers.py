@@ -38,7 +38,7 @@ class Primary:
         meta: The trial's object: apiVersion, kind, metadata; empty without one.
         plain: Whether the command was written for this machine: in the short form, or as
             ``--command``.
-        notes: What is hardly meant, though it can be run.
+        notes: What is probably a mistake, though it can be run.
         ignored: Paths of what is around it without a meaning on one machine.
         found: Rules that are broken.
     """

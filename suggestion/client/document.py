@@ -30,7 +30,7 @@ class Loaded:
     Attributes:
         manifest: The file, with the changes.
         folder: That the file lies in.
-        findings: What a cluster refuses, and what is hardly meant.
+        findings: What a cluster refuses, and what is probably a mistake.
     """
 
     manifest: Manifest

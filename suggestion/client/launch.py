@@ -170,7 +170,7 @@ class LocalServer:
             try:
                 self._address = self._address or self._wait()
             except ServerError as error:
-                # One that was killed, or hangs, may be luckier the next time; one that gave up is
+                # One that was killed, or hangs, may start the next time; one that gave up is
                 # not, unless somebody else has the port now.
                 gave_up = error.status is not None and error.status > 0
                 if (gave_up and not again) or attempt == _STARTS - 1:

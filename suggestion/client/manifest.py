@@ -30,7 +30,7 @@ class Severity(enum.StrEnum):
 
     ERROR = "error"  #: the file cannot be used
     CLUSTER = "cluster"  #: it can, but a cluster refuses it
-    NOTE = "note"  #: it can, but something is hardly meant
+    NOTE = "note"  #: it can, but something is probably a mistake
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def references(
 ) -> dict[str, str]:
     """Return what the names of trial parameters stand for.
 
-    Adds broken rules to `primary.found`, and what is hardly meant to `primary.notes`.
+    Adds broken rules to `primary.found`, and what is probably a mistake to `primary.notes`.
 
     Args:
         runs: Whether trials run here; else a value may be used anywhere in the template.

@@ -109,7 +109,7 @@ class Template:
 def read(
     document: Mapping[str, Any], command: str | None = None, runs: bool = True, begun: bool = False
 ) -> tuple[Template, list[Problem], list[Problem]]:
-    """The template of an Experiment document, every rule that it breaks, and what is hardly meant.
+    """Return the template of an Experiment document, the rules that it breaks, probable mistakes.
 
     Args:
         document: Whose shape has been checked against the schema.

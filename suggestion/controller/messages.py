@@ -112,6 +112,15 @@ class Requests:
         return request
 
 
+def ask_for_fewer(request: api.GetSuggestionsRequest) -> bool:
+    """Ask for one suggestion less; return False if only one was asked for."""
+    if request.current_request_number == 1:
+        return False
+    request.current_request_number -= 1
+    request.total_request_number -= 1
+    return True
+
+
 def rules_request(
     request: api.GetSuggestionsRequest, db_manager: str
 ) -> api.GetEarlyStoppingRulesRequest:

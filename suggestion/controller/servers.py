@@ -69,10 +69,8 @@ class RemoteServers:
                     if error.code() is not grpc.StatusCode.OUT_OF_RANGE:
                         raise
                     # Fewer may be left than were asked for.
-                    if request.current_request_number == 1:
+                    if not messages.ask_for_fewer(request):
                         return None
-                    request.current_request_number -= 1
-                    request.total_request_number -= 1
             count = request.current_request_number
             suggestions = messages.read_suggestions(reply, count, self._parameters)
             rules = messages.read_rules(reply)

@@ -35,7 +35,7 @@ def independent(
 
     On a finite space every point comes once before any comes again, in the order in which draws
     without replacement, each in proportion to the prior, would give them; then the same order
-    begins anew, so that a repetition is always as far away as it can be.
+    repeats, so that a repetition is always as far away as it can be.
 
     Args:
         check: Called between steps; may raise, see `Deadline.check`.
@@ -210,7 +210,7 @@ class Visited:
     def unvisited(self, seed: int, *stream: int | str) -> Assignment:
         """A random point that is not among these.
 
-        If every point of a finite space is, they are forgotten first: the space begins anew.
+        If every point of a finite space is, they are forgotten first: every point may come again.
 
         Args:
             seed, stream: As for `generator`; the same ones give the same point.

@@ -16,7 +16,7 @@ from suggestion.problem.parameters import Array, Parameter, Value, name_violatio
 
 @dataclass(frozen=True, slots=True)
 class _Listed(Parameter):
-    """What Discrete and Categorical share: a list of texts, all alike probable."""
+    """What Discrete and Categorical share: a list of texts, with equal probabilities."""
 
     name: str
     values: tuple[str, ...]  # verbatim

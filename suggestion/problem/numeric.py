@@ -189,7 +189,7 @@ class Double(_Numeric):
     Args:
         name: Not empty.
         min, max, step: Numbers, or texts of numbers; texts are taken at their exact decimal value,
-            so that lattice points carry no float dust.
+            so that lattice points have no rounding errors.
         distribution: Of the value, truncated to the range; on a lattice, of the value before it
             is rounded to the nearest point (uniform: all points alike).
 

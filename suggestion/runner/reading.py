@@ -49,7 +49,7 @@ def _begun(request: Request, examined: Examined) -> bool:
 
 
 def notes(loaded: Loaded, request: Request, local: bool) -> Iterator[str]:
-    """Yield what a cluster would say, what is hardly meant, and what has no meaning here."""
+    """Yield what a cluster would say, what is probably a mistake, and what has no meaning here."""
     refusals = loaded.of(Severity.CLUSTER)
     if refusals:
         yield "\n  ".join(["a cluster refuses this file; it runs here:", *map(str, refusals)])

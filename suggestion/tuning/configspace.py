@@ -56,7 +56,7 @@ def _rules(entry: Any) -> Iterator[str]:
     elif isinstance(entry, kinds.CategoricalHyperparameter):
         probabilities = list(entry.probabilities)
         if max(probabilities) - min(probabilities) > 1e-12:
-            yield f"choices must be alike probable, got weights {probabilities}"
+            yield f"choices must have equal weights, got weights {probabilities}"
 
 
 def _parameter(entry: Any) -> Parameter[object]:

@@ -120,10 +120,8 @@ class Library:
                 break
             except errors.Exhausted:
                 # Fewer may be left than were asked for.
-                if request.current_request_number == 1:
+                if not messages.ask_for_fewer(request):
                     return None
-                request.current_request_number -= 1
-                request.total_request_number -= 1
             except _REFUSALS as error:
                 raise ServerRefused(str(error)) from error
         count = request.current_request_number

@@ -137,11 +137,11 @@ class Listed(Parameter[T_co]):
 
 
 def uniform(min: Number, max: Number, *, step: Number | None = None) -> Range[float]:
-    """Return a float between `min` and `max`, all alike probable.
+    """Return a float between `min` and `max`, uniformly distributed.
 
     Args:
         min, max: The bounds, both included.
-        step: Only ``min``, ``min + step``, ``min + 2 step``, … are suggested, free of float dust.
+        step: Only ``min``, ``min + step``, ``min + 2 step``, …, without rounding errors.
 
     >>> import suggestion as sg
     >>> sg.uniform(0, 1, step=0.25)
@@ -172,7 +172,7 @@ def log_normal(min: Number, max: Number, *, step: Number | None = None) -> Range
 
 
 def integer(min: Number, max: Number, *, step: Number | None = None) -> Range[int]:
-    """Return an int between `min` and `max`, both included, all alike probable."""
+    """Return an int between `min` and `max`, both included, uniformly distributed."""
     return _range(whole, min, max, step, "uniform")
 
 

@@ -37,7 +37,7 @@ class Silent:
 
 
 class Notebook:
-    """A widget in the output of a notebook's cell, which is drawn anew while trials run."""
+    """A widget in the output of a notebook's cell, which is redrawn while trials run."""
 
     def __init__(self, display: Any, html: Any) -> None:
         self._html = html

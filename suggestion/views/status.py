@@ -17,7 +17,7 @@ from suggestion.controller.observation import Objective, Series
 from suggestion.controller.output import last_line
 from suggestion.controller.shown import plain
 from suggestion.controller.store import Store
-from suggestion.controller.trials import Condition, Trial
+from suggestion.controller.trials import JUDGED, Condition, Trial
 
 # Names of the lists and counts in the CRD, which are not quite regular.
 _LISTS: Final = {
@@ -29,7 +29,6 @@ _LISTS: Final = {
     Condition.EARLY_STOPPED: ("earlyStoppedTrialList", "trialsEarlyStopped"),
     Condition.METRICS_UNAVAILABLE: ("metricsUnavailableTrialList", "trialMetricsUnavailable"),
 }
-_JUDGED: Final = (Condition.SUCCEEDED, Condition.EARLY_STOPPED)
 
 
 def load(directory: Path) -> tuple[Experiment, list[Trial]]:
@@ -55,7 +54,7 @@ def optimal(trials: Sequence[Trial], objective: Objective) -> Trial | None:
     best: Trial | None = None
     for trial in trials:
         value = objective.value(trial.series)
-        if trial.condition not in _JUDGED or value is None:
+        if trial.condition not in JUDGED or value is None:
             continue
         if objective.better(value, None if best is None else objective.value(best.series)):
             best = trial

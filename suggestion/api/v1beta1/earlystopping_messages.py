@@ -29,7 +29,7 @@ class Completed:
     Attributes:
         metric: Name of its objective metric.
         start, completion: As reported; may be empty.
-        fingerprint: Of its status. That of a trial made anew under an old name is another.
+        fingerprint: The serialised status; it differs for a new trial with an old name.
     """
 
     trial: str
