@@ -67,8 +67,13 @@ images: $(READY) ## builds every image
 dockerfiles: $(READY) ## writes dockerfiles/ and deploy/ from the table of images
 	$(BIN)/python scripts/dockerfiles.py
 
-sbom: $(READY) ## a bill of materials for each image, in build/sbom
-	$(BIN)/python scripts/images.py sbom build/sbom
+$(VENV)-sbom/.ready: requirements/sbom.txt
+	$(PYTHON) -m venv $(VENV)-sbom
+	$(VENV)-sbom/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+sbom: $(READY) $(VENV)-sbom/.ready ## a bill of materials for each image, in build/sbom
+	CYCLONEDX_PY=$(VENV)-sbom/bin/cyclonedx-py $(BIN)/python scripts/images.py sbom build/sbom
 
 audit: $(READY) ## known vulnerabilities of the locked packages, as a report
 	$(BIN)/python scripts/images.py audit

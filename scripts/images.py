@@ -1,7 +1,8 @@
 """Builds the images, and lists what is in them.
 
 build [IMAGE...]   builds the images that are named, or all
-sbom [FOLDER]      a bill of materials of each, CycloneDX JSON, from the lock files
+sbom [FOLDER]      a bill of materials of each, CycloneDX JSON, from the lock files, by the program
+                   CYCLONEDX_PY
 audit              known vulnerabilities of the locked packages, as a report
 """
 
@@ -61,13 +62,14 @@ def pins(files: Iterable[str]) -> str:
 @cache
 def packages(files: tuple[str, ...]) -> str:
     """A bill of materials of lock files, CycloneDX JSON, whose root has no name yet."""
-    command = ["cyclonedx_py", "requirements", "--pyproject", "pyproject.toml"]
+    command = [os.environ["CYCLONEDX_PY"], "requirements", "--pyproject", "pyproject.toml"]
     command += ["--output-reproducible", "--of", "JSON", "--output-file", "-", "-"]
     # A list of pins does not say what the root depends on: below, on all of them.
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::UserWarning", "-m", *command],
+        command,
         cwd=ROOT,
         check=True,
+        env={**os.environ, "PYTHONWARNINGS": "ignore::UserWarning"},
         input=pins(files),
         stdout=subprocess.PIPE,
         text=True,

@@ -1,7 +1,7 @@
 """Pins every dependency with its hashes: requirements/<extra>.txt for all supported Pythons.
 
 ``base`` is what every server needs, each extra adds its own, ``build`` builds the distribution,
-``dev`` is everything together with the tools. The files name no package index.
+``dev`` is everything together with the tools, ``sbom`` the tool that is kept apart. The files name no package index.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def main() -> None:
     compile_lock("dev", tested, ["requirements/dev.in"])
     compile_lock("base", [], [])
     compile_build(declared["build-system"]["requires"])
+    _compile("sbom", [], ["requirements/sbom.in"])
     for extra in tested:
         compile_lock(extra, [extra], [])
 
