@@ -7,7 +7,6 @@ BIN := $(VENV)/bin
 RUNNABLE := $(VENV)/.runnable
 READY := $(VENV)/.ready
 JOBS ?= 2
-UNIT ?= not integration
 SECONDS ?= 3600
 
 # One thread for each process: the libraries' own threads only wait for each other here.
@@ -42,10 +41,10 @@ run: $(RUNNABLE) ## a whole experiment on this machine: TPE, 3 parallel trials, 
 test: lint test-unit ## lint, types and the tests that need nothing but Python
 
 test-unit: $(READY) ## the tests that need nothing but Python, and kill nothing
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "$(UNIT)"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not integration and not long"
 
-test-integration: $(READY) ## the tests that kill, or need databases, a browser or containers
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m integration
+test-integration: $(READY) ## the tests that take long, kill, or need databases, a browser or containers
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "integration or long"
 
 test-conformance: $(READY) ## every server of ours against the strict conformance level
 	$(BIN)/python -m pytest conformance_tests -n $(JOBS) --dist loadgroup

@@ -1,7 +1,8 @@
 """Pins every dependency with its hashes: requirements/<extra>.txt for all supported Pythons.
 
 ``base`` is what every server needs, each extra adds its own, ``build`` builds the distribution,
-``dev`` is everything together with the tools, ``sbom`` the tool that is kept apart. The files name no package index.
+``dev`` is everything together with the tools, ``sbom`` the tool that is kept apart.
+The files name no package index.
 """
 
 from __future__ import annotations

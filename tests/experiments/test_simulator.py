@@ -29,6 +29,7 @@ KINDS = {
 } | {"before a step", "before a transaction", "after a transaction"}
 
 
+@pytest.mark.long
 def test_a_crash_at_every_moment(tmp_path: Path) -> None:
     """One crash in each of as many experiments as there are moments in one."""
     whole = Simulation(tmp_path / "whole", 8, 2, seed=5, play=PLAY).run()
@@ -80,6 +81,7 @@ def test_any_crashes(
     assert disturbed.outcome() == whole.outcome()
 
 
+@pytest.mark.long
 def test_many_trials_side_by_side(tmp_path: Path) -> None:
     """Every slot is always in use, and every trial runs exactly once."""
     whole = Simulation(tmp_path / "whole", 1500, 64)

@@ -100,7 +100,7 @@ def generations(controller: Controller) -> dict[int, dict[int, list[Trial]]]:
     return found
 
 
-@pytest.mark.parametrize("parallel", [1, 3, 9, 50])
+@pytest.mark.parametrize("parallel", [1, 3, 9, pytest.param(50, marks=pytest.mark.long)])
 def test_ten_generations(parallel: int, tmp_path: Path) -> None:
     message = experiment("pbt", SPACE, settings(tmp_path), name="digits", parallel=parallel)
     program = Program(tmp_path)
