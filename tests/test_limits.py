@@ -186,21 +186,22 @@ def test_what_takes_far_more_memory_than_bytes_is_refused(server: ServerProcess)
 
 REQUEST = ask_for(experiment()).SerializeToString()
 GZIP = (b"grpc-encoding", b"gzip")
+DEFLATE = (b"grpc-encoding", b"deflate")
+
+
+MALFORMED: dict[str, tuple[bytes, list[http2.Header]]] = {
+    "no message": (http2.framed(b"\xff\xff"), []),
+    "a length past the end": (http2.framed(b"\x0a\xff\xff\xff\xff\x0f"), []),
+    "gzip cut short": (http2.framed(gzip.compress(REQUEST)[:-3], 1), [GZIP]),
+    "gzip of nothing": (http2.framed(b"\x1f\x8b\x08garbage", 1), [GZIP]),
+    "deflate cut short": (http2.framed(zlib.compress(REQUEST)[:-3], 1), [DEFLATE]),
+    "not gzip": (http2.framed(b"\xff\xff", 1), [GZIP]),
+    "metadata of bytes": (http2.framed(b"\xff\xff"), [(b"x-text", b"\xff\xfe\x1b[31m")]),
+}
 
 
 @pytest.mark.parametrize("path", [SUGGEST, VALIDATE, CHECK, REFLECT])
-@pytest.mark.parametrize(
-    ("body", "headers"),
-    [
-        (http2.framed(b"\xff\xff"), []),
-        (http2.framed(b"\x0a\xff\xff\xff\xff\x0f"), []),
-        (http2.framed(gzip.compress(REQUEST)[:-3], 1), [GZIP]),
-        (http2.framed(b"\x1f\x8b\x08garbage", 1), [GZIP]),
-        (http2.framed(zlib.compress(REQUEST)[:-3], 1), [(b"grpc-encoding", b"deflate")]),
-        (http2.framed(b"\xff\xff", 1), [GZIP]),
-        (http2.framed(b"\xff\xff"), [(b"x-text", b"\xff\xfe\x1b[31m")]),
-    ],
-)
+@pytest.mark.parametrize(("body", "headers"), MALFORMED.values(), ids=list(MALFORMED))
 def test_malformed_messages_are_invalid_arguments(
     small: ServerProcess, path: str, body: bytes, headers: list[http2.Header]
 ) -> None:
@@ -209,7 +210,11 @@ def test_malformed_messages_are_invalid_arguments(
 
 
 @pytest.mark.parametrize("path", [SUGGEST, VALIDATE, CHECK])
-@pytest.mark.parametrize("body", [b"", http2.framed(REQUEST)[:-5], b"\0\0"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", http2.framed(REQUEST)[:-5], b"\0\0"],
+    ids=["nothing", "a message cut short", "a frame cut short"],
+)
 def test_a_request_that_ends_too_early_is_answered(
     small: ServerProcess, path: str, body: bytes
 ) -> None:
