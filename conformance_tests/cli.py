@@ -22,7 +22,7 @@ from suggestion.conformance.target import TLS, Client, ProcessLauncher
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Targets:
     """What to check, and how to reach or start it; a text that was not given is empty."""
 
     target: str = ""
@@ -280,7 +280,7 @@ def check(
             click.echo(f"{known.id} [{known.service.value}, {known.level.value}]: {known.sentence}")
         return
     Client.tls = read_tls(tls_ca, tls_cert, tls_key, tls_name)
-    plan = Plan(
+    targets = Targets(
         target=target,
         start=start,
         stop=stop,
@@ -292,22 +292,22 @@ def check(
         start_dbmanager=start_dbmanager,
         host=host,
     )
-    if not plan.services:
+    if not targets.services:
         raise click.UsageError("HOST:PORT, --start, --early-stopping or --dbmanager must be given")
-    suggesting = Service.SUGGESTION in plan.services
+    suggesting = Service.SUGGESTION in targets.services
     profile = make_profile(algorithm if suggesting else "random", like, experiment, settings)
     try:
-        chosen = select(plan.services, Level(level), only)
+        chosen = select(targets.services, Level(level), only)
     except LookupError as error:
         raise click.UsageError(str(error)) from error
     try:
-        with plan.sessions(profile) as sessions:
+        with targets.sessions(profile) as sessions:
             results = run(chosen, sessions, profile, _progress)
-            targets = plan.named(sessions)
+            addresses = targets.named(sessions)
     except NotRun as error:
         raise click.ClickException(str(error)) from error
     made = report.Report(
-        targets, profile.algorithm if suggesting else "", Level(level), tuple(results)
+        addresses, profile.algorithm if suggesting else "", Level(level), tuple(results)
     )
     report.print_text(made)
     for path in reports:

@@ -20,7 +20,7 @@ from typing import Any, Final
 import pytest
 
 from suggestion.conformance.check import Check, Level, Service, select
-from suggestion.conformance.cli import Plan, make_profile
+from suggestion.conformance.cli import Targets, make_profile
 from suggestion.conformance.profiles import Profile
 
 # The options of `suggest check`, with the same meaning.
@@ -40,7 +40,7 @@ _OPTIONS: Final = (
     ("--experiment", "", "Experiment file with algorithm, settings and parameters"),
     ("--profile", "", "treat the algorithm like this known one"),
 )
-_FROM_PLAN: Final = (
+_FROM_TARGETS: Final = (
     "target",
     "start",
     "stop",
@@ -74,13 +74,13 @@ class Subject:
     """A server to check, and the level."""
 
     name: str
-    plan: Plan
+    targets: Targets
     profile: Profile
     level: Level
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        chosen = select(self.plan.services, self.level)
+        chosen = select(self.targets.services, self.level)
         return tuple(sorted(chosen, key=lambda check: check.last))
 
 
@@ -98,24 +98,24 @@ def _own(level: Level, folder: str) -> Iterator[Subject]:
     # One database for all, because what was reported must be there after a restart.
     database = ("--database", f"sqlite:///{folder}/log.db")
     for name in _registered("suggestion.algorithms"):
-        yield Subject(name, Plan(start=serve(name)), make_profile(name, None, None, ()), level)
+        yield Subject(name, Targets(start=serve(name)), make_profile(name, None, None, ()), level)
     idle = make_profile("random", None, None, ())
     for name in _registered("suggestion.early_stopping"):
         command = serve(name, *database)
-        plan = Plan(start_early_stopping=command, early_stopping_algorithm=name)
-        yield Subject(name, plan, idle, level)
+        targets = Targets(start_early_stopping=command, early_stopping_algorithm=name)
+        yield Subject(name, targets, idle, level)
     if "dbmanager" in _registered("suggestion.services"):
-        plan = Plan(start_dbmanager=serve("dbmanager", *database))
-        yield Subject("dbmanager", plan, idle, level)
+        targets = Targets(start_dbmanager=serve("dbmanager", *database))
+        yield Subject("dbmanager", targets, idle, level)
 
 
 def _subjects(config: pytest.Config) -> list[Subject]:
-    plan = Plan(**{key: config.getoption(key) for key in _FROM_PLAN})
-    if not plan.services:
+    targets = Targets(**{key: config.getoption(key) for key in _FROM_TARGETS})
+    if not targets.services:
         folder = tempfile.TemporaryDirectory(prefix="conformance-")
         atexit.register(folder.cleanup)  # pytest-xdist's workers do not call the configuration's
         return list(_own(Level(config.getoption("level") or "strict"), folder.name))
-    suggesting = Service.SUGGESTION in plan.services
+    suggesting = Service.SUGGESTION in targets.services
     experiment = config.getoption("experiment")
     profile = make_profile(
         config.getoption("algorithm") if suggesting else "random",
@@ -124,7 +124,7 @@ def _subjects(config: pytest.Config) -> list[Subject]:
         config.getoption("setting"),
     )
     name = profile.algorithm if suggesting else "server"
-    return [Subject(name, plan, profile, Level(config.getoption("level") or "contract"))]
+    return [Subject(name, targets, profile, Level(config.getoption("level") or "contract"))]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -162,7 +162,7 @@ class Reached:
         """
         if subject is not self._subject:
             self.close()
-            self._sessions = self._open.enter_context(subject.plan.sessions(subject.profile))
+            self._sessions = self._open.enter_context(subject.targets.sessions(subject.profile))
             self._subject = subject
         return self._sessions
 

@@ -13,7 +13,7 @@ import pytest
 
 from suggestion.algorithms.cmaes import Cmaes
 from suggestion.algorithms.cmaes.coding import Coding
-from suggestion.algorithms.cmaes.plan import Memory, Plan, Restart
+from suggestion.algorithms.cmaes.replay import Memory, Replay, Restart
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.priors import Distribution
@@ -76,11 +76,11 @@ def play(
     return done
 
 
-def plan(it: Study, restart: Restart = None) -> Plan:
-    return Plan(it, 1 / 6, restart, Memory(0))
+def replay(it: Study, restart: Restart = None) -> Replay:
+    return Replay(it, 1 / 6, restart, Memory(0))
 
 
-def mean_of(it: Plan) -> list[float]:
+def mean_of(it: Replay) -> list[float]:
     return [float(m) for m in it._generation.optimizer._mean]
 
 
@@ -121,14 +121,14 @@ def test_a_replay_is_the_package_told_the_same(space: SearchSpace) -> None:
     )
     assert theirs.population_size == population
     for number in range(6):
-        ours = plan(study(space, done[: number * population]))
+        ours = replay(study(space, done[: number * population]))
         assert mean_of(ours) == pytest.approx(theirs._mean.tolist(), abs=1e-9)
         assert ours._generation.optimizer._sigma == pytest.approx(theirs._sigma)
         samples = [ours._generation[k] for k in range(population)]
         theirs.tell([(s.solution, loss(s.assignment)) for s in samples])
 
 
-# ------------------------------------------------------------------- the plan
+# ------------------------------------------------------------------- the replay
 
 
 @pytest.mark.parametrize("space", [PLANE, MIXED], ids=["plane", "mixed"])
@@ -144,7 +144,7 @@ def test_a_member_that_fails_is_the_worst_of_its_generation() -> None:
     for k in range(6):
         crashed = [(a, math.inf if j == k else y) for j, (a, y) in enumerate(done)]
         bad = [(a, worst if j == k else y) for j, (a, y) in enumerate(done)]
-        assert mean_of(plan(study(PLANE, crashed))) == mean_of(plan(study(PLANE, bad)))
+        assert mean_of(replay(study(PLANE, crashed))) == mean_of(replay(study(PLANE, bad)))
     every = [(a, math.inf) for a, _ in play(PLANE, lambda _: math.inf, 30)]
     assert len(Cmaes().suggest(study(PLANE, every), 3)) == 3
 
@@ -155,27 +155,27 @@ def test_the_first_to_finish_make_the_next_generation() -> None:
     slow, quick = points[2], [*points[:2], *points[3:]]
     done = [(a, sphere(a)) for a in quick[:6]]
     ended = [10.0 + k for k in range(6)]
-    before = plan(study(PLANE, done, [slow, quick[6]], ended=ended))
+    before = replay(study(PLANE, done, [slow, quick[6]], ended=ended))
     assert before._generation.number == 1
     later = [*done, (slow, 0.0), (quick[6], 0.0)]
-    after = plan(study(PLANE, later, ended=[*ended, 30.0, 31.0]))
+    after = replay(study(PLANE, later, ended=[*ended, 30.0, 31.0]))
     assert after._generation.number == 1
     assert mean_of(after) == mean_of(before)
     # What was not told counts for the next generation: 4 more make it complete.
     following = Cmaes().suggest(study(PLANE, later, ended=[*ended, 30.0, 31.0]), 4)
     later += [(a, sphere(a)) for a in following]
     ended = [*ended, 30.0, 31.0, 40.0, 41.0, 42.0, 43.0]
-    assert plan(study(PLANE, later, ended=ended))._generation.number == 2
+    assert replay(study(PLANE, later, ended=ended))._generation.number == 2
 
 
 def test_without_completion_times_the_choice_is_found_again() -> None:
     points = Cmaes().suggest(study(PLANE, []), 7)
     quick = [*points[:2], *points[3:]]
     done = [(a, sphere(a)) for a in quick]
-    before = plan(study(PLANE, done, [points[2]]))
+    before = replay(study(PLANE, done, [points[2]]))
     following = Cmaes().suggest(study(PLANE, done, [points[2]]), 2)
     # The slow one finishes; in the order of samples it would now be among the first.
-    after = plan(study(PLANE, [*done, (points[2], 0.0)], following))
+    after = replay(study(PLANE, [*done, (points[2], 0.0)], following))
     assert after._generation.number == 1
     assert mean_of(after) == mean_of(before)
 
@@ -186,10 +186,10 @@ def test_what_was_handed_out_and_is_no_trial_yet_is_not_handed_out_again() -> No
     assert [*first, *second] == list(Cmaes().suggest(study(PLANE, []), 6))
 
 
-def test_out_of_space_points_do_not_disturb_the_plan() -> None:
+def test_out_of_space_points_do_not_disturb_the_replay() -> None:
     done = play(PLANE, sphere, 20)
     strange: list[tuple[Assignment, float]] = [({"x": 0.25, "y": k / 100}, 0.0) for k in range(20)]
-    assert mean_of(plan(study(PLANE, [*strange, *done]))) == mean_of(plan(study(PLANE, done)))
+    assert mean_of(replay(study(PLANE, [*strange, *done]))) == mean_of(replay(study(PLANE, done)))
     edited = SearchSpace((Double("x", -1, 1), Double("y", -2, 2)))
     assert len(Cmaes().suggest(study(edited, done), 4)) == 4
 
@@ -205,8 +205,8 @@ def test_remembering_makes_no_difference(space: SearchSpace, seed: int) -> None:
     running: list[Assignment] = []
     for turn in range(48):
         it = study(space, done, running, ended=ended)
-        warm = Plan(it, 1 / 6, None, memory)
-        cold = plan(it)
+        warm = Replay(it, 1 / 6, None, memory)
+        cold = replay(it)
         assert warm._generation.number == cold._generation.number
         found = next(warm.fresh()).assignment
         assert found == next(cold.fresh()).assignment
@@ -224,7 +224,7 @@ def test_remembering_makes_no_difference(space: SearchSpace, seed: int) -> None:
 
 def test_a_run_that_has_converged_restarts_with_a_larger_population() -> None:
     flat = play(PLANE, lambda _: 1.0, 600, 6)
-    none, ipop = plan(study(PLANE, flat)), plan(study(PLANE, flat), "ipop")
+    none, ipop = replay(study(PLANE, flat)), replay(study(PLANE, flat), "ipop")
     assert none._now.over
     assert ipop._now.run >= 1
     assert ipop._generation.population == 12
@@ -237,7 +237,7 @@ def test_a_run_that_has_converged_restarts_with_a_larger_population() -> None:
 def test_bipop_alternates() -> None:
     algorithm = Cmaes(restart_strategy="bipop")
     flat = play(PLANE, lambda _: 1.0, 2000, 50, algorithm)
-    it = plan(study(PLANE, flat), "bipop")
+    it = replay(study(PLANE, flat), "bipop")
     assert it._now.run >= 3
     assert it._now.spent["large"] > 0
     assert it._now.spent["small"] > 0

@@ -22,7 +22,7 @@ from suggestion.deployment.images import IMAGES, Image, Kind, named
 from suggestion.deployment.registration import (
     EARLY_STOPPING,
     Format,
-    Refused,
+    InvalidRegistration,
     register,
     registration,
     shortages,
@@ -389,7 +389,7 @@ def test_an_older_config_map_is_merged_key_by_key(made: Any) -> None:
     ],
 )
 def test_what_cannot_be_registered_is_refused(arguments: Any, message: str) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(InvalidRegistration, match=message):
         registration(*arguments)
 
 
@@ -407,7 +407,7 @@ def test_what_cannot_be_registered_is_refused(arguments: Any, message: str) -> N
 def test_what_cannot_be_merged_is_refused(
     made: Any, text: str, format: Format, message: str
 ) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(InvalidRegistration, match=message):
         register(made, format, text)
 
 

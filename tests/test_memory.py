@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from suggestion.api import footprint
 from suggestion.server.compression import Malformed, TooLong, decompress, is_compressed
-from suggestion.server.memory import MIB, Limits, Pool, container_limit, plan
+from suggestion.server.memory import MIB, MeasuredCapacity, Pool, capacity, container_limit
 from suggestion.server.workers import Workers
 from tests.support.requests import ask_for, experiment, trial
 
@@ -51,8 +51,8 @@ def test_the_limit_of_a_container(
 
 
 @given(st.integers(0, 2**40), st.integers(MIB, 1000 * MIB))
-def test_a_plan_fits_into_the_memory(memory: int, message: int) -> None:
-    made = plan(memory, message)
+def test_the_capacity_fits_into_the_memory(memory: int, message: int) -> None:
+    made = capacity(memory, message)
     assert 0 < made.message <= message
     assert 6 * made.message <= made.computed, "the largest request can be computed"
     assert 2 * made.received <= made.read, "one can be read while another waits"
@@ -64,19 +64,19 @@ def test_an_honest_request_fits_into_100_mib() -> None:
     values = {f"hyperparameter-{k}": repr(0.1 + k / 7) for k in range(10)}
     trials = [trial(f"experiment-{k:06}", values, repr(k / 7)) for k in range(10_000)]
     raw = ask_for(experiment(), 1, 10_001, trials).SerializeToString()
-    made = plan(100 * MIB, 64 * MIB)
+    made = capacity(100 * MIB, 64 * MIB)
     assert len(raw) <= made.message
     assert footprint.of_protobuf(raw) <= made.computed
     assert "give it more memory than 100 MiB" in made.advice
 
 
-def test_limits_follow_the_memory() -> None:
+def test_the_capacity_follows_the_memory() -> None:
     memory = [1000 * MIB]
-    limits = Limits(64 * MIB, None, lambda: memory[0])
-    assert limits.plan.message == 64 * MIB
+    measured = MeasuredCapacity(64 * MIB, None, lambda: memory[0])
+    assert measured.now.message == 64 * MIB
     memory[0] = 100 * MIB
-    limits._measured -= 1  # a second later
-    assert limits.plan.message < 8 * MIB
+    measured._measured -= 1  # a second later
+    assert measured.now.message < 8 * MIB
 
 
 # ------------------------------------------------------------------ compression

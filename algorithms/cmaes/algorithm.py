@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from suggestion.algorithms.cmaes.plan import Memory, Plan
+from suggestion.algorithms.cmaes.replay import Memory, Replay
 from suggestion.engine.algorithm import register
 from suggestion.engine.settings import setting
 from suggestion.numerics import streams
@@ -65,9 +65,9 @@ class Cmaes:
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         """See `suggestion.engine.algorithm.Algorithm`."""
-        plan = Plan(study, self.sigma, self.restart_strategy, _MEMORY)
+        replay = Replay(study, self.sigma, self.restart_strategy, _MEMORY)
         untried = Untried(study.space, streams.visited(study))
-        fresh = plan.fresh()
+        fresh = replay.fresh()
         trials = sum(
             map(len, (study.observations, study.pending, study.failed, study.out_of_space))
         )

@@ -44,7 +44,7 @@ class Outcome(NamedTuple):
     violations: tuple[Violation, ...] = ()
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """A call that is refused before it is computed.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from suggestion.deployment.registration import Format, Refused, register, shortages
+from suggestion.deployment.registration import Format, InvalidRegistration, register, shortages
 from suggestion.deployment.registration import registration as registered
 
 
@@ -75,7 +75,7 @@ def registration(
     try:
         made = registered(registry, tag, others)
         text = register(made, Format(chosen), merge.read() if merge else None)
-    except Refused as error:
+    except InvalidRegistration as error:
         raise click.UsageError(str(error)) from error
     for name in made.unserved:
         click.echo(f"no image serves {name!r}; name one with --image {name}=...", err=True)

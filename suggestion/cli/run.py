@@ -141,7 +141,7 @@ def run(
     try:
         with shown:
             controller = runner.run(request, shown)
-    except (runner.ManifestError, runner.Refused, runner.Busy) as error:
+    except (runner.ManifestError, runner.ExperimentRefused, runner.Busy) as error:
         raise click.ClickException(readable(str(error))) from error
     except sqlite3.Error as error:
         raise click.ClickException(f"the state of the experiment is damaged: {error}") from error

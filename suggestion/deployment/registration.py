@@ -36,7 +36,7 @@ class Format(Enum):
     LEGACY = "legacy"
 
 
-class Refused(ValueError):
+class InvalidRegistration(ValueError):
     """The arguments cannot be registered or merged; the text is for the user."""
 
 
@@ -64,20 +64,24 @@ def registration(registry: str, tag: str, chosen: Mapping[str, str] | None = Non
         chosen: Other images by algorithm: the name of one of `IMAGES`, or a whole reference.
 
     Raises:
-        Refused: An argument is malformed, or names something that does not exist.
+        InvalidRegistration: An argument is malformed, or names something that does not exist.
     """
     registry = registry.rstrip("/")
     if not _REFERENCE.fullmatch(registry):
-        raise Refused(f"registry: must be HOST[:PORT]/PATH in lower case, got {registry!r}")
+        raise InvalidRegistration(
+            f"registry: must be HOST[:PORT]/PATH in lower case, got {registry!r}"
+        )
     if not _TAG.fullmatch(tag):
-        raise Refused(f"tag: must be letters, digits, '_', '.' and '-', got {tag!r}")
+        raise InvalidRegistration(f"tag: must be letters, digits, '_', '.' and '-', got {tag!r}")
     chosen = dict(chosen or {})
     algorithms = Registry[Any](ALGORITHMS, "algorithm").names
     rules = Registry[Any](EARLY_STOPPING, "early-stopping rule").names
     for name in chosen:
         if name not in (*algorithms, *rules):
             known = ", ".join((*algorithms, *rules))
-            raise Refused(f"image of {name!r}: no such algorithm is installed; there is {known}")
+            raise InvalidRegistration(
+                f"image of {name!r}: no such algorithm is installed; there is {known}"
+            )
 
     def entry(name: str, kind: Kind) -> Entry | None:
         given = chosen.get(name)
@@ -87,13 +91,15 @@ def registration(registry: str, tag: str, chosen: Mapping[str, str] | None = Non
         try:
             image = _serving(name, kind) if given is None else named(given)
         except LookupError as error:
-            raise Refused(f"image of {name!r}: {error}") from error
+            raise InvalidRegistration(f"image of {name!r}: {error}") from error
         if image is None:
             return None
         if image.serves and name not in image.serves:
-            raise Refused(f"image of {name!r}: {image.name} serves {', '.join(image.serves)}")
+            raise InvalidRegistration(
+                f"image of {name!r}: {image.name} serves {', '.join(image.serves)}"
+            )
         if not image.serves and kind is Kind.EARLY_STOPPING:
-            raise Refused(
+            raise InvalidRegistration(
                 f"image of {name!r}: {image.name} also serves algorithms, on the port of the "
                 f"container beside it, and Katib gives early stopping no arguments to prevent it"
             )
@@ -137,7 +143,7 @@ def register(made: Registration, format: Format, installed: str | None = None) -
             everything else unchanged.
 
     Raises:
-        Refused: `installed` is neither, or has another format.
+        InvalidRegistration: `installed` is neither, or has another format.
     """
     import yaml  # noqa: PLC0415
 
@@ -147,7 +153,9 @@ def register(made: Registration, format: Format, installed: str | None = None) -
         try:
             document = yaml.safe_load(installed)
         except yaml.YAMLError as error:
-            raise Refused(f"the installed configuration is not YAML: {error}") from error
+            raise InvalidRegistration(
+                f"the installed configuration is not YAML: {error}"
+            ) from error
     kind = document.get("kind") if isinstance(document, dict) else None
     if kind == "KatibConfig" and format is Format.KATIB_CONFIG:
         _enlist(document, made)
@@ -156,11 +164,11 @@ def register(made: Registration, format: Format, installed: str | None = None) -
         try:
             inner = yaml.safe_load(data[_DOCUMENT])
         except yaml.YAMLError as error:
-            raise Refused(
+            raise InvalidRegistration(
                 f"the installed configuration: {_DOCUMENT} is not YAML: {error}"
             ) from error
         if not isinstance(inner, dict):
-            raise Refused(
+            raise InvalidRegistration(
                 f"the installed configuration: {_DOCUMENT} must be a KatibConfig, "
                 f"got {type(inner).__name__}"
             )
@@ -171,7 +179,7 @@ def register(made: Registration, format: Format, installed: str | None = None) -
         _enter(data, _SUGGESTION, made.suggestions)
         _enter(data, _EARLY, made.early_stoppings)
     else:
-        raise Refused(
+        raise InvalidRegistration(
             f"the installed configuration: must be a ConfigMap or KatibConfig, got {kind or 'none'}"
         )
     return _dump(document)
@@ -220,7 +228,7 @@ def _data(document: dict[str, Any], key: str, format: Format) -> dict[str, str]:
     document.get("metadata", {}).pop("managedFields", None)
     data = document.get("data") or {}
     if key not in data:
-        raise Refused(
+        raise InvalidRegistration(
             f"the installed config map has no key {key!r}, so it is not in the format "
             f"{format.value}; it has {', '.join(data) or 'no data'}"
         )

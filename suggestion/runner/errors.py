@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class Refused(Exception):
+class ExperimentRefused(Exception):
     """The experiment cannot be run as it is; the text is for the user."""

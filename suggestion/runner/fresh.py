@@ -13,7 +13,7 @@ from suggestion.controller.runtime import Exit, Loss, Place, Running
 from suggestion.controller.store import FILE, Store
 from suggestion.controller.trials import Trial
 from suggestion.controller.workspace import trial_files
-from suggestion.runner.errors import Refused
+from suggestion.runner.errors import ExperimentRefused
 
 #: What an experiment keeps in its directory; nothing else there is touched.
 # The state last: until then it is an experiment, whose moving the next run goes on with.
@@ -33,7 +33,7 @@ def set_aside(directory: Path, place: Place, grace: float) -> Path | None:
 
     Raises:
         Busy: If another runner is at work there.
-        Refused: If a trial cannot be ended, or something cannot be moved.
+        ExperimentRefused: If a trial cannot be ended, or something cannot be moved.
     """
     if not (directory / FILE).exists():
         return None
@@ -48,7 +48,7 @@ def set_aside(directory: Path, place: Place, grace: float) -> Path | None:
             with suppress(FileNotFoundError):
                 (directory / name).rename(target / name)
     except OSError as error:
-        raise Refused(f"{directory}: cannot be set aside: {error}") from error
+        raise ExperimentRefused(f"{directory}: cannot be set aside: {error}") from error
     finally:
         lock.release()
     return target
@@ -59,7 +59,7 @@ def _end_trials(directory: Path, place: Place, grace: float) -> None:
     try:
         store = Store(directory, create=True)
     except ValueError as error:  # made by a later version, which could end them
-        raise Refused(f"{directory}: {error}") from error
+        raise ExperimentRefused(f"{directory}: {error}") from error
     except (sqlite3.Error, FileNotFoundError):
         return  # its trials cannot be known
     try:
@@ -86,7 +86,7 @@ def _stop(directory: Path, place: Place, grace: float, running: list[Trial]) -> 
         while left:
             left -= {seen.trial for seen in runtime.events() if isinstance(seen, Exit | Loss)}
             if left and time.monotonic() > deadline:
-                raise Refused(f"{directory}: {', '.join(sorted(left))} cannot be ended")
+                raise ExperimentRefused(f"{directory}: {', '.join(sorted(left))} cannot be ended")
             time.sleep(_POLL_SECONDS)
     finally:
         runtime.close()

@@ -10,7 +10,7 @@ from suggestion.client.document import Examined, Loaded
 from suggestion.client.manifest import ManifestError, Severity
 from suggestion.controller.store import FILE as STATE
 from suggestion.problem.locations import dotted
-from suggestion.runner.errors import Refused
+from suggestion.runner.errors import ExperimentRefused
 from suggestion.runner.request import Request
 
 
@@ -22,7 +22,7 @@ def read(request: Request, local: bool) -> Loaded:
 
     Raises:
         ManifestError: If something is wrong with it, with every problem that is known here.
-        Refused: If a cluster would refuse it, and the user wants to be told so.
+        ExperimentRefused: If a cluster would refuse it, and the user wants to be told so.
     """
     own = {"algorithm": request.target is None, "earlyStopping": request.early_stopping is None}
     given = (request.path, request.changes, request.command, not local)
@@ -35,7 +35,7 @@ def read(request: Request, local: bool) -> Loaded:
         raise ManifestError(examined.errors)
     refusals = examined.of(Severity.CLUSTER)
     if refusals and request.strict_cluster:
-        raise Refused("\n".join(["a cluster refuses this file:", *map(str, refusals)]))
+        raise ExperimentRefused("\n".join(["a cluster refuses this file:", *map(str, refusals)]))
     return examined.loaded
 
 

@@ -34,7 +34,7 @@ from suggestion.controller.store import Store
 from suggestion.controller.workspace import TrialWorkspace
 from suggestion.runner import reading
 from suggestion.runner.control import control
-from suggestion.runner.errors import Refused
+from suggestion.runner.errors import ExperimentRefused
 from suggestion.runner.fresh import set_aside
 from suggestion.runner.request import Request
 from suggestion.runner.validation import validate
@@ -85,7 +85,7 @@ def run(
 
     Raises:
         ManifestError: If the file is wrong, with every problem.
-        Refused: If a server refuses it, or it does not fit its directory.
+        ExperimentRefused: If a server refuses it, or it does not fit its directory.
         Busy: If another runner holds the directory.
         Fatal: If it cannot go on; the same command goes on later.
     """
@@ -103,7 +103,7 @@ def run(
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise Refused(f"{directory}: cannot be made: {error.strerror}") from error
+        raise ExperimentRefused(f"{directory}: cannot be made: {error.strerror}") from error
     with ExitStack() as stack:
         lock = Lock(directory)
         stack.callback(lock.release)
@@ -122,7 +122,7 @@ def _prepare(
     try:
         store = Store(directory, create=True)
     except (sqlite3.Error, ValueError) as error:
-        raise Refused(f"{directory}: {error}") from error
+        raise ExperimentRefused(f"{directory}: {error}") from error
     stack.callback(store.close)
     known = store.experiment()
     if known is not None:
@@ -141,7 +141,7 @@ def _prepare(
             request.cpus_each,
         )
     except ValueError as error:
-        raise Refused(str(error)) from error
+        raise ExperimentRefused(str(error)) from error
     if len(slots) < int(spec.get("parallelTrialCount") or 3):
         view.note(f"there is room for {len(slots)} trials at a time")
     if known is None:
@@ -154,7 +154,7 @@ def _prepare(
     try:
         place.check()
     except Unavailable as error:
-        raise Refused(str(error)) from error
+        raise ExperimentRefused(str(error)) from error
     objective = Objective.of(loaded.document)
     collector = collectors.collector(loaded.collector, objective.metrics)
     options = request.options
@@ -212,7 +212,7 @@ def _resume(
     """Return the experiment in the directory as it goes on: what may change is the file's.
 
     Raises:
-        Refused: If something else has changed.
+        ExperimentRefused: If something else has changed.
     """
     # A version before kept nulls.
     known = replace(known, document=without_nulls(known.document))
@@ -220,7 +220,7 @@ def _resume(
     try:
         changes = resume(known, store.trials(), document, now, first, request.retry_failed)
     except CannotResume as error:
-        raise Refused(f"{store.folder}: {error}") from error
+        raise ExperimentRefused(f"{store.folder}: {error}") from error
     if changes:
         store.commit(changes)
     if request.retry_failed and not changes.trials:
@@ -282,4 +282,4 @@ def _server_env(directory: Path) -> dict[str, str]:
     return {"SUGGEST_DATA_DIR": data, "OMP_NUM_THREADS": "1"}
 
 
-__all__ = ["Busy", "Fatal", "ManifestError", "Refused", "Request", "run"]
+__all__ = ["Busy", "Fatal", "ManifestError", "ExperimentRefused", "Request", "run"]

@@ -18,7 +18,7 @@ from suggestion.controller import messages
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.servers import Clients
 from suggestion.problem.locations import parse
-from suggestion.runner.errors import Refused
+from suggestion.runner.errors import ExperimentRefused
 
 # As a controller does while servers are unreachable.
 _VALIDATION_ATTEMPTS: Final = 10
@@ -29,7 +29,7 @@ def validate(clients: Clients, loaded: Loaded) -> None:
     """Validate the settings of an experiment, once, as a controller does it.
 
     Raises:
-        Refused: If a server refuses: its words, and the lines of the file that they are about.
+        ExperimentRefused: If a server refuses: its words, and the lines of the file they are about.
     """
     document = loaded.document
     experiment = messages.experiment(Experiment(document["metadata"]["name"], document))
@@ -59,7 +59,7 @@ def validate(clients: Clients, loaded: Loaded) -> None:
         except (ServerError, Stopped) as error:
             found.append(str(error))
     if found:
-        raise Refused("\n".join(found))
+        raise ExperimentRefused("\n".join(found))
 
 
 def _explain(error: grpc.RpcError, manifest: Manifest) -> list[str]:

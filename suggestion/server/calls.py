@@ -19,12 +19,12 @@ from typing import Any, Final
 import grpc
 from google.protobuf.message import DecodeError
 
-from suggestion.api.exchange import Outcome, Refused, Request
+from suggestion.api.exchange import CallRefused, Outcome, Request
 from suggestion.api.service import Call, Lane, Rpc
 from suggestion.problem.deadline import Deadline
 from suggestion.server.compression import Malformed, TooLong, decompress, is_compressed
 from suggestion.server.intake import Intake, TooSlow
-from suggestion.server.memory import MIB, Limits, Plan, Pool
+from suggestion.server.memory import MIB, Capacity, MeasuredCapacity, Pool
 from suggestion.server.statuses import for_validation, of_exception
 from suggestion.server.workers import Workers
 
@@ -45,7 +45,7 @@ class Calls:
 
     Attributes:
         workers: Calls that are computed at a time, in lanes of no size of their own.
-        limits: Of requests, their number and their memory.
+        measured: Limits of requests, their number and their memory.
         longest: Seconds that a call may take, whatever its deadline.
         draining: Whether new calls are refused.
         grace_is_over: Whether those in flight have been cancelled by the server.
@@ -54,12 +54,12 @@ class Calls:
     """
 
     workers: int
-    limits: Limits
+    measured: MeasuredCapacity
     longest: float
     draining: bool = False
     grace_is_over: bool = False
     in_flight: dict[threading.Event, asyncio.Task[Any]] = field(default_factory=dict)
-    _planned: Plan = field(init=False)
+    _current: Capacity = field(init=False)
     _intake: Intake = field(init=False)
     _computed: Pool = field(init=False)
     _decompressing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
@@ -67,31 +67,31 @@ class Calls:
     _entered: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self._planned = self.limits.plan
-        self._intake = Intake(self._planned.read, self._planned.received, _SECONDS_TO_SEND)
-        self._computed = Pool(self._planned.computed)
+        self._current = self.measured.now
+        self._intake = Intake(self._current.read, self._current.received, _SECONDS_TO_SEND)
+        self._computed = Pool(self._current.computed)
 
     # What other protocols need to know.
 
     @property
-    def plan(self) -> Plan:
+    def capacity(self) -> Capacity:
         """The limits that hold now."""
-        plan = self.limits.plan
-        if plan is not self._planned:
-            self._planned = plan
-            self._intake.resize(plan.read, plan.received)
-            self._computed.size = plan.computed
-        return plan
+        capacity = self.measured.now
+        if capacity is not self._current:
+            self._current = capacity
+            self._intake.resize(capacity.read, capacity.received)
+            self._computed.size = capacity.computed
+        return capacity
 
     @property
     def max_message_bytes(self) -> int:
         """Largest request, decompressed."""
-        return self.plan.message
+        return self.capacity.message
 
     @property
     def advice(self) -> str:
         """What allows larger requests."""
-        return self.plan.advice
+        return self.capacity.advice
 
     @property
     def stuck(self) -> bool:
@@ -123,15 +123,15 @@ class Calls:
         Args:
             name: Of the method.
             rpc: The method.
-            read: Reads the request, of at most `Plan.received` bytes.
+            read: Reads the request, of at most `Capacity.received` bytes.
 
         Raises:
-            Refused: If there are too many calls, or the request does not come.
+            CallRefused: If there are too many calls, or the request does not come.
         """
         if self.draining:
-            raise Refused(Outcome(grpc.StatusCode.UNAVAILABLE, message=_SHUTTING_DOWN))
-        plan = self.plan
-        if self._entered >= plan.calls:
+            raise CallRefused(Outcome(grpc.StatusCode.UNAVAILABLE, message=_SHUTTING_DOWN))
+        capacity = self.capacity
+        if self._entered >= capacity.calls:
             self._intake.hurry()
             raise _refused(
                 name,
@@ -193,7 +193,7 @@ class Calls:
         outcome = Outcome(grpc.StatusCode.CANCELLED)
         try:
             outcome = await self._computed_outcome(name, rpc, request, call, compression)
-        except Refused as refusal:
+        except CallRefused as refusal:
             outcome = refusal.outcome
         except Exception as error:
             outcome = of_exception(error, name, call.deadline)
@@ -221,7 +221,7 @@ class Calls:
         """Wait for memory and a thread, and compute.
 
         Raises:
-            Refused: If one of them is not to be had.
+            CallRefused: If one of them is not to be had.
         """
         workers = self._workers(rpc.lane)
         if workers.full(rpc.lane.waiting):
@@ -240,7 +240,7 @@ class Calls:
         """Return the decompressed request, once the memory to compute it is reserved by `held`.
 
         Raises:
-            Refused: If it is malformed, too long, or takes more memory than there is.
+            CallRefused: If it is malformed, too long, or takes more memory than there is.
         """
         async with AsyncExitStack() as turn:
             raw = request.raw
@@ -248,7 +248,7 @@ class Calls:
                 # One at a time: what comes out is accounted for before the next is looked at.
                 await turn.enter_async_context(self._decompressing)
                 raw = await self._decompressed(rpc, request.raw)
-            if len(raw) > self.plan.message:
+            if len(raw) > self.capacity.message:
                 raise self._too_long(rpc)
             if len(raw) <= MIB:
                 amount = rpc.footprint(raw)
@@ -258,14 +258,14 @@ class Calls:
                 raise _too_large(
                     rpc,
                     f"the request would take about {amount // MIB} MiB of memory, this server has "
-                    f"{self._computed.size // MIB} for requests; {self.plan.advice}",
+                    f"{self._computed.size // MIB} for requests; {self.capacity.advice}",
                 )
             held.enter_context(await self._computed.reserve(amount))
         request.release()
         return raw
 
     async def _decompressed(self, rpc: Rpc, raw: bytes) -> bytes:
-        job = asyncio.ensure_future(asyncio.to_thread(decompress, raw, self.plan.message))
+        job = asyncio.ensure_future(asyncio.to_thread(decompress, raw, self.capacity.message))
         try:
             return await asyncio.shield(job)
         except asyncio.CancelledError:
@@ -275,15 +275,17 @@ class Calls:
                 job.exception()  # looked at, so that asyncio does not report it
             raise
         except Malformed as error:
-            raise Refused(Outcome(grpc.StatusCode.INVALID_ARGUMENT, message=str(error))) from error
+            raise CallRefused(
+                Outcome(grpc.StatusCode.INVALID_ARGUMENT, message=str(error))
+            ) from error
         except TooLong as error:
             raise self._too_long(rpc) from error
 
-    def _too_long(self, rpc: Rpc) -> Refused:
+    def _too_long(self, rpc: Rpc) -> CallRefused:
         return _too_large(
             rpc,
-            f"the request has more than the {self.plan.message} bytes that this server accepts; "
-            f"{self.plan.advice}",
+            f"the request has more than the {self.capacity.message} bytes that this server "
+            f"accepts; {self.capacity.advice}",
         )
 
     def _workers(self, lane: Lane) -> Workers:
@@ -323,20 +325,20 @@ class Calls:
             workers.shutdown()
 
 
-def _refused(name: str, rpc: Rpc, code: grpc.StatusCode, message: str) -> Refused:
+def _refused(name: str, rpc: Rpc, code: grpc.StatusCode, message: str) -> CallRefused:
     """Log and return the refusal of a call whose request is not read."""
     outcome = Outcome(code, message=message)
     if rpc.validates:
         outcome = for_validation(outcome)
     _log(name, outcome, {"message": message}, time.perf_counter())
-    return Refused(outcome)
+    return CallRefused(outcome)
 
 
-def _too_large(rpc: Rpc, message: str) -> Refused:
+def _too_large(rpc: Rpc, message: str) -> CallRefused:
     """Return the refusal of a request that this server will never accept."""
     codes = grpc.StatusCode
     code = codes.INVALID_ARGUMENT if rpc.validates else codes.RESOURCE_EXHAUSTED
-    return Refused(Outcome(code, message=message))
+    return CallRefused(Outcome(code, message=message))
 
 
 def _log(name: str, outcome: Outcome, described: dict[str, object], started: float) -> None:

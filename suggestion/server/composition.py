@@ -17,7 +17,7 @@ from suggestion.problem.errors import quote
 from suggestion.server.calls import Calls
 from suggestion.server.grpc_server import GrpcServer
 from suggestion.server.lifecycle import Listener
-from suggestion.server.memory import Limits
+from suggestion.server.memory import MeasuredCapacity
 from suggestion.server.options import ServeOptions
 from suggestion.server.services import ServiceOptions, select
 
@@ -56,10 +56,10 @@ def compose(
             the user.
         OSError: If the certificate or the key cannot be read.
     """
-    limits = Limits(options.max_message_bytes, options.max_calls)
-    calls = Calls(options.workers, limits, options.max_deadline)
+    measured = MeasuredCapacity(options.max_message_bytes, options.max_calls)
+    calls = Calls(options.workers, measured, options.max_deadline)
     # A long log is a large reply, for which there must be memory as well.
-    service_options = service_options._replace(max_message_bytes=limits.plan.message)
+    service_options = service_options._replace(max_message_bytes=measured.now.message)
     main, apart = _services(names, service_options)
     main_address = address or DEFAULT_ADDRESS
     own = early_stopping_address or (address if not main else None)

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from suggestion.api.exchange import Outcome, Refused
+from suggestion.api.exchange import CallRefused, Outcome
 from suggestion.server.compression import Malformed, TooLong, decompress, is_compressed
 from suggestion.server.intake import Intake, TooSlow
 from suggestion.server.methods import first
@@ -52,7 +52,7 @@ class Control:
                     f"most that it accepts; repeat the call later",
                 )
             yield
-        except Refused as refusal:
+        except CallRefused as refusal:
             await context.abort(refusal.outcome.code, refusal.outcome.message)
         finally:
             self._entered -= 1
@@ -61,7 +61,7 @@ class Control:
         """Return the request of a call.
 
         Raises:
-            Refused: If it does not come, or is no message of `kind`.
+            CallRefused: If it does not come, or is no message of `kind`.
         """
         try:
             async with self._intake.request(lambda: first(context)) as request:
@@ -78,7 +78,7 @@ def parsed(raw: bytes, kind: type[M]) -> M:
     """Return the message that `raw`, which may be compressed, encodes.
 
     Raises:
-        Refused: If it is none, or too long.
+        CallRefused: If it is none, or too long.
     """
     try:
         plain = decompress(raw, _LARGEST) if is_compressed(raw) else raw
@@ -95,5 +95,5 @@ def parsed(raw: bytes, kind: type[M]) -> M:
         raise _refused(grpc.StatusCode.INVALID_ARGUMENT, text) from error
 
 
-def _refused(code: grpc.StatusCode, message: str) -> Refused:
-    return Refused(Outcome(code, message=message))
+def _refused(code: grpc.StatusCode, message: str) -> CallRefused:
+    return CallRefused(Outcome(code, message=message))

@@ -41,7 +41,7 @@ class GrpcServer:
         self._options = options
         self._services = tuple(services)
         self._calls = calls
-        control = Control(calls.plan.received)
+        control = Control(calls.capacity.received)
         names = [name for service in self._services for name in service.health_names]
         self._health = Health(names, calls, control)
         listed = (*(service.full_name for service in self._services), health.SERVICE_NAME)
@@ -50,7 +50,7 @@ class GrpcServer:
 
     def _made(self) -> grpc.aio.Server:
         """Return the server, not listening yet; gRPC wants an event loop that runs."""
-        server = grpc.aio.server(options=channel_options(self._calls.plan))
+        server = grpc.aio.server(options=channel_options(self._calls.capacity))
         answering = [handlers(service, self._calls) for service in self._services]
         server.add_generic_rpc_handlers((*answering, self._health.handlers, self._reflection))
         return server

@@ -12,7 +12,7 @@ from typing import Any, Final
 import grpc
 from grpc_health.v1 import health_pb2
 
-from suggestion.api.exchange import Outcome, Refused
+from suggestion.api.exchange import CallRefused, Outcome
 from suggestion.server.calls import Calls
 from suggestion.server.control import Control
 
@@ -61,7 +61,9 @@ class Health:
             request = await self._control.only(context, health_pb2.HealthCheckRequest)
             status = self._status(request.service)
             if status == _STATUS.SERVICE_UNKNOWN:
-                raise Refused(Outcome(grpc.StatusCode.NOT_FOUND, message="no service of that name"))
+                raise CallRefused(
+                    Outcome(grpc.StatusCode.NOT_FOUND, message="no service of that name")
+                )
             return _encoded(status)
 
     async def _watch(self, _: AsyncIterator[bytes], context: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from suggestion.server.memory import Plan
+from suggestion.server.memory import Capacity
 
 # Clients accept 8 KiB of metadata; a longer error reaches them as RESOURCE_EXHAUSTED.
 MESSAGE_BYTES: Final = 3000
@@ -18,16 +18,16 @@ _PENDING: Final = 100_000
 _AHEAD: Final = 16 * 1024
 
 
-def channel_options(plan: Plan) -> Sequence[tuple[str, int]]:
-    """Return the options of a gRPC server with the limits of `plan`."""
+def channel_options(capacity: Capacity) -> Sequence[tuple[str, int]]:
+    """Return the options of a gRPC server with the limits of `capacity`."""
     return [
         # Refused before it is read, from its length.
-        ("grpc.max_receive_message_length", plan.received),
+        ("grpc.max_receive_message_length", capacity.received),
         ("grpc.max_send_message_length", -1),
         # What is compressed is handed over as it came: gRPC would decompress without a limit.
         ("grpc.per_message_decompression", 0),
         # On one connection; the client keeps further calls until others have ended.
-        ("grpc.max_concurrent_streams", plan.calls),
+        ("grpc.max_concurrent_streams", capacity.calls),
         # It would refuse the next call of such a client while the last is being put away.
         ("grpc.http.overload_protection", 0),
         ("grpc.server.max_pending_requests", _PENDING),

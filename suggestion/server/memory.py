@@ -39,8 +39,8 @@ _TOLERANCE: Final = 1.25
 _MEASURE_SECONDS: Final = 0.1
 
 
-class Plan(NamedTuple):
-    """Limits of a process, in bytes where nothing else is said.
+class Capacity(NamedTuple):
+    """The limits of a process, in bytes where nothing else is said.
 
     Attributes:
         memory: What the process may use in all.
@@ -71,7 +71,7 @@ class Plan(NamedTuple):
         return "start it with a larger --max-message-mib"
 
 
-def plan(memory: int, message: int, calls: int | None = None) -> Plan:
+def capacity(memory: int, message: int, calls: int | None = None) -> Capacity:
     """Return the limits of a process.
 
     Args:
@@ -90,7 +90,7 @@ def plan(memory: int, message: int, calls: int | None = None) -> Plan:
     at_a_time = min(max(int(0.2 * room) // received, _READ_AT_LEAST), _READ_AT_MOST)
     least, most = _CALLS
     fitting = min(max(_CALLS_EACH_MIB * memory // MIB, least), most)
-    return Plan(memory, largest, computed, at_a_time * received, calls or fitting, message)
+    return Capacity(memory, largest, computed, at_a_time * received, calls or fitting, message)
 
 
 def available() -> int:
@@ -137,7 +137,7 @@ def _limit(file: Path) -> Iterable[int]:
     return (int(text),) if text.isdecimal() and int(text) < 2**60 else ()
 
 
-class Limits:
+class MeasuredCapacity:
     """The limits of a process, which change with the memory that it may use.
 
     Args:
@@ -153,18 +153,18 @@ class Limits:
         self._calls = calls
         self._measure = measure
         self._measured = time.monotonic()
-        self._plan = plan(measure(), message, calls)
+        self._capacity = capacity(measure(), message, calls)
 
     @property
-    def plan(self) -> Plan:
+    def now(self) -> Capacity:
         """What holds now."""
         now = time.monotonic()
         if now - self._measured > _MEASURE_SECONDS:
             self._measured = now
             memory = self._measure()
-            if memory != self._plan.memory:
-                self._plan = plan(memory, self._message, self._calls)
-        return self._plan
+            if memory != self._capacity.memory:
+                self._capacity = capacity(memory, self._message, self._calls)
+        return self._capacity
 
 
 class Pool:

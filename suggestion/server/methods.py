@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import grpc
 
-from suggestion.api.exchange import Outcome, Refused
+from suggestion.api.exchange import CallRefused, Outcome
 from suggestion.api.service import Rpc, Service
 from suggestion.server.calls import Calls
 
@@ -46,7 +46,7 @@ def _method(
                 calls.received(name, rpc, lambda: first(context)) as request,
             ):
                 return await calls.perform(name, rpc, request, at, when_sent, compression=True)
-        except Refused as refusal:
+        except CallRefused as refusal:
             return refusal.outcome
         except TimeoutError:
             return calls.too_late(name, rpc)
@@ -68,10 +68,10 @@ async def first(context: Any) -> bytes:
     The iterator that gRPC hands over would keep it until the garbage collector comes.
 
     Raises:
-        Refused: If there is none.
+        CallRefused: If there is none.
     """
     request: bytes = await context.read()
     if request is EOF:
         message = "the call ended before its request had come whole"
-        raise Refused(Outcome(grpc.StatusCode.INVALID_ARGUMENT, message=message))
+        raise CallRefused(Outcome(grpc.StatusCode.INVALID_ARGUMENT, message=message))
     return request

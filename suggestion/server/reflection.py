@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import grpc
 
-from suggestion.api.exchange import Outcome, Refused
+from suggestion.api.exchange import CallRefused, Outcome
 from suggestion.server.control import Control, parsed
 from suggestion.server.methods import EOF
 
@@ -46,7 +46,7 @@ class Reflection(grpc.GenericRpcHandler):  # type: ignore[type-arg]
             async with self._control.call(context):
                 if self._entered > _MOST:
                     text = f"reflection answers {_MOST} callers at a time; repeat the call later"
-                    raise Refused(Outcome(grpc.StatusCode.RESOURCE_EXHAUSTED, message=text))
+                    raise CallRefused(Outcome(grpc.StatusCode.RESOURCE_EXHAUSTED, message=text))
                 await self._converse(context)
         finally:
             self._entered -= 1
@@ -71,4 +71,4 @@ class Reflection(grpc.GenericRpcHandler):  # type: ignore[type-arg]
                 await context.write(reply.SerializeToString())
         except TimeoutError as error:
             text = f"no request came for {_IDLE_SECONDS:g} s"
-            raise Refused(Outcome(grpc.StatusCode.DEADLINE_EXCEEDED, message=text)) from error
+            raise CallRefused(Outcome(grpc.StatusCode.DEADLINE_EXCEEDED, message=text)) from error

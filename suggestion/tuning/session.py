@@ -29,7 +29,7 @@ from suggestion.runner.control import control
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
 from suggestion.tuning.library import Library, Suggest
 from suggestion.tuning.metrics import FunctionMetrics
-from suggestion.tuning.plan import Plan
+from suggestion.tuning.request import TuneRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class _Sessions:
 
 
 def run(
-    plan: Plan,
+    request: TuneRequest,
     directory: Path,
     prepare: Callable[[], None],
     options: Options,
@@ -99,7 +99,7 @@ def run(
     clock = Clock()
     directory.parent.mkdir(parents=True, exist_ok=True)
     directory.mkdir(mode=0o700, exist_ok=True)
-    document = plan.document(directory)
+    document = request.document(directory)
     limits = Limits.of(document)
     slots = _slots(limits.parallel, machine)
     with ExitStack() as stack:
@@ -111,7 +111,7 @@ def run(
             raise InvalidArgument([BrokenRule("directory", f"{directory}: {error}")]) from error
         stack.callback(store.close)
         first = limits.first_failures(options.give_up_after)
-        _settle(store, document, plan.space.to_json(), rfc3339(clock.now()), first)
+        _settle(store, document, request.space.to_json(), rfc3339(clock.now()), first)
         prepare()
         stopped = threading.Event()
         objective = Objective.of(document)
@@ -121,10 +121,10 @@ def run(
             directory,
             store,
             stopped,
-            plan.suggest(view.note, stopped, stack),
-            plan.rule(),
+            request.suggest(view.note, stopped, stack),
+            request.rule(),
             TrialWorkspace(
-                directory, plan.name, made, FunctionMetrics(objective.metrics), Path.cwd()
+                directory, request.name, made, FunctionMetrics(objective.metrics), Path.cwd()
             ),
             slots,
             Policy(
@@ -137,7 +137,7 @@ def run(
                 first_failures=first,
             ),
             options,
-            list(plan.space.parameters),
+            list(request.space.parameters),
         )
         return control(sessions, view, interrupted, clock)
 

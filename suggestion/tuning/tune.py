@@ -113,8 +113,9 @@ def tune(
             "tune() was called while a trial imports this program; put the call below "
             "if __name__ == '__main__':"
         )
+    from suggestion.controller.experiment import Limits  # noqa: PLC0415
     from suggestion.tuning import function as functions  # noqa: PLC0415
-    from suggestion.tuning.plan import Limits, Plan  # noqa: PLC0415
+    from suggestion.tuning.request import TuneRequest  # noqa: PLC0415
 
     read = read_space(function if space is None else space)
     broken: list[BrokenRule] = []
@@ -149,18 +150,18 @@ def tune(
         broken.append(BrokenRule("trials", "must be given, or time, or goal: nothing would end it"))
     if objective is None or domain is None or broken:
         raise InvalidArgument(broken)
-    plan = Plan(
+    request = TuneRequest(
         arguments.name_for(name or functions.name_of(function)),
         read,
         objective,
         Method.of(algorithm, settings, seed),
         arguments.stopping_for(stop, stop_settings),
-        Limits(trials, parallel, max_failures),
+        Limits(parallel, trials, max_failures),
         target,
         tls,
     )
-    plan.validate()
-    folder = arguments.directory_for(plan.name, directory)
+    request.validate()
+    folder = arguments.directory_for(request.name, directory)
     import sqlite3  # noqa: PLC0415
 
     from suggestion.controller.context import Fatal, Options  # noqa: PLC0415
@@ -181,7 +182,7 @@ def tune(
     try:
         with watch(progress, folder) as view:
             controller = session.run(
-                plan,
+                request,
                 folder,
                 lambda: functions.store(function, read, folder / FUNCTION),
                 options,

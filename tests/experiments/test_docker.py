@@ -123,5 +123,7 @@ def test_without_an_engine(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(runner.Refused, match="needs the command docker, which is not installed"):
+    with pytest.raises(
+        runner.ExperimentRefused, match="needs the command docker, which is not installed"
+    ):
         machine.run(tmp_path, job("image", "true"), runtime="docker")

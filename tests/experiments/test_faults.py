@@ -406,7 +406,7 @@ def test_a_damaged_state_is_said_to_be_one(machine: Machine, tmp_path: Path) -> 
     machine.run(tmp_path, document(OK, maxTrialCount="1"))
     for path in (tmp_path / "state").glob(f"{FILE}*"):
         path.write_bytes(b"not a database" * 100)
-    with pytest.raises(runner.Refused, match="not a database"):
+    with pytest.raises(runner.ExperimentRefused, match="not a database"):
         machine.run(tmp_path, document(OK, maxTrialCount="1"))
 
 
@@ -415,7 +415,7 @@ def test_the_directory_cannot_be_made(machine: Machine, tmp_path: Path) -> None:
     request = runner.Request(
         write(tmp_path, document(OK)), target="127.0.0.1:1", directory=tmp_path / "file" / "state"
     )
-    with pytest.raises(runner.Refused, match="cannot be made"):
+    with pytest.raises(runner.ExperimentRefused, match="cannot be made"):
         runner.run(request, Recorder())
 
 

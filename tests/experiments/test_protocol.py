@@ -291,7 +291,7 @@ def test_a_refusal_names_the_line(machine: Machine, tmp_path: Path) -> None:
         **made["spec"]["parameters"][0],
         "feasibleSpace": {"min": "2", "max": "1"},
     }
-    with pytest.raises(runner.Refused) as raised:
+    with pytest.raises(runner.ExperimentRefused) as raised:
         machine.run(tmp_path, made)
     text = (tmp_path / "experiment.yaml").read_text().splitlines()
     line = next(n for n, content in enumerate(text, 1) if '"min"' in content)

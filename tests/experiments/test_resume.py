@@ -402,7 +402,7 @@ def test_going_on_to_more_trials(machine: Machine, tmp_path: Path) -> None:
 
 def test_never_means_never(machine: Machine, tmp_path: Path) -> None:
     machine.run(tmp_path, document(OK))
-    with pytest.raises(runner.Refused, match="resumePolicy is Never"):
+    with pytest.raises(runner.ExperimentRefused, match="resumePolicy is Never"):
         machine.run(tmp_path, document(OK, maxTrialCount="7"))
 
 
@@ -419,7 +419,7 @@ def test_another_experiment_does_not_go_on_from_it(
 ) -> None:
     made = document("echo loss=1")
     machine.run(tmp_path, made)
-    with pytest.raises(runner.Refused, match=text):
+    with pytest.raises(runner.ExperimentRefused, match=text):
         machine.run(tmp_path, {**made, "spec": {**made["spec"], **change}})
-    with pytest.raises(runner.Refused, match="holds the experiment 'study', not 'other'"):
+    with pytest.raises(runner.ExperimentRefused, match="holds the experiment 'study', not 'other'"):
         machine.run(tmp_path, {**made, "metadata": {"name": "other"}})

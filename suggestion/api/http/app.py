@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from suggestion.api import exchange
-from suggestion.api.exchange import Outcome, Refused
+from suggestion.api.exchange import CallRefused, Outcome
 from suggestion.api.http import openapi
 from suggestion.api.http.host import Host
 from suggestion.api.http.requests import check_content_type, read_body, timeout_of
@@ -144,7 +144,7 @@ class _Method:
         try:
             async with asyncio.timeout_at(at), host.received(self._name, self._rpc, body) as read:
                 outcome = await self._outcome(read, at, request, when_sent)
-        except Refused as refusal:
+        except CallRefused as refusal:
             outcome = refusal.outcome
         except TimeoutError:
             outcome = host.too_late(self._name, self._rpc)

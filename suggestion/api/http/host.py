@@ -51,7 +51,7 @@ class Host(Protocol):
         """Accept a call, and read its request when there is memory for it.
 
         Raises:
-            Refused: If there are too many calls, or the request does not come.
+            CallRefused: If there are too many calls, or the request does not come.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""What `tune` is asked for, read: as an Experiment, and as what answers for its servers."""
+"""What `tune` is asked for: the Experiment that it makes of it, and who suggests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from suggestion.controller.experiment import Limits
 from suggestion.problem.errors import Invalid
 from suggestion.runtimes.python.command import FUNCTION, command
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
@@ -28,22 +29,7 @@ _CHECKPOINTS: Final = "suggestion_trial_dir"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How far an experiment goes; None without a limit.
-
-    Attributes:
-        trials: Number of trials.
-        parallel: Trials at a time.
-        failures: Number of failed trials.
-    """
-
-    trials: int | None
-    parallel: int
-    failures: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
+class TuneRequest:
     """What is to be optimised, how, and how far.
 
     Attributes:

@@ -179,7 +179,7 @@ class Memory:
                 self._snapshots.popitem(last=False)
 
 
-class Plan:
+class Replay:
     """The generations of an experiment, replayed from its trials.
 
     Args:
