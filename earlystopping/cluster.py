@@ -99,9 +99,9 @@ class ClusterStatuses:
         metrics = [objective.get("objectiveMetricName")]
         metrics += objective.get("additionalMetricNames") or ()
         wanted = [metric for metric in dict.fromkeys(metrics) if metric]
-        patience = Deadline.after(min(_LONGEST_READ, until.remaining() / 2))
+        to_read = Deadline.after(min(_LONGEST_READ, until.remaining() / 2))
         try:
-            logs = self._observations.read(name, wanted, patience)
+            logs = self._observations.read(name, wanted, to_read)
         except (Unreachable, TimedOut) as error:
             logger.warning("trial %s is marked without its observation: %s", quote(name), error)
             return ()

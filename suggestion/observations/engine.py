@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from suggestion.observations import troubles
-from suggestion.problem.deadline import NEVER, Deadline
+from suggestion.problem.deadline import LOOK_SECONDS, NEVER, Deadline
 from suggestion.problem.errors import Invalid, Unreachable, Unready, Violation, quote
 
 _SECONDS_TO_CONNECT: Final = 10
@@ -19,8 +20,8 @@ _SECONDS_TO_CONNECT: Final = 10
 SECONDS_TO_LOCK: Final = 30
 #: How long a read of SQLite waits. In WAL mode it does so only while a log is recovered.
 _SECONDS_TO_READ: Final = 2
-#: Option of a connection that writes to SQLite: milliseconds to wait for the lock.
-_WAIT: Final = "suggestion_wait"
+#: Option of a connection that writes to SQLite: how long it waits for the lock.
+_UNTIL: Final = "suggestion_until"
 
 #: Driver of each kind of database, the extra that installs it, and its arguments.
 _MYSQL_ARGUMENTS: Final = {
@@ -96,19 +97,22 @@ class Database:
 
         Args:
             deadline: When to give up waiting for the writes of others.
+
+        Raises:
+            Cancelled: If the caller has gone, as far as the database lets it be noticed.
         """
-        until = Deadline.after(min(SECONDS_TO_LOCK, deadline.remaining()))
+        until = deadline.before(time.monotonic() + SECONDS_TO_LOCK)
         begin = self._writing_sqlite if self.kind == "sqlite" else self._writing_elsewhere
         with self._translated(), begin(until) as connection:
             yield connection
 
     @contextmanager
     def _writing_sqlite(self, until: Deadline) -> Iterator[sa.Connection]:
-        if not self._turn.acquire(timeout=max(until.remaining(), 0)):
+        if not until.acquire(self._turn):
             raise Unreachable(f"database '{self.name}': other writes take too long; try again")
         try:
             with self._writer.connect() as connection:
-                connection.execution_options(**{_WAIT: _milliseconds(until)})
+                connection.execution_options(**{_UNTIL: until})
                 with connection.begin():
                     yield connection
         finally:
@@ -118,7 +122,7 @@ class Database:
     def _writing_elsewhere(self, until: Deadline) -> Iterator[sa.Connection]:
         with self._writer.begin() as connection:
             if self.kind == "postgresql":  # a pooler may refuse it as a parameter of connections
-                wait = f"{_milliseconds(until)}ms"
+                wait = f"{_milliseconds(until.remaining())}ms"
                 connection.execute(sa.select(sa.func.set_config("lock_timeout", wait, True)))
             yield connection
 
@@ -139,8 +143,8 @@ class Database:
             raise Unreachable(f"database '{self.name}': no connection is free") from error
 
 
-def _milliseconds(until: Deadline) -> int:
-    return max(int(1000 * until.remaining()), 1)
+def _milliseconds(seconds: float) -> int:
+    return max(int(1000 * seconds), 1)
 
 
 def _dispose(*engines: sa.Engine) -> None:
@@ -185,6 +189,16 @@ def _prepare(connection: Any, _: object) -> None:
 
 def _begin(connection: sa.Connection) -> None:
     """Take SQLite's lock at once: a writer that had read before could not wait for it."""
-    milliseconds = connection.get_execution_options()[_WAIT]
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    until: Deadline = connection.get_execution_options()[_UNTIL]
+    while True:
+        # SQLite cannot be told that the caller has gone, so it waits for a short time only.
+        milliseconds = _milliseconds(min(until.remaining(), LOOK_SECONDS))
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except sa.exc.OperationalError as error:
+            if troubles.of("sqlite", error) is not Unreachable or until.remaining() <= 0:
+                raise
+            until.check()
+        else:
+            return

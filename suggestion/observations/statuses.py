@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from suggestion.earlystopping.statuses import EARLY_STOPPED
 from suggestion.problem.deadline import Deadline
-from suggestion.problem.errors import Invalid, Unready
+from suggestion.problem.errors import Invalid, Unreachable, Unready
 
 if TYPE_CHECKING:
     from suggestion.observations.storage import Storage
@@ -26,8 +26,12 @@ class DatabaseStatuses:
         self._lock = threading.Lock()
 
     def mark_stopped(self, trial: str, deadline: Deadline) -> None:
-        with self._lock:
+        if not deadline.acquire(self._lock):
+            raise Unreachable("the database of trial statuses is being opened; try again")
+        try:
             storage: Any = self._storage
+        finally:
+            self._lock.release()
         storage.set_status(trial, EARLY_STOPPED, deadline=deadline)
 
     @cached_property

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Final
 
 from suggestion.problem.errors import Cancelled
+
+#: How often a wait looks whether the caller has gone, in seconds.
+LOOK_SECONDS: Final = 0.1
 
 
 class Deadline:
@@ -25,11 +29,15 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """`seconds` from now."""
+        """Return the one that passes `seconds` from now."""
         return cls(time.monotonic() + seconds)
 
+    def before(self, at: float) -> Deadline:
+        """Return one that passes with this one, and at `at` at the latest."""
+        return Deadline(min(self._at, at), self._cancelled)
+
     def remaining(self) -> float:
-        """Seconds left; infinite without a deadline."""
+        """Return the seconds left; infinite without a deadline."""
         return self._at - time.monotonic()
 
     def passed(self) -> bool:
@@ -44,6 +52,18 @@ class Deadline:
         """
         if self.passed():
             raise Cancelled
+
+    def acquire(self, lock: threading.Lock) -> bool:
+        """Return whether `lock` was acquired before the deadline.
+
+        Raises:
+            Cancelled: If the caller has gone.
+        """
+        while not lock.acquire(timeout=min(max(self.remaining(), 0), LOOK_SECONDS)):
+            if self.remaining() <= 0:
+                return False
+            self.check()
+        return True
 
 
 NEVER: Final = Deadline()

@@ -29,13 +29,13 @@ class Intake:
     Args:
         size: Bytes of all of them together.
         largest: Of one.
-        patience: Seconds that a caller may take to send its request while others wait.
+        seconds_to_send: Time that a caller may take to send its request while others wait.
     """
 
-    def __init__(self, size: int, largest: int, patience: float) -> None:
+    def __init__(self, size: int, largest: int, seconds_to_send: float) -> None:
         self._pool = Pool(size)
         self._largest = largest
-        self._patience = patience
+        self._seconds_to_send = seconds_to_send
         self._reading: dict[asyncio.Timeout, float] = {}
         self._looking: asyncio.TimerHandle | None = None
 
@@ -62,7 +62,7 @@ class Intake:
         """Refuse those who have taken too long."""
         now = asyncio.get_running_loop().time()
         for limit, since in self._reading.items():
-            if now - since > self._patience and not limit.expired():
+            if now - since > self._seconds_to_send and not limit.expired():
                 limit.reschedule(now)
 
     def _look(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -23,6 +24,7 @@ from suggestion.api.v1beta1 import dbmanager_messages as wire
 from suggestion.client.launch import LocalServer, ServerError
 from suggestion.observations.storage import Storage
 from suggestion.problem.errors import Invalid
+from suggestion.server.workers import GIVE_UP_SECONDS
 from tests.support.servers import ServerProcess, serving
 
 
@@ -31,10 +33,10 @@ def at(second: int, rest: str = "Z") -> str:
 
 
 def log(*reports: tuple[str, str, str]) -> api.ObservationLog:
-    """Of time, metric and value."""
+    """Return a log of times, metrics and values."""
     message = api.ObservationLog()
-    for time, metric, value in reports:
-        message.metric_logs.add(time_stamp=time, metric={"name": metric, "value": value})
+    for stamp, metric, value in reports:
+        message.metric_logs.add(time_stamp=stamp, metric={"name": metric, "value": value})
     return message
 
 
@@ -311,6 +313,29 @@ def test_reads_do_not_wait_while_another_process_locks_the_database(tmp_path: Pa
             f"writing to database 'sqlite:///{path}': 256 calls are waiting; try again"
         }
         assert len(client.get("trial")) == 1 + waiting
+
+
+def test_callers_that_leave_while_another_process_locks_the_database(tmp_path: Path) -> None:
+    path = tmp_path / "observations.db"
+    with serving("dbmanager", "--database", f"sqlite:///{path}") as process:
+        client = Client(process)
+        client.report("trial", (at(0), "loss", "0"))
+        request = api.ReportObservationLogRequest(
+            trial_name="left", observation_log=log((at(1), "loss", "1"))
+        )
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for _ in range(3):
+                call = client.stub.ReportObservationLog.future(request, timeout=60)
+                time.sleep(0.3)  # it waits in the writer's thread
+                call.cancel()
+                time.sleep(2 * GIVE_UP_SECONDS)
+                status = process.health.Check(health_pb2.HealthCheckRequest(), timeout=10).status
+                assert status == health_pb2.HealthCheckResponse.SERVING
+            other.execute("ROLLBACK")
+        client.report("trial", (at(2), "loss", "2"))
+        assert [value for _, _, value in client.get("trial")] == ["0", "2"]
+        assert client.get("left") == []
 
 
 def test_early_stopping_reads_and_marks_in_one_process(tmp_path: Path) -> None:

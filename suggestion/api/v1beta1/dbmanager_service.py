@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -68,7 +67,7 @@ class DBManagerService:
         """
         trial, points = wire.read_report(request)
         received = canonical(datetime.now(UTC).isoformat())
-        new = self._storage.report(trial, points, received=received, deadline=_patience(call))
+        new = self._storage.report(trial, points, received=received, deadline=_to_write(call))
         call.describe(trial=trial, points=len(points), repeated=bool(points) and not new)
         return api.ReportObservationLogReply()
 
@@ -105,11 +104,10 @@ class DBManagerService:
         """Forget a trial; also if nothing is known of it."""
         trial = wire.read_trial(request.trial_name)
         call.describe(trial=trial)
-        self._storage.delete(trial, deadline=_patience(call))
+        self._storage.delete(trial, deadline=_to_write(call))
         return api.DeleteObservationLogReply()
 
 
-def _patience(call: Call) -> Deadline:
+def _to_write(call: Call) -> Deadline:
     """Return when a write gives up, since `call` came: it may have waited for other writes."""
-    caller = time.monotonic() + call.deadline.remaining()
-    return Deadline(min(call.arrived + SECONDS_TO_LOCK, caller))
+    return call.deadline.before(call.arrived + SECONDS_TO_LOCK)

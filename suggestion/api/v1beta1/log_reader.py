@@ -21,7 +21,7 @@ from suggestion.api.v1beta1.channels import open_channel
 from suggestion.earlystopping.log import opening, read_losses
 from suggestion.earlystopping.observation import Log
 from suggestion.earlystopping.rule import Curve
-from suggestion.problem.deadline import Deadline
+from suggestion.problem.deadline import LOOK_SECONDS, Deadline
 from suggestion.problem.errors import (
     Cancelled,
     Invalid,
@@ -139,7 +139,7 @@ class CurveReader:
                 until=deadline,
                 wait=deadline.remaining(),
                 deadline=deadline,
-                patient=True,
+                wait_for_ready=True,
             )
             found = zip(metrics, logs, strict=True)
             return {metric: log for metric, log in found if log is not None}
@@ -199,7 +199,7 @@ def _fetch(
     until: Deadline,
     wait: float,
     deadline: Deadline,
-    patient: bool = False,
+    wait_for_ready: bool = False,
 ) -> Iterator[Log | None]:
     """The log of each trial up to a time, in the order of `wanted`; None for one left out.
 
@@ -208,7 +208,7 @@ def _fetch(
         wanted: Trials, and the time for each, or nothing.
         until: When to give up, `wait` seconds after the start.
         deadline: Of the caller.
-        patient: Whether to wait for a server that does not listen yet.
+        wait_for_ready: Whether to wait for a server that does not listen yet.
     """
     # Bytes to bytes: what they say is read in this thread.
     get: Any = channel.unary_unary(wire.GET_OBSERVATION_LOG, None, None)
@@ -219,18 +219,29 @@ def _fetch(
             while len(waiting) < _PARALLEL and (after := next(ahead, None)) is not None:
                 request = wire.write_log_request(after[0].trial, after[0].metric, after[1])
                 left = max(until.remaining(), 0)
-                waiting.append(get.future(request, timeout=left, wait_for_ready=patient))
+                waiting.append(get.future(request, timeout=left, wait_for_ready=wait_for_ready))
             deadline.check()
             try:
-                yield wire.read_log(waiting.popleft().result(), trial.metric)
+                yield wire.read_log(_result(waiting[0], deadline), trial.metric)
             except DecodeError as error:
                 raise Unreachable(f"DB manager {address} answers with something else") from error
             except grpc.RpcError as error:
                 _raise_unless_of_one_log(error, address, trial.trial, wait)
                 yield None
+            waiting.popleft()
     finally:
         for call in waiting:
             call.cancel()
+
+
+def _result(call: Any, deadline: Deadline) -> Any:
+    """Return the reply of `call`, unless the caller goes before it comes."""
+    while True:
+        try:
+            return call.result(timeout=LOOK_SECONDS)
+        except grpc.FutureTimeoutError:
+            if deadline.remaining() > 0:  # else the call has a timeout of its own, which says more
+                deadline.check()
 
 
 def _raise_unless_of_one_log(error: Any, address: str, trial: str, wait: float) -> None:
