@@ -174,7 +174,9 @@ def test_every_command_works_beside_packages_of_the_same_names(
     assert installed.stdout.startswith(str(scripts.parent))
 
     listed = suggest("--help")
-    commands = "algorithms ask check export health logs plot registration run serve status trials"
+    commands = (
+        "algorithms ask check export health logs plot registration run serve status top trials"
+    )
     for name in commands.split():
         assert f"\n  {name} " in listed
     assert "not installed" not in listed

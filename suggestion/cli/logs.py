@@ -17,7 +17,8 @@ from suggestion.views.directory import FOLDER, loaded
     "--attempt", type=click.IntRange(1), help="Which attempt, if the trial was run again."
 )
 @click.option("--raw", is_flag=True, help="Every byte as it was printed, colours included.")
-def logs(directory: Path, trial: str, attempt: int | None, raw: bool) -> None:
+@click.option("--follow", "-f", is_flag=True, help="Go on until the trial has ended.")
+def logs(directory: Path, trial: str, attempt: int | None, raw: bool, follow: bool) -> None:
     """Print what TRIAL (its name, the end of its name, or its number) has printed.
 
     Colours and what else could steer a terminal are left out.
@@ -29,9 +30,11 @@ def logs(directory: Path, trial: str, attempt: int | None, raw: bool) -> None:
     _, listed = loaded(directory)
     out = sys.stdout.buffer
     try:
-        pieces = shown.output_of(directory, shown.find(listed, trial), attempt)
+        read = shown.follow if follow else shown.output_of
+        pieces = read(directory, shown.find(listed, trial), attempt)
         for piece in pieces if raw else map(str.encode, plain_output(pieces)):
             out.write(piece)
+            out.flush()
     except (LookupError, Unusable) as error:
         raise click.ClickException(str(error)) from error
     except FileNotFoundError as error:

@@ -26,6 +26,7 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "registration": "client",
     "run": "experiments",
     "status": "experiments",
+    "top": "experiments",
     "trials": "experiments",
     "validate": "client",
 }

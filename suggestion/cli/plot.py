@@ -6,18 +6,21 @@ from pathlib import Path
 
 import click
 
-from suggestion.views.directory import FOLDER, loaded
+from suggestion.views.directory import ExperimentFolder, loaded
 
 
 @click.command()
-@click.argument("directory", type=FOLDER)
+@click.argument("directory", type=ExperimentFolder(), default="")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     help="[default: DIRECTORY/plot.html]",
 )
 def plot(directory: Path, output: Path | None) -> None:
-    """Write an HTML page about the experiment in DIRECTORY; one file that needs no network."""
+    """Write an HTML page about the experiment in DIRECTORY; one file that needs no network.
+
+    Without DIRECTORY it is the one below runs/ that has changed last.
+    """
     from suggestion.views import plot as plotting  # noqa: PLC0415
 
     loaded(directory)

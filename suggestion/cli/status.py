@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from suggestion.views.directory import FOLDER, loaded
+from suggestion.views.directory import ExperimentFolder, loaded
 
 
 @click.command()
-@click.argument("directory", type=FOLDER)
+@click.argument("directory", type=ExperimentFolder(), default="")
 @click.option(
     "--output",
     type=click.Choice(["text", "yaml", "json"]),
@@ -20,7 +20,10 @@ from suggestion.views.directory import FOLDER, loaded
     help="YAML and JSON have the shape of the object on a cluster.",
 )
 def status(directory: Path, output: str) -> None:
-    """Show the experiment in DIRECTORY: conditions, best trial, counts and lists of trials."""
+    """Show the experiment in DIRECTORY: conditions, best trial, counts and lists of trials.
+
+    Without DIRECTORY it is the one below runs/ that has changed last.
+    """
     from suggestion.views import status as shown  # noqa: PLC0415
 
     experiment, trials = loaded(directory)

@@ -38,3 +38,21 @@ class Lock:
     def release(self) -> None:
         """Let the next runner in."""
         self._file.close()
+
+
+def held(folder: Path) -> bool:
+    """Return whether a runner of this machine is at work in `folder`.
+
+    The kernel's list is read; trying the lock could get in the way of a runner that starts.
+    """
+    try:
+        known = (folder / "lock").stat()
+        locks = Path("/proc/locks").read_text(encoding="ascii")
+    except OSError:
+        return False
+    device = f"{os.major(known.st_dev):02x}:{os.minor(known.st_dev):02x}:{known.st_ino}"
+    return any(
+        fields[1] == "FLOCK" and device in fields
+        for fields in map(str.split, locks.splitlines())
+        if len(fields) > 1
+    )

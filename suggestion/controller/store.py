@@ -250,6 +250,16 @@ class Store:
         rows = self._db.execute("SELECT * FROM trials ORDER BY number")
         return [_trial(row) for row in rows]
 
+    def trial(self, number: int) -> Trial | None:
+        """Return a trial by the number of its suggestion; None if it is not made yet."""
+        row = self._db.execute("SELECT * FROM trials WHERE number = ?", (number,)).fetchone()
+        return None if row is None else _trial(row)
+
+    def change_mark(self) -> int:
+        """Return a number that changes when another connection has written; cheap to ask for."""
+        mark: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+        return mark
+
     def reports(self, trial: int, batch: int | None = None) -> list[Report]:
         """Return the reports of a trial, or of one of its batches, in order."""
         query = "SELECT time, metric, value FROM reports WHERE trial = ?"

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from suggestion.controller.context import View
 from suggestion.controller.trials import Condition, Trial
 from suggestion.runtimes.python.calls import error_of
-from suggestion.views.view import Plain, Rich, duration, value_of
+from suggestion.views.live import duration, value_of
+from suggestion.views.view import Plain, Rich
 
 if TYPE_CHECKING:
     from suggestion.controller.driver import Controller
@@ -78,7 +79,9 @@ def render(controller: Controller, notes: list[str]) -> str:
     lines = [f"<div>{bar}<b>{escape(controller.experiment.name)}</b> {escape(words)}</div>"]
     best = controller.best
     if best is not None:
-        words = f"best {controller.objective.metric} {brief(value_of(controller, best))}: "
+        words = (
+            f"best {controller.objective.metric} {brief(value_of(best, controller.objective))}: "
+        )
         words += " ".join(f"{name}={brief(text)}" for name, text in best.assignment.items())
         lines.append(f"<div>{escape(words)}</div>")
     lines += [f"<pre>{escape(note)}</pre>" for note in notes]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from suggestion.client.numbers import short
+from suggestion.client.numbers import finite, short
 from suggestion.controller import messages
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.files import open_own
@@ -18,6 +20,9 @@ from suggestion.controller.output import last_line
 from suggestion.controller.shown import plain
 from suggestion.controller.store import Store
 from suggestion.controller.trials import JUDGED, Condition, Trial
+from suggestion.views.live import assigned
+
+_FOLLOW_SECONDS: Final = 0.3
 
 # Names of the lists and counts in the CRD, which are not quite regular.
 _LISTS: Final = {
@@ -123,10 +128,17 @@ def text(experiment: Experiment, trials: Sequence[Trial], directory: Path | None
     failed = [trial for trial in trials if trial.condition is Condition.FAILED]
     if failed and directory is not None:
         last = max(failed, key=lambda trial: (trial.completed, trial.number))
-        said = last_line(_output(directory, last, last.attempt))
-        lines.append(f"Last failure: {last.name}: {last.reason}{f': {said}' if said else ''}")
+        lines.append(f"Last failure: {last.name}: {why(directory, last)}")
         lines.append(f"  all that it printed: suggest logs {directory} {last.name}")
     return plain("\n".join(lines)) + "\n"
+
+
+def why(directory: Path, trial: Trial) -> str:
+    """Say why a trial is in its condition; of one that has failed also its last line of output."""
+    said = ""
+    if trial.condition is Condition.FAILED:
+        said = last_line(_output(directory, trial, trial.attempt))
+    return f"{trial.reason}: {said}" if said else trial.reason
 
 
 def _output(directory: Path, trial: Trial, attempt: int) -> Path:
@@ -155,12 +167,14 @@ def _describe(made: Mapping[str, Any], experiment: Experiment) -> Iterator[str]:
     if best:
         yield "Current optimal trial:"
         yield f"  {best['bestTrialName']}"
+        kinds = {entry["name"]: entry["parameterType"] for entry in spec["parameters"]}
         for entry in best["parameterAssignments"]:
-            yield f"    {entry['name']} = {entry['value']}"
+            name, value = entry["name"], entry["value"]
+            yield f"    {name} = {short(value) if kinds.get(name) == 'double' else value}"
         for entry in best["observation"]["metrics"]:
             yield (
-                f"    {entry['name']}: min {entry['min']}, max {entry['max']}, "
-                f"latest {entry['latest']}"
+                f"    {entry['name']}: min {short(entry['min'])}, max {short(entry['max'])}, "
+                f"latest {short(entry['latest'])}"
             )
     yield f"Trials:     {status['trials']}"
     for names, count in _LISTS.values():
@@ -207,21 +221,89 @@ def table(experiment: Experiment, trials: Sequence[Trial]) -> str:
 
     objective = Objective.of(experiment.document)
     space = experiment.document["spec"]["parameters"]
-    parameters = [parameter["name"] for parameter in space]
-    doubles = {entry["name"] for entry in space if entry["parameterType"] == "double"}
     made = Table(box=None, pad_edge=False)
-    for heading in ("", "trial", "condition", *objective.metrics, *parameters):
+    names = [parameter["name"] for parameter in space]
+    for heading in ("", "trial", "condition", *objective.metrics, *names):
         made.add_column(Text(plain(heading)), overflow="fold")
     for trial in trials:
         metrics = (short(objective.shown(trial.series, name)) for name in objective.metrics)
-        given = ((name, trial.assignment[name]) for name in parameters)
-        values = (short(value) if name in doubles else value for name, value in given)
+        shown = assigned(trial, space)
+        values = (shown.get(name, "") for name in names)
         row = (str(trial.number), trial.name, str(trial.condition), *metrics, *values)
         made.add_row(*(Text(plain(cell)) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else 200)
     with console.capture() as capture:
         console.print(made)
     return capture.get()
+
+
+def arranged(
+    experiment: Experiment,
+    trials: Sequence[Trial],
+    *,
+    sort: str | None = None,
+    reverse: bool = False,
+    best: int | None = None,
+) -> list[Trial]:
+    """Return trials in another order, or only some of them.
+
+    Args:
+        sort: Name of a metric or parameter, or of another column of the CSV; what is no number
+            comes after what is one, and what has no value last.
+        reverse: From the greatest to the least.
+        best: Number of trials with the best values of the objective, the best one first.
+
+    Raises:
+        LookupError: If there is no column `sort`.
+    """
+    objective = Objective.of(experiment.document)
+    listed = list(trials)
+    if best is not None:
+        judged = [(t, objective.value(t.series)) for t in listed if t.condition in JUDGED]
+        valued = [(trial, value) for trial, value in judged if value is not None]
+        valued.sort(key=lambda pair: pair[1], reverse=objective.maximize)
+        listed = [trial for trial, _ in valued[:best]]
+    if sort is not None:
+        keys = {trial.number: _key(experiment, objective, trial, sort) for trial in listed}
+        having = [trial for trial in listed if keys[trial.number] is not None]
+        without = [trial for trial in listed if keys[trial.number] is None]
+        having.sort(key=lambda trial: keys[trial.number] or (), reverse=reverse)
+        return [*having, *without]
+    return listed[::-1] if reverse else listed
+
+
+def _key(
+    experiment: Experiment, objective: Objective, trial: Trial, column: str
+) -> tuple[int, float, str] | None:
+    """Return what `trial` is sorted by; None without a value.
+
+    Raises:
+        LookupError: If there is no such column.
+    """
+    own = {
+        "number": str(trial.number),
+        "trial": trial.name,
+        "condition": str(trial.condition),
+        "reason": trial.reason,
+        "attempt": str(trial.attempt),
+        "started": trial.started,
+        "completed": trial.completed,
+        "seconds": str(elapsed(trial) or ""),
+    }
+    names = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
+    if column in objective.metrics:
+        text = objective.shown(trial.series, column)
+    elif column in names:
+        text = trial.assignment.get(column, "")
+    elif column in own:
+        text = own[column]
+    else:
+        known = ", ".join([*objective.metrics, *names, *own])
+        raise LookupError(f"--sort: must be one of {known}, got {column!r}")
+    value = finite(text)
+    if value is not None:
+        return 0, value, ""
+    return (1, 0.0, text) if text else None
 
 
 def _judged(objective: Objective, series: Mapping[str, Series], name: str) -> str:
@@ -250,6 +332,41 @@ def find(trials: Sequence[Trial], name: str) -> Trial:
         raise LookupError(f"{name}: {'no trial' if not found else 'more than one trial'} has this "
                           f"name; `suggest trials` lists them")  # fmt: skip
     return found[0]
+
+
+def follow(directory: Path, trial: Trial, attempt: int | None = None) -> Iterator[bytes]:
+    """Yield what a trial prints, until it has ended; also before it begins.
+
+    Raises:
+        FileNotFoundError: If it has ended without having been started.
+        Unusable: If the trial has put something else in its place.
+    """
+    store = Store(directory)
+    try:
+        chosen = attempt or trial.attempt
+        path = _output(directory, trial, chosen)
+        while not path.exists() and _goes_on(store, trial, chosen):
+            time.sleep(_FOLLOW_SECONDS)
+        yield from output_of(directory, store.trial(trial.number) or trial, chosen)
+        file = open_own(path, path.parent)
+        if file is None:
+            return
+        with file:
+            file.seek(0, os.SEEK_END)
+            goes_on = True
+            while goes_on:
+                goes_on = _goes_on(store, trial, chosen)
+                while piece := file.read(1 << 20):
+                    yield piece
+                if goes_on:
+                    time.sleep(_FOLLOW_SECONDS)
+    finally:
+        store.close()
+
+
+def _goes_on(store: Store, trial: Trial, attempt: int) -> bool:
+    now = store.trial(trial.number)
+    return now is not None and now.condition.active and now.attempt == attempt
 
 
 def output_of(directory: Path, trial: Trial, attempt: int | None = None) -> Iterator[bytes]:

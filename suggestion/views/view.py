@@ -5,17 +5,18 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, TextIO
 
 from suggestion.client.numbers import short
 from suggestion.controller.output import last_line
-from suggestion.controller.shown import one_line, plain
+from suggestion.controller.shown import plain
+from suggestion.controller.state import HALT
 from suggestion.controller.trials import FAILED, Condition, Trial
 from suggestion.views.advice import advice
+from suggestion.views.live import Frame, assigned, value_of
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
     from rich.live import Live
 
     from suggestion.controller.driver import Controller
@@ -26,14 +27,8 @@ _RECENT: Final = 6
 
 def describe(controller: Controller, trial: Trial) -> str:
     """One trial in a few words: its parameters."""
-    return " ".join(f"{name}={value}" for name, value in trial.assignment.items())
-
-
-def value_of(controller: Controller, trial: Trial) -> str:
-    """The objective value of a trial as text; ``-`` without one."""
-    objective = controller.objective
-    series = trial.series.get(objective.metric)
-    return "-" if series is None else series.by(objective.strategies[objective.metric])
+    space = controller.experiment.document["spec"]["parameters"]
+    return " ".join(f"{name}={value}" for name, value in assigned(trial, space).items())
 
 
 def why(controller: Controller, trial: Trial) -> str:
@@ -56,14 +51,6 @@ def seconds_left(controller: Controller) -> float | None:
     if limit is not None:
         left = min(left if left is not None else limit - elapsed, limit - elapsed)
     return left
-
-
-def duration(seconds: float) -> str:
-    """``1 h 02 min``, ``3 min 20 s``, ``12 s``."""
-    whole = max(round(seconds), 0)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-    return f"{whole // 60} min {whole % 60:02} s" if whole >= 60 else f"{whole} s"
 
 
 class Plain:
@@ -113,7 +100,8 @@ class Plain:
         if trial.condition is Condition.RUNNING:
             words.append(describe(controller, trial))
         elif trial.condition is not Condition.CREATED:
-            words.append(f"{controller.objective.metric}={value_of(controller, trial)}")
+            value = short(value_of(trial, controller.objective))
+            words.append(f"{controller.objective.metric}={value}")
             counts = controller.counts
             total = f"/{controller.max_trials}" if controller.max_trials is not None else ""
             words.append(f"[{counts.completed}{total}]")
@@ -165,81 +153,29 @@ class Rich:
         self._drawn = now
         self._live.update(self.render(controller), refresh=True)
 
-    def render(self, controller: Controller) -> RenderableType:
-        """The whole view."""
-        from rich.console import Group  # noqa: PLC0415
-        from rich.progress_bar import ProgressBar  # noqa: PLC0415
-        from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
-
-        counts = controller.counts
-        head = Table.grid(padding=(0, 2))
-        bar: RenderableType = Text("")
-        total = f"/{controller.max_trials}" if controller.max_trials is not None else ""
-        if controller.max_trials is not None:
-            bar = ProgressBar(total=controller.max_trials, completed=counts.completed, width=30)
-        words = f"{counts.completed}{total} trials"
-        if counts.failed:
-            words += f", {counts.failed} failed"
-        elapsed = controller.clock.monotonic() - controller.begun
-        words += f" · {duration(elapsed)}"
-        left = seconds_left(controller)
-        if left is not None and not controller.experiment.done:
-            words += f", about {duration(left)} left"
+    def render(self, controller: Controller) -> Frame:
+        """Return the whole view."""
+        experiment, counts = controller.experiment, controller.counts
+        state = ""
         if controller.level == 1:
-            words += " · letting the running trials finish (Ctrl-C again stops them)"
-        elif controller.level == 2:
-            words += " · stopping the running trials"
-        head.add_row(Text(controller.experiment.name, style="bold"), bar, Text(words))
-        parts: list[RenderableType] = [head]
-        best = controller.best
-        if best is not None:
-            metric = controller.objective.metric
-            line = f"best {metric} {value_of(controller, best)}  {describe(controller, best)}"
-            parts.append(Text(one_line(f"{line}  ({best.name})"), style="green"))
-        if self._failed is not None:
-            failed = self._failed
-            line = one_line(f"{failed.name}: {why(controller, failed)}")
-            parts.append(Text(line, style="red"))
-        rows = [controller.trials[number] for number in controller.running]
-        parts.append(self._table(controller, [*self._recent, *rows]))
-        return Group(*parts)
-
-    @staticmethod
-    def _table(controller: Controller, trials: Iterable[Trial]) -> RenderableType:
-        from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
-
-        styles = {
-            Condition.RUNNING: "cyan",
-            Condition.FAILED: "red",
-            Condition.METRICS_UNAVAILABLE: "red",
-            Condition.EARLY_STOPPED: "magenta",
-        }
-        space = controller.experiment.document["spec"]["parameters"]
-        names = [parameter["name"] for parameter in space]
-        doubles = {entry["name"] for entry in space if entry["parameterType"] == "double"}
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-        metric = controller.objective.metric
-        for heading in ("trial", "condition", metric, "reports", *names):
-            table.add_column(Text(one_line(heading)), no_wrap=True, overflow="ellipsis")
-        for trial in trials:
-            series = trial.series.get(metric)
-            shown = value_of(controller, trial)
-            if trial.condition is Condition.RUNNING and series is not None:
-                shown = series.latest
-            table.add_row(
-                Text(trial.name.removeprefix(f"{controller.experiment.name}-")),
-                Text(str(trial.condition), style=styles.get(trial.condition, "")),
-                Text(short(shown)),
-                Text(str(series.count) if series else ""),
-                *(
-                    Text(short(value) if name in doubles else one_line(value))
-                    for name in names
-                    for value in (trial.assignment[name],)
-                ),
-            )
-        return table
+            state = "letting the running trials finish (Ctrl-C again stops them)"
+        elif controller.level == HALT:
+            state = "stopping the running trials"
+        failed = self._failed
+        return Frame(
+            experiment.name,
+            controller.objective,
+            experiment.document["spec"]["parameters"],
+            counts.completed,
+            counts.failed,
+            controller.max_trials,
+            controller.clock.monotonic() - controller.begun,
+            None if experiment.done else seconds_left(controller),
+            state,
+            controller.best,
+            "" if failed is None else f"{failed.name}: {why(controller, failed)}",
+            [*self._recent, *(controller.trials[number] for number in controller.running)],
+        )
 
 
 def ending(controller: Controller, directory: str) -> str:
@@ -260,8 +196,10 @@ def ending(controller: Controller, directory: str) -> str:
     best = controller.best
     if best is not None:
         metric = controller.objective.metric
-        lines.append(f"best trial {best.name}: {metric} {value_of(controller, best)}")
-        lines += [f"  {name} = {value}" for name, value in best.assignment.items()]
+        value = short(value_of(best, controller.objective))
+        lines.append(f"best trial {best.name}: {metric} {value}")
+        shown = assigned(best, experiment.document["spec"]["parameters"])
+        lines += [f"  {name} = {value}" for name, value in shown.items()]
         argv = controller.workspace.command(best)
         if argv:
             lines += ["to run it again:", f"  {shlex.join(argv)}"]

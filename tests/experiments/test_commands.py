@@ -21,9 +21,10 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from suggestion.cli.main import main
+from suggestion.client.numbers import short
 from suggestion.controller.driver import Controller
 from suggestion.views import export as exporting
-from suggestion.views import plot, view
+from suggestion.views import live, plot, view
 from tests.experiments.support import Machine, Recorder, document, stored, write
 
 COMMAND = "for i in 3 2; do echo loss=$i acc=0.$i; done; echo loss=${trialParameters.x} acc=0.5"
@@ -76,7 +77,7 @@ def test_run(machine: Machine, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     best = min(stored(tmp_path), key=lambda trial: float(trial.assignment["x"]))
     assert "study succeeded after 3 trials: maxTrialCount 3 is reached" in done.output
-    assert f"best trial {best.name}: loss {best.assignment['x']}" in done.output
+    assert f"best trial {best.name}: loss {short(best.assignment['x'])}\n" in done.output
     assert f"  echo loss={best.assignment['x']}\n" in done.output
     assert len(re.findall(r"^study-\w+ Succeeded loss=\S+ \[\d/3\]", done.output, re.M)) == 3
 
@@ -301,7 +302,7 @@ def test_the_page_in_a_browser(made: Path, tmp_path: Path) -> None:
         (t for t in stored(made.parent) if t.condition == "Succeeded"),
         key=lambda t: float(t.assignment["x"]),
     )
-    assert f"loss {float(best.assignment['x'])}</b>" in dom
+    assert f"loss {float(format(float(best.assignment['x']), '.4g'))}</b>" in dom
     sections = dict(re.findall(r'<div id="(\w+)".*?>(.*?)</div>', dom, re.S))
     assert sections["history"].count("<circle") == 6
     assert sections["parallel"].count("<polyline") == 5
@@ -335,31 +336,31 @@ def test_a_page_with_nothing_on_it(tmp_path: Path, trials: int) -> None:
 def test_the_live_view(machine: Machine, tmp_path: Path) -> None:
     """What it draws, at every moment of an experiment."""
     console = Console(file=StringIO(), force_terminal=True, width=160, height=40)
-    live = view.Rich(console)
+    rich = view.Rich(console)
     seen: list[str] = []
 
     flag = tmp_path / "flag"
 
     class Both(Recorder):
         def changed(self, trial: Any) -> None:
-            live.changed(trial)
+            rich.changed(trial)
 
         def refresh(self, controller: Controller) -> None:
-            live.refresh(controller)
+            rich.refresh(controller)
             with console.capture() as capture:
-                console.print(live.render(controller))
+                console.print(rich.render(controller))
             seen.append(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capture.get()))
             if re.search(r"Running\s+5\s+1 ", seen[-1]):  # the last report, and how many
                 flag.touch()
 
     command = f"echo loss=5; while [ ! -e {flag} ]; do sleep 0.05; done; {OK}"
-    with live:
-        live.note("[bold]not markup")
+    with rich:
+        rich.note("[bold]not markup")
         machine.run(tmp_path, document(command, parallelTrialCount="1"), view=Both())
     assert flag.exists()
     assert any(re.search(r"2/4 trials · \d+ s, about \d+ s left", text) for text in seen)
     best = min(stored(tmp_path), key=lambda trial: float(trial.assignment["x"]))
-    assert f"best loss {best.assignment['x']}" in seen[-1]
+    assert f"best loss {short(best.assignment['x'])} " in seen[-1]
     assert "4/4 trials" in seen[-1]
     assert "[bold]not markup" in console.file.getvalue()  # type: ignore[attr-defined]
 
@@ -369,7 +370,7 @@ def test_the_live_view(machine: Machine, tmp_path: Path) -> None:
     [(0.2, "0 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (3725, "1 h 02 min")],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert view.duration(seconds) == text
+    assert live.duration(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,25 @@
+"""The command ``suggest top``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from suggestion.views.directory import ExperimentFolder, loaded
+
+
+@click.command()
+@click.argument("directory", type=ExperimentFolder(), default="")
+def top(directory: Path) -> None:
+    """Follow the experiment in DIRECTORY until it ends; Ctrl-C ends only the view.
+
+    Without DIRECTORY it is the one below runs/ that has changed last. Without a terminal, the
+    present state is printed once.
+    """
+    from rich.console import Console  # noqa: PLC0415
+
+    from suggestion.views import top as following  # noqa: PLC0415
+
+    loaded(directory)
+    following.follow(directory, Console())

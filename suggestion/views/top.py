@@ -1,0 +1,101 @@
+"""An experiment followed from another terminal than that of its runner."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.lock import held
+from suggestion.controller.moments import parse
+from suggestion.controller.observation import Objective
+from suggestion.controller.store import Store
+from suggestion.controller.trials import FAILED, Condition, Trial
+from suggestion.views import status
+from suggestion.views.live import Frame
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_SECONDS: Final = 0.5
+_RECENT: Final = 6
+
+
+def follow(directory: Path, console: Console) -> None:
+    """Draw the experiment in `directory` until it has ended, once if `console` is no terminal."""
+    from rich.live import Live  # noqa: PLC0415
+
+    store = Store(directory)
+    try:
+        if not console.is_terminal:
+            console.print(_frame(directory, store)[0])
+            return
+        with suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
+            mark, (shown, ended) = store.change_mark(), _frame(directory, store)
+            live.update(shown, refresh=True)
+            while not ended:
+                time.sleep(_SECONDS)
+                if (now := store.change_mark()) != mark:
+                    mark, (shown, ended) = now, _frame(directory, store)
+                else:
+                    shown = replace(shown, seconds=shown.seconds + _SECONDS)
+                live.update(shown, refresh=True)
+    finally:
+        store.close()
+
+
+def _frame(directory: Path, store: Store) -> tuple[Frame, bool]:
+    """Return what to show, and whether nothing more will happen."""
+    with store.snapshot():
+        experiment, trials = store.experiment(), store.trials()
+    assert experiment is not None
+    runs = held(directory)
+    made = frame(experiment, trials, directory, datetime.now(UTC), "" if runs else "no runner")
+    return made, experiment.done and not any(t.condition.active for t in trials)
+
+
+def frame(
+    experiment: Experiment, trials: Sequence[Trial], directory: Path, now: datetime, state: str
+) -> Frame:
+    """Return what the live view shows of a stored experiment.
+
+    Args:
+        state: What goes on, for people.
+    """
+    objective = Objective.of(experiment.document)
+    limits = experiment.limits
+    ended = sorted(
+        (trial for trial in trials if not trial.condition.active),
+        key=lambda trial: (trial.completed, trial.number),
+    )
+    failed = [trial for trial in ended if trial.condition in FAILED]
+    lasted = [s for trial in ended if (s := status.elapsed(trial)) is not None]
+    left = None
+    if limits.trials is not None and lasted and not experiment.done:
+        missing = max(limits.trials - len(ended), 0)
+        left = statistics.fmean(lasted) * missing / max(limits.parallel, 1)
+    began = parse(experiment.started) or now
+    until = parse(experiment.completed) or now
+    failure = ""
+    if failed:
+        failure = f"{failed[-1].name}: {status.why(directory, failed[-1])}"
+    return Frame(
+        experiment.name,
+        objective,
+        experiment.document["spec"]["parameters"],
+        len(ended),
+        len(failed),
+        limits.trials,
+        (until - began).total_seconds(),
+        left,
+        str(experiment.condition()["type"]) if experiment.done else state,
+        status.optimal(trials, objective),
+        failure,
+        [*ended[-_RECENT:], *(t for t in trials if t.condition is Condition.RUNNING)],
+    )
