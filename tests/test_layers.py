@@ -29,6 +29,7 @@ LAYERS = (
     "runner",
     "views",
     "tuning",
+    "integrations",
     "deployment",
     "cli",
     "conformance",

@@ -71,10 +71,15 @@ class AskTell:
         """Check the experiment; raises what the transport raises if it breaks a rule."""
         self._transport.validate(self.experiment)
 
-    def request(self, count: int = 1) -> api.GetSuggestionsRequest:
-        """Return the request for `count` more suggestions; it changes with the next call."""
+    def request(self, count: int = 1, first_index: int | None = None) -> api.GetSuggestionsRequest:
+        """Return the request for `count` more suggestions; it changes with the next call.
+
+        Args:
+            first_index: Index of the first of them; None for the number of trials.
+        """
+        first = len(self._trials) if first_index is None else first_index
         self._request.current_request_number = count
-        self._request.total_request_number = len(self._trials) + count
+        self._request.total_request_number = first + count
         return self._request
 
     def ask(self, count: int = 1) -> list[Trial]:
@@ -88,9 +93,11 @@ class AskTell:
             self.start(trial.assignment, trial.name, trial.labels) for trial in self.suggest(count)
         ]
 
-    def suggest(self, count: int = 1) -> list[Trial]:
+    def suggest(self, count: int = 1, first_index: int | None = None) -> list[Trial]:
         """Return the `count` trials that are to be made next, without making them; see `ask`."""
-        reply = self._transport.suggest(self.request(count))
+        request = self.request(count, first_index)
+        first = request.total_request_number - count
+        reply = self._transport.suggest(request)
         entries = reply.parameter_assignments
         if len(entries) != count:
             raise BadReply(f"asked for {count} suggestions, got {len(entries)}")
@@ -102,7 +109,7 @@ class AskTell:
                 {item.name: item.value for item in entry.assignments},
                 dict(entry.labels),
             )
-            for index, entry in enumerate(entries, len(self._trials))
+            for index, entry in enumerate(entries, first)
         ]
 
     def add(self, assignment: Mapping[str, str], value: float) -> Trial:

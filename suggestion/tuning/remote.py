@@ -68,9 +68,9 @@ class Remote:
         except grpc.RpcError as error:
             raise self._explained(error) from error
 
-    def suggest(self, count: int) -> Sequence[Suggested]:
+    def suggest(self, count: int, first_index: int | None = None) -> Sequence[Suggested]:
         try:
-            made = self._loop.suggest(count)
+            made = self._loop.suggest(count, first_index)
         except grpc.RpcError as error:
             raise self._explained(error) from error
         except BadReply as error:

@@ -20,6 +20,7 @@ from suggestion.tuning.errors import InvalidArgument, SpaceExhausted
 from suggestion.tuning.goals import Method, Objective
 from suggestion.tuning.places import broken_rule
 from suggestion.tuning.space import Space
+from suggestion.tuning.tls import TLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,11 @@ class Solver(Protocol):
         """
         ...
 
-    def suggest(self, count: int) -> Sequence[Suggested]:
+    def suggest(self, count: int, first_index: int | None = None) -> Sequence[Suggested]:
         """Return `count` suggestions; the history does not have them before `start`.
+
+        Args:
+            first_index: Index of the first of them; None for the one after the latest trial.
 
         Raises:
             SpaceExhausted: If fewer are left.
@@ -61,6 +65,44 @@ class Solver(Protocol):
     def close(self) -> None:
         """Free what it holds."""
         ...
+
+
+def open_solver(
+    name: str,
+    space: Space,
+    objective: Objective,
+    method: Method,
+    target: str | None,
+    tls: TLS | None,
+    timeout: float,
+) -> Solver:
+    """Return the solver of a study: at the server `target`, or in this process if it is None.
+
+    Raises:
+        InvalidArgument: With every rule that is found to be broken already.
+        ConnectionError: If the server cannot be reached.
+    """
+    if target is None:
+        return Local(name, space, objective, method)
+    from suggestion.tuning.remote import Remote  # noqa: PLC0415
+
+    return Remote(name, space, objective, method, target, tls, timeout)
+
+
+def check_method(method: Method) -> None:
+    """Check name and settings of an algorithm installed here, before its space is known.
+
+    Raises:
+        InvalidArgument: With every rule that they break.
+    """
+    settings = tuple(RawSetting(*item) for item in method.settings.items())
+    try:
+        Engine(algorithms()).prepare(None, AlgorithmChoice(method.name, settings))
+    except errors.Invalid as error:
+        if error.violations:
+            raise InvalidArgument(
+                broken_rule(violation, method, Space({}, {})) for violation in error.violations
+            ) from error
 
 
 class Local:
@@ -106,10 +148,11 @@ class Local:
     def validate(self) -> None:
         """Nothing is left to check."""
 
-    def suggest(self, count: int) -> Sequence[Suggested]:
+    def suggest(self, count: int, first_index: int | None = None) -> Sequence[Suggested]:
         space = self._prepared.problem.space
+        first = self._made if first_index is None else first_index
         try:
-            made = self._prepared.suggest(count, first_index=self._made, trials=self._history)
+            made = self._prepared.suggest(count, first_index=first, trials=self._history)
         except errors.Exhausted as error:
             raise SpaceExhausted(str(error)) from error
         return [Suggested(space.format(s.assignment), s.trial, s.labels) for s in made]

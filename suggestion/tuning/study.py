@@ -112,16 +112,10 @@ class Study:
         self._method = method
         self._records: list[_Record] = []
         self._best: int | None = None
-        solver: Solver
-        if target is None:
-            from suggestion.tuning.solvers import Local  # noqa: PLC0415
+        from suggestion.tuning.solvers import open_solver  # noqa: PLC0415
 
-            solver = Local(name, space, objective, method)
-        else:
-            from suggestion.tuning.remote import Remote  # noqa: PLC0415
-
-            solver = Remote(name, space, objective, method, target, tls, timeout)
-        self._solver = solver
+        solver = open_solver(name, space, objective, method, target, tls, timeout)
+        self._solver: Solver = solver
         try:
             solver.validate()
         except BaseException:
