@@ -9,21 +9,23 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 import suggestion as sg
 from tests.support.servers import ServerProcess
 
-optuna = pytest.importorskip("optuna", reason="the extra 'optuna' is not installed")
+pytest.importorskip("optuna", reason="the extra 'optuna' is not installed")
 
-from optuna.distributions import (  # noqa: E402
+import optuna
+from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
 
-from suggestion.integrations.optuna import SuggestionSampler  # noqa: E402
+from suggestion.integrations.optuna import SuggestionSampler
 
 SPACE = {
     "x": FloatDistribution(-5, 5),
@@ -55,7 +57,9 @@ def objective(trial: optuna.Trial) -> float:
 
 @pytest.mark.parametrize("name", INSTALLED)
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
-def test_suggestions_are_the_engines(name: str, direction: str, server: ServerProcess) -> None:
+def test_suggestions_are_the_engines(
+    name: str, direction: Literal["minimize", "maximize"], server: ServerProcess
+) -> None:
     """Also with trials that fail or are pruned: those of `Study` and of a server."""
     trials = 9
     ours = sg.Study(SPACE, algorithm=name, seed=7, name="same", maximize=direction == "maximize")
