@@ -1,34 +1,39 @@
-"""Quantiles of running averages, used by medianstop and percentilestop."""
+"""Quantiles of what completed trials came to by a step, used by medianstop and percentilestop."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import islice
-from math import floor, fsum, isnan
+from collections.abc import Callable, Mapping, Sequence
+from math import floor, fsum
 from typing import Final
 
+from suggestion.earlystopping.curves import best, finite, latest
 from suggestion.earlystopping.rule import Curve, Threshold
 
 _SCALE: Final = 2.0**-64  # keeps a sum of the largest floats within their range
 
 
 def threshold(
-    curves: Sequence[Curve], *, quantile: float, step: int, min_trials_required: int
+    curves: Sequence[Curve],
+    *,
+    quantile: float,
+    step: int,
+    min_trials_required: int,
+    compare: str = "average",
 ) -> Threshold | None:
-    """Return the `quantile` of the running averages of `curves` up to `step` [Golovin2017]_, 3.2.
+    """Return the `quantile` of what `curves` come to by `step` [Golovin2017]_, 3.2.
 
     Args:
         curves: Curves of completed trials.
-        quantile: Quantile in [0, 1], counted from the best: 0 is the lowest average.
-        step: Number of reports in each average, and report at which trials are compared.
-        min_trials_required: Number of averages below which there is no threshold.
+        quantile: Quantile in [0, 1], counted from the best: 0 is the lowest value.
+        step: Number of reports of each curve that count, and report at which trials are compared.
+        min_trials_required: Number of curves with a value below which there is no threshold.
+        compare: What a curve comes to: ``average``, ``best`` or ``latest`` of its reports.
     """
-    averages = [
-        average for curve in curves if (average := running_average(curve.losses, step)) is not None
-    ]
-    if len(averages) < max(min_trials_required, 1):
+    value_of = _VALUES[compare]
+    values = [value for curve in curves if (value := value_of(curve.losses, step)) is not None]
+    if len(values) < max(min_trials_required, 1):
         return None
-    return Threshold(interpolated(averages, quantile), step)
+    return Threshold(interpolated(values, quantile), step)
 
 
 def running_average(losses: Sequence[float], step: int) -> float | None:
@@ -38,14 +43,21 @@ def running_average(losses: Sequence[float], step: int) -> float | None:
     It is correct to the last digit or two, and never outside the range of the entries: a trial that
     is as good as those it is compared with is never worse than their mean.
     """
-    finite = [loss for loss in islice(losses, step) if not isnan(loss)]
-    if not finite:
+    known = finite(losses, step)
+    if not known:
         return None
     try:
-        mean = fsum(finite) / len(finite)
+        mean = fsum(known) / len(known)
     except OverflowError:
-        mean = fsum(loss * _SCALE for loss in finite) / len(finite) / _SCALE
-    return min(max(mean, min(finite)), max(finite))
+        mean = fsum(loss * _SCALE for loss in known) / len(known) / _SCALE
+    return min(max(mean, min(known)), max(known))
+
+
+_VALUES: Final[Mapping[str, Callable[[Sequence[float], int], float | None]]] = {
+    "average": running_average,
+    "best": best,
+    "latest": latest,
+}
 
 
 def interpolated(values: Sequence[float], quantile: float) -> float:

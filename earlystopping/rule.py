@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
 from suggestion.engine.algorithm import Registry
+from suggestion.engine.settings import RawSetting, configure
+from suggestion.problem.errors import Invalid, Violation, quote
 
 #: The largest step that a reply can hold.
 MAX_STEP: Final = 2**31 - 1
@@ -14,7 +16,7 @@ MAX_STEP: Final = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The learning curve of a completed trial.
+    """The learning curve of a trial.
 
     Attributes:
         trial: Name of the trial.
@@ -71,6 +73,15 @@ class Rule(Protocol):
         ...
 
 
+@runtime_checkable
+class Validates(Protocol):
+    """A rule whose settings are bound together by rules of their own."""
+
+    def violations(self) -> Iterable[Violation]:
+        """Yield every rule that the settings break, at ``("settings", name)``."""
+        ...
+
+
 RULES: Final = "suggestion.early_stopping"
 
 
@@ -81,3 +92,17 @@ def rules(only: Iterable[str] | None = None) -> Registry[Rule]:
         Unavailable: A name in `only` is not installed.
     """
     return Registry(RULES, "early-stopping algorithm", only)
+
+
+def build(cls: type[Any], settings: Sequence[RawSetting]) -> Any:
+    """Return the rule `cls` with `settings`.
+
+    Raises:
+        Invalid: With every violation of the rules for settings.
+    """
+    rule, _ = configure(cls, f"early-stopping algorithm {quote(cls.name)}", settings)
+    if isinstance(rule, Validates):
+        found = tuple(rule.violations())
+        if found:
+            raise Invalid(found)
+    return rule

@@ -48,7 +48,7 @@ def dockerfile(image: Image) -> str:
         ports=" ".join(map(str, ports)),
         environment="".join(f" \\\n    {key}={value}" for key, value in image.environment),
         volume=f"RUN mkdir -m 1777 {folder}\nVOLUME {folder}\n" if folder else "",
-        command=json.dumps(list(image.serves)),
+        command=json.dumps(list(image.arguments)),
     )
 
 

@@ -66,7 +66,8 @@ def test_exactly_one_image_is_registered_for_everything_that_is_installed(
     """One of its own; without, an algorithm is served by the image of everything."""
     own = [i.name for i in IMAGES if i.registered and i.kind is kind and name in i.serves]
     assert len(own) == 1 or (kind is Kind.SUGGESTION and not own)
-    entries = {e.name: e for e in (*made.suggestions, *made.early_stoppings)}
+    made_of = made.suggestions if kind is Kind.SUGGESTION else made.early_stoppings
+    entries = {e.name: e for e in made_of}
     image = own[0] if own else "suggestion-all"
     assert entries[name].reference == f"example.com/team/{image}:1.2"
 
@@ -138,7 +139,7 @@ def test_dockerfile(image: Image) -> None:
     final = text.rpartition("\nFROM ")[2]
     assert "pip" not in final
     assert "USER 65532:65532" in final
-    assert f"CMD {json.dumps(list(image.serves))}" in final
+    assert f"CMD {json.dumps(list(image.arguments))}" in final
     commands = re.split(r"&&|\n", text.replace("\\\n", ""))
     installs = [command for command in commands if re.search(r"\bpip\b.* install ", command)]
     # What builds the wheel, what every server needs, what this one needs, and the wheel itself.
@@ -386,6 +387,23 @@ def test_an_older_config_map_is_merged_key_by_key(made: Any) -> None:
             ("example.com", "1", {"medianstop": "suggestion-all"}),
             "image of 'medianstop': suggestion-all also serves algorithms, on the port of the",
         ),
+        (
+            ("example.com", "1", {"asha": "earlystopping-medianstop"}),
+            "image of 'asha': earlystopping-medianstop is an image for early stopping",
+        ),
+        (
+            ("example.com", "1", {"earlystopping/asha": "suggestion-hyperband"}),
+            "image of 'earlystopping/asha': suggestion-hyperband is an image for suggestion",
+        ),
+        (
+            ("example.com", "1", {"earlystopping/random": "x/y:1"}),
+            "image of 'earlystopping/random': no such algorithm is installed; there is .*"
+            "random, .*earlystopping/asha, earlystopping/hyperband, medianstop",
+        ),
+        (
+            ("example.com", "1", {"medianstop": "x/y:1", "earlystopping/medianstop": "x/z:1"}),
+            "image of 'earlystopping/medianstop': it is given as 'medianstop' too",
+        ),
     ],
 )
 def test_what_cannot_be_registered_is_refused(arguments: Any, message: str) -> None:
@@ -419,6 +437,19 @@ def test_another_image_can_be_chosen() -> None:
     assert found["random"].reference == "example.com/team/suggestion-all:1.2"
     assert found["random"].memory == named("suggestion-all").memory
     assert found["grid"].reference == "example.org/g:3"
+
+
+@pytest.mark.parametrize("name", ["asha", "medianstop"])
+def test_names_are_looked_up_for_each_service(name: str) -> None:
+    """A bare name that an algorithm has is that of the algorithm."""
+    given = {f"earlystopping/{name}": "example.org/rule:1", "asha": "example.org/algorithm:1"}
+    made = registration("example.com/team", "1.2", given)
+    rules = {entry.name: entry.reference for entry in made.early_stoppings}
+    algorithms = {entry.name: entry.reference for entry in made.suggestions}
+    assert rules[name] == "example.org/rule:1"
+    assert rules["hyperband"] == "example.com/team/earlystopping-medianstop:1.2"
+    assert algorithms["asha"] == "example.org/algorithm:1"
+    assert algorithms["hyperband"] == "example.com/team/suggestion-hyperband:1.2"
 
 
 def test_the_command_writes_what_the_functions_make(tmp_path: Path, made: Any) -> None:

@@ -21,7 +21,7 @@ ALGORITHMS = algorithms().names
 def chosen(*names: str) -> tuple[tuple[str, ...], list[str]]:
     """Algorithms, and names of all else, that are started."""
     made = select(names, ALGORITHMS)
-    return made.algorithms, [name for _, some in made.providers for name in some]
+    return made.algorithms, [name for each in made.services for name in each.names]
 
 
 def banners(*arguments: str, cwd: Path | None = None, **environment: str) -> list[str]:
@@ -44,6 +44,11 @@ def test_without_names_everything_but_what_keeps_data() -> None:
         (("random", "random", "grid"), (("random", "grid"), [])),
         (("medianstop",), ((), ["medianstop"])),
         (("dbmanager",), ((), ["dbmanager"])),
+        # A bare name that an algorithm has is that of the algorithm.
+        (("asha",), (("asha",), [])),
+        (("earlystopping/asha",), ((), ["asha"])),
+        (("earlystopping/asha", "asha"), (("asha",), ["asha"])),
+        (("earlystopping/medianstop", "medianstop"), ((), ["medianstop"])),
         (
             ("percentilestop", "dbmanager", "sobol", "medianstop"),
             (("sobol",), ["dbmanager", "percentilestop", "medianstop"]),
@@ -56,7 +61,13 @@ def test_names_choose(names: tuple[str, ...], expected: tuple[tuple[str, ...], l
 
 @pytest.mark.parametrize(
     ("name", "close"),
-    [("medianstopp", "medianstop"), ("db-manager", "dbmanager"), ("rando", "random")],
+    [
+        ("medianstopp", "medianstop"),
+        ("db-manager", "dbmanager"),
+        ("rando", "random"),
+        ("earlystopping/ash", "earlystopping/asha"),
+        ("earlystopping/random", "earlystopping/hyperband"),
+    ],
 )
 def test_unknown_names_are_refused_with_the_closest(name: str, close: str) -> None:
     with pytest.raises(Unavailable, match=f"'{name}' is not installed; .* mean '{close}'"):
@@ -81,7 +92,8 @@ def test_early_stopping_listens_below(address: str, below: str) -> None:
 def test_each_service_says_where_it_listens() -> None:
     first, second = banners("--address", "127.0.0.1:0")
     assert first.startswith(f"serving {', '.join(ALGORITHMS)} on 127.0.0.1:")
-    assert second.startswith("serving medianstop, percentilestop on 127.0.0.1:")
+    rules_shown = "earlystopping/asha, earlystopping/hyperband, medianstop, percentilestop"
+    assert second.startswith(f"serving {rules_shown} on 127.0.0.1:")
     assert first.split()[-1] != second.split()[-1]
 
 

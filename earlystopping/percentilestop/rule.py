@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from suggestion.earlystopping.quantiles import threshold
 from suggestion.earlystopping.rule import MAX_STEP, Curve, Threshold
@@ -17,9 +18,10 @@ class PercentileStop:
     """Stop a trial that is worse than a percentile of the completed ones.
 
     At report `start_step` a trial stops if its best objective so far is strictly worse than the
-    `percentile`, counted from the best, of the completed trials' running averages up to that
-    report. 50 is `medianstop` [Golovin2017]_; 25 keeps trials that match the best quarter; 75 stops
-    only trials that would be in the worst quarter.
+    `percentile`, counted from the best, of what the completed trials came to by that report: the
+    average, the best or the latest of their values. 50 of averages is `medianstop` [Golovin2017]_;
+    25 keeps trials that match the best quarter; 75 stops only trials that would be in the worst
+    quarter.
     """
 
     percentile: float = setting(
@@ -37,6 +39,10 @@ class PercentileStop:
     start_step: int = setting(
         4, at_least=1, at_most=MAX_STEP, help="Number of the report at which a trial is compared."
     )
+    compare: Literal["average", "best", "latest"] = setting(
+        "average",
+        help="What of a completed trial's reports up to that one a trial is compared with.",
+    )
 
     @property
     def horizon(self) -> int:
@@ -48,4 +54,5 @@ class PercentileStop:
             quantile=self.percentile / 100,
             step=self.start_step,
             min_trials_required=self.min_trials_required,
+            compare=self.compare,
         )

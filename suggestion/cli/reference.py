@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from suggestion.engine.algorithm import Registry, Unavailable, algorithms, settings_of
+from suggestion.engine.installed import qualified
 from suggestion.engine.settings import Setting, describe
 
 #: Where packages register early-stopping rules, which have settings too.
@@ -17,15 +18,23 @@ def _rules() -> Registry[Any]:
     return Registry(RULES, "early-stopping algorithm")
 
 
-def _registry_of(name: str) -> Registry[Any]:
-    for registry in (algorithms(), _rules()):
-        if name in registry:
-            return registry
-    raise algorithms().unknown(name, "installed", _names())
+def _lookup(name: str) -> tuple[Registry[Any], str]:
+    """Return where `name` is registered, and under which name.
+
+    A rule whose name an algorithm has too is ``earlystopping/NAME``.
+    """
+    known = algorithms()
+    if name in known:
+        return known, name
+    own = name.removeprefix("earlystopping/")
+    if own in _rules():
+        return _rules(), own
+    raise known.unknown(name, "installed", _names())
 
 
 def _names() -> tuple[str, ...]:
-    return (*algorithms().names, *_rules().names)
+    known = algorithms().names
+    return (*known, *(qualified("earlystopping", name, known) for name in _rules().names))
 
 
 def _settings(cls: type[Any], registry: Registry[Any]) -> tuple[Setting, ...]:
@@ -44,9 +53,9 @@ def text(name: str | None) -> str:
 
 
 def _text_of(name: str) -> Iterator[str]:
-    registry = _registry_of(name)
+    registry, own = _lookup(name)
     try:
-        cls = registry.load(name)
+        cls = registry.load(own)
     except Unavailable as error:  # its packages are not installed
         yield f"{name}: {error}"
         return
@@ -68,12 +77,12 @@ def markdown(name: str | None) -> str:
 
 
 def _markdown_of(name: str) -> Iterator[str]:
-    registry = _registry_of(name)
-    yield f"### Settings of `{name}`"
+    registry, own = _lookup(name)
+    yield f"### Settings of `{own}`"
     yield ""
     yield "| setting | type and range | default | what it does |"
     yield "|---|---|---|---|"
-    for entry in _settings(registry.load(name), registry):
+    for entry in _settings(registry.load(own), registry):
         spelling = " / ".join(f"`{s}`" for s in (entry.name, *entry.aliases))
         default = "required" if entry.required else _default(entry)
         yield f"| {spelling} | {_kind(entry)} | {default} | {entry.help} |"

@@ -16,11 +16,11 @@ from suggestion.api.v1beta1 import locations
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.client.document import Examined
 from suggestion.client.manifest import FieldPath, Finding, Manifest, in_file
-from suggestion.earlystopping.rule import rules
+from suggestion.earlystopping.rule import build, rules
 from suggestion.engine.algorithm import Registry, Unavailable, algorithms
 from suggestion.engine.engine import AlgorithmChoice, Engine
-from suggestion.engine.settings import RawSetting, configure
-from suggestion.problem.errors import Invalid, quote
+from suggestion.engine.settings import RawSetting
+from suggestion.problem.errors import Invalid
 
 _DATA_DIR: Final = "SUGGEST_DATA_DIR"
 #: Sections of the spec that name an algorithm.
@@ -162,8 +162,7 @@ def _of_rule(examined: Examined, read: Manifest) -> Iterator[Finding]:
     where: FieldPath = ("spec", "earlyStopping")
     try:
         cls: type[Any] = rules().load(section.name)
-        owner = f"early-stopping algorithm {quote(section.name)}"
-        configure(cls, owner, section.settings)
+        build(cls, section.settings)
     except Unavailable as error:
         yield read.finding((*where, "algorithmName"), str(error))
     except Invalid as error:

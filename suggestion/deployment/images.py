@@ -42,7 +42,7 @@ class Image:
 
     Attributes:
         name: Name without registry and tag; also the folder of its Dockerfile.
-        serves: Arguments of ``suggest serve``; everything that is installed if empty.
+        serves: Names of what it serves; everything that is installed if empty.
         extras: Extras of pyproject.toml that it installs.
         memory: MiB that an experiment of 1,000 trials needs; Katib's default is 100.
         kind: Which service it runs.
@@ -61,6 +61,13 @@ class Image:
     environment: tuple[tuple[str, str], ...] = ()
 
     @property
+    def arguments(self) -> tuple[str, ...]:
+        """Arguments of ``suggest serve``; an algorithm may have the name of a rule."""
+        if self.kind is Kind.EARLY_STOPPING:
+            return tuple(f"earlystopping/{name}" for name in self.serves)
+        return self.serves
+
+    @property
     def requirements(self) -> tuple[str, ...]:
         """Lock files below ``requirements/`` that it installs."""
         return tuple(f"{extra}.txt" for extra in self.extras or ("base",))
@@ -73,7 +80,7 @@ class Image:
         return f"Suggestion Servers: {what}" + (f" ({noun})" if noun != "server" else "")
 
 
-_RULES: Final = ("medianstop", "percentilestop")
+_RULES: Final = ("asha", "hyperband", "medianstop", "percentilestop")
 _DATABASE: Final = (("SUGGEST_DATABASE", "sqlite:////data/observations.db"),)
 
 IMAGES: Final = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -17,7 +17,7 @@ from typing import Any, Final
 from suggestion.deployment.entries import Entry
 from suggestion.deployment.images import IMAGES, Image, Kind, named
 from suggestion.engine.algorithm import ALGORITHMS, Registry
-from suggestion.engine.installed import is_ours
+from suggestion.engine.installed import is_ours, qualified
 
 EARLY_STOPPING: Final = "suggestion.early_stopping"
 NAMESPACE: Final = "kubeflow"
@@ -61,7 +61,8 @@ def registration(registry: str, tag: str, chosen: Mapping[str, str] | None = Non
     Args:
         registry: Registry of the images: ``example.com/team``.
         tag: Tag of the images.
-        chosen: Other images by algorithm: the name of one of `IMAGES`, or a whole reference.
+        chosen: Other images by algorithm: the name of one of `IMAGES`, or a whole reference. A rule
+            whose name an algorithm has too is ``earlystopping/NAME``.
 
     Raises:
         InvalidRegistration: An argument is malformed, or names something that does not exist.
@@ -73,28 +74,28 @@ def registration(registry: str, tag: str, chosen: Mapping[str, str] | None = Non
         )
     if not _TAG.fullmatch(tag):
         raise InvalidRegistration(f"tag: must be letters, digits, '_', '.' and '-', got {tag!r}")
-    chosen = dict(chosen or {})
     algorithms = Registry[Any](ALGORITHMS, "algorithm").names
     rules = Registry[Any](EARLY_STOPPING, "early-stopping rule").names
-    for name in chosen:
-        if name not in (*algorithms, *rules):
-            known = ", ".join((*algorithms, *rules))
-            raise InvalidRegistration(
-                f"image of {name!r}: no such algorithm is installed; there is {known}"
-            )
+    shown = {rule: qualified("earlystopping", rule, algorithms) for rule in rules}
+    others = _by_shown_name(chosen or {}, algorithms, shown)
 
-    def entry(name: str, kind: Kind) -> Entry | None:
-        given = chosen.get(name)
+    def entry(own: str, kind: Kind) -> Entry | None:
+        name = shown[own] if kind is Kind.EARLY_STOPPING else own
+        given = others.get(name)
         if given is not None and ("/" in given or ":" in given):
-            image = _serving(name, kind)
-            return Entry(name, kind, given, image.memory if image else 100)
+            image = _serving(own, kind)
+            return Entry(own, kind, given, image.memory if image else 100)
         try:
-            image = _serving(name, kind) if given is None else named(given)
+            image = _serving(own, kind) if given is None else named(given)
         except LookupError as error:
             raise InvalidRegistration(f"image of {name!r}: {error}") from error
         if image is None:
             return None
-        if image.serves and name not in image.serves:
+        if image.serves and image.kind is not kind:
+            raise InvalidRegistration(
+                f"image of {name!r}: {image.name} is an image for {image.kind.value}"
+            )
+        if image.serves and own not in image.serves:
             raise InvalidRegistration(
                 f"image of {name!r}: {image.name} serves {', '.join(image.serves)}"
             )
@@ -104,16 +105,47 @@ def registration(registry: str, tag: str, chosen: Mapping[str, str] | None = Non
                 f"container beside it, and Katib gives early stopping no arguments to prevent it"
             )
         # Without arguments it would also serve early stopping, on the port of its neighbour.
-        args = () if image.serves else (name,)
-        return Entry(name, kind, f"{registry}/{image.name}:{tag}", image.memory, args)
+        args = () if image.serves else (own,)
+        return Entry(own, kind, f"{registry}/{image.name}:{tag}", image.memory, args)
 
     suggestions = {name: entry(name, Kind.SUGGESTION) for name in algorithms}
     early = {name: entry(name, Kind.EARLY_STOPPING) for name in rules}
     return Registration(
         tuple(made for made in suggestions.values() if made),
         tuple(made for made in early.values() if made),
-        tuple(name for name, made in {**suggestions, **early}.items() if made is None),
+        (
+            *(name for name, made in suggestions.items() if made is None),
+            *(shown[name] for name, made in early.items() if made is None),
+        ),
     )
+
+
+def _by_shown_name(
+    chosen: Mapping[str, str], algorithms: Collection[str], shown: Mapping[str, str]
+) -> dict[str, str]:
+    """Return images by algorithm, and by what rules are called beside algorithms.
+
+    Args:
+        shown: By rule, what it is called.
+
+    Raises:
+        InvalidRegistration: A name stands for nothing that is installed, or two for the same.
+    """
+    names = {name: name for name in (*algorithms, *shown.values())}
+    full = {f"earlystopping/{rule}": name for rule, name in shown.items()}
+    found: dict[str, str] = {}
+    for text, image in chosen.items():
+        name = names.get(text) or full.get(text)
+        if name is None:
+            known = ", ".join(names)
+            raise InvalidRegistration(
+                f"image of {text!r}: no such algorithm is installed; there is {known}"
+            )
+        if name in found:
+            other = next(given for given in chosen if full.get(given, given) == name)
+            raise InvalidRegistration(f"image of {text!r}: it is given as {other!r} too")
+        found[name] = image
+    return found
 
 
 def _serving(name: str, kind: Kind) -> Image | None:

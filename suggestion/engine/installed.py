@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -32,6 +32,17 @@ def find(group: str, name: str) -> str | None:
 def is_ours(group: str, name: str) -> bool:
     """Return whether `name` in `group` is of this distribution."""
     return (find(group, name) or "").partition(".")[0] == _OURS
+
+
+def qualified(service: str, name: str, algorithms: Collection[str]) -> str:
+    """Return what users call `name` of a service: with the service in front where it is ambiguous.
+
+    Args:
+        service: Name of the service: ``earlystopping``.
+        name: What the service calls it.
+        algorithms: Names that stand for algorithms.
+    """
+    return f"{service}/{name}" if name in algorithms else name
 
 
 def load(reference: str) -> Any:

@@ -248,7 +248,7 @@ def _clients(
         else:
             local = LocalServer(
                 arguments,
-                logs / f"{arguments[0]}.log",
+                logs / f"{arguments[0].replace('/', '-')}.log",
                 _server_env(directory),
                 # The checkpoints that an algorithm copies are for trials, of whatever user.
                 private=service != "Suggestion",
@@ -268,7 +268,7 @@ def _clients(
     stopping = None
     if spec.get("earlyStopping"):
         rule = spec["earlyStopping"]["algorithmName"]
-        stopping = client("EarlyStopping", request.early_stopping, rule, *kept)
+        stopping = client("EarlyStopping", request.early_stopping, f"earlystopping/{rule}", *kept)
     return Clients(
         client("Suggestion", request.target, algorithm),
         client("DBManager", request.database, "dbmanager", "--database", url),

@@ -107,9 +107,9 @@ def _services(
         for name in selection.algorithms if names else ():
             registry.load(name)
         main += [(installed.load(api)(registry), registry.names) for api in APIS]
-    for provider, chosen in selection.providers:
+    for provider, chosen, shown in selection.services:
         group = apart if provider.has_own_address else main
-        group.append((provider.service(chosen, options), chosen))
+        group.append((provider.service(chosen, options), shown))
     return main, apart
 
 

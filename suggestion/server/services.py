@@ -1,13 +1,18 @@
-"""Which services ``suggest serve`` starts: providers of installed packages, chosen by name."""
+"""Which services ``suggest serve`` starts: providers of installed packages, chosen by name.
+
+A name is looked up for each service: ``earlystopping/asha`` is what the service `earlystopping`
+calls ``asha``. Without its service, a name that an algorithm has too is that of the algorithm.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from suggestion.api.service import Service
 from suggestion.engine import installed
 from suggestion.engine.algorithm import Unavailable
+from suggestion.engine.installed import qualified
 from suggestion.problem.errors import quote
 
 SERVICES: Final = "suggestion.services"
@@ -64,9 +69,28 @@ class ServiceProvider(Protocol):
         ...
 
 
+def _by_service() -> dict[str, ServiceProvider]:
+    found = installed.every(SERVICES)
+    return {service: installed.load(reference) for service, reference in found.items()}
+
+
 def providers() -> tuple[ServiceProvider, ...]:
     """Return those of all installed packages."""
-    return tuple(installed.load(reference) for reference in installed.every(SERVICES).values())
+    return tuple(_by_service().values())
+
+
+class Selected(NamedTuple):
+    """What to start of a service.
+
+    Attributes:
+        provider: Makes the service.
+        names: As the provider has them.
+        shown: The same, with the service in front of those that an algorithm has too.
+    """
+
+    provider: ServiceProvider
+    names: tuple[str, ...]
+    shown: tuple[str, ...]
 
 
 class Selection(NamedTuple):
@@ -74,18 +98,18 @@ class Selection(NamedTuple):
 
     Attributes:
         algorithms: Names of algorithms to serve.
-        providers: Each with the names that were asked for.
+        services: Services that something was asked for of.
     """
 
     algorithms: tuple[str, ...]
-    providers: tuple[tuple[ServiceProvider, tuple[str, ...]], ...]
+    services: tuple[Selected, ...]
 
 
 def select(names: Sequence[str], algorithms: Collection[str]) -> Selection:
     """Return the services that `names` stand for; all defaults if there are none.
 
     Args:
-        names: As given on the command line.
+        names: As given on the command line, each with or without ``SERVICE/`` in front.
         algorithms: Those that are installed.
 
     Raises:
@@ -93,13 +117,24 @@ def select(names: Sequence[str], algorithms: Collection[str]) -> Selection:
     """
     if names and all(name in algorithms for name in names):
         return Selection(tuple(dict.fromkeys(names)), ())
-    found = providers()
+    found = _by_service()
+    shown = {
+        service: {name: qualified(service, name, algorithms) for name in provider.names}
+        for service, provider in found.items()
+    }
     if not names:
-        defaults = tuple((each, tuple(each.names)) for each in found if each.is_default)
-        return Selection(tuple(algorithms), defaults)
-    known = [*algorithms, *(name for each in found for name in each.names)]
+        defaults = (service for service, provider in found.items() if provider.is_default)
+        return Selection(
+            tuple(algorithms),
+            tuple(
+                Selected(found[service], tuple(shown[service]), tuple(shown[service].values()))
+                for service in defaults
+            ),
+        )
+    known = [*algorithms, *(text for texts in shown.values() for text in texts.values())]
+    full = {f"{service}/{name}" for service, texts in shown.items() for name in texts}
     for name in names:
-        if name not in known:
+        if name not in known and name not in full:
             import difflib  # noqa: PLC0415  (for messages alone)
 
             close = difflib.get_close_matches(name[:100].lower(), known, n=1)
@@ -107,13 +142,13 @@ def select(names: Sequence[str], algorithms: Collection[str]) -> Selection:
             raise Unavailable(
                 f"algorithm {quote(name)} is not installed; there is {', '.join(known)}{hint}"
             )
+    chosen = []
+    for service, texts in shown.items():
+        by_text = {text: name for name, text in texts.items()}
+        by_text |= {f"{service}/{name}": name for name in texts}
+        some = tuple(dict.fromkeys(by_text[name] for name in names if name in by_text))
+        if some:
+            chosen.append(Selected(found[service], some, tuple(texts[name] for name in some)))
     return Selection(
-        _chosen(names, algorithms.__contains__),
-        tuple(
-            (each, chosen) for each in found if (chosen := _chosen(names, each.names.__contains__))
-        ),
+        tuple(dict.fromkeys(name for name in names if name in algorithms)), tuple(chosen)
     )
-
-
-def _chosen(names: Sequence[str], wanted: Callable[[str], bool]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in names if wanted(name)))

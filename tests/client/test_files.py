@@ -218,7 +218,8 @@ def test_fields_of_the_short_form_do_not_stand_beside_an_object(tmp_path: Path) 
         ({"spec.nasConfig": {"graphConfig": {}}}, "spec.nasConfig: .*architectures is not supp"),
         ({"spec.algorithm.algorithmName": "randm"}, "algorithmName: .*did you mean 'random'?"),
         ({"spec.earlyStopping": {"algorithmName": "median"}}, "earlyStopping.algorithmName: .*is "
-         "not installed; there is medianstop, percentilestop; did you mean 'medianstop'"),
+         "not installed; there is asha, hyperband, medianstop, percentilestop; "
+         "did you mean 'medianstop'"),
         ({"spec.objective.objectiveMetricName": "val/loss"}, "cannot match 'val/loss'; give a "
          r"metricsFormat in spec.metricsCollectorSpec.*, such as '\(val/loss\)"),
     ],

@@ -35,14 +35,19 @@ def curves(*several: Sequence[float]) -> list[Curve]:
     return [Curve(f"trial-{k}", losses) for k, losses in enumerate(several)]
 
 
+#: Settings of rules of which some are required.
+REQUIRED: dict[str, dict[str, Any]] = {"hyperband": {"r_l": 81}}
+QUANTILES = pytest.mark.parametrize("name", ["medianstop", "percentilestop"])
+
+
 def rule(name: str, **settings: Any) -> Rule:
-    return rules().load(name)(**settings)
+    return rules().load(name)(**{**REQUIRED.get(name, {}), **settings})
 
 
 # ------------------------------------------------------------------ every rule
 
 
-@EVERY_RULE
+@QUANTILES
 @given(several=CURVES, step=st.integers(1, 9), required=st.integers(1, 4))
 def test_thresholds_can_leave_the_server(
     name: str, several: list[Curve], step: int, required: int
@@ -54,6 +59,15 @@ def test_thresholds_can_leave_the_server(
     if found is not None:
         assert math.isfinite(found.loss)
         assert found.step == step
+
+
+@EVERY_RULE
+@given(several=CURVES)
+def test_every_threshold_can_leave_the_server(name: str, several: list[Curve]) -> None:
+    found = rule(name).threshold(several)
+    if found is not None:
+        assert math.isfinite(found.loss)
+        assert 1 <= found.step <= MAX_STEP
 
 
 @EVERY_RULE
@@ -76,18 +90,21 @@ def test_no_more_reports_are_needed_than_it_says(name: str) -> None:
 
 @EVERY_RULE
 def test_steps_beyond_what_a_reply_holds_are_refused(name: str) -> None:
-    (step,) = [s for s in describe(rules().load(name)) if s.name == "start_step"]
-    assert step.parse(str(MAX_STEP)) == MAX_STEP
-    with pytest.raises(ValueError, match="at most 2147483647"):
-        step.parse(str(MAX_STEP + 1))
+    steps = [s for s in describe(rules().load(name)) if s.name in ("start_step", "r_min", "r_l")]
+    assert steps
+    for step in steps:
+        assert step.parse(str(MAX_STEP)) == MAX_STEP
+        with pytest.raises(ValueError, match="at most 2147483647"):
+            step.parse(str(MAX_STEP + 1))
 
 
 @EVERY_RULE
 def test_the_readme_of_a_rule_has_its_settings(name: str) -> None:
     readme = ROOT / rules().package(name).replace(".", "/") / "README.md"
-    section = reference.markdown(name)
-    assert section in readme.read_text(), f"paste: suggest algorithms {name} --markdown"
-    assert reference.text(name).startswith(f"{name}: ")
+    full = f"earlystopping/{name}"
+    section = reference.markdown(full)
+    assert section in readme.read_text(), f"paste: suggest algorithms {full} --markdown"
+    assert reference.text(full).startswith(f"{full}: ")
 
 
 def test_the_rule_in_the_documentation_is_one() -> None:
@@ -118,7 +135,9 @@ def test_the_threshold_is_the_median_of_the_averages() -> None:
 
 def test_the_defaults() -> None:
     assert MedianStop() == MedianStop(min_trials_required=3, start_step=4)
-    assert PercentileStop() == PercentileStop(percentile=50, min_trials_required=3, start_step=4)
+    assert PercentileStop() == PercentileStop(
+        percentile=50, min_trials_required=3, start_step=4, compare="average"
+    )
 
 
 def test_of_an_even_number_it_is_the_middle_of_the_two_in_the_middle() -> None:
@@ -187,6 +206,14 @@ def test_a_smaller_percentile_is_never_looser(
         for p in sorted((one, other))
     )
     assert small is None or large is None or small.loss <= large.loss
+
+
+@pytest.mark.parametrize(("compare", "loss"), [("average", 3), ("best", 2), ("latest", 4)])
+def test_what_is_compared_can_be_chosen(compare: Any, loss: float) -> None:
+    several = curves([2, 3, 4, 0], [3, 2, 4], [2, 4, math.nan, 9])
+    several.append(Curve("late", [math.nan, math.nan, math.nan, 7]))  # no number by report 3
+    found = PercentileStop(start_step=3, compare=compare).threshold(several)
+    assert found == Threshold(loss=loss, step=3)
 
 
 # ------------------------------------------------------------------ arithmetic

@@ -19,6 +19,7 @@ from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.api.v1beta1 import log_reader as reader
+from suggestion.api.v1beta1.earlystopping_messages import STEP_LABEL
 from suggestion.api.v1beta1.earlystopping_service import EarlyStoppingService
 from suggestion.api.v1beta1.log_reader import CurveReader
 from suggestion.earlystopping.rule import rules
@@ -543,16 +544,22 @@ def test_everything_that_is_wrong_is_named_at_once(service: Service) -> None:
             "setting 'percentile' must be at least 0, got -0.5",
         ),
         (
+            "asha",
+            {"r_min": "1000", "brackets": "20"},
+            "setting 'brackets' must be at most 14, the number of rungs up to report 2147483647, "
+            "got 20",
+        ),
+        (
             "medianstopp",
             {},
             "early-stopping algorithm 'medianstopp' is not served here; "
-            "there is medianstop, percentilestop; did you mean 'medianstop'?",
+            "there is asha, hyperband, medianstop, percentilestop; did you mean 'medianstop'?",
         ),
         (
             "",
             {},
             "early stopping: the algorithm name must not be empty; "
-            "this server has medianstop, percentilestop",
+            "this server has asha, hyperband, medianstop, percentilestop",
         ),
     ],
 )
@@ -578,7 +585,7 @@ def stub(server: ServerProcess) -> api_pb2_grpc.EarlyStoppingStub:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ServerProcess]:
-    with serving("medianstop", "percentilestop", "--trial-status", "none") as process:
+    with serving("medianstop", "earlystopping/asha", "--trial-status", "none") as process:
         yield process
 
 
@@ -636,3 +643,121 @@ def test_a_status_that_nobody_keeps_is_accepted(server: ServerProcess) -> None:
         stub(server).SetTrialStatus(api.SetTrialStatusRequest())
     assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert error.value.details() == "trial_name must have 1 to 253 characters, got 0"
+
+
+# ------------------------------------------------------------ runners that ask again
+
+
+def at_step(step: object, name: str = "own", condition: int = CONDITION.RUNNING) -> api.Trial:
+    trial = completed(name, condition)
+    trial.spec.labels[STEP_LABEL] = str(step)
+    return trial
+
+
+def rungs(logs: LogServer) -> list[api.Trial]:
+    """Six trials: two succeeded, two were stopped at report 1, one runs, one failed."""
+    conditions = (CONDITION.SUCCEEDED, CONDITION.EARLYSTOPPED, CONDITION.RUNNING)
+    made = []
+    for number, (values, condition) in enumerate(
+        [
+            ((5, 4, 3), conditions[0]),
+            ((6, 5, 2), conditions[0]),
+            ((8,), conditions[1]),
+            ((9,), conditions[1]),
+            ((4, 4, 4), conditions[2]),
+            ((1, 1, 1), CONDITION.FAILED),
+        ]
+    ):
+        logs.put(f"rung-{number}", values)
+        made.append(completed(f"rung-{number}", condition))
+    return made
+
+
+def test_asha_over_the_wire(server: ServerProcess, logs: LogServer, address: str) -> None:
+    """By report 1 the losses are 5, 6, 8, 9 and 4: with a further trial, two of six continue."""
+    trials = rungs(logs)
+
+    def rules_of(*more: api.Trial, **more_settings: Any) -> list[api.EarlyStoppingRule]:
+        request = asking(address, [*trials, *more], algorithm="asha", **more_settings)
+        return list(stub(server).GetEarlyStoppingRules(request).early_stopping_rules)
+
+    assert rules_of() == rule("5.0", step=1)
+    logs.put("own", [5])
+    # By report 3: 3, 2 and 4; with a further one, one of four.
+    assert rules_of(at_step(1)) == rule("2.0", step=3)
+    logs.put("own", [5.5])
+    assert rules_of(at_step(1)) == rule("5.0", step=1)
+    logs.put("own", [5.5, 2.5])
+    assert rules_of(at_step(2)) == rule("2.0", step=3)
+    logs.put("own", [5.5, 2.5, 1.5])
+    assert rules_of(at_step(3)) == rule("1.7976931348623157e+308", step=9)
+    assert rules_of(at_step(0)) == rule("5.0", step=1)
+    assert rules_of(at_step(0), maximize=True) == rule("8.0", api.LESS, step=1)
+
+
+@pytest.mark.parametrize("algorithm", ["asha", "hyperband", "medianstop", "percentilestop"])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_the_order_of_trials_does_not_matter_to_one_that_asks(
+    service: Service, logs: LogServer, address: str, algorithm: str, data: st.DataObject
+) -> None:
+    logs.put("own", [7, 6])
+    trials = [*rungs(logs), *map(completed, names(5)), at_step(2)]
+    chosen: dict[str, Any] = {"r_l": 81} if algorithm == "hyperband" else {}
+    expected = service.rules(asking(address, trials, algorithm=algorithm, **chosen))
+    shuffled = data.draw(st.permutations(trials))
+    request = asking(address, shuffled, algorithm=algorithm, **chosen)
+    with a_service() as other:
+        assert other.rules(request) == service.rules(request) == expected
+
+
+def test_the_log_of_a_trial_that_runs_is_read_each_time(
+    service: Service, logs: LogServer, address: str
+) -> None:
+    trials = rungs(logs)
+    for value in ("5", "5.5"):
+        logs.put("own", [value])
+        service.rules(asking(address, [*trials, at_step(1)], algorithm="asha"))
+    assert [logs.times_asked[name] for name in ("rung-0", "rung-2", "rung-4", "own")] == [
+        1, 1, 2, 2,
+    ]  # fmt: skip
+
+
+def test_medianstop_counts_succeeded_trials_alone(
+    service: Service, logs: LogServer, address: str
+) -> None:
+    logs.put("own", [2] * 4)
+    trials = [*rungs(logs), *map(completed, names(3)), at_step(4)]
+    # Averages by report 5: 4, 13/3, 1, 2 and 3.
+    assert service.rules(asking(address, trials)) == rule("3.0", step=5)
+    assert logs.times_asked["rung-2"] == logs.times_asked["rung-4"] == 0
+
+
+def test_a_rule_that_judges_once_has_no_next_one(service: Service, address: str) -> None:
+    request = asking(address, [*names(5), at_step(4)], algorithm="percentilestop")
+    assert service.rules(request) == []
+
+
+def test_asha_needs_no_db_manager_for_the_first_trials(service: Service) -> None:
+    never = rule("1.7976931348623157e+308", step=1)
+    assert service.rules(asking("", [], algorithm="asha")) == never
+    with pytest.raises(Invalid, match="db_manager_address must not be empty"):
+        service.rules(asking("", [at_step(0)], algorithm="asha"))
+
+
+@pytest.mark.parametrize("step", ["", "-1", "1.5", "few", " 1", "2147483648", "\u0661"])
+def test_a_step_that_is_none_is_refused_by_name(service: Service, address: str, step: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        service.rules(asking(address, [*names(2), at_step(step)], algorithm="asha"))
+    (violation,) = caught.value.violations
+    assert violation.location == ("trials", 2, "spec", "labels", STEP_LABEL)
+    assert violation.description == (
+        f"label '{STEP_LABEL}' must be a whole number from 0 to 2147483647, got {step!r}"
+    )
+
+
+def test_one_trial_asks_at_a_time(service: Service, address: str) -> None:
+    with pytest.raises(Invalid, match=r"one trial may have it, got 'a' and 'b'"):
+        service.rules(asking(address, [at_step(1, "a"), at_step(2, "b")], algorithm="asha"))
+    with pytest.raises(Invalid, match="must have a name"):
+        service.rules(asking(address, [at_step(1, "")], algorithm="asha"))

@@ -11,25 +11,30 @@ from dataclasses import dataclass
 from typing import Final
 
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.earlystopping.rule import Threshold
+from suggestion.earlystopping.rule import MAX_STEP, Threshold
+from suggestion.earlystopping.stepwise import Asking
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.locations import Location
 from suggestion.problem.parameters import LONGEST_NAME
 
+#: Label of the trial whose next rule is asked for: the number of reports that it has made.
+STEP_LABEL: Final = "early-stopping.suggestion.katib.kubeflow.org/step"
 GET_OBSERVATION_LOG: Final = "/api.v1.beta1.DBManager/GetObservationLog"
 
+_STEP: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 _HOST_PORT: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+):([0-9]{1,5})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
-    """A trial that succeeded.
+class Logged:
+    """A trial with an observation log.
 
     Attributes:
         metric: Name of its objective metric.
         start, completion: As reported; may be empty.
         fingerprint: The serialised status; it differs for a new trial with an old name.
+        grows: Whether its log may still grow.
     """
 
     trial: str
@@ -37,6 +42,7 @@ class Completed:
     start: str
     completion: str
     fingerprint: bytes
+    grows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +50,19 @@ class Request:
     """What a request for rules says.
 
     Attributes:
-        metric: The objective metric of the trials created next.
+        metric: The objective metric of the trials that the rules are for.
         maximize: Whether larger values of it are better.
-        completed: The trials that succeeded, each once, by name.
+        succeeded: The trials that succeeded, each once, by name.
+        unfinished: Likewise those that run, were stopped early, or ask.
+        asking: The trial whose next rule is asked for; None: rules for the trials created next.
         address: Of the DB manager: ``HOST:PORT``, or empty.
     """
 
     metric: str
     maximize: bool
-    completed: tuple[Completed, ...]
+    succeeded: tuple[Logged, ...]
+    unfinished: tuple[Logged, ...]
+    asking: Asking | None
     address: str
 
 
@@ -60,7 +70,8 @@ def read_request(message: api.GetEarlyStoppingRulesRequest) -> Request:
     """What `message` says, apart from the algorithm and its settings.
 
     Raises:
-        Invalid: If the objective is missing, or the address is none.
+        Invalid: If the objective is missing, the address is none, or a label of `STEP_LABEL` cannot
+            be understood.
     """
     found: list[Violation] = []
     objective = message.experiment.spec.objective
@@ -78,18 +89,44 @@ def read_request(message: api.GetEarlyStoppingRulesRequest) -> Request:
         if "\0" in name:
             text = f"a name must not have a NUL character, got {quote(name)}"
             found.append(Violation(place, text))
+    asking = _asking(message.trials, found)
     address = message.db_manager_address
     if address and not is_address(address):
         text = f"db_manager_address must be HOST:PORT, got {quote(address)}"
         found.append(Violation(("db_manager_address",), text))
     if found:
         raise Invalid(found)
+    logged = _logged(message.trials, objective.objective_metric_name)
     return Request(
         metric=objective.objective_metric_name,
         maximize=objective.type == api.MAXIMIZE,
-        completed=_completed(message.trials, objective.objective_metric_name),
+        succeeded=tuple(trial for succeeded, trial in logged if succeeded),
+        unfinished=tuple(trial for succeeded, trial in logged if not succeeded),
+        asking=asking,
         address=address,
     )
+
+
+def _asking(trials: Sequence[api.Trial], found: list[Violation]) -> Asking | None:
+    """Return the trial whose next rule is asked for; add to `found` what is wrong with labels."""
+    asking = None
+    for index, trial in enumerate(trials):
+        text = trial.spec.labels.get(STEP_LABEL)
+        if text is None:
+            continue
+        place = ("trials", index, "spec", "labels", STEP_LABEL)
+        if asking is not None:
+            rule = f"label {quote(STEP_LABEL)}: one trial may have it, got {quote(asking.trial)}"
+            found.append(Violation(place, f"{rule} and {quote(trial.name)}"))
+        elif not (_STEP.fullmatch(text) and int(text) <= MAX_STEP):
+            rule = f"must be a whole number from 0 to {MAX_STEP}, got {quote(text)}"
+            found.append(Violation(place, f"label {quote(STEP_LABEL)} {rule}"))
+        elif not trial.name:
+            rule = f"the trial with label {quote(STEP_LABEL)} must have a name, got ''"
+            found.append(Violation(("trials", index, "name"), rule))
+        else:
+            asking = Asking(trial.name, int(text))
+    return asking
 
 
 def _names(message: api.GetEarlyStoppingRulesRequest) -> Iterator[tuple[Location, str]]:
@@ -107,18 +144,32 @@ def is_address(text: str) -> bool:
     return match is not None and 0 < int(match[1]) < 2**16
 
 
-def _completed(trials: Iterable[api.Trial], metric: str) -> tuple[Completed, ...]:
-    found: dict[str, tuple[str, str, str, bytes]] = {}
+_LOGGED: Final = frozenset(
+    {api.TrialStatus.SUCCEEDED, api.TrialStatus.EARLYSTOPPED, api.TrialStatus.RUNNING}
+)
+
+
+def _logged(trials: Iterable[api.Trial], metric: str) -> list[tuple[bool, Logged]]:
+    """Return the trials that have a log, by name, each with whether it has succeeded."""
+    found: dict[str, tuple[bool, str, str, str, bytes, bool]] = {}
     for trial in trials:
         status = trial.status
-        if status.condition != api.TrialStatus.SUCCEEDED or not trial.name:
+        asks = STEP_LABEL in trial.spec.labels
+        if not (status.condition in _LOGGED or asks) or not trial.name:
             continue
         own = trial.spec.objective.objective_metric_name or metric
         fingerprint = status.SerializeToString(deterministic=True)
-        entry = (own, status.start_time, status.completion_time, fingerprint)
+        entry = (
+            status.condition != api.TrialStatus.SUCCEEDED,
+            own,
+            status.start_time,
+            status.completion_time,
+            fingerprint,
+            asks or status.condition == api.TrialStatus.RUNNING,
+        )
         # Of two trials of one name the same is taken whichever comes first.
         found[trial.name] = min(entry, found.get(trial.name, entry))
-    return tuple(Completed(name, *found[name]) for name in sorted(found))
+    return [(not entry[0], Logged(name, *entry[1:])) for name, entry in sorted(found.items())]
 
 
 def read_settings(spec: api.EarlyStoppingSpec) -> tuple[RawSetting, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from suggestion.api.service import Call, Lane, Rpc
@@ -11,10 +11,10 @@ from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import earlystopping_messages as wire
 from suggestion.api.v1beta1 import locations
 from suggestion.api.v1beta1.log_reader import CurveReader
-from suggestion.earlystopping.rule import MAX_STEP, Rule, Threshold
+from suggestion.earlystopping.rule import MAX_STEP, Curve, Rule, Threshold, build
 from suggestion.earlystopping.statuses import Statuses
+from suggestion.earlystopping.stepwise import Stepwise, horizon, next_threshold
 from suggestion.engine.algorithm import Registry, Unavailable
-from suggestion.engine.settings import configure
 from suggestion.problem.errors import Broken, Invalid, Violation, quote
 
 #: Calls that wait for others at a time, and those that wait for a thread at most.
@@ -61,7 +61,7 @@ class EarlyStoppingService:
     def get_early_stopping_rules(
         self, request: api.GetEarlyStoppingRulesRequest, call: Call
     ) -> api.GetEarlyStoppingRulesReply:
-        """The rule for the trials created next, or none yet.
+        """The rule for the trials created next, or the next one of the trial that asks, if any.
 
         Raises:
             Invalid: INVALID_ARGUMENT; repeating the call does not help.
@@ -86,22 +86,48 @@ class EarlyStoppingService:
             found += error.violations
         if read is None or rule is None:
             raise Invalid(found)
-        threshold = None
-        if len(read.completed) >= rule.min_trials_required:
-            if not read.address:
-                raise Invalid(
-                    [Violation(("db_manager_address",), "db_manager_address must not be empty")]
-                )
-            curves = self._reader.read(
-                read.address,
-                read.completed,
-                maximize=read.maximize,
-                horizon=rule.horizon,
-                deadline=call.deadline,
-            )
-            call.describe(curves=len(curves))
-            threshold = _checked(rule.threshold(curves), spec.algorithm_name)
-        return wire.write_reply(read.metric, read.maximize, threshold)
+        threshold = self._threshold(rule, read, call)
+        return wire.write_reply(
+            read.metric, read.maximize, _checked(threshold, spec.algorithm_name)
+        )
+
+    def _threshold(self, rule: Any, read: wire.Request, call: Call) -> Threshold | None:
+        if read.asking is None:
+            trials = read.succeeded
+            if getattr(rule, "unfinished", False):
+                trials += read.unfinished
+            if len(trials) < rule.min_trials_required:
+                return None
+            found: Threshold | None = rule.threshold(self._curves(read, trials, rule.horizon, call))
+            return found
+        if not isinstance(rule, Stepwise):
+            return None
+        reports = horizon(rule, read.asking)
+        trials = read.succeeded + tuple(
+            trial
+            for trial in read.unfinished
+            if rule.unfinished or trial.trial == read.asking.trial
+        )
+        return next_threshold(rule, read.asking, self._curves(read, trials, reports, call))
+
+    def _curves(
+        self, read: wire.Request, trials: Sequence[wire.Logged], reports: int, call: Call
+    ) -> Sequence[Curve]:
+        """Return the first `reports` reports of those of `trials` whose logs are usable."""
+        if not trials:
+            return ()
+        if not read.address:
+            text = "db_manager_address must not be empty"
+            raise Invalid([Violation(("db_manager_address",), text)])
+        curves = self._reader.read(
+            read.address,
+            trials,
+            maximize=read.maximize,
+            horizon=reports,
+            deadline=call.deadline,
+        )
+        call.describe(curves=len(curves))
+        return curves
 
     def set_trial_status(
         self, request: api.SetTrialStatusRequest, call: Call
@@ -142,9 +168,7 @@ class EarlyStoppingService:
             cls: type[Any] = self._registry.load(name)
         except Unavailable as error:
             raise Invalid([Violation(("algorithm",), str(error))]) from error
-        owner = f"early-stopping algorithm {quote(name)}"
-        rule, _ = configure(cls, owner, wire.read_settings(spec))
-        return rule
+        return build(cls, wire.read_settings(spec))
 
 
 def _checked(threshold: Threshold | None, name: str) -> Threshold | None:

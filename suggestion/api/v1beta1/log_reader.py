@@ -1,4 +1,4 @@
-"""Learning curves of completed trials, read from a DB manager."""
+"""Learning curves of trials, read from a DB manager."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ _OPTIONS: Final = (
 class CurveReader:
     """Reads curves, keeping those of before and the connections. May be used by several threads.
 
-    The log of a completed trial does not change, so what is kept makes an answer faster and not
-    different; an empty log, which may just be late, is not kept.
+    The log of a trial that has ended does not change, so what is kept makes an answer faster and
+    not different; an empty log, which may just be late, is not kept.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class CurveReader:
     def read(
         self,
         address: str,
-        trials: Sequence[wire.Completed],
+        trials: Sequence[wire.Logged],
         *,
         maximize: bool,
         horizon: int,
@@ -90,7 +90,7 @@ class CurveReader:
             Cancelled: If the caller has gone.
         """
         losses: dict[str, Sequence[float]] = {}
-        missing: dict[str, tuple[wire.Completed, Hashable]] = {}
+        missing: dict[str, tuple[wire.Logged, Hashable]] = {}
         for trial in trials:
             key: Hashable = (
                 address,
@@ -100,7 +100,7 @@ class CurveReader:
                 maximize,
                 horizon,
             )
-            kept = self._kept.get(key)
+            kept = None if trial.grows else self._kept.get(key)
             if kept is None:
                 missing[trial.trial] = trial, key
             else:
@@ -112,8 +112,9 @@ class CurveReader:
                     times, values = log
                     curve = read_losses(times, values, maximize=maximize, horizon=horizon)
                     losses[name] = curve
-                    if times:
-                        self._kept.put(missing[name][1], curve)
+                    trial, key = missing[name]
+                    if times and not trial.grows:
+                        self._kept.put(key, curve)
         return [Curve(t.trial, found) for t in trials if (found := losses.get(t.trial))]
 
     def read_logs(
@@ -130,7 +131,7 @@ class CurveReader:
         Raises:
             Unreachable, TimedOut: As `read`.
         """
-        wanted = [(wire.Completed(trial, metric, "", "", b""), "") for metric in metrics]
+        wanted = [(wire.Logged(trial, metric, "", "", b""), "") for metric in metrics]
         with self._channels.lend(address) as channel:
             logs = _fetch(
                 channel,
@@ -167,7 +168,7 @@ class ObservationReader:
 def _fetch_first(
     channel: grpc.Channel,
     address: str,
-    trials: Iterable[wire.Completed],
+    trials: Iterable[wire.Logged],
     horizon: int,
     deadline: Deadline,
 ) -> Iterator[tuple[str, Log]]:
@@ -194,7 +195,7 @@ def _fetch_first(
 def _fetch(
     channel: grpc.Channel,
     address: str,
-    wanted: Sequence[tuple[wire.Completed, str]],
+    wanted: Sequence[tuple[wire.Logged, str]],
     *,
     until: Deadline,
     wait: float,
