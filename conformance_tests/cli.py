@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -145,7 +146,7 @@ def read_tls(ca: Path | None, certificate: Path | None, key: Path | None, name: 
     """Return what the TLS options mean.
 
     Raises:
-        click.UsageError: They do not belong together.
+        click.ClickException: If a file is not what it should be, or they do not belong together.
     """
     if ca is None:
         if certificate or key or name:
@@ -153,12 +154,30 @@ def read_tls(ca: Path | None, certificate: Path | None, key: Path | None, name: 
         return None
     if (certificate is None) != (key is None):
         raise click.UsageError("--tls-cert and --tls-key go together")
+    _check_pem(ca, certificate, key)
     return TLS(
         ca.read_bytes(),
         certificate.read_bytes() if certificate else None,
         key.read_bytes() if key else None,
         name,
     )
+
+
+def _check_pem(ca: Path, certificate: Path | None, key: Path | None) -> None:
+    """Check what gRPC would call a server that cannot be reached."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    subject, rule = f"--tls-ca {ca}", "must hold certificates in PEM"
+    try:
+        context.load_verify_locations(ca)
+        if certificate is not None and key is not None:
+            subject = f"--tls-cert {certificate}"
+            context.load_verify_locations(certificate)
+            subject, rule = f"--tls-key {key}", "must hold a private key in PEM, without password"
+            context.load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            rule = f"does not belong to the certificate {certificate}"
+        raise click.ClickException(f"{subject}: {rule}") from error
 
 
 @click.command()

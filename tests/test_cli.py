@@ -217,7 +217,7 @@ def test_serve_takes_its_options_from_the_environment() -> None:
 
 def test_serve_wants_certificate_and_key_together() -> None:
     error = suggest("serve", "--tls-cert", FILE, status=2)
-    assert "TLS needs both --tls-cert and --tls-key" in error
+    assert "TLS needs both --tls-cert and --tls-key, got no --tls-" in error
 
 
 # -------------------------------------------------------------- missing packages

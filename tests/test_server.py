@@ -575,7 +575,7 @@ def test_a_port_in_use_is_named(server: ServerProcess) -> None:
 
 
 def test_an_algorithm_that_is_not_installed_is_named() -> None:
-    with pytest.raises(ServerError, match="algorithm 'rando' is not installed; there is"):
+    with pytest.raises(ServerError, match="nothing called 'rando' can be served; there is"):
         ServerProcess("rando")
 
 

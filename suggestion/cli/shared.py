@@ -86,25 +86,23 @@ def _client_tls(
     """What the options of a client mean.
 
     Raises:
-        click.UsageError: If they do not belong together.
+        click.ClickException: If a file is not what it should be, or they do not belong together.
     """
     if ca is None:
         if certificate or key or name:
             raise click.UsageError("--tls-cert, --tls-key and --tls-name need --tls-ca")
         return None
-    if (certificate is None) != (key is None):
-        raise click.UsageError("--tls-cert and --tls-key go together")
     from suggestion.api.v1beta1.channels import ClientTLS  # noqa: PLC0415
+    from suggestion.cli.pem_options import certificates, key_of  # noqa: PLC0415
 
-    try:
-        return ClientTLS(
-            ca.read_bytes(),
-            certificate.read_bytes() if certificate else None,
-            key.read_bytes() if key else None,
-            name,
-        )
-    except OSError as error:
-        raise click.UsageError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    authority = certificates("--tls-ca", ca)
+    if certificate is None and key is None:
+        return ClientTLS(authority, name=name)
+    if certificate is None or key is None:
+        lacking = "--tls-cert" if certificate is None else "--tls-key"
+        raise click.UsageError(f"--tls-cert and --tls-key go together, got no {lacking}")
+    own = certificates("--tls-cert", certificate)
+    return ClientTLS(authority, own, key_of(certificate, "--tls-key", key), name)
 
 
 def file_changes(command: _Command) -> _Command:

@@ -57,7 +57,7 @@ def unknown(examined: Examined, sections: Sequence[str] = SECTIONS) -> Iterator[
         registry: Registry[Any] = algorithms() if section == "algorithm" else rules()
         given = _section(examined, section)
         if examined.manifest is not None and given and given.name not in registry:
-            error = registry.unknown(given.name, "installed", registry.names)
+            error = registry.unknown(given.name, "is not installed", registry.names)
             yield examined.manifest.finding(("spec", section, "algorithmName"), str(error))
 
 

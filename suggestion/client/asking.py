@@ -22,6 +22,7 @@ from suggestion.api.v1beta1.trial_messages import without_objective
 from suggestion.client import algorithm_check, document, manifest, schema
 from suggestion.client.launch import LocalServer, ServerError
 from suggestion.client.numbers import short
+from suggestion.client.servers import describe
 from suggestion.client.transports import OverGrpc
 from suggestion.problem.errors import quote
 
@@ -122,7 +123,18 @@ def ask(
             transport.validate(request.experiment)
             return transport.suggest(request)
         except grpc.RpcError as error:
-            raise Failure(f"{target}: {error.code().name}: {error.details()}") from error
+            raise Failure(f"{target}: {describe(error)}{_advice(error, tls)}") from error
+
+
+def _advice(error: grpc.RpcError, tls: ClientTLS | None) -> str:
+    """What to do about a server that cannot be reached; gRPC's own words say what happened."""
+    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+        return ""
+    if "refused" in str(error.details()):
+        return "\nno server listens there: start one with 'suggest serve', or leave out --target"
+    if tls is None:
+        return "\nif the server speaks TLS, give the authority of its certificate with --tls-ca"
+    return ""
 
 
 def _rows(reply: api.GetSuggestionsReply) -> list[dict[str, Any]]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 from suggestion.client import schema
-from suggestion.client.manifest import Finding, Severity, closest
+from suggestion.client.manifest import Finding, Severity
 from suggestion.problem.errors import quote
 from suggestion.problem.locations import dotted
+from suggestion.problem.spelling import likely_meant
 
 _Steps: TypeAlias = tuple[str | int, ...]
 _Schema: TypeAlias = dict[str, Any]
@@ -88,7 +89,7 @@ def _meant(steps: _Steps) -> _Steps | None:
         for place, step in enumerate(steps):
             fields = (node or {}).get("properties")
             if fields and isinstance(step, str) and step not in fields:
-                known = closest(step, fields)
+                known = likely_meant(step, fields)
                 fixed = (*prefix, *steps[:place], known or "", *steps[place + 1 :])
                 if known and _is_field(fixed):
                     return fixed

@@ -122,9 +122,9 @@ def _compiled(text: str) -> tuple[Any, str]:
         # ASCII, because \w and \d are that in RE2.
         return regex.compile(text, regex.ASCII), refusal
     except (regex.error, RecursionError, OverflowError, MemoryError) as error:
-        raise BadFilter(f"must be a regular expression (RE2): {refusal}, got {quote(text)}") from (
-            error
-        )
+        reason = refusal.removesuffix(f": {text}")  # RE2 says the whole expression again
+        rule = f"must be a regular expression (RE2), got {quote(text)}: {reason}"
+        raise BadFilter(rule) from error
 
 
 def _first_group(text: str) -> str | None:

@@ -9,7 +9,8 @@ from importlib.resources import files
 from typing import Any, Final
 
 from suggestion.client.containers import Problem
-from suggestion.client.manifest import FieldPath, Manifest, closest
+from suggestion.client.manifest import FieldPath, Manifest
+from suggestion.problem.spelling import likely_meant
 
 #: What a scalar may be in YAML for each type of a field.
 _FITTING: Final[Mapping[str, frozenset[str]]] = {
@@ -47,7 +48,7 @@ def _class(read: Manifest, node: Any, path: FieldPath, name: str) -> Iterator[Pr
     for key, value in node.items():
         where = (*path, key)
         if key not in fields:
-            meant = closest(key, fields)
+            meant = likely_meant(key, fields)
             hint = f"; did you mean {meant}?" if meant else ""
             yield where, f"a Job has no field {key} here{hint}"
         elif key not in _RESOURCES:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -18,6 +18,7 @@ import yaml
 from suggestion.client import expansion
 from suggestion.problem.errors import quote
 from suggestion.problem.locations import Location, dotted
+from suggestion.problem.spelling import likely_meant
 
 if TYPE_CHECKING:
     import jsonschema
@@ -203,7 +204,7 @@ def _rules(error: jsonschema.ValidationError, path: FieldPath) -> Iterator[tuple
             known = schema.get("properties", {})
             for name in instance:
                 if name not in known:
-                    meant = closest(name, known)
+                    meant = likely_meant(name, known)
                     hint = f"; did you mean {meant}?" if meant else ""
                     yield (*path, name), f"unknown field; there is {', '.join(known)}{hint}"
         case "enum":
@@ -226,15 +227,6 @@ def without_nulls(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: without_nulls(value) for key, value in node.items() if value is not None}
     return [without_nulls(value) for value in node] if isinstance(node, list) else node
-
-
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the one of `known` that `name` is likely a slip of."""
-    lowered = {word.lower(): word for word in known}  # a wrong capital is the commonest slip
-    import difflib  # noqa: PLC0415  (for messages alone)
-
-    close = difflib.get_close_matches(str(name)[:100].lower(), lowered, n=1)
-    return lowered[close[0]] if close else None
 
 
 def _noun(value: object) -> str:

@@ -13,6 +13,7 @@ from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.locations import Location
 from suggestion.problem.problem import Problem
 from suggestion.problem.space import Assignment, SearchSpace
+from suggestion.problem.spelling import likely_meant
 from suggestion.problem.study import Study, Suggestion
 
 T = TypeVar("T")
@@ -161,7 +162,7 @@ class Registry(Generic[T]):
         """
         reference = self._reference(name)
         if reference is None:
-            raise self.unknown(name, "served here", self.names)
+            raise self.unknown(name, "is not served here", self.names)
         try:
             loaded: type[T] = installed.load(reference)
         except ModuleNotFoundError as error:
@@ -176,14 +177,12 @@ class Registry(Generic[T]):
             return None
         return installed.find(self.group, name)
 
-    def unknown(self, name: str, where: str, known: Iterable[str]) -> Unavailable:
-        """The error that `name` is not `where`, which lists what is `known` and likely meant."""
+    def unknown(self, name: str, rule: str, known: Iterable[str]) -> Unavailable:
+        """Return the error that `name` breaks `rule`, with what is `known` and likely meant."""
         names = tuple(known)
-        text = f"{self.noun} {quote(name)} is not {where}; there is {', '.join(names) or 'none'}"
-        import difflib  # noqa: PLC0415  (for messages alone)
-
-        close = difflib.get_close_matches(name[:100].lower(), names, n=1)
-        return Unavailable(f"{text}; did you mean {quote(close[0])}?" if close else text)
+        text = f"{self.noun} {quote(name)} {rule}; there is {', '.join(names) or 'none'}"
+        close = likely_meant(name, names)
+        return Unavailable(f"{text}; did you mean {quote(close)}?" if close else text)
 
 
 ALGORITHMS: Final = "suggestion.algorithms"

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.numbers import parse_number
+from suggestion.problem.spelling import likely_meant
 
 T = TypeVar("T")
 
@@ -112,13 +113,13 @@ class Setting(NamedTuple):
             raise ValueError(f"must be {whole}{or_none}")
         value = _whole(stripped) if self.kind is int else number
         for holds, rule in (
-            (self.at_least is None or value >= self.at_least, f"at least {self.at_least}"),
-            (self.above is None or value > self.above, f"greater than {self.above}"),
-            (self.at_most is None or value <= self.at_most, f"at most {self.at_most}"),
-            (self.below is None or value < self.below, f"less than {self.below}"),
+            (self.at_least is None or value >= self.at_least, f"must be at least {self.at_least}"),
+            (self.above is None or value > self.above, f"must be greater than {self.above}"),
+            (self.at_most is None or value <= self.at_most, f"must be at most {self.at_most}"),
+            (self.below is None or value < self.below, f"must be less than {self.below}"),
         ):
             if not holds:
-                raise ValueError(f"must be {rule}{or_none}")
+                raise ValueError(f"{rule}{or_none}")
         return value
 
 
@@ -285,11 +286,7 @@ def _got(text: str) -> str:
 
 def _unknown(owner: str, name: str, known: Sequence[str]) -> str:
     message = f"{owner} has no setting {quote(name)}"
-    # Compared without case: a wrong capital is the commonest slip.
-    lowered = {spelling.lower(): spelling for spelling in reversed(known)}
-    import difflib  # noqa: PLC0415  (for messages alone)
-
-    close = difflib.get_close_matches(name[:100].lower(), lowered, n=1, cutoff=0.6)
+    close = likely_meant(name, known)
     if close:
-        return f"{message}; did you mean {quote(lowered[close[0]])}?"
+        return f"{message}; did you mean {quote(close)}?"
     return f"{message}; it has {', '.join(known) if known else 'none'}"

@@ -70,8 +70,7 @@ def _explain(error: grpc.RpcError, manifest: Manifest) -> list[str]:
         request = error_details_pb2.BadRequest()
         if detail.Unpack(request):
             return [
-                f"{manifest.source}:{manifest.line(in_file(parse(violation.field)))}: "
-                f"{violation.description}"
+                str(manifest.finding(in_file(parse(violation.field)), violation.description))
                 for violation in request.field_violations
             ]
     return [f"{manifest.source}: {error.details()}"]

@@ -14,6 +14,7 @@ from suggestion.engine import installed
 from suggestion.engine.algorithm import Unavailable
 from suggestion.engine.installed import qualified
 from suggestion.problem.errors import quote
+from suggestion.problem.spelling import likely_meant
 
 SERVICES: Final = "suggestion.services"
 
@@ -135,13 +136,10 @@ def select(names: Sequence[str], algorithms: Collection[str]) -> Selection:
     full = {f"{service}/{name}" for service, texts in shown.items() for name in texts}
     for name in names:
         if name not in known and name not in full:
-            import difflib  # noqa: PLC0415  (for messages alone)
-
-            close = difflib.get_close_matches(name[:100].lower(), known, n=1)
-            hint = f"; did you mean {quote(close[0])}?" if close else ""
-            raise Unavailable(
-                f"algorithm {quote(name)} is not installed; there is {', '.join(known)}{hint}"
-            )
+            close = likely_meant(name, known)
+            hint = f"; did you mean {quote(close)}?" if close else ""
+            text = f"nothing called {quote(name)} can be served; there is {', '.join(known)}{hint}"
+            raise Unavailable(text)
     chosen = []
     for service, texts in shown.items():
         by_text = {text: name for name, text in texts.items()}

@@ -78,9 +78,15 @@ def _from_mapping(given: Mapping[str, object]) -> Space:
             parameters[name] = read_parameter(entry, f"space[{name!r}]")
         except InvalidArgument as error:
             broken += error.broken
+    space = Space(parameters, {name: f"space[{name!r}]" for name in parameters})
     if broken:
+        if parameters:
+            try:
+                _ = space.domain
+            except InvalidArgument as error:
+                broken += error.broken
         raise InvalidArgument(broken)
-    return Space(parameters, {name: f"space[{name!r}]" for name in parameters})
+    return space
 
 
 def read_parameter(entry: object, place: str) -> Parameter[object]:
@@ -95,7 +101,8 @@ def read_parameter(entry: object, place: str) -> Parameter[object]:
         from suggestion.tuning.optuna import from_distribution  # noqa: PLC0415
 
         return from_distribution(cast("BaseDistribution", entry), place)
-    if isinstance(entry, Sequence) and not isinstance(entry, str | bytes):
+    if isinstance(entry, Sequence) and not isinstance(entry, str | bytes | tuple):
         return Listed(entry)
     rule = "must be a parameter, such as suggestion.uniform(0, 1), or a list of choices"
+    # Elsewhere (0, 1) is a range; here it would be two choices.
     raise InvalidArgument([BrokenRule(place, f"{rule}, got {entry!r:.80}")])

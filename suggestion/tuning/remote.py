@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from suggestion.api import pem
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1.channels import ClientTLS
 from suggestion.api.v1beta1.messages import write_experiment
@@ -119,22 +121,34 @@ def violations(error: grpc.RpcError) -> list[Violation]:
 
 
 def read_tls(tls: TLS | None) -> ClientTLS | None:
-    """Read the PEM files that `tls` names.
+    """Read and check the PEM files that `tls` names.
 
     Raises:
-        InvalidArgument: If a certificate is given without its key, or the reverse.
-        OSError: If a file cannot be read.
+        InvalidArgument: If one is not what it should be, or they do not belong together.
     """
     if tls is None:
         return None
-    if (tls.certificate is None) != (tls.key is None):
-        raise InvalidArgument([BrokenRule("tls", "certificate and key go together")])
-    return ClientTLS(
-        Path(tls.ca).read_bytes(),
-        None if tls.certificate is None else Path(tls.certificate).read_bytes(),
-        None if tls.key is None else Path(tls.key).read_bytes(),
-        tls.name,
-    )
+    authority = _read("ca", tls.ca, pem.require_certificates)
+    if tls.certificate is None and tls.key is None:
+        return ClientTLS(authority, name=tls.name)
+    if tls.certificate is None or tls.key is None:
+        lacking = "certificate" if tls.certificate is None else "key"
+        rule = f"certificate and key go together, got no {lacking}"
+        raise InvalidArgument([BrokenRule("tls", rule)])
+    certificate = Path(tls.certificate)
+    own = _read("certificate", certificate, pem.require_certificates)
+    key = _read("key", tls.key, partial(pem.require_pair, certificate))
+    return ClientTLS(authority, own, key, tls.name)
+
+
+def _read(field: str, path: str | Path, check: Callable[[Path], None]) -> bytes:
+    try:
+        contents = pem.read(Path(path))
+        check(Path(path))
+    except pem.PemError as error:
+        rule = f"{error}, got {str(path)!r}"
+        raise InvalidArgument([BrokenRule(f"tls.{field}", rule)]) from error
+    return contents
 
 
 def suggest_over_grpc(

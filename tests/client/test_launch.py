@@ -108,8 +108,8 @@ def test_a_temporary_log_is_removed() -> None:
 def test_the_error_has_what_the_server_said() -> None:
     with pytest.raises(ServerError) as error, LocalServer(("rando",)):
         pass
-    assert str(error.value).startswith("suggest serve rando: algorithm 'rando' is not installed")
-    assert error.value.said.startswith("algorithm 'rando' is not installed; there is")
+    assert str(error.value).startswith("suggest serve rando: nothing called 'rando' can be served")
+    assert error.value.said.startswith("nothing called 'rando' can be served; there is")
     assert "Usage: " in error.value.output
     assert error.value.status == 2
 

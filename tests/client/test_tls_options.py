@@ -42,6 +42,7 @@ def _plain_after(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 COMMANDS = ["ask", "run", "check", "health"]
+OPTIONS = ["--tls-ca", "--tls-cert", "--tls-key"]
 
 
 def suggest(name: str, folder: Path, target: str, tmp_path: Path, *options: str) -> Result:
@@ -76,3 +77,20 @@ def test_options_that_do_not_belong_together(
         done = suggest(name, folder, target, tmp_path, *options)
         assert done.exit_code == 2
         assert words in done.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_files_that_do_not_belong_together(
+    name: str, folder: Path, target: str, tmp_path: Path
+) -> None:
+    """Nothing is sent: gRPC would only say that it cannot reach the server, and try again."""
+    ca, own, key = folder / "ca.pem", folder / "client.pem", folder / "server.key"
+    for options, words in (
+        ([ca, own, key], f"--tls-key {key}: does not belong to the certificate {own}"),
+        ([ca, own, own], f"--tls-key {own}: must hold a private key in PEM"),
+        ([key, own, key], f"--tls-ca {key}: must hold certificates in PEM"),
+    ):
+        named = [f"{o}={p}" for o, p in zip(OPTIONS, options, strict=True)]
+        done = suggest(name, folder, target, tmp_path, *named)
+        assert done.exit_code == 1
+        assert words in done.output.replace("\n", " ")

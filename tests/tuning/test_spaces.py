@@ -119,6 +119,7 @@ def test_all_that_is_wrong_is_said_at_once_with_its_place() -> None:
                 "step": sg.uniform(0, 1, step=-1),
                 "nan": sg.uniform(math.nan, True),
                 "empty": [],
+                "pair": (0, 1),
                 "twice": ["a", "b", "a"],
                 "text": sg.discrete(["x"]),
                 "good": [1, 2],
@@ -127,6 +128,8 @@ def test_all_that_is_wrong_is_said_at_once_with_its_place() -> None:
     assert isinstance(caught.value, sg.InvalidArgument)
     assert [str(rule) for rule in caught.value.broken] == str(caught.value).splitlines()
     assert str(caught.value).splitlines() == [
+        "space['pair']: must be a parameter, such as suggestion.uniform(0, 1), or a list of "
+        "choices, got (0, 1)",
         "space['lr'].min: logUniform needs min > 0, got min = 0",
         "space['layers'].min: min of an int must be whole, got min = '1.5'",
         "space['units'].min: min must not exceed max, got min = 1, max = 0",

@@ -176,8 +176,15 @@ def test_tls(tmp_path: Path) -> None:
         tls = sg.TLS(tmp_path / "ca.pem", name="localhost")
         there = sg.Study(SPACE, algorithm="random", target=server.address, tls=tls)
         assert there.ask(3) == sg.Study(SPACE, algorithm="random").ask(3)
-    with pytest.raises(sg.InvalidArgument, match="tls: certificate and key go together"):
-        sg.Study(SPACE, target="x:1", tls=sg.TLS(tmp_path / "ca.pem", tmp_path / "server.pem"))
+    ca, certificate, key = tmp_path / "ca.pem", tmp_path / "server.pem", tmp_path / "server.key"
+    for wrong, text in (
+        (sg.TLS(ca, certificate), "tls: certificate and key go together, got no key"),
+        (sg.TLS(ca, certificate, tmp_path / "client.key"), r"tls\.key: does not belong to .*got"),
+        (sg.TLS(key), r"tls\.ca: must hold certificates in PEM, got"),
+        (sg.TLS(tmp_path / "none.pem"), r"tls\.ca: cannot be read: No such file"),
+    ):
+        with pytest.raises(sg.InvalidArgument, match=text):
+            sg.Study(SPACE, target="x:1", tls=wrong)
 
 
 # --------------------------------------------------------------------- storage

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, Final, cast
 
 from google.protobuf import json_format
@@ -19,6 +18,7 @@ from suggestion.api import footprint
 from suggestion.api.service import Call, Rpc
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.locations import Location, dotted
+from suggestion.problem.spelling import likely_meant
 
 #: Names and kinds of JSON values, as messages call them.
 _KINDS: Final[tuple[tuple[type, str], ...]] = (
@@ -151,8 +151,8 @@ def _violations(
     for name, item in value.items():
         field = fields.get(name)
         if field is None:
-            close = get_close_matches(name[:100], fields, n=1)
-            hint = f"did you mean {quote(close[0])}?" if close else f"there is {_names(message)}"
+            close = likely_meant(name, fields)
+            hint = f"did you mean {quote(close)}?" if close else f"there is {_names(message)}"
             shown = dotted(path) or root
             yield Violation((*path, name), f"{shown}: unknown field {quote(name)}; {hint}")
         elif item is not None:  # null stands for the default
