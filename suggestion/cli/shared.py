@@ -115,5 +115,5 @@ def file_changes(command: _Command) -> _Command:
         "changes",
         multiple=True,
         metavar="FIELD=VALUE",
-        help="Change a field of the file: spec.maxTrialCount=20. Repeatable.",
+        help="Change a field of the file: spec.maxTrialCount=20; null removes it. Repeatable.",
     )(command)

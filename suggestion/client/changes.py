@@ -1,4 +1,7 @@
-"""Changes to an Experiment file from the command line: ``--set spec.maxTrialCount=20``."""
+"""Changes to an Experiment file from the command line: ``--set spec.maxTrialCount=20``.
+
+The value ``null`` removes a field, since a null is an absent field.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ from suggestion.problem.spelling import likely_meant
 _Steps: TypeAlias = tuple[str | int, ...]
 _Schema: TypeAlias = dict[str, Any]
 
-_CHANGE: Final = re.compile(r"([^=\[\]\s]+(?:\[\d{1,6}\][^=\[\]\s]*)*)=(.*)", re.DOTALL)
+_CHANGE: Final = re.compile(r"\.?([^.=\[\]\s]+(?:\.[^.=\[\]\s]+|\[\d{1,6}\])*)=(.*)", re.DOTALL)
+# Removes a field.
+_NOTHING: Final = "null"
 _STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -32,17 +37,38 @@ def apply(document: Any, change: str) -> Iterator[Finding]:
         hint = f"; did you mean {dotted(meant)}?" if meant else ""
         yield _finding(subject, f"an Experiment has no field {dotted(steps)}{hint}")
         return
-    node = document
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
-        fits = isinstance(node, list) if isinstance(step, int) else isinstance(node, dict)
-        if not fits or (isinstance(step, int) and step >= len(node)):
-            yield _finding(subject, f"there is no {dotted(steps)}")
-            return
-        if following is None:
-            node[step] = match[2]
-        elif isinstance(node, dict) and node.get(str(step)) is None:
-            node[str(step)] = {}
-        node = node[step]
+    if unwritable(match[2]):
+        yield _finding(subject, "must be text that UTF-8 can hold, without NUL")
+    elif not _set(document, steps, match[2]):
+        yield _finding(subject, f"there is no {dotted(steps)}")
+
+
+def unwritable(text: str) -> bool:
+    """Return whether no file, and no program's arguments, can hold `text`."""
+    return "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _set(node: Any, steps: _Steps, text: str) -> bool:
+    """Set the field at `steps` below `node`, or leave all as it is and return False."""
+    step, *rest = steps
+    if isinstance(step, int):
+        if not isinstance(node, list) or step >= len(node) or (not rest and text == _NOTHING):
+            return False
+    elif not isinstance(node, dict):
+        return False
+    if not rest and text == _NOTHING:
+        node.pop(step, None)
+    elif not rest:
+        node[step] = text
+    elif isinstance(node, dict) and node.get(str(step)) is None:
+        made: dict[str, Any] = {}
+        if not _set(made, tuple(rest), text):
+            return False
+        if made:
+            node[str(step)] = made
+    else:
+        return _set(node[step], tuple(rest), text)
+    return True
 
 
 def _finding(subject: str, text: str) -> Finding:
@@ -81,7 +107,8 @@ def _meant(steps: _Steps) -> _Steps | None:
     """The field that `steps` is likely a slip of."""
     # The beginning was left out: maxTrialCount, objective.goal.
     for prefix in _prefixes(schema.EXPERIMENT, ()):
-        if _is_field((*prefix, *steps)):
+        named = (_below(schema.EXPERIMENT, prefix) or {}).get("properties", {})
+        if steps[0] in named and _is_field((*prefix, *steps)):
             return (*prefix, *steps)
     # One step is misspelt, perhaps with the beginning left out.
     for prefix in _prefixes(schema.EXPERIMENT, ()):
@@ -91,7 +118,8 @@ def _meant(steps: _Steps) -> _Steps | None:
             if fields and isinstance(step, str) and step not in fields:
                 known = likely_meant(step, fields)
                 fixed = (*prefix, *steps[:place], known or "", *steps[place + 1 :])
-                if known and _is_field(fixed):
+                # With a beginning that was left out, what fits everything is not meant.
+                if known and (_is_field(fixed) if not prefix else _below(schema.EXPERIMENT, fixed)):
                     return fixed
                 break
             node = None if node is None else _below(node, (step,))

@@ -6,6 +6,7 @@ apart. Nothing here stops a run unless the user asks for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -209,6 +210,8 @@ _NOT_TEXT: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
     "generation": ("a whole number", frozenset({"whole number"})),
     "deletionGracePeriodSeconds": ("a whole number", frozenset({"whole number"})),
 }
+# Go reads 010 as 8, and 1_0 as 10.
+_DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
 _TEXT: Final = ("text, in quotes", frozenset({"text"}))
 
 
@@ -221,6 +224,8 @@ def _types(read: Manifest, node: Any, schema: Mapping[str, Any], path: FieldPath
         written = read.type_of(path)
         if written and written not in fitting:
             yield path, f"must be {noun}, got the {written} {quote(node)}"
+        elif written == "whole number" and not _DECIMAL.fullmatch(node.strip()):
+            yield path, f"must be written in decimal digits, the same to every reader, got {node}"
     elif isinstance(node, Mapping):
         fields: Mapping[str, Any] = schema.get("properties", {})
         for key, value in node.items():

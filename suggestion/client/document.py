@@ -122,6 +122,8 @@ def examine(
     options = [finding for change in changes for finding in changing.apply(document, change)]
     if command is not None:
         try:
+            if changing.unwritable(command):
+                raise ValueError("must be text that UTF-8 can hold, without NUL")
             containers.split(command)
         except ValueError as error:
             text = f"{error}, got {quote(command)}"

@@ -8,6 +8,7 @@ what a cluster says of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -61,7 +62,7 @@ class Filter:
 
     def find(self, line: str) -> Iterator[Found]:
         """Yield the matches in `line`, from left to right."""
-        if not self.refusal:
+        if not isinstance(self._pattern, regex.Pattern):
             yield from map(_found, self._pattern.finditer(line))
         elif self._expired < _LIMIT_LINES:
             try:
@@ -97,10 +98,10 @@ def can_match(text: str, name: str) -> bool:
     if group is None:
         return True
     try:
-        pattern, refusal = _compiled(group)
+        pattern, _ = _compiled(group)
     except BadFilter:
         return True
-    if refusal:
+    if isinstance(pattern, regex.Pattern):
         return True
     # Blanks around a name are not part of it.
     return any(pattern.fullmatch(padded) for padded in (name, f" {name}", f"{name} ", f" {name} "))
@@ -112,7 +113,7 @@ def _compiled(text: str) -> tuple[Any, str]:
     options = re2.Options()
     options.log_errors = False
     try:
-        return re2.compile(text, options), ""
+        return re2.compile(text, options), _refused_by_go(text)
     except UnicodeEncodeError as error:
         raise BadFilter(f"must be text that UTF-8 can hold, got {quote(text)}") from error
     except re2.error as error:
@@ -125,6 +126,28 @@ def _compiled(text: str) -> tuple[Any, str]:
         reason = refusal.removesuffix(f": {text}")  # RE2 says the whole expression again
         rule = f"must be a regular expression (RE2), got {quote(text)}: {reason}"
         raise BadFilter(rule) from error
+
+
+# What is no group or escape of its own, and that of which Go is stricter than RE2.
+_STRICTER: Final = re.compile(
+    r"\\Q.*?(?:\\E|\Z)|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|\(\?P?<([^>]*)>|\\(.)", re.DOTALL
+)
+
+
+def _refused_by_go(text: str) -> str:
+    """What a cluster, which is written in Go, refuses of a filter that RE2 itself takes."""
+    names: set[str] = set()
+    for match in _STRICTER.finditer(text):
+        name = match[1]
+        if match[2] == "C":
+            return "invalid escape sequence: \\C"
+        if name is not None and not re.fullmatch(r"\w+", name, re.ASCII):
+            return f"invalid named capture: {name}"
+        if name in names:
+            return f"duplicate capture group name: {name}"
+        if name is not None:
+            names.add(name)
+    return ""
 
 
 def _first_group(text: str) -> str | None:

@@ -153,6 +153,7 @@ def load(path: Path, schema: dict[str, Any], *, kind: str | None = None) -> Mani
         nodes = [node for node in yaml.compose_all(text, yaml.SafeLoader) if node is not None]
         for node in nodes:
             expansion.check(node, len(text))
+            _unique_keys(node, set())
         manifests = [Manifest(_construct(node, {}), str(path), node) for node in nodes]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -262,18 +263,35 @@ def _construct(node: yaml.Node, done: dict[int, Any]) -> Any:
                 raise yaml.constructor.ConstructorError(
                     None, None, "a key must be a text", key.start_mark
                 )
-            name = _text(key)
-            if name in value:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {quote(name)} is used twice", key.start_mark
-                )
-            value[name] = _construct(child, done)
+            value[_text(key)] = _construct(child, done)
         value = {key: child for key, child in value.items() if child is not None}
     done[id(node)] = value
     return value
 
 
 _UNDER_WAY: Final = object()
+
+
+def _unique_keys(node: yaml.Node, done: set[int]) -> None:
+    """Check that no key is used twice in a mapping, before merge keys are followed.
+
+    What a mapping says itself takes the place of what it merges.
+    """
+    if id(node) in done or isinstance(node, yaml.ScalarNode):
+        return
+    done.add(id(node))
+    used: set[str] = set()
+    for entry in node.value:
+        pair = entry if isinstance(node, yaml.MappingNode) else (entry,)
+        key = pair[0]
+        if len(pair) == 2 and isinstance(key, yaml.ScalarNode) and not key.tag.endswith(":merge"):
+            if key.value in used:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {quote(key.value)} is used twice", key.start_mark
+                )
+            used.add(key.value)
+        for child in pair:
+            _unique_keys(child, done)
 
 
 def _text(node: yaml.ScalarNode) -> str:
@@ -321,6 +339,7 @@ def _type_of(node: yaml.ScalarNode) -> str:
 
 def _child(node: yaml.Node, step: str | int) -> yaml.Node | None:
     if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == step), None)
+        # The last one counts: those before it were merged.
+        return next((value for key, value in reversed(node.value) if key.value == step), None)
     children: Sequence[yaml.Node] = node.value if isinstance(node, yaml.SequenceNode) else ()
     return children[step] if isinstance(step, int) and step < len(children) else None

@@ -94,7 +94,7 @@ def _unused(
     written = [*here, *texts(template.get("trialSpec"), (*TEMPLATE, "trialSpec"))]
     reached = {names.get(match[2]) for _, text in here for match in _parameters(text)}
     space = [parameter["name"] for parameter in document["spec"]["parameters"]]
-    slips = list(_slips(written, {*space, *names}))
+    slips = list(_slips([*written, *_lines(used, primary.path)], {*space, *names}))
     if primary.plain and not slips and not any(map(_uses, written)):
         # A command that was written for this machine, to try out something else than parameters.
         text = "uses no parameter: every trial runs the same program"
@@ -109,7 +109,8 @@ def _unused(
         elsewhere = next(
             (path for path, text in written for m in _parameters(text) if m[2] in called), None
         )
-        slip = next((entry for entry in slips if entry[2] in {*called, name}), None)
+        fitting = (entry for entry in slips if entry[2] in {*called, name})
+        slip = max(fitting, key=lambda entry: len(entry[1]), default=None)
         if elsewhere is not None and not runs:
             continue
         if elsewhere is not None:
@@ -148,19 +149,30 @@ def _slips(
 ) -> Iterator[tuple[FieldPath, str, str]]:
     """Where a reference was likely meant: its place, the text that stands there, the name in it.
 
-    Other templates write ``{{x}}``, ``$x``, ``${x}``, ``$(x)``, ``{x}`` or ``%(x)s``, with or
-    without something like ``trialParameters.`` before the name.
+    Other templates write ``{{x}}``, ``$x``, ``${x}``, ``$(x)``, ``{x}``, ``%(x)s`` or ``%x%``, with
+    or without something like ``trialParameters.`` before the name.
     """
     exact = {name.lower(): name for name in names}
     any_name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    opening = r"(?:\$\{\{|\$\{|\$\(\(|\$\(|\{\{|\$|\{|%\(|%(?=[^%\s]+%)|@(?=[^@\s]+@)|<|\[\[)"
+    outer = r"(?:\.?[A-Za-z]{1,40}(?:\.|\[['\"]?)){0,3}"
     pattern = re.compile(
-        r"(?:\$\{\{|\$\{|\$\(|\{\{|\$|\{|%\(|<)\s*(?:\.?[A-Za-z]{1,40}\.){0,3}"
-        rf"({any_name})(?![\w.-])\s*(?:\}}\}}|\}}|\)s?|>)?",
+        # Without anything before it, only the name that this template has for its parameters.
+        rf"(?:{opening}\s*{outer}|\btrial_?parameters?(?:\.|\[['\"]?))"
+        rf"({any_name})(?![\w.-])(?:['\"]?\])*(?:\s*(?:\}}\}}|\}}|\)\)|\)s?|>|%|@))?",
         re.IGNORECASE,
     )
     for path, text in written:
         for match in pattern.finditer(text):
             yield path, match[0], exact.get(match[1].lower(), match[1])
+
+
+def _lines(container: Mapping[str, Any], path: FieldPath) -> Iterator[tuple[FieldPath, str]]:
+    """A container's words side by side: a shell's rules have split ``{{ x }}`` into three."""
+    for key in ("command", "args"):
+        words = container.get(key)
+        if words and len(words) > 1:
+            yield (*path, key), " ".join(words)
 
 
 def texts(node: Any, path: FieldPath) -> Iterator[tuple[FieldPath, str]]:

@@ -164,7 +164,8 @@ def explain(folder: Path, root: Path, named: str) -> str:
         parent = path.parent.relative_to(folder).as_posix()
         prefix = "" if parent == "." else f"{parent}/"
         tags += (f"{prefix}{tag}" for tag in _tags(path, root))
-    return f"{len(paths)} event files read{instead(tags) or '; they hold no values'}"
+    files = "1 event file" if len(paths) == 1 else f"{len(paths)} event files"
+    return f"{files} read{instead(tags) or ', without a value in them'}"
 
 
 def _tags(path: Path, root: Path) -> Iterator[str]:

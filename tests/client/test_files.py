@@ -108,14 +108,40 @@ def test_nothing_is_said_of_a_good_file(tmp_path: Path) -> None:
         ("${trialParameter.rate}", "${trialParameter.rate}"),
         ("${trialparameters.Rate}", "${trialparameters.Rate}"),
         ("${hyperParameters.lr}", "${hyperParameters.lr}"),
+        ("${ trialParameters.rate }", "${ trialParameters.rate }"),
+        ("${trialParameters['rate']}", "${trialParameters['rate']}"),
+        ("${trialParameters[rate]}", "${trialParameters[rate]}"),
+        ("--lr=trialParameters.rate", "trialParameters.rate"),
+        ("$((rate))", "$((rate))"),
+        ("--lr=%rate%", "%rate%"),
+        ("@rate@", "@rate@"),
+        ("[[rate]]", "[[rate]]"),
     ],
 )
 def test_a_likely_slip_is_named(tmp_path: Path, argument: str, slip: str) -> None:
     (line,) = found(tmp_path, {f"{CONTAINER}.args[0]": argument}, Severity.ERROR)
     assert line == (
         f"{CONTAINER}.args[0]: parameter 'lr' is not used by the trial template; did you mean "
-        f"${{trialParameters.rate}} where '{slip}' stands?"
+        f"${{trialParameters.rate}} where {slip!r} stands?"
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "slip"),
+    [
+        ("{{ trialParameters.lr }}", "{{ trialParameters.lr }}"),
+        ("{{ .Values.lr }}", "{{ .Values.lr }}"),
+        ("${ trialParameters.lr }", "${ trialParameters.lr }"),
+        ("%lr%", "%lr%"),
+        ("trialParameters.lr", "trialParameters.lr"),
+    ],
+)
+@pytest.mark.parametrize("option", [False, True])
+def test_a_slip_that_a_shell_splits(tmp_path: Path, written: str, slip: str, option: bool) -> None:
+    command = f"python train.py --lr {written} --units ${{trialParameters.units}}"
+    template = {"spec.trialTemplate": {"command": "x" if option else command}}
+    (line,) = found(tmp_path, template, Severity.ERROR, command=command if option else None)
+    assert f"did you mean ${{trialParameters.lr}} where '{slip}' stands?" in line
 
 
 def test_a_value_that_reaches_no_program(tmp_path: Path) -> None:
@@ -295,6 +321,22 @@ def test_nulls_are_absent_fields(tmp_path: Path) -> None:
     assert line == "spec: algorithm is required"
 
 
+def test_a_null_on_the_command_line_removes_a_field(tmp_path: Path) -> None:
+    changes = ["spec.maxTrialCount=null", "spec.objective.goal=null", ".metadata.labels.a=null"]
+    path = tmp_path / "e.yaml"
+    path.write_text(text({}))
+    made = document.load(path, changes).document
+    assert "maxTrialCount" not in made["spec"]
+    assert made["spec"]["objective"] == GOOD["spec"]["objective"]
+    assert "labels" not in made["metadata"]
+
+
+@pytest.mark.parametrize("command", ["python \udc80 ${trialParameters.lr}", "a\0b"])
+def test_a_command_that_no_program_can_be_given(tmp_path: Path, command: str) -> None:
+    (line,) = found(tmp_path, {}, Severity.ERROR, command=command)
+    assert "must be text that UTF-8 can hold, without NUL, got " in line
+
+
 def test_what_a_cluster_accepts(tmp_path: Path) -> None:
     changes = {
         "metadata": {"generateName": "tune-"},
@@ -318,6 +360,12 @@ def test_what_a_cluster_accepts(tmp_path: Path) -> None:
         ("spec.maxTrialCount[0]=3", "no field spec.maxTrialCount[0]"),
         ("spec.algorithm.algorithmSettings.gamma=3", "algorithmSettings.gamma"),
         ("nonsense.field=3", "no field nonsense.field"),
+        ("spec..maxTrialCount=3", "must be FIELD=VALUE"),
+        ("spec.maxTrialCount.=3", "must be FIELD=VALUE"),
+        ("spec.parameters.0.name=x", "no field spec.parameters.0.name"),
+        ("spec.objective.additionalMetricNames[0]=x", "there is no spec.objective.additionalMet"),
+        ("spec.parameters[0]=null", "there is no spec.parameters[0]"),
+        ("spec.trialTemplate.env.A=\udc80", "must be text that UTF-8 can hold"),
         ("spec.parameters[7].name=x", "there is no spec.parameters[7].name"),
         ("=", "must be FIELD=VALUE"),
         ("spec", "must be FIELD=VALUE"),
@@ -328,6 +376,7 @@ def test_a_change_of_no_field(tmp_path: Path, change: str, text: str) -> None:
     path.write_text(globals()["text"]({}))
     (error,) = document.examine(path, changes=[change]).errors
     assert text in str(error)
+    assert ("did you mean" in text) == ("did you mean" in str(error))
 
 
 # --------------------------------------------------------------- what a cluster refuses

@@ -26,6 +26,7 @@ from suggestion.client.filters import (
         (r"( *\w+ *)=( *\d+)", " loss = 3", [("loss", "3")]),
         (r"(?<!val )\b(loss): ([0-9.]+)(?=,|$)", "loss: 1, val loss: 2", [("loss", "1")]),
         (r"(\w)\1=(\d)()", "aa=1", [("a", "1")]),
+        (r"(?P<n>\w)=(?P<n>\d)", "a=1", [("a", "1")]),
     ],
 )
 def test_what_a_filter_finds(text: str, line: str, found: list[tuple[str, str]]) -> None:
@@ -58,6 +59,10 @@ def test_what_is_no_filter(text: str, rule: str) -> None:
         (r"(?<!val )(loss)=(\d)", "perl operator"),
         (r"(\w)\1=(\d)()", "invalid escape"),
         (r"(a){2000}(b)", "repetition"),
+        (r"(?P<n>a)(?<n>b)", "duplicate capture group name: n"),
+        (r"(?P<größe>a)(b)", "invalid named capture: größe"),
+        (r"(\C+)=(\d)", r"invalid escape sequence: \C"),
+        (r"(\Q(?P<n>\C\E)(?P<n>[(?P<n>[:alpha:]\]]+)(\\C)", ""),
     ],
 )
 def test_what_a_cluster_says(text: str, refusal: str) -> None:

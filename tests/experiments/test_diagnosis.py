@@ -99,7 +99,7 @@ def test_event_files(tmp_path: Path) -> None:
     assert made.explain(output, folder) == "no event file appeared below /tb"
     (folder / "run1").mkdir(parents=True)
     (folder / "run1" / "a.tfevents").write_bytes(event("Loss", 1.0))
-    assert made.explain(output, folder) == "1 event files read; found instead: run1/Loss"
+    assert made.explain(output, folder) == "1 event file read; found instead: run1/Loss"
 
 
 @pytest.mark.parametrize("path", ["/../../../etc", "../../..", "/a/../../b", "//../x", "/"])
