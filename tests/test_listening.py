@@ -35,6 +35,24 @@ def test_an_address_of_another_machine() -> None:
     assert line == "Error: cannot listen on 192.0.2.1:6789: this machine has no such address"
 
 
+@pytest.mark.parametrize("option", ["--address", "--http-address"])
+@pytest.mark.parametrize(
+    "address",
+    ["nowhere", "localhost:http", "localhost:-1", "localhost:65536", ":0", "[::1:0", "\uff11:0 "],
+)
+def test_what_is_no_address(option: str, address: str) -> None:
+    line = refusal("--address", "127.0.0.1:0", option, address)
+    rule = "must be HOST:PORT with a port from 0 to 65535"
+    assert line == f"Error: address: {rule}, got {address!r}"
+
+
+@pytest.mark.parametrize("option", ["--address", "--http-address"])
+@pytest.mark.parametrize("host", ["x" * 64, "x..y", "\udcff", "host.invalid"])
+def test_a_host_that_is_none(option: str, host: str) -> None:
+    line = refusal("--address", "127.0.0.1:0", option, f"{host}:0")
+    assert line == f"Error: cannot listen on {f'{host}:0'!a}: there is no address of this host"
+
+
 def test_certificates_and_keys(tmp_path: Path) -> None:
     issue(tmp_path, "127.0.0.1", names=("one", "two"))
     (tmp_path / "junk").write_bytes(b"\xff\x00junk")

@@ -236,9 +236,9 @@ def test_messages_up_to_the_limit() -> None:
         ("outside", "algorithm 'broken' left the search space with"),
         ("type", "algorithm 'broken' left the search space with"),
         ("missing", "algorithm 'broken' left the search space with"),
-        ("repeat", "algorithm 'broken' repeated a point: 2 of 3"),
+        ("repeat", "algorithm 'broken' repeated 2 of 3 points, among them \"{'"),
         ("name", "algorithm 'broken' named a trial 'Not_A_Label': not a DNS label"),
-        ("names", "algorithm 'broken' gave two trials one name"),
+        ("names", "algorithm 'broken' gave several trials one name: '"),
         ("raise", "a bug in this server: ZeroDivisionError: as promised"),
     ],
 )
@@ -273,6 +273,9 @@ def test_health_does_not_know_other_names(server: ServerProcess) -> None:
     with pytest.raises(grpc.RpcError) as error:
         server.health.Check(health_pb2.HealthCheckRequest(service="nothing"))
     assert code_of(error) is grpc.StatusCode.NOT_FOUND
+    text = "service: must be empty or one of api.v1.beta1.Suggestion, "
+    assert details_of(error).startswith(text)
+    assert details_of(error).endswith(", got 'nothing'")
 
 
 def test_reflection_describes_the_service(server: ServerProcess) -> None:

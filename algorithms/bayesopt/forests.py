@@ -39,6 +39,8 @@ class Forest:
         self._features, self._y = features, y
         self._tracked = features[:0]
         self._fitted: Any = None
+        #: The forest that predicts the outcomes of appended points.
+        self._known: Any = None
 
     def _model(self) -> Any:
         """Return the fitted forest; several appended points cost one fit."""
@@ -96,8 +98,8 @@ class Forest:
 
     def append(self, features: Array, normals: Array) -> Array:
         """Add a point with its prediction as its outcome; return it, shape (1, 1)."""
-        if self._fitted is not None:
-            self._known = self._fitted
+        if self._known is None or self._fitted is not None:
+            self._known = self._model()
         mean, _ = self._predict(self._known, features[None])
         self._features = np.vstack([self._features, features])
         self._y = np.append(self._y, mean[0])

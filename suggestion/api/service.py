@@ -51,9 +51,7 @@ class Lane(NamedTuple):
 
     def when_full(self) -> str:
         """Return what a call is told that may not wait."""
-        if self.waiting:
-            return f"{self.subject}: {self.waiting} calls are waiting; try again"
-        return f"{self.subject}: {self.threads} calls are waiting for it; try again"
+        return f"{self.subject}: at most {self.waiting} calls may wait, and as many do; try again"
 
 
 #: For what computes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -133,14 +134,19 @@ class Prepared:
                 raise Broken(f"{subject} left the search space with {quote(suggestion.assignment)}")
             if suggestion.trial and not _DNS_LABEL.fullmatch(suggestion.trial):
                 raise Broken(f"{subject} named a trial {quote(suggestion.trial)}: not a DNS label")
-        names = [s.trial for s in suggestions if s.trial]
-        if len(set(names)) < len(names):
-            raise Broken(f"{subject} gave two trials one name")
+        names = Counter(s.trial for s in suggestions if s.trial)
+        if twice := [name for name, times in names.items() if times > 1]:
+            raise Broken(f"{subject} gave several trials one name: {quote(twice[0])}")
         # With conditions, there may be fewer points than combinations of values.
         if not space.conditions and (space.size is None or space.size >= count):
-            points = {space.key(s.assignment) for s in suggestions}
+            points = {space.key(s.assignment): s.assignment for s in suggestions}
             if len(points) < count:
-                raise Broken(f"{subject} repeated a point: {count - len(points)} of {count}")
+                seen = Counter(space.key(s.assignment) for s in suggestions)
+                repeated = next(points[key] for key, times in seen.items() if times > 1)
+                raise Broken(
+                    f"{subject} repeated {count - len(points)} of {count} points, among them "
+                    f"{quote(repeated)}"
+                )
         return suggestions
 
 

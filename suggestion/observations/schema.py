@@ -135,7 +135,9 @@ def _alone(database: Database) -> Iterator[None]:
     lock = "suggestion-servers"
     with database.reading() as connection:
         if connection.execute(sa.select(sa.func.get_lock(lock, 60))).scalar() != 1:
-            raise Unready("another server has been changing the tables for a minute")
+            raise Unready(
+                f"database '{database.name}': the tables are changed by another server; try again"
+            )
         try:
             yield
         finally:

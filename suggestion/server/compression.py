@@ -34,9 +34,13 @@ def is_compressed(raw: bytes) -> bool:
 
 
 def decompress(raw: bytes, limit: int) -> bytes:
-    """Return what `raw` stands for, itself if it turns out not to be compressed.
+    """Return `raw` decompressed; `raw` itself if it turns out not to be compressed.
 
-    Never keeps more than `limit` bytes and a chunk.
+    It never holds more than `limit` bytes of output and a chunk of 1 MiB.
+
+    Args:
+        raw: A request that may be compressed, see `is_compressed`.
+        limit: Most bytes that may come out.
 
     Raises:
         TooLong: If more than `limit` bytes come out.

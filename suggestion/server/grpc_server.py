@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 import grpc
 
+from suggestion.api.listening import require_free
 from suggestion.api.service import Service
 from suggestion.server import health
 from suggestion.server.calls import Calls
 from suggestion.server.control import Control
 from suggestion.server.health import Health
 from suggestion.server.limits import channel_options
-from suggestion.server.listening import require_free
 from suggestion.server.methods import handlers
 from suggestion.server.options import ServeOptions
 from suggestion.server.reflection import Reflection

@@ -13,6 +13,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from suggestion.api.exchange import CallRefused, Outcome
+from suggestion.problem.errors import quote
 from suggestion.server.calls import Calls
 from suggestion.server.control import Control
 
@@ -61,9 +62,9 @@ class Health:
             request = await self._control.only(context, health_pb2.HealthCheckRequest)
             status = self._status(request.service)
             if status == _STATUS.SERVICE_UNKNOWN:
-                raise CallRefused(
-                    Outcome(grpc.StatusCode.NOT_FOUND, message="no service of that name")
-                )
+                known = ", ".join(sorted(self._names - {""}))
+                message = f"service: must be empty or one of {known}, got {quote(request.service)}"
+                raise CallRefused(Outcome(grpc.StatusCode.NOT_FOUND, message=message))
             return _encoded(status)
 
     async def _watch(self, _: AsyncIterator[bytes], context: Any) -> None:

@@ -449,7 +449,7 @@ def test_a_malformed_address_is_refused(service: Service, address: str) -> None:
 
 
 def test_an_address_is_required_where_logs_are(service: Service) -> None:
-    with pytest.raises(Invalid, match="db_manager_address must not be empty"):
+    with pytest.raises(Invalid, match="db_manager_address must be HOST:PORT, got ''"):
         service.rules(asking("", names(5)))
 
 

@@ -398,7 +398,9 @@ def test_the_banner_names_every_address() -> None:
 
 @pytest.mark.parametrize("address", ["8080", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
-    with pytest.raises(ServerError, match="the HTTP address must be HOST:PORT, got"):
+    with pytest.raises(
+        ServerError, match="address: must be HOST:PORT with a port from 0 to 65535, got"
+    ):
         ServerProcess("random", SUGGEST_HTTP_ADDRESS=address)
 
 
@@ -412,7 +414,9 @@ def test_a_service_without_a_descriptor_is_named() -> None:
 
 def test_a_port_in_use_is_named(caller: Caller) -> None:
     taken = caller.url.removeprefix("http://")
-    with pytest.raises(ServerError, match=f"cannot listen on {taken}: Address already in use"):
+    with pytest.raises(
+        ServerError, match=f"cannot listen on {taken}: another program listens there"
+    ):
         ServerProcess("random", SUGGEST_HTTP_ADDRESS=taken)
 
 

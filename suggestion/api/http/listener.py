@@ -14,10 +14,13 @@ import uvicorn
 
 from suggestion.api.http.app import application
 from suggestion.api.http.host import Host
+from suggestion.api.listening import bind
 from suggestion.api.service import Service
 
 # For sending what is left of the last replies.
 _LAST_SECONDS: Final = 1.0
+# Connections that wait to be accepted, as by default in uvicorn.
+_BACKLOG: Final = 2048
 
 
 class TLS(Protocol):
@@ -93,7 +96,7 @@ class HttpServer:
         Raises:
             OSError: If it cannot be bound.
         """
-        listening = _bind(self._address)
+        listening = bind(self._address, backlog=_BACKLOG)
         self._sockets.append(listening)
         await self._server.startup(sockets=self._sockets)
         self._ticking = asyncio.create_task(self._server.main_loop())
@@ -115,25 +118,6 @@ class HttpServer:
             await self._ticking
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._server.shutdown(sockets=self._sockets), seconds)
-
-
-def _bind(address: str) -> socket.socket:
-    """A socket that listens on `address`.
-
-    Raises:
-        OSError: If there is none.
-    """
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise OSError(f"the HTTP address must be HOST:PORT, got {address[:200]!r}")
-    try:
-        found = socket.getaddrinfo(
-            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, _, _, _, where = found[0]
-        return socket.create_server(where[:2], family=family, backlog=2048)
-    except OSError as error:
-        raise OSError(f"cannot listen on {address}: {error.strerror or error}") from error
 
 
 def _context(tls: TLS) -> ssl.SSLContext:

@@ -67,7 +67,8 @@ def read_report(message: api.ReportObservationLogRequest) -> tuple[str, list[Poi
         if len(value) > LONGEST_VALUE or "\0" in value:
             rule = f"must have at most {LONGEST_VALUE} characters, and no NUL"
             path = (*_LOG, index, "metric", "value")
-            found.append(Violation(path, f"value of metric {quote(name)} {rule}"))
+            got = f"{len(value)} characters" if len(value) > LONGEST_VALUE else quote(value)
+            found.append(Violation(path, f"value of metric {quote(name)} {rule}, got {got}"))
         time = times.get(written)
         if time is None:
             try:

@@ -117,7 +117,7 @@ class EarlyStoppingService:
         if not trials:
             return ()
         if not read.address:
-            text = "db_manager_address must not be empty"
+            text = "db_manager_address must be HOST:PORT, got ''"
             raise Invalid([Violation(("db_manager_address",), text)])
         curves = self._reader.read(
             read.address,
