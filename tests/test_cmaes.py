@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,9 +16,12 @@ import pytest
 from suggestion.algorithms.cmaes import Cmaes
 from suggestion.algorithms.cmaes.coding import Coding
 from suggestion.algorithms.cmaes.replay import Memory, Replay, Restart
+from suggestion.problem.deadline import Deadline
+from suggestion.problem.errors import Cancelled
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.priors import Distribution
+from suggestion.problem.problem import MOST_SUGGESTIONS
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Failed, History, Pending, Study
 from tests.support.studies import finished, study_on
@@ -192,6 +197,28 @@ def test_out_of_space_points_do_not_disturb_the_replay() -> None:
     assert mean_of(replay(study(PLANE, [*strange, *done]))) == mean_of(replay(study(PLANE, done)))
     edited = SearchSpace((Double("x", -1, 1), Double("y", -2, 2)))
     assert len(Cmaes().suggest(study(edited, done), 4)) == 4
+
+
+def test_what_follows_a_whole_reply_that_is_no_trial_yet_is_new() -> None:
+    first, later = (Cmaes().suggest(study(PLANE, [], handed=k), 1) for k in (0, MOST_SUGGESTIONS))
+    assert first != later
+
+
+def test_a_replay_that_was_cut_off_is_continued_by_the_next_request() -> None:
+    done = play(PLANE, sphere, 90, batch=6)
+    whole = study(PLANE, done)
+
+    def cancelled_after(looks: float, made: Iterator[int]) -> Study:
+        return replace(whole, deadline=Deadline(cancelled=lambda: next(made) > looks))
+
+    made = itertools.count()
+    replay(cancelled_after(math.inf, made))
+    cut, memory = cancelled_after(next(made) - 3, itertools.count()), Memory(1)
+    with pytest.raises(Cancelled):
+        Replay(cut, 1 / 6, None, memory)
+    (snapshot,) = memory._snapshots.values()
+    assert snapshot.number > 0
+    assert mean_of(Replay(whole, 1 / 6, None, memory)) == mean_of(replay(whole))
 
 
 @pytest.mark.long

@@ -71,10 +71,11 @@ class Cmaes:
         trials = sum(
             map(len, (study.observations, study.pending, study.failed, study.out_of_space))
         )
-        # Earlier suggestions that are not trials (yet) are not repeated. No more than one reply's
-        # can be on their way.
+        # Earlier suggestions that are not trials (yet) are not repeated. Those of a whole reply may
+        # be on their way; if there are more, trials have been left out for good, and what is
+        # skipped changes with their number, so that no point is suggested for ever.
         missing = max(study.first_index - trials, 0)
-        for _ in range(missing % MOST_SUGGESTIONS):
+        for _ in range(missing % (MOST_SUGGESTIONS + 1)):
             next(fresh, None)
         return [
             untried.pick((sample.assignment for sample in fresh), study.seed, index)

@@ -14,7 +14,7 @@ import itertools
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 
@@ -211,9 +211,7 @@ class Replay:
             self._members_so_far = dict(snapshot.members)
             self._absent = set(snapshot.absent)
             self._generation = self._begin(copy.deepcopy(snapshot.optimizer), snapshot.number)
-        latest = self._replay()
-        if latest is not None:
-            memory.store(identity, latest)
+        self._replay(lambda latest: memory.store(identity, latest))
 
     def fresh(self) -> Iterator[Sample]:
         """Yield samples of the current generation that are not trials yet; all different.
@@ -237,10 +235,14 @@ class Replay:
     def _begin(self, optimizer: Any, number: int) -> _Generation:
         return _Generation(optimizer, self._coding, self._study, number)
 
-    def _replay(self) -> _Snapshot | None:
-        """Continue as far as the trials go; return the last snapshot that is worth caching."""
+    def _replay(self, store: Callable[[_Snapshot], None]) -> None:
+        """Continue as far as the trials go.
+
+        Args:
+            store: Caches a snapshot; at once, so that a request that is repeated after its deadline
+                goes on from there.
+        """
         now = self._now
-        snapshot = None
         settled = True
         taken = len(now.told)
         finished_trials = sum(outcome.loss is not None for outcome in self._known.values())
@@ -267,14 +269,15 @@ class Replay:
             near = len(now.told) >= finished_trials - 3 * population
             if settled and (near or len(now.told) >= taken + 25 * population):
                 taken = len(now.told)
-                snapshot = _Snapshot(
-                    now.copy(),
-                    copy.deepcopy(self._generation.optimizer),
-                    self._generation.number,
-                    dict(self._members_so_far),
-                    set(self._absent),
+                store(
+                    _Snapshot(
+                        now.copy(),
+                        copy.deepcopy(self._generation.optimizer),
+                        self._generation.number,
+                        dict(self._members_so_far),
+                        set(self._absent),
+                    )
                 )
-        return snapshot
 
     def _members(self) -> list[Sample]:
         """Return the samples that are trials: those left over from the last generation, then this

@@ -741,7 +741,7 @@ def test_a_rule_that_judges_once_has_no_next_one(service: Service, address: str)
 def test_asha_needs_no_db_manager_for_the_first_trials(service: Service) -> None:
     never = rule("1.7976931348623157e+308", step=1)
     assert service.rules(asking("", [], algorithm="asha")) == never
-    with pytest.raises(Invalid, match="db_manager_address must not be empty"):
+    with pytest.raises(Invalid, match="db_manager_address must be HOST:PORT, got ''"):
         service.rules(asking("", [at_step(0)], algorithm="asha"))
 
 
