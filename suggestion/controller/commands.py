@@ -102,6 +102,25 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class AskRules:
+    """Ask the early-stopping server for a running trial's next rules. Answered by Ruled.
+
+    Attributes:
+        step: Number of reports of the objective that it has made.
+    """
+
+    trial: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class TellRules:
+    """Let a running trial know its next rules."""
+
+    trial: int
+
+
+@dataclass(frozen=True, slots=True)
 class Observe:
     """Settle with the servers what a trial has come to. Answered by Observed.
 
@@ -140,4 +159,17 @@ class End:
     failure: str = ""
 
 
-Command: TypeAlias = Ask | Launch | Begin | Adopt | Stop | Deliver | Observe | Show | Note | End
+Command: TypeAlias = (
+    Ask
+    | Launch
+    | Begin
+    | Adopt
+    | Stop
+    | Deliver
+    | AskRules
+    | TellRules
+    | Observe
+    | Show
+    | Note
+    | End
+)

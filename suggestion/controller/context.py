@@ -193,6 +193,18 @@ class Servers(Protocol):
         """
         ...
 
+    def next_rules(
+        self, experiment: Experiment, active: Iterable[Trial], trial: Trial, step: int
+    ) -> Callable[[], Sequence[Rule]]:
+        """Ask for the next early-stopping rules of a running trial.
+
+        Args:
+            active: Trials that have not ended, this one included.
+            step: Number of reports of the objective that it has made; they have been delivered when
+                the call is made.
+        """
+        ...
+
     def report(self, trial: str, reports: Sequence[Report]) -> Callable[[], None]:
         """Add to the observation log of a trial."""
         ...

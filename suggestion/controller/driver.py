@@ -38,6 +38,7 @@ from suggestion.controller.runtime import Exit, Loss, Running
 from suggestion.controller.slots import Slot
 from suggestion.controller.state import HALT, Attempt, Policy
 from suggestion.controller.store import Store
+from suggestion.controller.telling import tell_rules
 from suggestion.controller.trials import Trial
 from suggestion.controller.variables import variables_of
 from suggestion.controller.workspace import Workspace
@@ -278,6 +279,9 @@ class Controller:
             variables = variables_of(trial, self.policy.objective)
             if self.policy.pushed:
                 variables["SUGGEST_DB_MANAGER"] = self.rim.servers.database()
+            path = self.workspace.rules_file(trial) if self.policy.asks_again else None
+            if path is not None:
+                variables["SUGGEST_RULES_FILE"] = str(path)
             spec = self.workspace.launch(trial, self._slots[command.slot], variables)
             handle = self.rim.runtime.launch(spec)
         except (Fatal, Closed):
@@ -320,6 +324,20 @@ class Controller:
             self.rim.reporter, call, lambda _: e.Delivered(moment(self.clock), number, batch)
         )
 
+    def _ask_rules(self, command: c.AskRules) -> None:
+        trial, step = self.state.active[command.trial], command.step
+        call = self.rim.servers.next_rules(self.experiment, self.state.active.values(), trial, step)
+        number, attempt = trial.number, trial.attempt
+        # By the reporter: after the reports that the trial is judged by.
+        self._later(
+            self.rim.reporter,
+            call,
+            lambda rules: e.Ruled(moment(self.clock), number, attempt, step, rules),
+        )
+
+    def _tell_rules(self, command: c.TellRules) -> None:
+        tell_rules(self.workspace, self.trials[command.trial])
+
     def _observe(self, command: c.Observe) -> None:
         number, name = command.trial, self.trials[command.trial].name
         pushed = self.rim.servers.pushed(name) if command.pushed else None
@@ -353,6 +371,8 @@ class Controller:
         c.Adopt: _adopt,
         c.Stop: _stop,
         c.Deliver: _deliver,
+        c.AskRules: _ask_rules,
+        c.TellRules: _tell_rules,
         c.Observe: _observe,
         c.Show: _show,
         c.Note: _note,

@@ -220,6 +220,25 @@ class Observed(TrialEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Ruled(TrialEvent):
+    """The early-stopping server has answered for a running trial.
+
+    Attributes:
+        attempt: Of the trial, for which it was asked.
+        step: Number of reports at which it was asked.
+        rules: The next ones; none: it is not judged any more.
+    """
+
+    attempt: int
+    step: int
+    rules: Sequence[Rule]
+
+    def detail(self) -> Mapping[str, Any]:
+        rules = [[r.metric, r.value, r.comparison, r.start_step] for r in self.rules]
+        return {"step": self.step, "rules": rules}
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered(TrialEvent):
     """The DBManager has confirmed a batch, or the deletion that a batch below 0 stands for."""
 

@@ -103,3 +103,17 @@ def private_file(path: Path) -> None:
                 os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file that only this user may read; readers see the old one or the new one.
+
+    Raises:
+        OSError: If that cannot be done.
+    """
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with open(os.open(new, flags, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    new.replace(path)

@@ -18,6 +18,7 @@ from suggestion.controller import events as e
 from suggestion.controller import reporter
 from suggestion.controller.commands import (
     Adopt,
+    AskRules,
     Batch,
     Begin,
     Deliver,
@@ -26,6 +27,7 @@ from suggestion.controller.commands import (
     Observe,
     Show,
     Stop,
+    TellRules,
 )  # fmt: skip
 from suggestion.controller.draft import Draft, Transition
 from suggestion.controller.observation import Series
@@ -150,6 +152,10 @@ def _adopted(draft: Draft, event: e.Adopted) -> None:
     draft.attempts[event.trial] = replace(attempt, begun=begun, launched=True)
     if trial.stopping:
         draft.commands.append(Stop(event.trial))
+    elif draft.policy.asks_again and trial.watch is not None:
+        # The session before may have ended between storing rules and telling the trial.
+        draft.commands.append(TellRules(event.trial))
+        _ask_rules(draft, trial)
     draft.commands.append(Note(f"{trial.name}: still running, adopted"))
 
 
@@ -159,7 +165,13 @@ def _reported(draft: Draft, event: e.Reported) -> None:
         return
     trial, attempt = known
     made = reporter.digest(
-        trial, event.reports, draft.policy.objective, event.at.date, attempt.last, attempt.kept
+        trial,
+        event.reports,
+        draft.policy.objective,
+        event.at.date,
+        attempt.last,
+        attempt.kept,
+        draft.policy.asks_again,
     )
     trial = replace(made.trial, position=event.position)
     if made.full:
@@ -173,10 +185,44 @@ def _reported(draft: Draft, event: e.Reported) -> None:
     if made.kept:
         trial = replace(trial, batch=trial.batch + 1)
         draft.report(Batch(trial.number, trial.batch, made.kept))
-    if made.fired and attempt.runs and not trial.stopping:
-        trial = replace(trial, stopping=Stopping.EARLY)
-        draft.commands.append(Stop(event.trial))
+    if made.fired:
+        trial = _stop_early(draft, trial)
     draft.save(trial)
+    _ask_rules(draft, trial)
+
+
+def _stop_early(draft: Draft, trial: Trial) -> Trial:
+    """Stop a trial whose rules have fired, unless it has ended or is being stopped."""
+    if trial.stopping or not draft.attempts[trial.number].runs:
+        return trial
+    draft.commands.append(Stop(trial.number))
+    return replace(trial, stopping=Stopping.EARLY)
+
+
+def _ask_rules(draft: Draft, trial: Trial) -> None:
+    """Ask for the next rules of a running trial, if it has come to the end of those it has."""
+    attempt = draft.attempts[trial.number]
+    if not attempt.runs or attempt.asking or trial.stopping:
+        return
+    step = reporter.asks_at(trial, draft.policy.objective)
+    if step is not None:
+        draft.attempts[trial.number] = replace(attempt, asking=True)
+        draft.commands.append(AskRules(trial.number, step))
+
+
+def _ruled(draft: Draft, event: e.Ruled) -> None:
+    known = draft.running(event.trial)
+    if known is None or known[0].attempt != event.attempt:
+        return
+    trial, attempt = known
+    draft.attempts[event.trial] = replace(attempt, asking=False)
+    trial, fired = reporter.answered(trial, draft.policy.objective, event.step, event.rules)
+    if fired:
+        trial = _stop_early(draft, trial)
+    else:
+        draft.commands.append(TellRules(event.trial))
+    draft.save(trial)
+    _ask_rules(draft, trial)
 
 
 def _trimmed(draft: Draft, event: e.Trimmed) -> None:
@@ -297,6 +343,7 @@ _HANDLERS: Final[Mapping[type[e.Event], Callable[[Draft, Any], None]]] = {
     e.Lost: _lost,
     e.Collected: _collected,
     e.Observed: _observed,
+    e.Ruled: _ruled,
     e.Delivered: _delivered,
     e.Timer: _timer,
     e.Interrupted: _interrupted,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
+from suggestion.api.v1beta1.earlystopping_messages import STEP_LABEL
 from suggestion.controller.events import Suggestion
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Report
@@ -109,6 +110,25 @@ class Requests:
         request.trials.extend(trial(one, self._objective) for one in active)
         request.current_request_number = count
         request.total_request_number = total
+        return request
+
+    def write_rules(
+        self, state: Experiment, active: Iterable[Trial], asking: str, step: int
+    ) -> api.GetEarlyStoppingRulesRequest:
+        """Write the request for the next rules of a running trial, without the DBManager's address.
+
+        Args:
+            active: The trials that are not finished, the one that asks included.
+            asking: Its name.
+            step: Number of reports that it has made.
+        """
+        request = api.GetEarlyStoppingRulesRequest(experiment=experiment(state))
+        request.trials.extend(self._history.trials)
+        for one in active:
+            message = trial(one, self._objective)
+            if one.name == asking:
+                message.spec.labels[STEP_LABEL] = str(step)
+            request.trials.append(message)
         return request
 
 

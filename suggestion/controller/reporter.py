@@ -46,6 +46,7 @@ def digest(
     now: datetime,
     last: datetime,
     known: int,
+    asks: bool = False,
 ) -> Digest:
     """Add `reports` to what `trial` has reported.
 
@@ -55,10 +56,11 @@ def digest(
     Args:
         last: Time of the report before these.
         known: Number of reports that are stored already.
+        asks: Whether the early-stopping server is asked for further rules.
     """
     stamped = []
     series = dict(trial.series)
-    watch = _watch(trial, objective)
+    watch = _watch(trial, objective, asks)
     fired = False
     for report in reports:
         last = parse(report.time) or max(now, _after(last))
@@ -76,8 +78,25 @@ def _after(moment: datetime) -> datetime:
     return moment if moment == _LAST else moment + _TICK
 
 
-def _watch(trial: Trial, objective: Objective) -> Watch:
+def asks_at(trial: Trial, objective: Objective) -> int | None:
+    """Return the number of reports at which a trial's next rules are to be asked for, if now."""
+    if trial.watch is None:
+        return None
+    watch = _watch(trial, objective)
+    return watch.count if watch.due else None
+
+
+def answered(
+    trial: Trial, objective: Objective, step: int, rules: Sequence[Rule]
+) -> tuple[Trial, bool]:
+    """Return the trial with its next rules, and whether the last of them has fired at once."""
+    watch = _watch(trial, objective)
+    fired = watch.answer(step, rules)
+    return replace(trial, watch=watch.dump()), fired
+
+
+def _watch(trial: Trial, objective: Objective, asks: bool = False) -> Watch:
     if trial.watch is None:
         rules = [Rule(*fields) for fields in trial.rules]
-        return Watch.over(rules, objective.metric, objective.maximize)
+        return Watch.over(rules, objective.metric, objective.maximize, asks)
     return Watch.load(trial.watch, objective.metric, objective.maximize)

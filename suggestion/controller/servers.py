@@ -16,6 +16,7 @@ from suggestion.controller import messages
 from suggestion.controller.context import Answer, Closed, ServerRefused
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Report, Series
+from suggestion.controller.rules import Rule
 from suggestion.controller.trials import Trial
 
 
@@ -81,6 +82,29 @@ class RemoteServers:
                 asked = lambda: messages.rules_request(request, self.database())  # noqa: E731
                 rules += messages.read_rules(stopping.call("GetEarlyStoppingRules", asked))
             return Answer(suggestions, messages.read_settings(reply), rules)
+
+    def next_rules(
+        self, experiment: Experiment, active: Iterable[Trial], trial: Trial, step: int
+    ) -> Callable[[], Sequence[Rule]]:
+        request = self._requests.write_rules(experiment, active, trial.name, step)
+
+        def asked() -> api.GetEarlyStoppingRulesRequest:
+            request.db_manager_address = self.database()
+            return request
+
+        def call() -> Sequence[Rule]:
+            stopping = self.clients.stopping
+            assert stopping is not None
+            with _refusals():
+                try:
+                    return messages.read_rules(stopping.call("GetEarlyStoppingRules", asked))
+                except (grpc.RpcError, messages.BadReply) as error:
+                    text = describe(error) if isinstance(error, grpc.RpcError) else str(error)
+                    # A trial that is not judged again is no reason to end the experiment.
+                    self._note(f"{trial.name}: GetEarlyStoppingRules: {text}")
+                    return ()
+
+        return call
 
     def report(self, trial: str, reports: Sequence[Report]) -> Callable[[], None]:
         request = messages.report(trial, reports)

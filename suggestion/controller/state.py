@@ -32,6 +32,7 @@ class Policy:
         pushed: Trials report their metrics to the DBManager themselves.
         first_failures: Number of trials that may fail before any has succeeded; with that many the
             experiment ends. None: any number.
+        asks_again: The early-stopping rules of a running trial are asked for again and again.
     """
 
     objective: Objective
@@ -43,6 +44,7 @@ class Policy:
     stops_early: bool = False
     pushed: bool = False
     first_failures: int | None = None
+    asks_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Attempt:
         launched: The runtime has it.
         ended, status: It has ended, with this exit status.
         judging: The servers are told what it has come to.
+        asking: Its next rules have been asked for.
         found: What was read in place of the objective; empty if that was reported.
     """
 
@@ -67,6 +70,7 @@ class Attempt:
     status: int | None = None
     judging: bool = False
     found: str = ""
+    asking: bool = False
 
     @property
     def runs(self) -> bool:

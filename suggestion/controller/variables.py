@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from suggestion.controller.observation import Objective
 from suggestion.controller.trials import Trial
@@ -18,3 +19,13 @@ def variables_of(trial: Trial, objective: Objective) -> dict[str, str]:
     if trial.rules:
         told["SUGGEST_RULES"] = json.dumps([list(rule) for rule in trial.rules])
     return told
+
+
+def told_later(trial: Trial) -> dict[str, Any]:
+    """Return what a running trial is told of its next rules, as JSON.
+
+    It has the number of reports at which they were asked for, and the rules; none if there are no
+    further ones.
+    """
+    watch = trial.watch or {}
+    return {"step": watch.get("asked", 0), "rules": watch["rules"] if watch.get("asks") else []}

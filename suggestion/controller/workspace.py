@@ -46,6 +46,10 @@ class Workspace(Protocol):
         """
         ...
 
+    def rules_file(self, trial: Trial) -> Path | None:
+        """Return where a running trial finds its next rules; None if it cannot see the file."""
+        ...
+
     def explain(self, trial: Trial) -> str:
         """Say what a trial without the objective has left instead, for people; may be empty."""
         ...
@@ -115,6 +119,10 @@ class TrialWorkspace:
         return self.collector.source(
             self.files(trial).output, self.metrics_path(trial), trial.position
         )
+
+    def rules_file(self, trial: Trial) -> Path | None:
+        folder = self.files(trial).folder.resolve()
+        return folder / f"rules-{trial.attempt}.json" if self.local else None
 
     def explain(self, trial: Trial) -> str:
         return self.collector.explain(self.files(trial).output, self.metrics_path(trial))

@@ -21,10 +21,15 @@ OBJECTIVE = "SUGGEST_OBJECTIVE"
 DIRECTION = "SUGGEST_OBJECTIVE_TYPE"
 #: Early-stopping rules of the trial, JSON: metric, value, comparison, start step of each.
 RULES = "SUGGEST_RULES"
+#: File with the next of them, which the runner asks for when the trial has come to those; JSON: the
+#: number of reports at which it asked, and the rules.
+RULES_FILE = "SUGGEST_RULES_FILE"
 
 VALUE = "value"
 # A runner reads reports several times a second, and then tells the trial to stop.
 _LONGEST_WAIT = 30.0
+#: A runner that does not answer in so many seconds is taken for one that has ended.
+_LONGEST_WAIT_FOR_RULES = 10.0
 _PAUSE = 0.005
 
 
@@ -50,6 +55,8 @@ class Reporter:
         self._by_name = False  # whether the objective has been reported by its name
         self._sink = sink(env)
         self._watch = watch(env, self.objective)
+        self._rules_file = env.get(RULES_FILE)
+        self._waits = 0  # for next rules
         self._fired = False
         self._waited = False
         self._last: float | None = None  # bare value
@@ -71,13 +78,10 @@ class Reporter:
         self._last = None if value is None or self._by_name else float(value)
         self._sink(texts)
         self._judge(named)
-        if self._ends and self._fired and not self._waited:
-            # It is the runner that ends the trial, once it has read this. Without a runner the
-            # trial goes on, as its rules are applied when the runner comes back.
-            self._waited = True
-            deadline = time.monotonic() + _LONGEST_WAIT
-            while not self._stop and time.monotonic() < deadline:
-                time.sleep(_PAUSE)
+        if self._ends:
+            self._wait_for_rules()
+        if self._ends and self._fired:
+            self._wait_for_the_end(_LONGEST_WAIT)
         if self._ends and self._stop:
             raise TrialStopped
 
@@ -90,6 +94,53 @@ class Reporter:
             return
         for name, number in named.items():
             self._fired = self._watch.report(name, float(number)) or self._fired
+
+    def _wait_for_the_end(self, seconds: float) -> None:
+        """Wait, once, until the runner ends the trial, which it does when it has read the report.
+
+        Without a runner the trial goes on, as its rules are applied when the runner comes back.
+        """
+        if self._waited:
+            return
+        self._waited = True
+        deadline = time.monotonic() + seconds
+        while not self._stop and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+
+    def _wait_for_rules(self) -> None:
+        """Wait until the runner has judged the trial, if its rules have all been compared.
+
+        At step n it waits at most about 2 log2(n) times in all, so that a rule for each step costs
+        little; between waits the runner's answers are late by some steps, if steps are fast.
+        """
+        watch = self._watch
+        if watch is None or self._rules_file is None or self._fired or not watch.due:
+            return
+        self._take_rules(watch)
+        if not watch.due or self._waits > 2 * watch.count.bit_length():
+            return
+        self._waits += 1
+        deadline = time.monotonic() + _LONGEST_WAIT_FOR_RULES
+        while watch.due and not self._stop:
+            if time.monotonic() > deadline:
+                self._rules_file = None
+                return
+            time.sleep(_PAUSE)
+            self._take_rules(watch)
+
+    def _take_rules(self, watch: Watch) -> None:
+        """Take the next rules, if the runner has told them."""
+        import json  # noqa: PLC0415
+
+        from suggestion.controller.rules import Rule  # noqa: PLC0415
+
+        try:
+            with open(self._rules_file or "", encoding="utf-8") as file:
+                told = json.load(file)
+        except FileNotFoundError:
+            return
+        if told["step"] > watch.asked:
+            self._fired = watch.answer(told["step"], [Rule(*fields) for fields in told["rules"]])
 
     def finish(self, result: object) -> None:
         """Report what the function of a trial has returned.
@@ -128,6 +179,10 @@ class Reporter:
     def should_stop(self) -> bool:
         """Return whether the trial is to stop; see `should_stop`."""
         self.used = True
+        self._wait_for_rules()
+        if self._fired and self._rules_file is not None:
+            # A trial that ends before the runner has read its report would count as a whole one.
+            self._wait_for_the_end(_LONGEST_WAIT_FOR_RULES)
         return self._fired or self._stop
 
     # -------------------------------------------------------------------- signals
@@ -156,14 +211,15 @@ def _number(name: str, value: object) -> float:
 def watch(env: Mapping[str, str], objective: str) -> Watch | None:
     """Return what judges reports by the rules that `env` holds; None without rules."""
     text = env.get(RULES)
-    if not text:
+    asks = bool(env.get(RULES_FILE))
+    if not text and not asks:
         return None
     import json  # noqa: PLC0415
 
     from suggestion.controller.rules import Rule, Watch  # noqa: PLC0415
 
-    rules = [Rule(*fields) for fields in json.loads(text)]
-    return Watch.over(rules, objective, env.get(DIRECTION) == "maximize")
+    rules = [Rule(*fields) for fields in json.loads(text or "[]")]
+    return Watch.over(rules, objective, env.get(DIRECTION) == "maximize", asks)
 
 
 _current: Reporter | None = None

@@ -169,6 +169,7 @@ def _prepare(
         clients.stopping is not None,
         collector.pushed,
         Limits.of(loaded.document).first_failures(options.give_up_after),
+        clients.stopping is not None,
     )
     workspace = TrialWorkspace(
         directory,

@@ -16,11 +16,12 @@ from suggestion.controller.rules import GREATER, LESS, Rule
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Condition, Trial
 from suggestion.earlystopping.log import read_losses
-from suggestion.earlystopping.rule import Curve, rules
+from suggestion.earlystopping.rule import Curve, Threshold, build, rules
+from suggestion.earlystopping.stepwise import Asking, Stepwise, next_threshold
 from suggestion.engine.algorithm import Unavailable
-from suggestion.engine.settings import RawSetting, configure
+from suggestion.engine.settings import RawSetting
 from suggestion.problem import errors
-from suggestion.problem.errors import Violation, quote
+from suggestion.problem.errors import Violation
 from suggestion.tuning.goals import Method
 
 #: Answers a request for suggestions; raises of `suggestion.problem.errors`.
@@ -38,8 +39,7 @@ def stopping_rule(method: Method) -> Any:
     except Unavailable as error:
         raise errors.Invalid([Violation(("algorithm",), str(error))]) from error
     given = [RawSetting(*item) for item in method.settings.items()]
-    made, _ = configure(cls, f"early-stopping algorithm {quote(method.name)}", given)
-    return made
+    return build(cls, given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +48,38 @@ class _Curves:
 
     rule: Any
     objective: Objective
-    curves: dict[str, Curve]
+    ended: dict[str, Curve]
 
-    def add(self, trial: Trial, reports: Sequence[Report]) -> None:
+    def counts(self, trial: Trial) -> bool:
+        """Return whether the rule counts a trial that has ended."""
+        stopped = trial.condition is Condition.EARLY_STOPPED
+        return trial.condition is Condition.SUCCEEDED or (stopped and self.unfinished)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the rule counts trials that run or were stopped."""
+        return bool(getattr(self.rule, "unfinished", False))
+
+    def read(self, trial: Trial, reports: Sequence[Report]) -> list[Curve]:
+        """Return the curve of a trial; none if it has reported no number."""
         own = [report for report in reports if report.metric == self.objective.metric]
         losses = read_losses(
             [report.time for report in own],
             [report.value for report in own],
             maximize=self.objective.maximize,
-            horizon=self.rule.horizon,
+            horizon=len(own) if isinstance(self.rule, Stepwise) else self.rule.horizon,
         )
-        if losses:
-            self.curves[trial.name] = Curve(trial.name, losses)
+        return [Curve(trial.name, losses)] if losses else []
 
-    def rules(self) -> list[Rule]:
+    def first(self, running: Iterable[Curve]) -> list[Rule]:
         """Return the rules of the trials that are made next."""
-        found = self.rule.threshold(list(self.curves.values()))
+        return self._rules(self.rule.threshold([*self.ended.values(), *running]))
+
+    def next(self, asking: Asking, running: Iterable[Curve]) -> list[Rule]:
+        """Return the next rules of the trial that asks."""
+        return self._rules(next_threshold(self.rule, asking, [*self.ended.values(), *running]))
+
+    def _rules(self, found: Threshold | None) -> list[Rule]:
         if found is None:
             return []
         value = (-found.loss if self.objective.maximize else found.loss) + 0.0
@@ -101,15 +117,37 @@ class Library:
 
     def remember(self, trial: Trial) -> None:
         self._requests.remember(trial)
-        if self._curves is not None and trial.condition is Condition.SUCCEEDED:
-            self._curves.add(trial, self._store.reports(trial.number))
+        curves = self._curves
+        if curves is not None and curves.counts(trial):
+            for curve in curves.read(trial, self._store.reports(trial.number)):
+                curves.ended[trial.name] = curve
 
     def suggest(
         self, experiment: Experiment, active: Iterable[Trial], count: int, total: int
     ) -> Callable[[], Answer | None]:
         request = self._requests.write(experiment, active, count, total)
-        rules = [] if self._curves is None else self._curves.rules()
+        curves = self._curves
+        rules = [] if curves is None else curves.first(self._running(curves, active))
         return lambda: self._answer(request, rules)
+
+    def next_rules(
+        self, experiment: Experiment, active: Iterable[Trial], trial: Trial, step: int
+    ) -> Callable[[], Sequence[Rule]]:
+        curves = self._curves
+        assert curves is not None
+        rules = curves.next(Asking(trial.name, step), self._running(curves, active, trial))
+        return lambda: rules
+
+    def _running(
+        self, curves: _Curves, active: Iterable[Trial], asking: Trial | None = None
+    ) -> list[Curve]:
+        """Return the curves of running trials that count, and of the one that asks."""
+        return [
+            curve
+            for trial in active
+            if trial.condition is Condition.RUNNING and (curves.unfinished or trial == asking)
+            for curve in curves.read(trial, self._store.reports(trial.number))
+        ]
 
     def _answer(self, request: api.GetSuggestionsRequest, rules: list[Rule]) -> Answer | None:
         while True:

@@ -14,7 +14,6 @@ from suggestion.tuning.goals import Direction, Method, Objective, Settings, read
 
 R = TypeVar("R")
 
-_IN_THE_RUN: Final = ("asha", "hyperband")
 _LONGEST_NAME: Final = 40  # what a cluster takes
 
 
@@ -75,8 +74,6 @@ def check(
         for name, given in unsupported.items()
         if given is not None
     ]
-    if stop in _IN_THE_RUN:
-        broken.append(BrokenRule("stop", f"must be medianstop or percentilestop, got {stop!r}"))
     for name, count in counts.items():
         whole = isinstance(count, int) and not isinstance(count, bool)
         if count is not None and (not whole or count < 1):

@@ -25,6 +25,7 @@ from suggestion.controller.slots import Slot, divide
 from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
 from suggestion.controller.workspace import TrialWorkspace
+from suggestion.earlystopping.stepwise import Stepwise
 from suggestion.runner.control import control
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
 from suggestion.tuning.library import Library, Suggest
@@ -117,12 +118,13 @@ def run(
         objective = Objective.of(document)
         made, wrong, _ = template.read(document)
         assert not wrong, wrong
+        rule = request.rule()
         sessions = _Sessions(
             directory,
             store,
             stopped,
             request.suggest(view.note, stopped, stack),
-            request.rule(),
+            rule,
             TrialWorkspace(
                 directory, request.name, made, FunctionMetrics(objective.metrics), Path.cwd()
             ),
@@ -135,6 +137,7 @@ def run(
                 options.trial_timeout,
                 options.time_limit,
                 first_failures=first,
+                asks_again=isinstance(rule, Stepwise),
             ),
             options,
             list(request.space.parameters),

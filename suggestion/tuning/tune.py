@@ -75,8 +75,8 @@ def tune(
         time: Seconds after which to end; trials that run then are stopped, and run again when the
             program goes on.
         parallel: Trials at a time.
-        stop, stop_settings: Early-stopping rule with its settings: ``medianstop`` or
-            ``percentilestop``. It judges trials by what they `report`.
+        stop, stop_settings: Early-stopping rule with its settings: ``asha``, ``hyperband``,
+            ``medianstop`` or ``percentilestop``. It judges trials by what they `report`.
         max_failures: Number of failed trials at which to give up; by default five, if these are
             the first.
         retries: Times that a failed trial is run again.

@@ -21,6 +21,8 @@ from suggestion.controller.slots import Slot
 from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Trial
+from suggestion.earlystopping.rule import Curve, Threshold
+from suggestion.earlystopping.stepwise import Asking, next_threshold
 from suggestion.runtimes.simulator import (
     Play,
     SimulatedRuntime,
@@ -105,6 +107,7 @@ class InProcess:
     """Random suggestions, a median rule, and an observation log, without a server.
 
     Attributes:
+        rule: Judges trials again and again, in place of the median.
         log: Reports by trial and time; the same report twice is one, as in the DBManager.
         stops: Trials that the early-stopping service was told of.
     """
@@ -112,6 +115,7 @@ class InProcess:
     seed: int
     log: dict[str, dict[str, Report]] = field(default_factory=dict)
     stops: list[str] = field(default_factory=list)
+    rule: Any = None
 
     def remember(self, trial: Trial) -> None:
         pass
@@ -124,11 +128,28 @@ class InProcess:
                 Suggestion({"x": repr(random.Random(f"{self.seed}/{number}").random())})
                 for number in range(total - count, total)
             ]
+            if self.rule is not None:
+                return Answer(made, {}, self._rules(self.rule.threshold(self._curves())))
             known = self._second_reports()
             median = [Rule("loss", statistics.median(known), GREATER, 2)] if known[2:] else []
             return Answer(made, {}, median)
 
         return call
+
+    def next_rules(
+        self, experiment: Experiment, active: Iterable[Trial], trial: Trial, step: int
+    ) -> Callable[[], Sequence[Rule]]:
+        asking = Asking(trial.name, step)
+        return lambda: self._rules(next_threshold(self.rule, asking, self._curves()))
+
+    def _curves(self) -> list[Curve]:
+        return [
+            Curve(name, [float(report.value) for report in log.values()])
+            for name, log in self.log.items()
+        ]
+
+    def _rules(self, found: Threshold | None) -> list[Rule]:
+        return [] if found is None else [Rule("loss", found.loss, GREATER, found.step)]
 
     def _second_reports(self) -> list[float]:
         """Of the latest 50 trials that have gone further."""
@@ -198,12 +219,13 @@ class Simulation:
     runtime: Callable[[World], SimulatedRuntime] = SimulatedRuntime
     workspace: Callable[[World], SimulatedWorkspace] = SimulatedWorkspace
     policy: dict[str, Any] = field(default_factory=dict)
+    rule: Any = None
     sessions: int = 0
 
     def __post_init__(self) -> None:
         self.points = Points(self.crash)
         self.world = World(self.play or scripted(self.seed))
-        self.servers = InProcess(self.seed)
+        self.servers = InProcess(self.seed, rule=self.rule)
         self.folder.mkdir(parents=True, exist_ok=True)
         made = document(self.trials, self.parallel)
         self._policy = Policy(

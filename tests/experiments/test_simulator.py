@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from suggestion.controller.observation import Report
 from suggestion.controller.runtime import LaunchSpec, RuntimeEvent
 from suggestion.controller.slots import Slot
 from suggestion.controller.trials import FAILED, Condition, Trial, trial_name
+from suggestion.earlystopping.asha import Asha
 from suggestion.runtimes.simulator import Script, SimulatedRuntime, SimulatedWorkspace, scripted
 from tests.experiments.simulation import Crash, Simulation
 
@@ -79,6 +81,32 @@ def test_any_crashes(
     crash = lambda number, name: number in crashes  # noqa: E731
     disturbed = Simulation(folder / "b", 20, parallel, seed, crash, play, policy=policy).run()
     assert disturbed.outcome() == whole.outcome()
+
+
+def test_asha_judges_at_each_rung_whatever_crashes(tmp_path: Path) -> None:
+    """A session that is killed has stored the rules that it acts by, and asks for the others."""
+    scripts = scripted(3, steps=9)
+
+    def play(trial: str, attempt: int) -> Script:
+        return replace(scripts(trial, attempt), deaf=0.0)
+
+    def simulation(folder: str, crash: Callable[[int, str], bool]) -> Simulation:
+        rule = Asha(eta=2)
+        policy = {"asks_again": True}
+        return Simulation(tmp_path / folder, 60, 4, 3, crash, play, policy=policy, rule=rule).run()
+
+    whole = simulation("whole", lambda number, name: False)
+    ends = Counter(
+        trial.series["loss"].count
+        for trial in whole.ended()
+        if trial.condition is Condition.EARLY_STOPPED
+    )
+    assert set(ends) == {1, 2, 4, 8}, "stopped at each rung, and nowhere else"
+    chance = random.Random(1)
+    disturbed = simulation("disturbed", lambda number, name: chance.random() < 0.05)
+    assert disturbed.outcome() == whole.outcome()
+    asked = {f"{side} {what}" for side in ("before", "after") for what in ("AskRules", "TellRules")}
+    assert set(disturbed.points.crashes) >= asked
 
 
 @pytest.mark.long

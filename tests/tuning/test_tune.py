@@ -199,6 +199,7 @@ def test_all_that_is_wrong_is_said_before_the_first_trial(folder: Path) -> None:
             time=0,
             goal=float("nan"),
             stop="asha",
+            stop_settings={"eta": 1},
             minimize=["a", "b"],
             conditions="x if y",
             learn_from="runs/a",
@@ -208,7 +209,6 @@ def test_all_that_is_wrong_is_said_before_the_first_trial(folder: Path) -> None:
         "goal: must be a finite number, got nan",
         "conditions: is not supported yet",
         "learn_from: is not supported yet",
-        "stop: must be medianstop or percentilestop, got 'asha'",
         "trials: must be a whole number, at least 1, got 0",
         "parallel: must be a whole number, at least 1, got -1",
         "time: must be a number of seconds above 0, got 0",
@@ -250,6 +250,42 @@ def test_a_trial_that_will_not_win_ends_where_it_is_judged() -> None:
     assert result.trials[4].metrics["epoch"] == 2
     assert result.best.number < 4
     assert "2 stopped early" in repr(result)
+
+
+def half(losses: list[float]) -> list[int]:
+    """Return at which report each of some level curves ends, one after the other, with eta = 2."""
+    ends: list[int] = []
+    for number, loss in enumerate(losses):
+        for rung in (1, 2, 4, 8):
+            others = [x for x, end in zip(losses[:number], ends, strict=True) if end >= rung]
+            better = sum(other < loss for other in others)
+            if others and better >= (len(others) + 1) // 2:
+                ends.append(rung)
+                break
+        else:
+            ends.append(9)
+    return ends
+
+
+def test_asha_judges_a_function_at_each_rung() -> None:
+    """However fast it reports: at a rung it waits for what the runner says."""
+    result = quiet(
+        functions.level, X, trials=10, seed=7, stop="asha", stop_settings={"eta": 2}, parallel=1
+    )
+    ends = half([float(str(trial.parameters["x"])) for trial in result.trials])
+    assert len(set(ends)) > 1
+    for trial, end in zip(result.trials, ends, strict=True):
+        assert trial.output is not None
+        assert trial.output.read_text() == f"left at {end}\n"
+        assert trial.state is (sg.State.SUCCEEDED if end == 9 else sg.State.STOPPED)
+
+
+def test_stop_settings_are_checked_by_name() -> None:
+    with pytest.raises(sg.InvalidArgument) as caught:
+        quiet(functions.level, X, trials=1, stop="hyperband", stop_settings={"r_l": 2})
+    assert str(caught.value).startswith("stop_settings['r_l']: setting 'r_l' must be at least")
+    with pytest.raises(sg.InvalidArgument, match=r"^stop_settings\['r_l'\]: .*is required"):
+        quiet(functions.level, X, trials=1, stop="hyperband")
 
 
 # ------------------------------------------------------------ kills and interrupts

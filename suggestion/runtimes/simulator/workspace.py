@@ -45,6 +45,9 @@ class SimulatedWorkspace:
 
     world: World
 
+    def rules_file(self, trial: Trial) -> Path | None:
+        return None
+
     def files(self, trial: Trial) -> TrialFiles:
         nowhere = Path()
         return TrialFiles(trial.name, nowhere, nowhere, Path(str(trial.attempt)))
