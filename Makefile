@@ -13,7 +13,7 @@ SECONDS ?= 3600
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: run test test-unit test-integration test-conformance test-clients test-images test-cluster \
+.PHONY: run test test-unit test-integration test-integrations test-conformance test-clients test-images test-cluster \
 	images dockerfiles sbom audit fuzz lint bench bench-regret lock stubs clean help
 .DEFAULT_GOAL := help
 
@@ -45,6 +45,17 @@ test-unit: $(READY) ## the tests that need nothing but Python, and kill nothing
 
 test-integration: $(READY) ## the tests that take long, kill, or need databases, a browser or containers
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "integration or long"
+
+$(VENV)-integrations/.ready: requirements/build.txt requirements/integrations.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)-integrations
+	$(VENV)-integrations/bin/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes -r requirements/build.txt -r requirements/integrations.txt
+	$(VENV)-integrations/bin/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --no-build-isolation --editable .
+	@touch $@
+
+test-integrations: $(VENV)-integrations/.ready ## the adapters for large libraries, in an environment of their own
+	$(VENV)-integrations/bin/python -m pytest tests/integrations
 
 test-conformance: $(READY) ## every server of ours against the strict conformance level
 	$(BIN)/python -m pytest conformance_tests -n $(JOBS) --dist loadgroup

@@ -1,7 +1,8 @@
 """Pins every dependency with its hashes: requirements/<extra>.txt for all supported Pythons.
 
 ``base`` is what every server needs, each extra adds its own, ``build`` builds the distribution,
-``dev`` is everything together with the tools, ``sbom`` the tool that is kept apart.
+``dev`` is everything together with the tools, ``sbom`` the tool that is kept apart, and
+``integrations`` the large libraries that `suggestion.integrations` adapts.
 The files name no package index.
 """
 
@@ -14,6 +15,10 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+#: Extras that are locked in ``integrations.txt`` alone, or, where they need torch, nowhere.
+LARGE = {"keras", "lightgbm", "lightning", "mlflow", "ray", "transformers", "xgboost"}
 
 
 def compile_lock(name: str, extras: list[str], inputs: list[str]) -> None:
@@ -46,11 +51,16 @@ def main() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = declared["project"]["optional-dependencies"]
     # What benchmarks compare with is large and needed by no test.
-    tested = [e for e, packages in extras.items() if packages and not e.startswith("benchmarks")]
+    tested = [
+        extra
+        for extra, packages in extras.items()
+        if packages and extra not in LARGE and not extra.startswith("benchmarks")
+    ]
     compile_lock("dev", tested, ["requirements/dev.in"])
     compile_lock("base", [], [])
     compile_build(declared["build-system"]["requires"])
     _compile("sbom", [], ["requirements/sbom.in"])
+    compile_lock("integrations", ["experiments"], ["requirements/integrations.in"])
     for extra in tested:
         compile_lock(extra, [extra], [])
 

@@ -38,7 +38,7 @@ class Scorable(Protocol):
         ...
 
 
-class SuggestSearchCV(BaseSearchCV):  # type: ignore[misc]  # sklearn is not typed
+class SuggestSearchCV(BaseSearchCV):
     """Search hyperparameters by cross-validation, each candidate chosen after the scores so far.
 
     It takes the place of ``RandomizedSearchCV``: the same arguments, methods and attributes

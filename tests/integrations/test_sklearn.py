@@ -30,7 +30,7 @@ from suggestion.integrations.sklearn import SuggestSearchCV, read_distributions
 X, Y = make_classification(120, 5, random_state=0)
 
 
-class Stub(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class Stub(ClassifierMixin, BaseEstimator):
     """Scores what its parameters say, without learning anything."""
 
     fits = 0
