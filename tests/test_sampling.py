@@ -192,6 +192,37 @@ def test_a_stream_without_repeats_is_its_own_prefix() -> None:
         assert sampling.distinct(space, draw, 3, start, count) == whole[start : start + count]
 
 
+RANGES = [("1e-5", "1"), ("1", "1.0000001"), ("-3e8", "7"), ("0.1", "0.3"), ("1e-300", "1e300")]
+
+
+@given(
+    st.sampled_from([*Distribution]),
+    st.sampled_from(RANGES),
+    st.integers(0, 2**32),
+    st.sampled_from([0.0, 1e-11, 3e-10, 1e-9, 5e-9]),
+    st.integers(0, 60),
+    st.integers(1, 60),
+)
+def test_a_stream_of_decimals_leaves_out_repetitions(
+    prior: Distribution, ends: tuple[str, str], seed: int, spread: float, start: int, count: int
+) -> None:
+    """As a walk through all points from the first would, also where many are all but the same."""
+    if prior.is_log and float(ends[0]) <= 0:
+        return
+    space = SearchSpace((Int("n", 1, 2), Double("x", *ends, distribution=prior)))
+
+    def draw(first: int, number: int) -> Array:
+        near = randomness.uniforms(seed, first, number, 3)
+        middle = np.floor(near[:, 1] * 40) / 39
+        return np.column_stack([near[:, 0], np.clip(middle + spread * near[:, 2], 0, 1)])
+
+    points = {space.key(a): a for a in space.decode(draw(0, 2000))}
+    if len(points) < start + count:
+        return
+    expected = list(points.values())[start : start + count]
+    assert sampling.distinct(space, draw, seed, start, count) == expected
+
+
 # -------------------------------------------------------------------- visited
 
 

@@ -8,6 +8,7 @@ are limited: an algorithm imports its packages with its module.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,6 +17,8 @@ from typing import Any
 _lock = threading.Lock()
 _users = 0
 _limits: AbstractContextManager[Any] | None = None
+_libraries: Any = None  # a ThreadpoolController
+_modules = 0
 
 
 @contextmanager
@@ -29,13 +32,22 @@ def one_thread() -> Iterator[None]:
 
 
 def _enter() -> None:
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415  (when numpy is loaded)
-
     global _users, _limits  # noqa: PLW0603
     with _lock:
         if _users == 0:
-            _limits = threadpool_limits(limits=1, user_api="blas")
+            _limits = _loaded().limit(limits=1, user_api="blas")
         _users += 1
+
+
+def _loaded() -> Any:
+    """The libraries that are loaded. To look for them costs more than a call of `random`."""
+    from threadpoolctl import ThreadpoolController  # noqa: PLC0415  (when numpy is loaded)
+
+    global _libraries, _modules  # noqa: PLW0603
+    if len(sys.modules) != _modules:  # an import may have loaded another
+        _modules = len(sys.modules)
+        _libraries = ThreadpoolController()
+    return _libraries
 
 
 def _leave() -> None:
