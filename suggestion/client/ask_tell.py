@@ -9,12 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.client.replies import BadReply, read_suggestions
 from suggestion.client.transports import Transport
 from suggestion.problem.errors import quote
-
-
-class BadReply(Exception):
-    """A reply breaks the contract; the text says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ class AskTell:
         """Return `count` new trials, which count as running until they are told.
 
         Raises:
-            BadReply: If there are more or fewer suggestions in the reply.
+            BadReply: If the reply is not `count` points of the space, or names a trial twice.
             Exception: What the transport raises; nothing has changed then.
         """
         return [
@@ -98,19 +95,18 @@ class AskTell:
         request = self.request(count, first_index)
         first = request.total_request_number - count
         reply = self._transport.suggest(request)
-        entries = reply.parameter_assignments
-        if len(entries) != count:
-            raise BadReply(f"asked for {count} suggestions, got {len(entries)}")
-        self._lay_over(reply.algorithm.algorithm_settings)
-        return [
-            Trial(
-                entry.trial_name or self._name_of(index),
-                index,
-                {item.name: item.value for item in entry.assignments},
-                dict(entry.labels),
-            )
+        parameters = [spec.name for spec in self.experiment.spec.parameter_specs.parameters]
+        entries = read_suggestions(reply, count, parameters)
+        made = [
+            Trial(entry.name or self._name_of(index), index, entry.assignment, entry.labels)
             for index, entry in enumerate(entries, first)
         ]
+        known = {trial.name for trial in self._trials}
+        for trial in made:
+            if trial.name in known:
+                raise BadReply(f"trial names must differ, got {quote(trial.name)} again")
+        self._lay_over(reply.algorithm.algorithm_settings)
+        return made
 
     def add(self, assignment: Mapping[str, str], value: float) -> Trial:
         """Add a trial with its value that nobody suggested; it counts like one that was."""
@@ -157,7 +153,9 @@ class AskTell:
 
     def _finish(self, trial: Trial) -> api.Trial:
         if self._running.get(trial.name) != trial.index:
-            raise ValueError(f"trial {quote(trial.name)}: must be running to be told of")
+            known = any(trial.name == other.name for other in self._trials)
+            got = "one that was told before" if known else "one that was not asked for"
+            raise ValueError(f"trial {quote(trial.name)}: must be running, got {got}")
         del self._running[trial.name]
         return self._request.trials[trial.index]
 

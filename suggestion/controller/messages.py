@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.api.v1beta1.earlystopping_messages import STEP_LABEL
+from suggestion.client import replies
+from suggestion.client.replies import BadReply
 from suggestion.controller.events import Suggestion
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Report
 from suggestion.controller.rules import EQUAL, GREATER, LESS, Rule
 from suggestion.controller.trials import Condition, Trial
-from suggestion.problem.errors import quote
 
 _CONDITIONS: Final = {
     Condition.CREATED: api.TrialStatus.CREATED,
@@ -26,13 +26,6 @@ _CONDITIONS: Final = {
     Condition.EARLY_STOPPED: api.TrialStatus.EARLYSTOPPED,
 }
 _COMPARISONS: Final = {api.EQUAL: EQUAL, api.LESS: LESS, api.GREATER: GREATER}
-
-
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-
-
-class BadReply(Exception):
-    """A reply that breaks the contract; the text says how."""
 
 
 def experiment(state: Experiment) -> api.Experiment:
@@ -153,25 +146,11 @@ def rules_request(
 def read_suggestions(
     reply: api.GetSuggestionsReply, count: int, parameters: Sequence[str]
 ) -> list[Suggestion]:
-    """Read the suggestions of a reply.
-
-    Raises:
-        BadReply: If there is another number than asked for, a parameter is missing, or a name is
-            not one that a trial can have.
-    """
-    entries = reply.parameter_assignments
-    if len(entries) != count:
-        raise BadReply(f"asked for {count} suggestions, got {len(entries)}")
-    read = []
-    for entry in entries:
-        assignment = {a.name: a.value for a in entry.assignments}
-        if sorted(assignment) != sorted(parameters) or len(entry.assignments) != len(assignment):
-            got = ", ".join(a.name for a in entry.assignments) or "none"
-            raise BadReply(f"a suggestion must have {', '.join(parameters)}, each once; got {got}")
-        if entry.trial_name and not _LABEL.fullmatch(entry.trial_name):
-            raise BadReply(f"a trial name must be a DNS label, got {quote(entry.trial_name)}")
-        read.append(Suggestion(assignment, entry.trial_name, dict(entry.labels)))
-    return read
+    """Read the suggestions of a reply; see `replies.read_suggestions`."""
+    return [
+        Suggestion(entry.assignment, entry.name, entry.labels)
+        for entry in replies.read_suggestions(reply, count, parameters)
+    ]
 
 
 def read_settings(reply: api.GetSuggestionsReply) -> dict[str, str]:

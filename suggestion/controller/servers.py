@@ -11,6 +11,7 @@ import grpc
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.client.launch import ServerError
+from suggestion.client.replies import BadReply
 from suggestion.client.servers import Client, Stopped, describe
 from suggestion.controller import messages
 from suggestion.controller.context import Answer, Closed, ServerRefused
@@ -173,5 +174,5 @@ def _refusals() -> Iterator[None]:
         raise Closed from error
     except grpc.RpcError as error:
         raise ServerRefused(describe(error)) from error
-    except (messages.BadReply, ServerError) as error:
+    except (BadReply, ServerError) as error:
         raise ServerRefused(str(error)) from error

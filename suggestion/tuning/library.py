@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.client.replies import BadReply
 from suggestion.controller import messages
 from suggestion.controller.context import Answer, Closed, ServerRefused
 from suggestion.controller.experiment import Experiment
@@ -166,7 +167,7 @@ class Library:
         try:
             made = messages.read_suggestions(reply, count, self._parameters)
             own = messages.read_rules(reply)
-        except messages.BadReply as error:
+        except BadReply as error:
             raise ServerRefused(str(error)) from error
         return Answer(made, messages.read_settings(reply), [*own, *rules])
 

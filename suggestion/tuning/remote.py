@@ -17,7 +17,8 @@ from suggestion.api import pem
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1.channels import ClientTLS
 from suggestion.api.v1beta1.messages import write_experiment
-from suggestion.client.ask_tell import AskTell, BadReply, Trial
+from suggestion.client.ask_tell import AskTell, Trial
+from suggestion.client.replies import BadReply
 from suggestion.client.servers import Client, Stopped, describe
 from suggestion.client.servers import Remote as Server
 from suggestion.client.transports import OverGrpc

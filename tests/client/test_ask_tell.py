@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.client.ask_tell import AskTell, BadReply, Trial
+from suggestion.client.ask_tell import AskTell, Trial
+from suggestion.client.replies import BadReply
 from suggestion.client.transports import InProcess, OverGrpc, Transport
 from suggestion.problem.errors import Exhausted, Invalid
 from tests.support.cases import NAMES, case_of
@@ -120,6 +121,37 @@ def test_a_short_reply_is_an_error_and_changes_nothing() -> None:
     assert loop.trials == ()
     recorder.lost = 0
     assert [trial.index for trial in loop.ask(2)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("trial", "assignment", "text"),
+    [
+        ("", {"x": "1", "y": "1"}, "a suggestion must have x, each once; got x, y"),
+        ("", {}, "a suggestion must have x, each once; got none"),
+        ("Not_A_Label", {"x": "1"}, "a trial name must be a DNS label, got 'Not_A_Label'"),
+        ("known", {"x": "1"}, "trial names must differ, got 'known' again"),
+        ("twice", {"x": "1"}, "trial names must differ, got 'twice' twice"),
+    ],
+)
+def test_a_reply_that_breaks_the_contract_changes_nothing(
+    trial: str, assignment: dict[str, str], text: str
+) -> None:
+    class Answering(Recorder):
+        def suggest(self, request: api.GetSuggestionsRequest) -> api.GetSuggestionsReply:
+            reply = api.GetSuggestionsReply()
+            for _ in range(request.current_request_number):
+                entry = reply.parameter_assignments.add(trial_name=trial)
+                for name, value in assignment.items():
+                    entry.assignments.add(name=name, value=value)
+            reply.algorithm.algorithm_settings.add(name="random_state", value="7")
+            return reply
+
+    loop = AskTell(experiment("random", [double("x", "0", "1")]), Answering())
+    loop.start({"x": "0"}, "known")
+    before = loop.request(1).SerializeToString()
+    with pytest.raises(BadReply, match=text):
+        loop.ask(2 if trial == "twice" else 1)
+    assert loop.request(1).SerializeToString() == before
 
 
 def test_a_refusal_changes_nothing() -> None:
