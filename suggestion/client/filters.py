@@ -53,22 +53,23 @@ class Filter:
     Attributes:
         text: As it was written.
         refusal: Why a cluster refuses it; empty if it does not.
+        expired: Lines on which it ran out of time; after ten of them it finds nothing more.
     """
 
     text: str
     refusal: str
     _pattern: Any
-    _expired: int = 0
+    expired: int = 0
 
     def find(self, line: str) -> Iterator[Found]:
         """Yield the matches in `line`, from left to right."""
         if not isinstance(self._pattern, regex.Pattern):
             yield from map(_found, self._pattern.finditer(line))
-        elif self._expired < _LIMIT_LINES:
+        elif self.expired < _LIMIT_LINES:
             try:
                 yield from map(_found, self._pattern.finditer(line, timeout=LIMIT_SECONDS))
             except TimeoutError:
-                self._expired += 1
+                self.expired += 1
 
 
 def _found(match: Any) -> Found:

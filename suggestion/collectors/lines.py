@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from suggestion.client.document import Collector as Settings
-from suggestion.client.filters import DEFAULT_FILTER, compile_filter
+from suggestion.client.filters import DEFAULT_FILTER, LIMIT_SECONDS, compile_filter
 from suggestion.client.numbers import is_number
 from suggestion.controller.context import Source
 from suggestion.controller.files import clear, open_own
 from suggestion.controller.moments import rfc3339
 from suggestion.controller.observation import Report
 from suggestion.controller.shown import without_sequences
+from suggestion.problem.errors import quote
 
 # The default filter matches "loss=nan" with an empty number. What stands there then:
 _NOT_FINITE: Final = re.compile(r"[+-]?(nan|inf(inity)?)\b", re.IGNORECASE)
@@ -43,15 +44,26 @@ JSON_NUMBER: Final = (
     "metrics are JSON numbers; a cluster's metrics collector takes only texts, "
     'as in {"loss": "0.25"}'
 )
+SLOW: Final = (
+    f"filter {{}} needed more than {LIMIT_SECONDS:g} s for a line, which is skipped; after ten "
+    f"such lines of a trial it is not used any more"
+)
 COLOURS: Final = "metrics are read through colours; a cluster's metrics collector does not do that"
 
 Parser = Callable[[str], Iterable[Report]]
 
 
-def text_parser(metrics: Sequence[str], filters: Sequence[str] = ()) -> Parser:
+def text_parser(
+    metrics: Sequence[str],
+    filters: Sequence[str] = (),
+    note: Callable[[str], None] = lambda text: None,
+) -> Parser:
     """Find ``name=value`` in lines of text, or what `filters` say.
 
     Of a filter group 1 is the name, group 2 the value. A line may begin with its time in RFC 3339.
+
+    Args:
+        note: Told of a filter that ran out of time.
     """
     wanted = frozenset(metrics)
     compiled = [compile_filter(text) for text in filters or (DEFAULT_FILTER,)]
@@ -62,6 +74,7 @@ def text_parser(metrics: Sequence[str], filters: Sequence[str] = ()) -> Parser:
         stamp = _TIME.match(line)
         time = stamp[1] if stamp else ""
         for each in compiled:
+            expired = each.expired
             for name, value, start in each.find(line):
                 if name not in wanted:
                     continue
@@ -72,6 +85,8 @@ def text_parser(metrics: Sequence[str], filters: Sequence[str] = ()) -> Parser:
                     yield Report(name, other[0], time)
                 else:
                     yield Report(name, value, time)
+            if each.expired > expired:
+                note(SLOW.format(quote(each.text)))
 
     return parse
 
@@ -216,7 +231,6 @@ class Output:
     metrics: Sequence[str]
     pushed: bool = False
     reads_output: bool = True
-    file: bool = False
     line_format: str = ""
 
     @property
@@ -243,7 +257,6 @@ class File:
     metrics: Sequence[str]
     pushed: bool = False
     reads_output: bool = False
-    file: bool = True
 
     @property
     def path(self) -> str:
@@ -273,5 +286,5 @@ def _followed(
     if settings.json:
         parse = json_parser(metrics, notes.add)
     else:
-        parse = text_parser(metrics, settings.filters)
+        parse = text_parser(metrics, settings.filters, notes.add)
     return Lines(path, parse, metrics, int(position or 0), root, notes)

@@ -19,7 +19,6 @@ class Absent:
     settings: Settings
     metrics: Sequence[str]
     reads_output: bool = False
-    file: bool = False
     line_format: str = ""
 
     @property

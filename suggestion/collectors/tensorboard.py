@@ -45,7 +45,6 @@ class Events:
     metrics: Sequence[str]
     pushed: bool = False
     reads_output: bool = False
-    file: bool = False
     line_format: str = ""
 
     @property

@@ -118,11 +118,6 @@ class Collector(Protocol):
         ...
 
     @property
-    def file(self) -> bool:
-        """Whether `path` is a file; else it is a folder, or there is none."""
-        ...
-
-    @property
     def line_format(self) -> str:
         """How `path` is written, ``text`` or ``json``; empty if it is no file of lines."""
         ...

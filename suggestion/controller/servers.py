@@ -99,7 +99,7 @@ class RemoteServers:
             with _refusals():
                 try:
                     return messages.read_rules(stopping.call("GetEarlyStoppingRules", asked))
-                except (grpc.RpcError, messages.BadReply) as error:
+                except (grpc.RpcError, BadReply) as error:
                     text = describe(error) if isinstance(error, grpc.RpcError) else str(error)
                     # A trial that is not judged again is no reason to end the experiment.
                     self._note(f"{trial.name}: GetEarlyStoppingRules: {text}")

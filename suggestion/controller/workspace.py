@@ -154,7 +154,7 @@ class TrialWorkspace:
             self.paths(trial),
             own,
             path,
-            self.collector.file,
+            bool(self.collector.line_format),
             slot,
             self.cwd,
             self.search_path,

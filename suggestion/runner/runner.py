@@ -94,6 +94,10 @@ def run(
     loaded = reading.read(request, place.local)
     for text in reading.notes(loaded, request, place.local):
         view.note(text)
+    try:
+        place.check()
+    except Unavailable as error:
+        raise ExperimentRefused(str(error)) from error
     directory = request.folder(loaded.document["metadata"]["name"])
     if request.fresh:
         aside = set_aside(directory, place, request.options.grace)
@@ -151,10 +155,6 @@ def _prepare(
         text = "the experiment is created"
         store.save_experiment(fresh.mark("Created", "ExperimentCreated", text, now))
     place = runtimes.place(request.runtime)
-    try:
-        place.check()
-    except Unavailable as error:
-        raise ExperimentRefused(str(error)) from error
     objective = Objective.of(loaded.document)
     collector = collectors.collector(loaded.collector, objective.metrics)
     options = request.options

@@ -27,7 +27,6 @@ class FunctionMetrics:
     metrics: Sequence[str]
     pushed: bool = False
     reads_output: bool = False
-    file: bool = True
     line_format: str = "json"
 
     @property

@@ -141,14 +141,15 @@ class Study:
         """
         if count is not None and (isinstance(count, bool) or count < 1):
             raise InvalidArgument([BrokenRule("count", f"must be at least 1, got {count!r}")])
-        points = []
-        for made in self._solver.suggest(1 if count is None else count):
-            number = len(self._records)
+        records, points = [], []
+        suggested = self._solver.suggest(1 if count is None else count)
+        for number, made in enumerate(suggested, len(self._records)):
             name = made.name or f"{self._name}-{number:05}"
             record = _Record(name, dict(made.texts), labels=dict(made.labels))
-            point = self._point(number, record)
+            points.append(self._point(number, record))  # may fail: none is started then
+            records.append(record)
+        for record in records:
             self._start(record)
-            points.append(point)
         return points[0] if count is None else points
 
     def tell(

@@ -76,7 +76,7 @@ def test_a_filter_outside_re2_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) 
     made = compile_filter(r"(?=a)(a|a?)+=(\d)")
     for _ in range(1000):
         assert list(made.find("a" * 60 + "=b")) == []
-    assert made._expired == filters._LIMIT_LINES
+    assert made.expired == filters._LIMIT_LINES
 
 
 @pytest.mark.parametrize(

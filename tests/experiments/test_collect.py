@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from suggestion.client import filters
 from suggestion.client.numbers import finite
 from suggestion.collectors.lines import LONGEST_LINE, Lines, json_parser, text_parser
 from suggestion.controller.observation import Objective, Report, Series
 
 
-def found(line: str, *filters: str, metrics: tuple[str, ...] = ("loss", "acc")) -> list[Report]:
-    return list(text_parser(metrics, filters)(line))
+def found(line: str, *texts: str, metrics: tuple[str, ...] = ("loss", "acc")) -> list[Report]:
+    return list(text_parser(metrics, texts)(line))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,17 @@ def test_own_filters_replace_the_default_one() -> None:
 def test_no_line_raises(line: str) -> None:
     for report in [*found(line), *found(f"loss={line}"), *json_parser(("loss",))(line)]:
         float(report.value)
+
+
+def test_a_filter_that_runs_out_of_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filters, "LIMIT_SECONDS", 0.01)
+    notes: list[str] = []
+    slow = r"(?=a)(a|a?)+=(\d)"
+    parse = text_parser(("a",), (slow,), notes.append)
+    for _ in range(1000):
+        assert list(parse("a" * 60 + "=b")) == []
+    assert len(notes) == 10
+    assert notes[0].startswith(f"filter {slow!r} needed more than")
 
 
 def test_json_lines() -> None:

@@ -41,7 +41,7 @@ def test_every_collector_reads_nothing_where_nothing_is(tmp_path: Path, kind: st
     made = collectors.collector(Settings(kind, "/trial/metrics", json=False, filters=()), ["loss"])
     path = tmp_path / "new" / "metrics"
     made.prepare(path)
-    assert {type(made.pushed), type(made.reads_output), type(made.file)} == {bool}
+    assert {type(made.pushed), type(made.reads_output)} == {bool}
     source = made.source(tmp_path / "output", path, None)
     assert made.pushed or source is None or source.read(last=True) == []
     if source is not None:

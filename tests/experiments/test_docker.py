@@ -127,3 +127,4 @@ def test_without_an_engine(
         runner.ExperimentRefused, match="needs the command docker, which is not installed"
     ):
         machine.run(tmp_path, job("image", "true"), runtime="docker")
+    assert not (tmp_path / "state").exists()

@@ -18,6 +18,7 @@ from suggestion.api.v1beta1.messages import write_experiment
 from suggestion.client import manifest, schema
 from suggestion.client.ask_tell import AskTell
 from suggestion.client.transports import InProcess
+from suggestion.tuning.solvers import Suggested
 from tests.support.cases import WITH_EXAMPLE, case_of
 from tests.support.certificates import issue
 from tests.support.servers import ServerProcess, serving
@@ -45,6 +46,15 @@ def rounds(study: sg.Study, count: int = 5, width: int = 3) -> list[dict[str, ob
     for trial in study.trials:
         seen.append(dict(trial.parameters))
     return seen
+
+
+def test_a_point_that_cannot_be_read_starts_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = sg.Study({"n": sg.integer(1, 4)})
+    made = [Suggested({"n": "1"}), Suggested({"n": "one"})]
+    monkeypatch.setattr(study._solver, "suggest", lambda count: made)
+    with pytest.raises(ValueError, match="one"):
+        study.ask(2)
+    assert (study.running, len(study)) == ([], 0)
 
 
 @pytest.mark.parametrize("name", [n for n in WITH_EXAMPLE if n != "pbt"])
