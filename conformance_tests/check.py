@@ -21,6 +21,11 @@ class Service(enum.Enum):
     DBMANAGER = "dbmanager"
 
 
+MEDIAN: Final = "medianstop"
+#: Rules that judge trials at each of several rungs.
+LADDERS: Final = frozenset({"asha", "hyperband"})
+
+
 class Level(enum.Enum):
     """How much is demanded; STRICT includes CONTRACT."""
 
@@ -96,6 +101,7 @@ class Check:
         starts: Whether it starts servers of its own, to kill them.
         last: Whether it also judges the replies to all other checks.
         applies: Returns the reason why it does not apply to an algorithm, or None.
+        rules: Early-stopping rules that it is about; empty for all.
     """
 
     id: str
@@ -106,6 +112,15 @@ class Check:
     starts: bool = False
     last: bool = False
     applies: Callable[[Profile], str | None] = lambda profile: None
+    rules: frozenset[str] = frozenset()
+
+    def about(self, rule: str) -> bool:
+        """Return whether it is about the early-stopping rule called `rule`.
+
+        A rule that the suite does not know is taken for one that compares with a median.
+        """
+        known = rule if rule in LADDERS else MEDIAN
+        return not self.rules or known in self.rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +162,13 @@ def check(
     starts: bool = False,
     last: bool = False,
     applies: Callable[[Profile], str | None] = lambda profile: None,
+    rules: frozenset[str] = frozenset(),
 ) -> Callable[[Run], Run]:
     """Register a function as a check; its docstring is the sentence."""
 
     def decorate(run: Run) -> Run:
         sentence = " ".join((run.__doc__ or "").split())
-        add(Check(identity, service, level, sentence, run, starts, last, applies))
+        add(Check(identity, service, level, sentence, run, starts, last, applies, rules))
         return run
 
     return decorate
@@ -174,9 +190,12 @@ def all_checks() -> tuple[Check, ...]:
 
 
 def select(
-    services: Iterable[Service], level: Level, only: Iterable[str] = ()
+    services: Iterable[Service], level: Level, only: Iterable[str] = (), rule: str = MEDIAN
 ) -> tuple[Check, ...]:
     """Return the checks of `services` that `level` includes, or those named in `only`.
+
+    Args:
+        rule: The rule of the early-stopping server.
 
     Raises:
         LookupError: `only` names an unknown check.
@@ -190,5 +209,6 @@ def select(
     return tuple(
         c
         for c in known
-        if c.service in served and (c.id in wanted if wanted else level.includes(c.level))
+        if c.service in served
+        and (c.id in wanted if wanted else level.includes(c.level) and c.about(rule))
     )

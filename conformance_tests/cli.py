@@ -316,7 +316,7 @@ def check(
     suggesting = Service.SUGGESTION in targets.services
     profile = make_profile(algorithm if suggesting else "random", like, experiment, settings)
     try:
-        chosen = select(targets.services, Level(level), only)
+        chosen = select(targets.services, Level(level), only, early_stopping_algorithm)
     except LookupError as error:
         raise click.UsageError(str(error)) from error
     try:

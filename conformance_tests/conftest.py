@@ -80,7 +80,9 @@ class Subject:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        chosen = select(self.targets.services, self.level)
+        chosen = select(
+            self.targets.services, self.level, rule=self.targets.early_stopping_algorithm
+        )
         return tuple(sorted(chosen, key=lambda check: check.last))
 
 
@@ -101,9 +103,9 @@ def _own(level: Level, folder: str) -> Iterator[Subject]:
         yield Subject(name, Targets(start=serve(name)), make_profile(name, None, None, ()), level)
     idle = make_profile("random", None, None, ())
     for name in _registered("suggestion.early_stopping"):
-        command = serve(name, *database)
+        command = serve(f"earlystopping/{name}", *database)
         targets = Targets(start_early_stopping=command, early_stopping_algorithm=name)
-        yield Subject(name, targets, idle, level)
+        yield Subject(f"earlystopping/{name}", targets, idle, level)
     if "dbmanager" in _registered("suggestion.services"):
         targets = Targets(start_dbmanager=serve("dbmanager", *database))
         yield Subject("dbmanager", targets, idle, level)

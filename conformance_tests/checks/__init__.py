@@ -17,6 +17,7 @@ _MODULES: Final = (
     "priors",
     "learning",
     "earlystopping",
+    "rungs",
     "dbmanager",
 )
 

@@ -1,4 +1,4 @@
-"""Checks of the median rule of the EarlyStopping service.
+"""Checks of the EarlyStopping service, most of them of its median rule.
 
 Observation logs come from a DBManager of the suite. Except in the checks of the median itself, mean
 and median of the logs are equal, and so are all sensible readings of an unusual log.
@@ -13,7 +13,7 @@ import grpc
 
 from suggestion.api.v1beta1 import api_pb2 as pb
 from suggestion.conformance import messages
-from suggestion.conformance.check import Call, Failed, Level, NotRun, Service, check
+from suggestion.conformance.check import MEDIAN, Call, Failed, Level, NotRun, Service, check
 from suggestion.conformance.checks.health import serving
 from suggestion.conformance.checks.validation import refused
 from suggestion.conformance.logstore import LogServer
@@ -23,13 +23,14 @@ from suggestion.conformance.target import Client, Instance, Launcher, free_port
 _SERVICE: Final = Service.EARLY_STOPPING
 _RULES: Final = "EarlyStopping/GetEarlyStoppingRules"
 _STEP: Final = 4
+_MEDIAN: Final = frozenset({MEDIAN})
 
 
 class EarlySession:
     """One run of the suite against one EarlyStopping server.
 
     Args:
-        algorithm: The median rule's name: ``medianstop``.
+        algorithm: The rule's name: ``medianstop``.
         address: ``HOST:PORT``.
         launcher: Starts more servers, for checks that kill them.
         host: The name under which the server reaches the suite's DBManager.
@@ -134,6 +135,10 @@ class EarlySession:
         if not close:
             raise Failed(f"{what}: the threshold must be {value}, got {got!r}", self.calls[-1])
 
+    def call(self, request: pb.GetEarlyStoppingRulesRequest) -> Call:
+        """Ask for rules, whatever comes of it."""
+        return self.client.call(_RULES, request)
+
     def validate(self, spec: pb.EarlyStoppingSpec) -> Call:
         """Call ValidateEarlyStoppingSettings."""
         request = pb.ValidateEarlyStoppingSettingsRequest(early_stopping=spec)
@@ -154,7 +159,7 @@ def health(session: EarlySession) -> None:
     serving(session.client.health(name), name)
 
 
-@check("es-validate-good", _SERVICE, Level.CONTRACT)
+@check("es-validate-good", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def validate_good(session: EarlySession) -> None:
     """Valid settings, and none, are accepted; otherwise a correct experiment fails."""
     bare = pb.EarlyStoppingSpec(algorithm_name=session.algorithm)
@@ -173,14 +178,14 @@ def refuse_unknown_algorithm(session: EarlySession) -> None:
     refused(session.validate(spec), "an unknown algorithm", "no-such-rule")
 
 
-@check("es-refuse-unknown-setting", _SERVICE, Level.CONTRACT)
+@check("es-refuse-unknown-setting", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def refuse_unknown_setting(session: EarlySession) -> None:
     """An unknown setting is refused by name; otherwise a misspelt one silently has no effect."""
     call = session.validate(session.spec({"no_such_setting": "1"}))
     refused(call, "an unknown setting", "no_such_setting")
 
 
-@check("es-refuse-bad-setting", _SERVICE, Level.CONTRACT)
+@check("es-refuse-bad-setting", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def refuse_bad_setting(session: EarlySession) -> None:
     """Settings below 1, or that are not integers, are refused by name; otherwise the rule is not
     the one that the user asked for.
@@ -191,7 +196,7 @@ def refuse_bad_setting(session: EarlySession) -> None:
             refused(call, f"{name} = {value!r}", name)
 
 
-@check("es-median", _SERVICE, Level.CONTRACT)
+@check("es-median", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def median(session: EarlySession) -> None:
     """The threshold is the median of the finished trials, not their mean, minimising and
     maximising; otherwise one diverged trial moves it so far that nothing, or everything, is
@@ -208,7 +213,7 @@ def median(session: EarlySession) -> None:
         )
 
 
-@check("es-comparison", _SERVICE, Level.CONTRACT)
+@check("es-comparison", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def comparison(session: EarlySession) -> None:
     """When minimising, a trial is stopped above the threshold (GREATER), when maximising, below it
     (LESS); otherwise the best trials are stopped.
@@ -226,7 +231,7 @@ def comparison(session: EarlySession) -> None:
             )
 
 
-@check("es-metric", _SERVICE, Level.CONTRACT)
+@check("es-metric", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def metric(session: EarlySession) -> None:
     """The rule names the objective's metric; a rule for another name never applies."""
     trials = session.trials("metric", _level(1, 2, 3))
@@ -237,7 +242,7 @@ def metric(session: EarlySession) -> None:
         )
 
 
-@check("es-start-step", _SERVICE, Level.CONTRACT)
+@check("es-start-step", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def start_step(session: EarlySession) -> None:
     """The rule has the `start_step` of the settings; otherwise trials are stopped before they have
     learned anything.
@@ -253,7 +258,7 @@ def start_step(session: EarlySession) -> None:
             )
 
 
-@check("es-first-reports", _SERVICE, Level.CONTRACT)
+@check("es-first-reports", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def first_reports(session: EarlySession) -> None:
     """A trial counts by the average of its first `start_step` reports; if last reports were
     compared with first ones, every new trial would be stopped.
@@ -266,7 +271,7 @@ def first_reports(session: EarlySession) -> None:
     )
 
 
-@check("es-other-metrics", _SERVICE, Level.CONTRACT)
+@check("es-other-metrics", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def other_metrics(session: EarlySession) -> None:
     """Reports of other metrics do not count; trials report accuracy and loss side by side."""
     trials = session.trials("other-metrics", _level(1, 2, 3))
@@ -277,7 +282,7 @@ def other_metrics(session: EarlySession) -> None:
     )
 
 
-@check("es-min-trials-required", _SERVICE, Level.CONTRACT)
+@check("es-min-trials-required", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def min_trials_required(session: EarlySession) -> None:
     """With fewer finished trials than `min_trials_required` there is no rule, with as many there is
     one; otherwise a threshold comes from a single trial, or never.
@@ -301,7 +306,7 @@ def min_trials_required(session: EarlySession) -> None:
             )
 
 
-@check("es-new-trials", _SERVICE, Level.CONTRACT)
+@check("es-new-trials", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def new_trials(session: EarlySession) -> None:
     """The threshold follows trials that finish later; a threshold fixed by the first trials stops
     no later one.
@@ -315,7 +320,7 @@ def new_trials(session: EarlySession) -> None:
         )
 
 
-@check("es-only-succeeded", _SERVICE, Level.CONTRACT)
+@check("es-only-succeeded", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def only_succeeded(session: EarlySession) -> None:
     """Running, failed and early-stopped trials do not count; otherwise the threshold follows the
     trials that were stopped.
@@ -343,13 +348,13 @@ def _unusual(session: EarlySession, name: str, what: str, *logs: Sequence[str]) 
     )
 
 
-@check("es-empty-log", _SERVICE, Level.CONTRACT)
+@check("es-empty-log", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def empty_log(session: EarlySession) -> None:
     """Finished trials without reports are ignored; otherwise one of them ends early stopping."""
     _unusual(session, "empty-log", "without reports", [], [])
 
 
-@check("es-short-log", _SERVICE, Level.CONTRACT)
+@check("es-short-log", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def short_log(session: EarlySession) -> None:
     """Finished trials with fewer reports than `start_step` are used as they are or ignored;
     otherwise one of them ends early stopping.
@@ -357,7 +362,7 @@ def short_log(session: EarlySession) -> None:
     _unusual(session, "short-log", "with one or two reports", ["1.5"], ["2", "3"])
 
 
-@check("es-non-numeric-log", _SERVICE, Level.CONTRACT)
+@check("es-non-numeric-log", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def non_numeric_log(session: EarlySession) -> None:
     """Reports that are not finite numbers are ignored; a diverged trial reports nan."""
     _unusual(
@@ -370,7 +375,7 @@ def non_numeric_log(session: EarlySession) -> None:
     )
 
 
-@check("es-two-experiments", _SERVICE, Level.CONTRACT)
+@check("es-two-experiments", _SERVICE, Level.CONTRACT, rules=_MEDIAN)
 def two_experiments(session: EarlySession) -> None:
     """Two experiments on one server each get their own threshold, in turn; otherwise one is stopped
     by the results of the other.
@@ -387,7 +392,7 @@ def two_experiments(session: EarlySession) -> None:
             session.expect(request, wanted, f"one of two experiments, {request.experiment.name!r}")
 
 
-@check("es-restart", _SERVICE, Level.CONTRACT, starts=True)
+@check("es-restart", _SERVICE, Level.CONTRACT, starts=True, rules=_MEDIAN)
 def restart(session: EarlySession) -> None:
     """After `kill -9` and a restart the next request gets the same threshold; a pod can be moved at
     any time.
@@ -406,7 +411,7 @@ def restart(session: EarlySession) -> None:
         instance.kill()
 
 
-@check("es-exact-value", _SERVICE, Level.STRICT)
+@check("es-exact-value", _SERVICE, Level.STRICT, rules=_MEDIAN)
 def exact_value(session: EarlySession) -> None:
     """The threshold is written with all its digits; rounded, it stops the trial that it was taken
     from.
@@ -425,7 +430,7 @@ def exact_value(session: EarlySession) -> None:
         )
 
 
-@check("es-db-manager-down", _SERVICE, Level.STRICT)
+@check("es-db-manager-down", _SERVICE, Level.STRICT, rules=_MEDIAN)
 def db_manager_down(session: EarlySession) -> None:
     """If the DBManager cannot be reached, the answer says so within 60 s (not INTERNAL or UNKNOWN),
     and the next call works; otherwise nobody knows why nothing is stopped.
@@ -449,7 +454,7 @@ def db_manager_down(session: EarlySession) -> None:
     )
 
 
-@check("es-same-call-twice", _SERVICE, Level.STRICT)
+@check("es-same-call-twice", _SERVICE, Level.STRICT, rules=_MEDIAN)
 def same_call_twice(session: EarlySession) -> None:
     """The same request gets the same rules; the controller repeats every request that timed out."""
     request = session.request("twice", session.trials("twice", _level(1, 2, 3)))

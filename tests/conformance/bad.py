@@ -25,6 +25,7 @@ T = TypeVar("T", bound=type)
 #: Per check, makers of servers that it must catch, with the profile to check them under.
 SUGGESTION: Final[list[tuple[str, str, Callable[[], Any], Profile]]] = []
 EARLY_STOPPING: Final[list[tuple[str, str, Callable[[], Any]]]] = []
+RUNG_RULES: Final[list[tuple[str, str, Callable[[], Any]]]] = []
 DBMANAGER: Final[list[tuple[str, str, Callable[[], Any]]]] = []
 
 
@@ -34,6 +35,8 @@ def caught_by(identity: str, profile: Profile = PROFILE) -> Callable[[T], T]:
     def decorate(cls: T) -> T:
         if issubclass(cls, reference.Suggestion):
             SUGGESTION.append((identity, cls.__name__, cls, profile))
+        elif issubclass(cls, reference.Rungs):
+            RUNG_RULES.append((identity, cls.__name__, cls))
         elif issubclass(cls, reference.EarlyStopping):
             EARLY_STOPPING.append((identity, cls.__name__, cls))
         else:
@@ -785,6 +788,71 @@ class ForgotToMarkTrials(reference.EarlyStopping):
     ) -> pb.SetTrialStatusReply:
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
         return pb.SetTrialStatusReply()
+
+
+# ----------------------------------------------------------- early stopping at rungs
+
+
+@caught_by("es-rung-settings")
+class TakesAnyEta(reference.Rungs):
+    def violations(self, spec: pb.EarlyStoppingSpec) -> list[tuple[str, str]]:
+        return [v for v in super().violations(spec) if v[0] != "es-rung-settings"]
+
+
+@caught_by("es-rung-first")
+class BeginsAtTheSecondRung(reference.Rungs):
+    def GetEarlyStoppingRules(self, request: Any, context: Any) -> Any:  # noqa: N802
+        reply = super().GetEarlyStoppingRules(request, context)
+        if not any(self.label in trial.spec.labels for trial in request.trials):
+            reply.early_stopping_rules[0].start_step = 2
+        return reply
+
+
+@caught_by("es-rung-share")
+class NamesAnotherComparison(reference.Rungs):
+    def comparison(self, direction: int) -> pb.ComparisonType:
+        return pb.EQUAL
+
+
+@caught_by("es-rung-next")
+class RepeatsTheRung(reference.Rungs):
+    def after(self, step: int) -> int:
+        return 3 if step else 1
+
+
+@caught_by("es-rung-behind")
+class JudgesOnceAtEachTrial(reference.Rungs):
+    def decide(self, others: list[list[float]], own: list[float], step: int) -> tuple[int, float]:
+        return super().decide(others, [], step)
+
+
+@caught_by("es-rung-unfinished")
+class ComparesWithSurvivors(reference.Rungs):
+    def counts(self, trial: pb.Trial) -> bool:
+        return trial.status.condition == C.SUCCEEDED
+
+
+@caught_by("es-rung-few")
+class StopsTheFirst(reference.Rungs):
+    open = 1e299
+
+
+@caught_by("es-rung-label")
+class ReadsAnyLabel(reference.Rungs):
+    def GetEarlyStoppingRules(self, request: Any, context: Any) -> Any:  # noqa: N802
+        seen = False
+        for trial in request.trials:
+            text = trial.spec.labels.get(self.label, "0")
+            if seen or not text.isdecimal():
+                trial.spec.labels.pop(self.label, None)
+            seen = seen or self.label in trial.spec.labels
+        return super().GetEarlyStoppingRules(request, context)
+
+
+@caught_by("es-rung-order")
+class LooksAtTheLastTrials(reference.Rungs):
+    def limit(self, others: list[list[float]], rung: int) -> float:
+        return super().limit(others[-12:], rung)
 
 
 # ------------------------------------------------------------------- DBManager

@@ -473,6 +473,74 @@ class EarlyStopping(Server, api_pb2_grpc.EarlyStoppingServicer):
         return pb.SetTrialStatusReply()
 
 
+class Rungs(EarlyStopping):
+    """Asynchronous successive halving with eta 3, as a stopping rule; for trials that ask again."""
+
+    label = "early-stopping.suggestion.katib.kubeflow.org/step"
+    rungs = (1, 3, 9, 27, 81)
+
+    def violations(self, spec: pb.EarlyStoppingSpec) -> list[tuple[str, str]]:
+        found = []
+        if spec.algorithm_name != "asha":
+            found.append(("es-refuse-unknown-algorithm", f"no {spec.algorithm_name!r}"))
+        for setting in spec.algorithm_settings:
+            value = decimal(setting.value)
+            if value is None or value < 1 or (setting.name == "eta" and value <= 1):
+                found.append(("es-rung-settings", f"{setting.name}: got {setting.value!r}"))
+        return found
+
+    def GetEarlyStoppingRules(  # noqa: N802
+        self, request: pb.GetEarlyStoppingRulesRequest, context: Any
+    ) -> pb.GetEarlyStoppingRulesReply:
+        objective = request.experiment.spec.objective
+        sign = -1 if objective.type == pb.MAXIMIZE else 1
+        asking = [trial for trial in request.trials if self.label in trial.spec.labels]
+        if len(asking) > 1 or not all(t.spec.labels[self.label].isdecimal() for t in asking):
+            self.refuse(context, f"label {self.label!r}: must be one whole number")
+        losses = {}
+        with grpc.insecure_channel(request.db_manager_address) as channel:
+            stub = api_pb2_grpc.DBManagerStub(channel)
+            for trial in request.trials:
+                if self.counts(trial) or trial in asking:
+                    log = self.log(stub, trial, objective.objective_metric_name)
+                    losses[trial.name] = [sign * float(text) for text in log]
+        own = losses.pop(asking[0].name) if asking else []
+        step = int(asking[0].spec.labels[self.label]) if asking else 0
+        rung, value = self.decide(list(losses.values()), own, step)
+        rule = pb.EarlyStoppingRule(
+            name=objective.objective_metric_name,
+            value=repr(sign * value),
+            comparison=self.comparison(objective.type),
+            start_step=rung,
+        )
+        return pb.GetEarlyStoppingRulesReply(early_stopping_rules=[rule])
+
+    def refuse(self, context: Any, text: str) -> None:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
+
+    def counts(self, trial: pb.Trial) -> bool:
+        return trial.status.condition in (C.SUCCEEDED, C.RUNNING, C.EARLYSTOPPED)
+
+    def decide(self, others: list[list[float]], own: list[float], step: int) -> tuple[int, float]:
+        """Return the step of the rule, and its value."""
+        reached = max((rung for rung in self.rungs if rung <= step), default=0)
+        if reached and own and min(own[:step]) > (value := self.limit(others, reached)):
+            return reached, value
+        after = self.after(step)
+        return after, self.limit(others, after)
+
+    def after(self, step: int) -> int:
+        return next(rung for rung in self.rungs if rung > step)
+
+    def limit(self, others: list[list[float]], rung: int) -> float:
+        best = sorted(min(losses[:rung]) for losses in others if len(losses) >= rung)
+        kept = (len(best) + 1) // self.eta
+        return best[kept - 1] if kept else self.open
+
+    eta = 3
+    open = 1.7e308  # too few to stop any
+
+
 class DBManager(Server, LogStore):
     """The suite's own observation log, on a disk that outlives it."""
 

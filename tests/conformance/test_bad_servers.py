@@ -45,11 +45,11 @@ def check_suggestion(make: Any, profile: Profile) -> list[Result]:
             session.close()
 
 
-def check_early_stopping(make: Any) -> list[Result]:
+def check_early_stopping(make: Any, rule: str = "medianstop") -> list[Result]:
     with reference.serving(make) as server:
-        session = EarlySession("medianstop", server.address, reference.Locals(make))
+        session = EarlySession(rule, server.address, reference.Locals(make))
         try:
-            checks = select([Service.EARLY_STOPPING], Level.STRICT)
+            checks = select([Service.EARLY_STOPPING], Level.STRICT, rule=rule)
             return run(checks, {Service.EARLY_STOPPING: session}, None)
         finally:
             session.close()
@@ -78,6 +78,12 @@ def test_a_correct_early_stopping_server_passes() -> None:
     assert {r.check.id for r in results if r.outcome is not Outcome.PASSED} == set()
 
 
+def test_a_correct_server_of_rungs_passes() -> None:
+    results = check_early_stopping(reference.Rungs, "asha")
+    assert {r.check.id for r in results if r.outcome is not Outcome.PASSED} == set()
+    assert len(results) > 10
+
+
 def test_a_correct_dbmanager_passes() -> None:
     results = check_dbmanager(reference.DBManager)
     assert {r.check.id for r in results if r.outcome is not Outcome.PASSED} == set()
@@ -99,6 +105,14 @@ def test_a_bad_suggestion_server_is_caught_by_one_check(
 )
 def test_a_bad_early_stopping_server_is_caught_by_one_check(identity: str, make: Any) -> None:
     assert set(outcomes(check_early_stopping(make), Outcome.FAILED)) == {identity}
+
+
+@pytest.mark.parametrize(
+    ("identity", "make"),
+    [pytest.param(i, make, id=f"{i}-{name}") for i, name, make in bad.RUNG_RULES],
+)
+def test_a_bad_server_of_rungs_is_caught_by_one_check(identity: str, make: Any) -> None:
+    assert set(outcomes(check_early_stopping(make, "asha"), Outcome.FAILED)) == {identity}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +144,8 @@ def test_a_server_that_hoards_memory_is_caught_by_one_check(hoarder: ProcessLaun
 
 
 def test_there_is_a_bad_server_for_every_check() -> None:
-    meant = {entry[0] for entry in (*bad.SUGGESTION, *bad.EARLY_STOPPING, *bad.DBMANAGER)}
+    known = (*bad.SUGGESTION, *bad.EARLY_STOPPING, *bad.RUNG_RULES, *bad.DBMANAGER)
+    meant = {entry[0] for entry in known}
     every: set[str] = {check.id for check in all_checks()}
     assert every - meant == {"memory"}  # caught above
 
