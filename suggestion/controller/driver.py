@@ -88,7 +88,7 @@ class Controller:
         self.begun: float = rim.clock.monotonic() if before is None else before.begun
         self._interrupts = 0
         self._interrupted = 0 if before is None else before.level
-        self._answers: deque[Callable[[], e.Event] | BaseException] = deque()
+        self._answers: deque[Callable[[], e.Event | None] | BaseException] = deque()
         self._collection = Collection(
             workspace, policy.objective, rim.clock, options.output_bytes, rim.view.note
         )
@@ -225,8 +225,8 @@ class Controller:
                 if not isinstance(answer, ServerRefused):
                     raise answer
                 yield e.ServerFailed(moment(self.clock), str(answer))
-            else:
-                yield answer()
+            elif (event := answer()) is not None:
+                yield event
         while self._interrupts:
             self._interrupts -= 1
             self._interrupted += 1
@@ -274,26 +274,32 @@ class Controller:
         return e.Suggested(at, answer.suggestions, answer.settings, answer.rules)
 
     def _launch(self, command: c.Launch) -> list[e.Event]:
+        if not self.policy.pushed:
+            return [self._start(command, {})]
+        # The DBManager may have to start first; meanwhile the other trials are looked after.
+        event = lambda address: (  # noqa: E731
+            self._start(command, {"SUGGEST_DB_MANAGER": address})
+            if command.trial in self.state.attempts  # else nobody wants it any more
+            else None
+        )
+        self._later(self.rim.reporter, self.rim.servers.database, event)
+        return []
+
+    def _start(self, command: c.Launch, more: Mapping[str, str]) -> e.Event:
         trial = self.state.active[command.trial]
         try:
-            variables = variables_of(trial, self.policy.objective)
-            if self.policy.pushed:
-                variables["SUGGEST_DB_MANAGER"] = self.rim.servers.database()
+            variables = {**variables_of(trial, self.policy.objective), **more}
             path = self.workspace.rules_file(trial) if self.policy.asks_again else None
             if path is not None:
                 variables["SUGGEST_RULES_FILE"] = str(path)
             spec = self.workspace.launch(trial, self._slots[command.slot], variables)
             handle = self.rim.runtime.launch(spec)
-        except (Fatal, Closed):
-            raise
-        except ServerRefused as error:
-            raise Fatal(str(error)) from error
         except Exception as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull(str(error)) from error
             _LOG.debug("%s: cannot be started", trial.name, exc_info=True)
-            return [e.LaunchFailed(moment(self.clock), command.trial, describe(error))]
-        return [e.Launched(moment(self.clock), command.trial, handle)]
+            return e.LaunchFailed(moment(self.clock), command.trial, describe(error))
+        return e.Launched(moment(self.clock), command.trial, handle)
 
     def _begin(self, command: c.Begin) -> None:
         self.rim.runtime.begin(self.trials[command.trial].name)
@@ -380,9 +386,9 @@ class Controller:
     }
 
     def _later(
-        self, workers: Workers, call: Callable[[], Any], event: Callable[[Any], e.Event]
+        self, workers: Workers, call: Callable[[], Any], event: Callable[[Any], e.Event | None]
     ) -> None:
-        """Have a worker make a call; `event` says in the loop what has happened by that."""
+        """Have a worker make a call; `event` says in the loop what has happened by that, if any."""
 
         def work() -> None:
             try:

@@ -16,6 +16,8 @@ def proceed(draft: Draft, event: Event) -> None:
     """Decide what follows from the state, whatever has led to it."""
     _judge_experiment(draft, event)
     _stop_trials(draft, event)
+    if draft.experiment.done or draft.interruptions >= DRAIN:
+        _withdraw(draft)
     if not draft.experiment.done and draft.interruptions < DRAIN:
         _schedule(draft)
     elif not draft.attempts:
@@ -44,6 +46,14 @@ def _judge_experiment(draft: Draft, event: Event) -> None:
     else:
         return
     draft.experiment = experiment.mark(*ending, event.at.text)
+
+
+def _withdraw(draft: Draft) -> None:
+    """Let what is still being launched wait for the next session."""
+    for number, trial in list(draft.active.items()):
+        if trial.condition is Condition.CREATED and trial.slot is not None:
+            draft.attempts.pop(number, None)
+            draft.save(replace(trial, slot=None))
 
 
 def _stop_trials(draft: Draft, event: Event) -> None:

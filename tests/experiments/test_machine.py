@@ -373,6 +373,25 @@ def test_pushed_metrics_are_those_of_the_log() -> None:
     assert play.state.tally.best_value == 0.25
 
 
+@pytest.mark.parametrize("why", ["interrupted", "goal"])
+def test_what_is_still_being_launched_waits_for_the_next_session(why: str) -> None:
+    """Trials that report by themselves are launched once the DBManager is there."""
+    play = Played(pushed=True)
+    play.policy = replace(play.policy, objective=replace(play.policy.objective, goal=1.0))
+    play.step((e.Opened, 0.0))
+    play.step((e.Suggested, [e.Suggestion({"x": "0"}), e.Suggestion({"x": "1"})], {}, ()))
+    play.step((e.Launched, 0, {}))
+    assert set(play.state.attempts) == {0, 1}
+    if why == "interrupted":
+        play.step((e.Interrupted,))
+        assert play.state.active[1].slot is None
+    else:
+        play.step((e.Exited, 0, 0), (e.Collected, 0))
+        play.step((e.Observed, 0, {"loss": Series().plus("0.5")}))
+        assert play.state.active == {}
+    assert 1 not in play.state.attempts
+
+
 PURE = (
     "commands", "draft", "events", "experiment", "machine", "moments", "observation", "outcomes",
     "progress", "reporter", "rules", "scheduler", "state", "trials",

@@ -261,3 +261,24 @@ def test_an_interruption_before_anything_has_begun(tmp_path: Path) -> None:
     one.session(lambda controller: controller.interrupt())
     assert one.ended() == []
     assert len(one.run().ended()) == 6
+
+
+def test_a_dbmanager_that_does_not_start_holds_up_nothing_else(tmp_path: Path) -> None:
+    one = Simulation(tmp_path, 3, 2, policy={"pushed": True})
+    held: list[Controller] = []
+
+    class Silent:
+        """A worker whose calls are never answered."""
+
+        def submit(self, call: Callable[[], None], /) -> None:
+            held[0].interrupt()
+
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            pass
+
+    def begin(controller: Controller) -> None:
+        controller.rim = replace(controller.rim, reporter=Silent())
+        held.append(controller)
+
+    one.session(begin)
+    assert [trial.condition for trial in one.ended()] == [Condition.CREATED] * 2
