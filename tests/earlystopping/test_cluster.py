@@ -180,7 +180,7 @@ def test_endless_conflicts_are_unavailable(
 ) -> None:
     cluster.add("trial-1")
     cluster.intruders = [condition(f"C{k}") for k in range(100)]
-    code, text = failure(stub, timeout=2)
+    code, text = failure(stub, timeout=4)
     assert code is grpc.StatusCode.UNAVAILABLE
     assert re.fullmatch(
         r"trial 'trial-1' in namespace 'team' is being changed by others while it is marked: the "
@@ -232,7 +232,7 @@ def test_an_api_server_in_trouble_is_unavailable_and_the_next_call_works(
 ) -> None:
     cluster.add("trial-1")
     cluster.answers["PATCH"] = answer
-    code, text = failure(stub, timeout=1)
+    code, text = failure(stub, timeout=3)
     assert code is grpc.StatusCode.UNAVAILABLE
     assert f"the Kubernetes API answered {answer}: PATCH is not possible now; tried " in text
     cluster.answers.clear()
