@@ -214,14 +214,17 @@ def _check_pem(ca: Path, certificate: Path | None, key: Path | None) -> None:
     "--early-stopping", default="", metavar="HOST:PORT", help="EarlyStopping server to check."
 )
 @click.option(
-    "--early-stopping-algorithm", default="medianstop", show_default=True, help="Its algorithm."
+    "--early-stopping-algorithm",
+    default="medianstop",
+    show_default=True,
+    help="Rule to request from it.",
 )
 @click.option("--start-early-stopping", default="", metavar="COMMAND", help="Like --start.")
 @click.option("--dbmanager", default="", metavar="HOST:PORT", help="DBManager server to check.")
 @click.option(
     "--start-dbmanager", default="", metavar="COMMAND", help="Like --start, with one database."
 )
-@click.option("--tls-ca", type=_PEM, help="Speak TLS: CA that signed the certificates (PEM).")
+@click.option("--tls-ca", type=_PEM, help="Use TLS: CA that signed the certificates (PEM).")
 @click.option("--tls-cert", type=_PEM, help="The client's certificate (PEM).")
 @click.option("--tls-key", type=_PEM, help="Its key (PEM).")
 @click.option("--tls-name", default="", help="Name in the server's certificate, if it is another.")

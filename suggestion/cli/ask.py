@@ -47,8 +47,9 @@ def ask(
 ) -> None:
     """Ask a server for the next points of EXPERIMENT, a Katib Experiment file.
 
-    The file is validated by the server first, as a controller does it. A file that ends in .json
-    may instead hold a whole GetSuggestionsRequest in protobuf's JSON form, and is sent as it is.
+    The server validates the file first, as it does for Katib's controller. A file that ends in
+    .json may instead hold a whole GetSuggestionsRequest in protobuf's JSON form, and is sent as it
+    is.
     """
     from suggestion.client import asking  # noqa: PLC0415
 

@@ -11,9 +11,18 @@ from suggestion.views.directory import FOLDER, loaded
 
 @click.command()
 @click.argument("directory", type=FOLDER)
-@click.option("--optuna", "url", required=True, metavar="URL", help="sqlite:///study.db")
+@click.option(
+    "--optuna",
+    "url",
+    required=True,
+    metavar="URL",
+    help="Optuna's storage, such as sqlite:///study.db.",
+)
 def export(directory: Path, url: str) -> None:
-    """Hand the experiment in DIRECTORY to Optuna's storage; again: the trials since."""
+    """Export the finished trials of the experiment in DIRECTORY to a storage of Optuna.
+
+    Run it again to add the trials that have finished since.
+    """
     from suggestion.views import export as exporting  # noqa: PLC0415
 
     loaded(directory)

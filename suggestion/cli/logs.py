@@ -16,8 +16,8 @@ from suggestion.views.directory import FOLDER, loaded
 @click.option(
     "--attempt", type=click.IntRange(1), help="Which attempt, if the trial was run again."
 )
-@click.option("--raw", is_flag=True, help="Every byte as it was printed, colours included.")
-@click.option("--follow", "-f", is_flag=True, help="Go on until the trial has ended.")
+@click.option("--raw", is_flag=True, help="Print every byte as it was printed, colours included.")
+@click.option("--follow", "-f", is_flag=True, help="Go on printing until the trial has ended.")
 def logs(directory: Path, trial: str, attempt: int | None, raw: bool, follow: bool) -> None:
     """Print what TRIAL (its name, the end of its name, or its number) has printed.
 

@@ -88,4 +88,4 @@ def _missing(command: str | None, error: ModuleNotFoundError) -> Exception:
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="suggestion-servers", prog_name="suggest")
 def main() -> None:
-    """Hyperparameter-suggestion algorithms behind gRPC."""
+    """Tune hyperparameters: run experiments, and serve suggestion algorithms over gRPC."""

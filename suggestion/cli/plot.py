@@ -19,7 +19,7 @@ from suggestion.views.directory import ExperimentFolder, loaded
 def plot(directory: Path, output: Path | None) -> None:
     """Write an HTML page about the experiment in DIRECTORY; one file that needs no network.
 
-    Without DIRECTORY it is the one below runs/ that has changed last.
+    Without DIRECTORY, the experiment below runs/ that changed last is taken.
     """
     from suggestion.views import plot as plotting  # noqa: PLC0415
 

@@ -59,24 +59,27 @@ if TYPE_CHECKING:
     type=Duration(),
     default=10.0,
     show_default=True,
-    help="Between SIGTERM and SIGKILL for a trial that is stopped.",
+    help="Time between SIGTERM and SIGKILL for a trial that is stopped.",
 )
 @click.option("--gpus", help="GPUs to hand out to trials: 0,1,2,3.")
 @click.option(
-    "--gpus-per-trial", type=click.IntRange(0), default=0, help="[default: as the file says, or 1]"
+    "--gpus-per-trial",
+    type=click.IntRange(0),
+    default=0,
+    help="GPUs of each trial.  [default: as the file says, or 1]",
 )
 @click.option(
     "--cpus-per-trial",
     type=click.IntRange(0),
     default=0,
-    help="Bind each trial to so many CPUs of its own.",
+    help="Bind each trial to this many CPUs of its own.",
 )
 @click.option(
     "--strict-cluster",
     is_flag=True,
     help="Refuse a file that a cluster would refuse; without it, a note tells why it would.",
 )
-@click.option("--plain", is_flag=True, help="Lines instead of the live view.")
+@click.option("--plain", is_flag=True, help="Print lines instead of the live view.")
 def run(
     experiment: Path,
     target: str | None,

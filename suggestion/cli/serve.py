@@ -124,7 +124,7 @@ from suggestion.cli.shared import FILE
     type=FILE,
     envvar="SUGGEST_TLS_CERT",
     show_envvar=True,
-    help="Certificate chain (PEM); without it the server speaks plaintext.",
+    help="Certificate chain (PEM); without it the server does not encrypt.",
 )
 @click.option(
     "--tls-key", type=FILE, envvar="SUGGEST_TLS_KEY", show_envvar=True, help="Its key (PEM)."
@@ -164,7 +164,7 @@ def serve(
     tls_client_ca: Path | None,
     log_format: str,
 ) -> None:
-    """Serve what is NAMEd: algorithms, early-stopping rules, or dbmanager.
+    """Serve each NAME: an algorithm, an early-stopping rule, or dbmanager.
 
     Without a name: all algorithms and rules that are installed. One server serves any number of
     experiments at once and keeps nothing between calls, except for dbmanager, which keeps what

@@ -68,7 +68,7 @@ def client_tls(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.option(
-                "--tls-ca", type=FILE, help="Speak TLS: CA that signed the server's certificate "
+                "--tls-ca", type=FILE, help="Use TLS: CA that signed the server's certificate "
                 "(PEM).",
             ),
             click.option("--tls-cert", type=FILE, help="The client's certificate (PEM)."),

@@ -22,7 +22,7 @@ from suggestion.views.directory import ExperimentFolder, loaded
 def status(directory: Path, output: str) -> None:
     """Show the experiment in DIRECTORY: conditions, best trial, counts and lists of trials.
 
-    Without DIRECTORY it is the one below runs/ that has changed last.
+    Without DIRECTORY, the experiment below runs/ that changed last is taken.
     """
     from suggestion.views import status as shown  # noqa: PLC0415
 

@@ -14,8 +14,8 @@ from suggestion.views.directory import ExperimentFolder, loaded
 def top(directory: Path) -> None:
     """Follow the experiment in DIRECTORY until it ends; Ctrl-C ends only the view.
 
-    Without DIRECTORY it is the one below runs/ that has changed last. Without a terminal, the
-    present state is printed once.
+    Without DIRECTORY, the experiment below runs/ that changed last is taken. Without a terminal,
+    the present state is printed once.
     """
     from rich.console import Console  # noqa: PLC0415
 

@@ -19,14 +19,14 @@ from suggestion.views.directory import ExperimentFolder, loaded
     help="A metric, a parameter, or number, trial, condition, reason, attempt, started, "
     "completed, seconds.",
 )
-@click.option("--reverse", is_flag=True, help="The greatest or latest first.")
-@click.option("--csv", "as_csv", is_flag=True, help="For spreadsheets and pandas.")
+@click.option("--reverse", is_flag=True, help="Show the greatest or latest first.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets and pandas.")
 def trials(
     directory: Path, best: int | None, sort: str | None, reverse: bool, as_csv: bool
 ) -> None:
     """List the trials of the experiment in DIRECTORY.
 
-    Without DIRECTORY it is the one below runs/ that has changed last.
+    Without DIRECTORY, the experiment below runs/ that changed last is taken.
     """
     from suggestion.views import status as shown  # noqa: PLC0415
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @file_changes
 @runtime_option
 @click.option(
-    "--strict-cluster", is_flag=True, help="Refuse what a cluster would refuse; else it is told."
+    "--strict-cluster", is_flag=True, help="Count what a cluster would refuse as an error."
 )
 @click.option(
     "--format",
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="JSON has an object with valid and findings: severity, file, line, field, message.",
+    help="JSON is one object with valid and findings: severity, file, line, field, message.",
 )
 def validate(
     experiments: Sequence[Path],
@@ -41,8 +41,9 @@ def validate(
 ) -> None:
     """Find everything that is wrong with EXPERIMENT files, without running anything.
 
-    The fields, the search space, the settings of algorithm and early stopping, the trial template,
-    the metrics collector, and what a cluster would refuse. Exit status 1 if a file has errors.
+    It checks the fields, the search space, the settings of algorithm and early stopping, the trial
+    template, the metrics collector, and what a cluster would refuse. The exit status is 1 if a file
+    has errors.
     """
     from suggestion import runtimes  # noqa: PLC0415
     from suggestion.client import algorithm_check, document  # noqa: PLC0415

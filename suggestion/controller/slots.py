@@ -50,12 +50,12 @@ def divide(
     if gpus is not None and gpus_each > 0:
         count = min(count, len(gpus) // gpus_each)
         if count == 0:
-            raise ValueError(f"a trial needs {gpus_each} GPUs, --gpus has {len(gpus)}")
+            raise ValueError(f"a trial needs {gpus_each} GPUs, got {len(gpus)}")
     cpus = sorted(os.sched_getaffinity(0))
     if cpus_each:
         count = min(count, len(cpus) // cpus_each)
         if count == 0:
-            raise ValueError(f"a trial needs {cpus_each} CPUs, this machine gives {len(cpus)}")
+            raise ValueError(f"a trial needs {cpus_each} CPUs, got {len(cpus)}")
     return tuple(
         Slot(
             number,

@@ -184,7 +184,7 @@ def test_slots() -> None:
         {"SUGGEST_SLOT": "1"},
     ]
     assert divide(1, [], 0, 0)[0].env()["CUDA_VISIBLE_DEVICES"] == ""
-    with pytest.raises(ValueError, match="a trial needs 2 GPUs, --gpus has 1"):
+    with pytest.raises(ValueError, match="a trial needs 2 GPUs, got 1"):
         divide(1, ["0"], 2, 0)
     with pytest.raises(ValueError, match="a trial needs 100000 CPUs"):
         divide(1, None, 1, 100000)

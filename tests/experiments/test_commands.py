@@ -89,7 +89,7 @@ def test_run(machine: Machine, tmp_path: Path) -> None:
         (("--retries", "-1"), "-1 is not in the range x>=0"),
         (("--command", "'"), "--command: No closing quotation"),
         (("--set", "spec.maxTrialCount=many"), "must be at least 1, got 'many'"),
-        (("--gpus", "0", "--gpus-per-trial", "2"), "a trial needs 2 GPUs, --gpus has 1"),
+        (("--gpus", "0", "--gpus-per-trial", "2"), "a trial needs 2 GPUs, got 1"),
     ],
 )  # fmt: skip
 def test_wrong_arguments(
