@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,7 +90,7 @@ PROBLEMS: dict[str, tuple[Callable[[Mapping[str, Any]], Any], SearchSpace]] = {
 
 
 class Curves:
-    """Validation losses of one problem at the epochs of `CHECKED`.
+    """Validation losses of one problem at some epochs.
 
     A configuration's losses are a function of its values alone: the initial weights and the order
     of the rows in each epoch are always the same. So it is trained once, as far as anybody asks,
@@ -100,10 +100,15 @@ class Curves:
 
     Args:
         cache: A folder that keeps the losses for the next process as well.
+        checked: Numbers of epochs after which a model is validated, in ascending order. A model's
+            losses depend on them a little: between two of them it is trained in one call.
     """
 
-    def __init__(self, problem: str, cache: Path | None = None) -> None:
+    def __init__(
+        self, problem: str, cache: Path | None = None, checked: Sequence[int] = CHECKED
+    ) -> None:
         self._make, self.space = PROBLEMS[problem]
+        self._checked = tuple(checked)
         features, labels = load_digits(return_X_y=True)
         self._train, self._test, self._labels, self._test_labels = train_test_split(
             features / 16, labels, test_size=0.3, random_state=0, stratify=labels
@@ -123,8 +128,8 @@ class Curves:
                     self._losses[key] = losses
 
     def loss(self, values: Mapping[str, Any], epochs: int) -> float:
-        """Mean log loss on the validation rows after `epochs`, one of `CHECKED`."""
-        rung = CHECKED.index(epochs)
+        """Mean log loss on the validation rows after `epochs`, one of those that are checked."""
+        rung = self._checked.index(epochs)
         key = json.dumps(sorted((k, v) for k, v in values.items() if k != "epochs"))
         losses = self._losses.setdefault(key, [])
         if len(losses) <= rung:
@@ -146,7 +151,7 @@ class Curves:
 
     def _train_to(self, model: Any, rung: int) -> float:
         """Trains on from the last rung; the loss at this one."""
-        begin, end = CHECKED[rung - 1] if rung else 0, CHECKED[rung]
+        begin, end = self._checked[rung - 1] if rung else 0, self._checked[rung]
         self.trained += end - begin
         # One call for all epochs, each with its rows in another order: most of the time of a call
         # for one epoch goes into checking its arguments.

@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from suggestion.client import schema
-from suggestion.controller.rules import GREATER, LESS
+from suggestion.controller.rules import GREATER, LESS, Rule, Watch
 from suggestion.reporting import reporter
 from suggestion.reporting.reporter import Reporter, TrialStopped
 from suggestion.views import status
@@ -107,6 +108,68 @@ def test_without_a_runner_a_trial_goes_on(monkeypatch: pytest.MonkeyPatch) -> No
     for _ in range(3):
         alone.report(0.9, None, {})
     assert alone.lost
+
+
+def told(path: Path, step: int, *rules: list[object]) -> None:
+    path.write_text(json.dumps({"step": step, "rules": rules}))
+
+
+def test_at_a_rung_a_trial_waits_for_its_next_rule(tmp_path: Path) -> None:
+    path = tmp_path / "rules.json"
+    told(path, 2, ["loss", 0.3, GREATER, 4])
+    env = {"SUGGEST_OBJECTIVE": "loss", "SUGGEST_RULES": RULES, "SUGGEST_RULES_FILE": str(path)}
+    made = Reporter(env, ends=True)
+    made._sink = lambda texts: None
+    for _ in range(3):
+        made.report(0.4, None, {})
+    assert not made.lost
+    later = threading.Timer(0.1, told, (path, 4, ["loss", 0.1, GREATER, 5]))
+    later.start()
+    made.report(0.2, None, {})  # until it is told
+    later.join()
+    # Nobody else ends it here.
+    made._stop = True
+    with pytest.raises(TrialStopped):
+        made.report(0.2, None, {})
+    assert made.lost
+
+
+def test_a_trial_waits_once_for_a_runner_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(reporter, "_LONGEST_WAIT_FOR_RULES", 0.01)
+    monkeypatch.setattr("time.sleep", waited.append)
+    nowhere = str(tmp_path / "rules.json")
+    made = Reporter({"SUGGEST_OBJECTIVE": "loss", "SUGGEST_RULES_FILE": nowhere}, ends=True)
+    made._sink = lambda texts: None
+    made.report(0.4, None, {})
+    assert waited
+    waited.clear()
+    for _ in range(3):
+        made.report(0.4, None, {})
+        assert not made.should_stop()
+    assert not waited
+
+
+class Late(Reporter):
+    """Is told its next rule when it waits for it, and not before."""
+
+    waits = 0
+
+    def _take_rules(self, watch: Watch) -> None:
+        if self._waits > self.waits:
+            self.waits = self._waits
+            watch.answer(watch.count, [Rule("loss", 0.9, GREATER, watch.count + 1)])
+
+
+def test_a_rule_for_each_step_is_not_waited_for_at_each() -> None:
+    """A runner that is slow to answer holds up a trial of 1,000 reports some 20 times."""
+    made = Late({"SUGGEST_OBJECTIVE": "loss", "SUGGEST_RULES_FILE": "told"}, ends=True)
+    made._sink = lambda texts: None
+    for _ in range(1000):
+        made.report(0.4, None, {})
+    assert 10 <= made.waits <= 24
 
 
 def test_sigterm_ends_the_function_at_its_next_report() -> None:

@@ -22,14 +22,14 @@ from suggestion.controller.runtime import (
     RuntimeEvent,
     TrialFiles,
 )  # fmt: skip
-from suggestion.reporting.reporter import RULES
+from suggestion.reporting.reporter import RULES, RULES_FILE
 from suggestion.reporting.sinks import FORMAT, PATH
 from suggestion.runtimes.process import session
 from suggestion.runtimes.process.session import Identity, Process
 from suggestion.runtimes.python.names import LOADING
 
 # What a trial around this runner was told: a trial of ours is not always told the same.
-_OF_ONE_TRIAL: Final = frozenset({RULES, PATH, FORMAT, LOADING})
+_OF_ONE_TRIAL: Final = frozenset({RULES, RULES_FILE, PATH, FORMAT, LOADING})
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
