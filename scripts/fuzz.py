@@ -17,7 +17,11 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: Tests of properties, with the profile ``search``.
-MODULES: Final = ("tests/test_fuzz.py", "tests/experiments/test_poison.py")
+MODULES: Final = (
+    "tests/test_fuzz.py",
+    "tests/test_expressions.py",
+    "tests/experiments/test_poison.py",
+)
 #: A round is ended when the time is over; this is how long it takes to end its servers.
 _LAST_SECONDS: Final = 15.0
 
