@@ -182,6 +182,11 @@ def test_algorithms_lists_everything() -> None:
         assert f"random_state / seed  (int [0, {2**63 - 1}], default none)" in suggest(
             "algorithms", name
         )
+    assert "\n  conditions  (text, default none)\n" in listed
+    table = listed.partition("\nabilities:\n")[2].split("\n")
+    (row,) = (line.split() for line in table if line.startswith("  cmaes "))
+    number = next(k for k, line in enumerate(table) if "conditions between" in line)
+    assert row[1 + number] == "-"
     assert "did you mean 'sobol'?" in suggest("algorithms", "sobl", status=2)
     assert "did you mean 'medianstop'?" in suggest("algorithms", "medianstp", status=2)
 

@@ -246,7 +246,7 @@ def test_points_boxes_and_distances_agree_with_python(
     for name, one in low.items():
         ends = sorted([one, high[name]])
         inside = min(max(ends[0] + share * (ends[1] - ends[0]), ends[0]), ends[1])
-        ranges[name] = Range(*(np.array([end]) for end in ends), np.array([False]))
+        ranges[name] = Range(np.array(ends[:1]), np.array(ends[1:]), np.array([False]))
         points[name] = np.array([*ends, inside])
     found = expression.holds(points)
     if "!=" not in text:  # where a number is not defined, Python's "!=" is true

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
-from suggestion.engine.algorithm import register
+from suggestion.engine.algorithm import Ability, register
 from suggestion.engine.settings import setting
 from suggestion.numerics import streams
 from suggestion.numerics.sampling import Untried
@@ -39,6 +39,10 @@ class Anneal:
        The algorithm is described only in the module `hyperopt.anneal`.
     """
 
+    abilities: ClassVar[frozenset[Ability]] = frozenset(
+        {Ability.CONDITIONS, Ability.PARAMETER_CONSTRAINTS}
+    )
+
     avg_best_idx: float = setting(
         2.0,
         above=0,
@@ -65,7 +69,7 @@ class Anneal:
             from suggestion.algorithms.anneal.model import Model  # noqa: PLC0415
 
             model = Model(study.space, shown)
-        untried = Untried(study.space, streams.visited(study))
+        untried = Untried(study.space, streams.visited(study), streams.centres(study))
         suggestions: list[Assignment] = []
         indices = range(study.first_index, study.first_index + count)
         drawn = streams.Independent(study, study.space, study.first_index)

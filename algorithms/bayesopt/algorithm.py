@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 
 from suggestion.algorithms.bayesopt.proposer import Proposer
-from suggestion.engine.algorithm import register
+from suggestion.engine.algorithm import Ability, register
 from suggestion.engine.settings import MOST_TRIALS, setting
 from suggestion.numerics import sampling, streams
 from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
@@ -38,6 +38,10 @@ class BayesianOptimization:
     .. [Snoek2012] J. Snoek, H. Larochelle, R. P. Adams. Practical Bayesian optimization of machine
        learning algorithms. NeurIPS 2012.
     """
+
+    abilities: ClassVar[frozenset[Ability]] = frozenset(
+        {Ability.CONDITIONS, Ability.PARAMETER_CONSTRAINTS}
+    )
 
     base_estimator: Literal["GP", "RF", "ET", "GBRT"] = setting(
         "GP",
@@ -140,7 +144,7 @@ class _Sequence:
         study = self._study
         if index == 0:
             (middle,) = study.space.decode(np.full((1, study.space.dimension), 0.5))
-            if middle not in visited:
+            if middle not in visited and study.space.feasible(middle):
                 return middle
         point = self._points[index - study.first_index]
         return visited.unvisited(study.seed, index) if point in visited else point

@@ -74,6 +74,8 @@ class Features:
             [k for k in self.columns.tolist() if k not in continuous], dtype=np.intp
         )
         absent = np.zeros(space.dimension, dtype=bool) if missing is None else missing
+        conditional = {condition.parameter for condition in space.conditions}
+        absent = absent | np.array([p.name in conditional for p in space.parameters])
         groups: list[int] = []
         self._first: dict[int, int] = {}  # feature of an ordered column, or its first category's
         self._widths: dict[int, int] = {}  # number of features of a column
@@ -149,7 +151,12 @@ class Features:
         return snapped
 
     def __call__(self, points: Array) -> Array:
-        """Return features of `points`, shape (n, dimension); the result has shape (n, features)."""
+        """Return features of `points`, shape (n, dimension); the result has shape (n, features).
+
+        Inactive parameters are missing, whatever their coordinates.
+        """
+        if self._space.conditions:
+            points = np.where(self._space.activity(points), points, np.nan)
         rows = np.arange(len(points))
         features = np.zeros((len(points), len(self.groups)))
         features[:, self._ordered_features] = points[:, self._ordered_columns]
@@ -171,9 +178,20 @@ class Features:
                 features[absent, self._absent[column]] = math.sqrt(expected)
         return features
 
-    def move(self, features: Array, units: Array) -> None:
-        """Write `units`, shape (n, continuous), into the `continuous` columns of `features`."""
-        features[:, self._continuous_features] = units
+    def moving(self, points: Array) -> NDArray[np.bool_]:
+        """Return which of the `continuous` columns are active at `points`: (n, continuous)."""
+        if self._space.conditions:
+            return self._space.activity(points)[:, self.continuous]
+        return np.ones((len(points), len(self.continuous)), dtype=bool)
+
+    def move(self, features: Array, units: Array, moving: NDArray[np.bool_]) -> None:
+        """Write `units`, shape (n, continuous), into the `continuous` columns of `features`.
+
+        Args:
+            moving: Where to write, as `moving` returns it.
+        """
+        columns = self._continuous_features
+        features[:, columns] = np.where(moving, units, features[:, columns])
 
     def prior(self, features: Array) -> tuple[Array, Array]:
         """Return the log prior of the optimum's position, and its slopes: (m,) and (m, p).

@@ -15,6 +15,7 @@ from suggestion.algorithms.bayesopt.model import Cost, Criterion, Kind, Mixture,
 from suggestion.algorithms.bayesopt.outputs import Outputs, transforms
 from suggestion.numerics import randomness, sampling, streams
 from suggestion.numerics.normal import quantile
+from suggestion.numerics.region import region_of
 from suggestion.numerics.sobol import sobol
 from suggestion.problem.deadline import Deadline
 from suggestion.problem.parameters import Array
@@ -115,7 +116,11 @@ class Proposer:
         surrogate, log_weights = self._surrogate()
         best, incumbents = self._incumbents(surrogate)
         space = study.space
-        self._enumerated = space.size is not None and space.size <= MOST_ENUMERATED
+        self._region = region_of(space) if space.restricted else None
+        size = space.size
+        if self._region is not None and size is not None:
+            size = None if self._region.listed is None else len(self._region.listed)
+        self._enumerated = size is not None and size <= MOST_ENUMERATED
         self._points = self._candidates(incumbents)
         cost = self._cost() if function in ("EIps", "PIps") else None
         candidates = self._features(self._points)
@@ -247,11 +252,18 @@ class Proposer:
         """Return the points from which the maximum is searched, shape (m, d)."""
         space = self._study.space
         if self._enumerated:
+            if self._region is not None:
+                return space.encode(self._region.listed or [])
             return space.encode([space.point(k) for k in range(space.size or 0)])
         near = search.around(self._features, incumbents, search.LOCAL_CANDIDATES, self._rng)
         seed = int(self._rng.integers(2**62))
         even = sobol(seed, 0, search.SOBOL_CANDIDATES, space.dimension)
-        return np.vstack([incumbents, near, self._features.snap(even)])
+        points = np.vstack([incumbents, near, self._features.snap(even)])
+        if self._region is None or not space.constraints:
+            return points
+        drawn = self._region.draw(seed, 0, search.LOCAL_CANDIDATES, "candidates")
+        points = np.vstack([incumbents, near, drawn, self._features.snap(even)])
+        return points[self._region.judge(points)]
 
     def _search(self, criterion: Criterion, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return the candidates and improved points, shape (m, d), and their values, shape (m,)."""
@@ -264,12 +276,19 @@ class Proposer:
             found, risen = search.refine(
                 self._features, criterion, starts, rng, self._go_on, effort
             )
-            return np.vstack([found, points]), np.append(risen, values)
+            if self._region is not None and self._study.space.constraints:
+                found = self._region.repaired(found, starts)
+                risen = criterion.values(self._features(found))
+            points, values = np.vstack([found, points]), np.append(risen, values)
+            if self._region is None or not self._study.space.constraints:
+                return points, values
         for _ in range(2):
             if not self._go_on():
                 break
             best = points[np.argsort(-values, kind="stable")[:_INCUMBENTS]]
             near = search.around(self._features, best, search.LOCAL_CANDIDATES, rng)
+            if self._region is not None:
+                near = self._region.repaired(near, best)
             points = np.vstack([near, points])
             values = np.append(criterion.values(self._features(near)), values)
         return points, values
@@ -279,7 +298,7 @@ class Proposer:
     ) -> Assignment | None:
         for row in np.argsort(-values, kind="stable").tolist():
             (assignment,) = self._study.space.decode(points[row : row + 1])
-            if assignment not in visited:
+            if assignment not in visited and self._study.space.feasible(assignment):
                 return assignment
         return None
 

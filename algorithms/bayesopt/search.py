@@ -115,13 +115,13 @@ def ascend(
     if not len(columns):
         return starts, criterion.values(features(starts))
 
-    at_starts = features(starts)
+    at_starts, moving = features(starts), features.moving(starts)
 
     def objective(x: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:
         moved = at_starts[rows]
-        features.move(moved, x)
+        features.move(moved, x, moving[rows])
         values, slopes = criterion.gradients(moved)
-        return -values, -features.pull_back(slopes)
+        return -values, -features.pull_back(slopes) * moving[rows]
 
     x, values = minimise(
         objective,

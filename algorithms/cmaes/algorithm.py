@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from suggestion.algorithms.cmaes.replay import Memory, Replay
-from suggestion.engine.algorithm import register
+from suggestion.engine.algorithm import Ability, register
 from suggestion.engine.settings import setting
 from suggestion.numerics import streams
 from suggestion.numerics.sampling import Untried
@@ -41,6 +41,8 @@ class Cmaes:
        testbed. GECCO workshop 2009.
     """
 
+    abilities: ClassVar[frozenset[Ability]] = frozenset({Ability.PARAMETER_CONSTRAINTS})
+
     sigma: float = setting(
         1 / 6,
         above=0,
@@ -66,7 +68,7 @@ class Cmaes:
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         """See `suggestion.engine.algorithm.Algorithm`."""
         replay = Replay(study, self.sigma, self.restart_strategy, _MEMORY)
-        untried = Untried(study.space, streams.visited(study))
+        untried = Untried(study.space, streams.visited(study), streams.centres(study))
         fresh = replay.fresh()
         trials = sum(
             map(len, (study.observations, study.pending, study.failed, study.out_of_space))

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from suggestion.algorithms.cmaes.package import CatCmaWithMargin
+from suggestion.numerics.region import region_of
 from suggestion.problem.parameters import Array, Parameter
 from suggestion.problem.space import Assignment, SearchSpace
 
@@ -45,6 +46,15 @@ class Coding:
     def numeric(self) -> int:
         """Dimension of the normal distribution."""
         return len(self._x) + len(self._z)
+
+    @property
+    def centre(self) -> Array:
+        """Where the normal distribution begins: the middle, or a feasible point near it."""
+        if not self._space.constraints:
+            return np.full(self.numeric, 0.5)
+        anchors = region_of(self._space).anchors
+        nearest = anchors[int(np.argmin(np.sum(np.square(anchors - 0.5), axis=1)))]
+        return np.asarray(nearest[[*self._x, *self._z]])
 
     @property
     def dimension(self) -> int:

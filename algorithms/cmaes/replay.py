@@ -22,6 +22,7 @@ import numpy as np
 
 from suggestion.algorithms.cmaes.coding import Coding
 from suggestion.numerics import randomness
+from suggestion.numerics.region import region_of
 from suggestion.problem.parameters import Value
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Failed, Observation, Study
@@ -35,6 +36,8 @@ _AHEAD: Final = 16
 _MOST_FREE: Final = 20
 #: Number of successive samples of a generation that may have been tried before.
 _MOST_REPEATS: Final = 200
+#: Infeasible samples of a generation that are drawn again, in populations.
+_MOST_REJECTED: Final = 32
 #: Number of choices that are tried if completion times do not say who finished first.
 _MOST_CHOICES: Final = 32
 #: A population grows to at most this many times the first one.
@@ -85,6 +88,7 @@ class _Generation:
         self.number = number
         self._coding, self._study = coding, study
         self._samples: list[Sample] = []
+        self._rejected = 0
         rng = randomness.generator(study.seed, "generation", number)
         optimizer.reseed_rng(int(rng.integers(2**32)))
 
@@ -101,8 +105,24 @@ class _Generation:
         while len(self._samples) <= index:
             solutions = [self.optimizer.ask() for _ in range(self.population)]
             for solution, point in zip(solutions, self._coding.decode(solutions), strict=True):
-                self._samples.append(Sample(solution, point, self._study.space.key(point)))
+                if feasible := self._feasible(point):
+                    key = self._study.space.key(feasible)
+                    self._samples.append(Sample(solution, feasible, key))
         return self._samples[index]
+
+    def _feasible(self, point: Assignment) -> Assignment | None:
+        """Return `point` if it is feasible, else None, as samples are drawn again.
+
+        Where nearly all samples are infeasible, they are moved into the region instead.
+        """
+        space = self._study.space
+        if space.feasible(point):
+            return point
+        self._rejected += 1
+        if self._rejected <= _MOST_REJECTED * self.population:
+            return None
+        (moved,) = space.decode(region_of(space).repaired(space.encode([point])))
+        return moved
 
 
 @dataclass(slots=True)
@@ -204,7 +224,7 @@ class Replay:
         identity = (study.seed, study.space, sigma, restart)
         snapshot = memory.recall(identity, self._known)
         if snapshot is None:
-            centre = np.full(self._coding.numeric, 0.5)
+            centre = self._coding.centre
             self._generation = self._begin(self._coding.optimizer(self._first, centre, sigma), 0)
         else:
             self._now = snapshot.progress.copy()

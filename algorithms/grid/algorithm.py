@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Final, Protocol
 
-from suggestion.engine.algorithm import register
-from suggestion.numerics.randomness import Permutation
+from suggestion.engine.algorithm import WITHOUT_MODEL, Ability, register
+from suggestion.numerics.feasible import MOST_COMBINATIONS, FeasibleGrid
+from suggestion.numerics.randomness import Order, Permutation
 from suggestion.problem.errors import Exhausted, Violation, quote
 from suggestion.problem.numeric import Double
-from suggestion.problem.space import Assignment
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Study
+
+#: Most combinations of values of a grid whose feasible points are too many to list.
+_MOST_RESTRICTED: Final = 2**53
 
 
 @register("grid")
@@ -20,8 +25,11 @@ class Grid:
     seed.
 
     The order is random, so an experiment that is stopped early has not spent its trials in one
-    corner. It is computed, not stored: a grid of 10^12 points costs no more than one of 12.
+    corner. It is computed, not stored: a grid of 10^12 points costs no more than one of 12. With
+    constraints, a grid ends after half a million combinations of values if more are possible.
     """
+
+    abilities: ClassVar[frozenset[Ability]] = WITHOUT_MODEL
 
     def violations(self, study: Study) -> Iterator[Violation]:
         for parameter in study.space.parameters:
@@ -35,18 +43,27 @@ class Grid:
                     f"parameter {quote(parameter.name)}: algorithm 'grid' needs a step for a "
                     f"double, got none",
                 )
-        size = study.space.size
-        if size is not None and study.max_trial_count > size:
+        if study.space.size is None:
+            return
+        points = _points(study, ())
+        if not points.exact and points.size > _MOST_RESTRICTED:
+            yield Violation(
+                ("space",),
+                f"a grid with conditions or constraints must have at most {_MOST_RESTRICTED} "
+                f"combinations of values, got {points.size} or more",
+            )
+        if study.max_trial_count > points.size:
+            what = "points" if points.exact else "combinations of values"
             yield Violation(
                 ("max_trial_count",),
-                f"max_trial_count must not exceed the {size} points of the grid, "
+                f"max_trial_count must not exceed the {points.size} {what} of the grid, "
                 f"got {study.max_trial_count}",
             )
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
-        size = study.space.size
-        assert size is not None, "checked by violations()"
-        first = study.first_index
+        before = study.initial_points
+        points = _points(study, before)
+        first, size = study.first_index, points.size + len(before)
         if first >= size:
             raise Exhausted(f"the grid of {size} points is used up")
         if first + count > size:
@@ -54,5 +71,44 @@ class Grid:
                 f"the grid has {size - first} of its {size} points left, {count} were requested; "
                 f"request at most {size - first}, or set max_trial_count to {size}"
             )
-        order = Permutation(size, study.seed, "grid")
-        return [study.space.point(order(first + offset)) for offset in range(count)]
+        found = points.points(first - len(before), count, study.deadline.check)
+        if len(found) < count:
+            raise Exhausted(
+                f"the grid has {len(found)} points left among {MOST_COMBINATIONS} combinations of "
+                f"values, {count} were requested; request fewer, or narrow the parameters' ranges"
+            )
+        return found
+
+
+class _Points(Protocol):
+    """The points of a grid in their order; `exact` tells whether `size` counts points."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def exact(self) -> bool: ...
+
+    def points(self, start: int, count: int, check: Callable[[], None]) -> list[Assignment]: ...
+
+
+def _points(study: Study, skip: Sequence[Assignment]) -> _Points:
+    """Return the points of a finite space without those in `skip`."""
+    if study.space.restricted:
+        return FeasibleGrid(study.space, study.seed, skip)
+    return _Whole(study.space, study.seed, skip)
+
+
+class _Whole:
+    """All points of a finite space without restrictions."""
+
+    exact = True
+
+    def __init__(self, space: SearchSpace, seed: int, skip: Sequence[Assignment]) -> None:
+        assert space.size is not None, "checked by violations()"
+        order = Permutation(space.size, seed, "grid")
+        self._order = Order(lambda index: space.point(order(index)), space.size, space.key, skip)
+        self.size = space.size - len(skip)
+
+    def points(self, start: int, count: int, check: Callable[[], None]) -> list[Assignment]:
+        return [self._order(index) for index in range(start, start + count)]

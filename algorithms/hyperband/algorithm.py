@@ -11,7 +11,7 @@ from suggestion.algorithms.hyperband import plan as planning
 from suggestion.algorithms.hyperband.model import Model
 from suggestion.algorithms.hyperband.rungs import Key, Promotion, halve
 from suggestion.algorithms.hyperband.search import Pool, Search
-from suggestion.engine.algorithm import register
+from suggestion.engine.algorithm import Ability, register
 from suggestion.engine.settings import REQUIRED, setting
 from suggestion.numerics import streams
 from suggestion.problem.errors import Violation
@@ -45,6 +45,10 @@ class Hyperband:
         {"s_max", "b_l", "r", "n", "current_s", "current_i", "evaluating_trials"}
     )
 
+    abilities: ClassVar[frozenset[Ability]] = frozenset(
+        {Ability.CONDITIONS, Ability.PARAMETER_CONSTRAINTS}
+    )
+
     r_l: float = setting(
         REQUIRED, above=0, at_most=2**53, help="Largest resource of a configuration."
     )
@@ -66,7 +70,13 @@ class Hyperband:
         return planning.search_space(declared, self.resource_name, self.r_l)
 
     def violations(self, study: Study) -> Iterator[Violation]:
-        return planning.violations(study.space, self.resource_name, self.r_l, None, self.eta)
+        yield from planning.violations(study.space, self.resource_name, self.r_l, None, self.eta)
+        if self.sampler == "tpe" and study.space.conditions:
+            yield Violation(
+                ("settings", "sampler"),
+                "setting 'sampler': tpe has no conditions between parameters, got conditions; use "
+                "random, or algorithm 'tpe'",
+            )
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         resource = study.space[self.resource_name]

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import ClassVar, Final
 
 from suggestion.algorithms.hyperband import plan as planning
 from suggestion.algorithms.hyperband.rungs import Key, Promotion, halve_asynchronously
 from suggestion.algorithms.hyperband.search import Pool, Search
-from suggestion.engine.algorithm import register
+from suggestion.engine.algorithm import Ability, register
 from suggestion.engine.settings import REQUIRED, setting
 from suggestion.problem.errors import Violation
 from suggestion.problem.numeric import Double, Int
@@ -39,6 +39,10 @@ class Asha:
     .. [Li2020] L. Li, K. Jamieson, A. Rostamizadeh, E. Gonina, J. Ben-Tzur, M. Hardt, B. Recht,
        A. Talwalkar. A system for massively parallel hyperparameter tuning. MLSys 2020.
     """
+
+    abilities: ClassVar[frozenset[Ability]] = frozenset(
+        {Ability.CONDITIONS, Ability.PARAMETER_CONSTRAINTS}
+    )
 
     r_l: float = setting(
         REQUIRED, above=0, at_most=2**53, help="Largest resource of a configuration."

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from suggestion.algorithms.hyperband.rungs import Key, Subspace
-from suggestion.numerics import randomness, sampling, streams
+from suggestion.numerics import sampling, streams
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
 
@@ -45,12 +45,10 @@ class Draws:
         elif self._unmarked is not None:
             yield self._unmarked[index]
         else:
-            rows = randomness.uniforms(
-                self._seed, index * _ATTEMPTS, _ATTEMPTS, space.dimension, "configurations"
-            )
             for first in range(0, _ATTEMPTS, _DECODED):
                 self._check()
-                yield from space.decode(rows[first : first + _DECODED])
+                start = index * _ATTEMPTS + first
+                yield from sampling.draws(space, self._seed, start, _DECODED, "configurations")
 
     def new(self, index: int, mark: int, taken: Collection[Key]) -> Assignment | None:
         """Return a configuration for suggestion `index` that is not `taken`; None if all are."""

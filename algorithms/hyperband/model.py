@@ -184,7 +184,9 @@ class Model:
         wanted = [
             index
             for index, key in enumerate(keys)
-            if key not in taken and mark in (None, subspace.mark(key))
+            if key not in taken
+            and mark in (None, subspace.mark(key))
+            and self.space.feasible(assignments[index])
         ]
         if not wanted:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -74,7 +74,7 @@ def search_space(declared: SearchSpace, resource_name: str, r_l: float) -> Searc
                 parameters.append(Int(resource_name, 1, int(r_l)))
                 continue
         parameters.append(parameter)
-    return SearchSpace(tuple(parameters))
+    return replace(declared, parameters=tuple(parameters))
 
 
 def _is_placeholder(parameter: Parameter) -> bool:
@@ -106,6 +106,7 @@ def violations(
             f"{quote(resource_name)}",
         )
         return
+    yield from _restricted(space, resource_name)
     name, least, most = quote(resource_name), parameter.min, parameter.max
     if _is_placeholder(parameter) and most != r_l and r_l <= 1:
         yield Violation(
@@ -136,6 +137,22 @@ def violations(
         )
     else:
         yield from _too_many_or_few(parameter, r_l, r_min, eta)
+
+
+def _restricted(space: SearchSpace, resource_name: str) -> Iterator[Violation]:
+    """Yield what conditions and constraints say of the resource, which a plan decides."""
+    name = quote(resource_name)
+    if any(resource_name in (each.parameter, *each.parents) for each in space.conditions):
+        yield Violation(
+            ("conditions",), f"conditions must not be about the resource, got parameter {name}"
+        )
+    for constraint in space.constraints:
+        if resource_name in constraint.names:
+            yield Violation(
+                ("constraints",),
+                f"constraints must not be about the resource, parameter {name}, got "
+                f"{quote(constraint.text)}",
+            )
 
 
 def _too_many_or_few(

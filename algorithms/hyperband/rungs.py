@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
+from suggestion.numerics.region import region_of
 from suggestion.problem.parameters import Value
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Failed, Pending, Study, Trial
@@ -28,12 +29,27 @@ class Subspace:
     def of(space: SearchSpace, resource_name: str) -> Subspace:
         """Return `space` without the parameter `resource_name`."""
         others = tuple(p for p in space.parameters if p.name != resource_name)
-        return Subspace(SearchSpace(others) if others else None)
+        return Subspace(replace(space, parameters=others) if others else None)
 
     @property
     def size(self) -> int | None:
-        """Number of configurations; None if continuous."""
-        return 1 if self.space is None else self.space.size
+        """Number of configurations; None if continuous, or not known."""
+        if self.space is None:
+            return 1
+        if self.space.restricted:
+            listed = region_of(self.space).listed
+            return None if listed is None else len(listed)
+        return self.space.size
+
+    def point(self, index: int) -> Assignment:
+        """Return one of `size` configurations."""
+        if self.space is None:
+            return {}
+        if self.space.restricted:
+            listed = region_of(self.space).listed
+            assert listed is not None
+            return listed[index]
+        return self.space.point(index)
 
     def key(self, assignment: Assignment) -> Key:
         """Return a key that is equal for assignments of one configuration, whatever their
@@ -49,8 +65,10 @@ class Subspace:
 
     def holds(self, assignment: Assignment) -> bool:
         """Whether the configuration of `assignment` may be suggested: a lattice can be edited."""
-        parameters = () if self.space is None else self.space.parameters
-        return all(assignment[p.name] in p for p in parameters)
+        if self.space is None:
+            return True
+        own = [p for p in self.space.parameters if p.name in assignment]
+        return all(assignment[p.name] in p for p in own) and self.space.feasible(assignment)
 
     def mark(self, key: Key) -> int:
         """Return a hash below `MARKS`, a function of the values only."""

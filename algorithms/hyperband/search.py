@@ -164,13 +164,12 @@ class Search:
         """
         for promotion in extensions(self.found, self.plan.top):
             yield promotion.configuration.assignment, promotion.level
-        space = self.subspace.space
         tried = {(c.key, level) for c in self.found.values() for level in c.levels}
         order = randomness.Permutation(size, self.study.seed, "configurations")
         for level in range(self.plan.top, -1, -1):
             for index in range(size):
                 self.study.deadline.check()
-                assignment = {} if space is None else space.point(order(index))
+                assignment = self.subspace.point(order(index))
                 if (self.subspace.key(assignment), level) not in tried:
                     yield assignment, level
 

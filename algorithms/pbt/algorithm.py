@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from suggestion.algorithms.pbt import checkpoints, names
 from suggestion.algorithms.pbt.names import Place
 from suggestion.algorithms.pbt.population import Parent, Population
-from suggestion.engine.algorithm import register
+from suggestion.engine.algorithm import Ability, register
 from suggestion.engine.settings import REQUIRED, setting
 from suggestion.numerics import sampling, streams
 from suggestion.problem.errors import Violation, quote
@@ -46,6 +47,10 @@ class Pbt:
     .. [Jaderberg2017] M. Jaderberg et al. Population based training of neural networks.
        arXiv:1711.09846, 2017.
     """
+
+    abilities: ClassVar[frozenset[Ability]] = frozenset(
+        {Ability.CONDITIONS, Ability.PARAMETER_CONSTRAINTS}
+    )
 
     suggestion_trial_dir: str = setting(
         REQUIRED,
@@ -139,18 +144,23 @@ class Pbt:
                 return assignment
             return own.unvisited(study.seed, "member", place.index)
         inherited = _in_space(space, parent.member.assignment)
-        if parent.exploit and first and inherited not in own:
+        copied = parent.exploit and first and space.feasible(inherited)
+        if copied and inherited not in own:
             return inherited
         rng = streams.rng(study, place.index)
         for _ in range(_ATTEMPTS):
-            assignment = {
-                p.name: self._explore(p, inherited[p.name], rng) for p in space.parameters
-            }
-            if assignment not in own:
+            assignment = space.active(
+                {p.name: self._explore(p, inherited.get(p.name), rng) for p in space.parameters}
+            )
+            if assignment not in own and space.feasible(assignment):
                 return assignment
         return own.unvisited(study.seed, "member", place.index)
 
-    def _explore(self, parameter: Parameter, value: Value, rng: np.random.Generator) -> Value:
+    def _explore(
+        self, parameter: Parameter, value: Value | None, rng: np.random.Generator
+    ) -> Value:
+        if value is None:  # it was inactive
+            return parameter.decode(rng.random(1))[0]
         if self.resample_probability is not None and rng.random() < self.resample_probability:
             return parameter.decode(rng.random(1))[0]
         return perturbed(parameter, value, bool(rng.integers(2)), rng)
@@ -181,8 +191,10 @@ def perturbed(parameter: Parameter, value: Value, up: bool, rng: np.random.Gener
 
 def _in_space(space: SearchSpace, assignment: Assignment) -> Assignment:
     """Return `assignment` with values that are off an edited lattice moved to it."""
-    values = {}
+    values: dict[str, Value] = {}
     for parameter in space.parameters:
+        if parameter.name not in assignment:
+            continue
         value = assignment[parameter.name]
         if value not in parameter:
             value = parameter.value(parameter.level(value))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from suggestion.engine.algorithm import register
+from suggestion.engine.algorithm import WITHOUT_MODEL, Ability, register
 from suggestion.numerics import sampling
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
@@ -24,6 +25,9 @@ class Random:
        JMLR 13, 2012.
     """
 
+    abilities: ClassVar[frozenset[Ability]] = WITHOUT_MODEL
+
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
-        check = study.deadline.check
-        return sampling.independent(study.space, study.seed, study.first_index, count, check)
+        before, check = study.initial_points, study.deadline.check
+        first = study.first_index - len(before)
+        return sampling.independent(study.space, study.seed, first, count, check, before)

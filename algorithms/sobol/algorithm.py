@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from suggestion.engine.algorithm import register
+from suggestion.engine.algorithm import WITHOUT_MODEL, Ability, register
 from suggestion.numerics import sampling
 from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
 from suggestion.problem.errors import Violation
@@ -21,11 +22,15 @@ class Sobol:
 
     Suggestion i is the i-th point of the sequence, mapped through each parameter's distribution. On
     a finite space, points that came before are skipped until all have come; in one of more than
-    65,536 points, within each 65,536 suggestions.
+    65,536 points, within each 65,536 suggestions. With constraints the sequence is spread over the
+    least box around the feasible points, and infeasible ones are skipped; after 65,536 points of it
+    independent draws follow.
 
     .. [Sobol1967] I. M. Sobol. On the distribution of points in a cube and the approximate
        evaluation of integrals. USSR Comp. Math. and Math. Physics 7, 1967.
     """
+
+    abilities: ClassVar[frozenset[Ability]] = WITHOUT_MODEL
 
     def violations(self, study: Study) -> Iterator[Violation]:
         if study.space.dimension > SOBOL_DIMENSIONS:
@@ -39,5 +44,6 @@ class Sobol:
         def draw(first: int, number: int) -> Array:
             return sobol(study.seed, first, number, study.space.dimension)
 
-        check = study.deadline.check
-        return sampling.distinct(study.space, draw, study.seed, study.first_index, count, check)
+        before, check = study.initial_points, study.deadline.check
+        first = study.first_index - len(before)
+        return sampling.distinct(study.space, draw, study.seed, first, count, check, before)

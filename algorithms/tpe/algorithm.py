@@ -19,18 +19,20 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from suggestion.algorithms.tpe.parzen import Axis, Parzen
-from suggestion.engine.algorithm import register
+from suggestion.engine.algorithm import Ability, register
 from suggestion.engine.settings import MOST_TRIALS, setting
 from suggestion.numerics import sampling, streams
+from suggestion.numerics.region import region_of
 from suggestion.numerics.sampling import Untried
 from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
 from suggestion.problem.parameters import Array
-from suggestion.problem.space import Assignment
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Observation, Study
 
 #: Largest number of good trials [Bergstra2013]_.
@@ -44,28 +46,39 @@ MOST_BAD: Final = 1000
 #: Work of the model for one reply, see `_Block.work`; further points are quasi-random. It takes
 #: up to half a minute of CPU time.
 _MOST_WORK: Final = 500_000_000
+#: With constraints on parameters: so many times as many draws, and combinations of draws.
+_MORE: Final = 8
+_COMBINED: Final = 512
 
 
 class _Block:
     """Parameters that are modelled jointly.
 
     Args:
+        space: The space.
         columns: Their indices in the space.
         axes: Their axes for the estimator.
         good: Estimator of the good trials.
-        bad: The other trials in the unit cube, shape (n, len(columns)), none of them NaN.
+        bad: The other trials in the unit cube, shape (n, len(columns)); NaN where a parameter is
+            inactive, if there are several.
     """
 
     def __init__(
-        self, columns: Sequence[int], axes: Sequence[Axis], good: Parzen, bad: Array
+        self,
+        space: SearchSpace,
+        columns: Sequence[int],
+        axes: Sequence[Axis],
+        good: Parzen,
+        bad: Array,
     ) -> None:
         self.columns = columns
         self.good, self.bad = good, bad
-        self._axes = axes
+        self._space, self._axes = space, axes
 
     def lie(self, point: Array) -> None:
         """Count `point` of the whole space as bad, although its outcome is unknown."""
-        self.bad = np.vstack([self.bad, point[self.columns]])
+        own = point[self.columns][None]
+        self.bad = np.vstack([self.bad, own[_known(own, self._space)]])
 
     def work(self, count: int) -> int:
         """Return the approximate number of elementary steps that `draw` takes."""
@@ -78,6 +91,10 @@ class _Block:
         """Draw from the good density; return points and log l / g, best first."""
         worse = Parzen(self._axes, self.bad, np.ones(len(self.bad)), prior_weight)
         points = self.good.sample(rng, count)
+        if self._space.conditions and len(self.columns) > 1:
+            whole = np.full((count, self._space.dimension), 0.5)
+            whole[:, self.columns] = points
+            points = np.where(self._space.activity(whole)[:, self.columns], points, np.nan)
         scores = self.good.log_density(points) - worse.log_density(points)
         order = np.argsort(-scores, kind="stable")
         return points[order], scores[order]
@@ -86,6 +103,10 @@ class _Block:
 @dataclass(frozen=True, kw_only=True)
 class _Estimator(ABC):
     """What both estimators share: everything but the choice of jointly modelled parameters."""
+
+    abilities: ClassVar[frozenset[Ability]] = frozenset(
+        {Ability.CONDITIONS, Ability.PARAMETER_CONSTRAINTS}
+    )
 
     gamma: float = setting(
         0.25,
@@ -121,7 +142,7 @@ class _Estimator(ABC):
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         """See `suggestion.engine.algorithm.Algorithm`."""
         space = study.space
-        untried = Untried(space, streams.visited(study))
+        untried = Untried(space, streams.visited(study), streams.centres(study))
         work = _MOST_WORK
         model: Sequence[_Block] | None = None
         suggestions: list[Assignment] = []
@@ -169,10 +190,11 @@ class _Estimator(ABC):
         blocks = []
         for columns in self._blocks([k for k, p in enumerate(parameters) if p.levels != 1]):
             axes = [Axis.of(parameters[k]) for k in columns]
-            known = ~np.isnan(good[:, columns]).any(axis=1)
+            known = _known(good[:, columns], study.space)
             better = Parzen(axes, good[known][:, columns], weights[known], self.prior_weight)
-            others_known = ~np.isnan(bad[:, columns]).any(axis=1)
-            blocks.append(_Block(columns, axes, better, bad[others_known][:, columns]))
+            others_known = _known(bad[:, columns], study.space)
+            worse = bad[others_known][:, columns]
+            blocks.append(_Block(study.space, columns, axes, better, worse))
         return blocks
 
     def _proposals(
@@ -183,7 +205,10 @@ class _Estimator(ABC):
         drawn = []
         for block in model:
             study.deadline.check()
-            drawn.append(block.draw(rng, self.n_ei_candidates, self.prior_weight))
+            candidates = self.n_ei_candidates * (_MORE if space.constraints else 1)
+            drawn.append(block.draw(rng, candidates, self.prior_weight))
+        if space.constraints and drawn:
+            yield from _feasible(space, model, drawn, rng)
         best = np.full((1, space.dimension), 0.5)
         for block, (points, _) in zip(model, drawn, strict=True):
             best[0, block.columns] = points[0]
@@ -193,7 +218,7 @@ class _Estimator(ABC):
             return
         losses = np.concatenate([scores[0] - scores[1:] for _, scores in drawn])
         for place in np.argsort(losses, kind="stable").tolist():
-            number, row = divmod(place, self.n_ei_candidates - 1)
+            number, row = divmod(place, len(drawn[0][1]) - 1)
             row += 1
             point = best.copy()
             point[0, model[number].columns] = drawn[number][0][row]
@@ -224,6 +249,38 @@ class MultivariateTpe(_Estimator):
     @staticmethod
     def _blocks(columns: Sequence[int]) -> Sequence[Sequence[int]]:
         return [columns] if columns else []
+
+
+def _feasible(
+    space: SearchSpace,
+    model: Sequence[_Block],
+    drawn: Sequence[tuple[Array, Array]],
+    rng: np.random.Generator,
+) -> Iterator[Assignment]:
+    """Yield feasible combinations of what was drawn for each block, by the sum of log l / g."""
+    points = np.full((_COMBINED, space.dimension), 0.5)
+    scores = np.zeros(_COMBINED)
+    for block, (own, gains) in zip(model, drawn, strict=True):
+        # The better a draw, the more often it is used; the first combination is the best of all.
+        rows = (len(gains) * rng.random(_COMBINED) ** 2).astype(np.intp)
+        rows[0] = 0
+        points[:, block.columns] = own[rows]
+        scores += gains[rows]
+    feasible = region_of(space).judge(np.nan_to_num(points, nan=0.5))
+    order = [row for row in np.argsort(-scores, kind="stable").tolist() if feasible[row]]
+    yield from space.decode(points[order])
+
+
+def _known(points: Array, space: SearchSpace) -> NDArray[np.bool_]:
+    """Return which of `points`, shape (n, d), a joint model of d parameters learns from: shape
+    (n,).
+
+    Those that lack no parameter; where parameters can be inactive, those that do not lack all.
+    """
+    lacking = np.isnan(points)
+    if space.conditions:
+        return np.asarray(~lacking.all(axis=1))
+    return np.asarray(~lacking.any(axis=1))
 
 
 def _thinned(points: list[Assignment], most: int) -> list[Assignment]:

@@ -27,6 +27,7 @@ MOST_TABULATED: Final = 64
 #: Least bandwidth, as a share of the range [Bergstra2013]_.
 NARROWEST: Final = 0.01
 _TINY: Final = 1e-300
+_FLAT: Final = 1e3  # a bandwidth at which a kernel is the prior
 _MOST_ELEMENTS: Final = 2**20  # of a matrix of kernels at points
 
 Integers: TypeAlias = NDArray[np.int64]
@@ -130,7 +131,8 @@ class _Unordered:
 
     def __init__(self, axis: Axis, centres: Array, spread: float) -> None:
         self._count = axis.count
-        self._level = axis.levels(centres)
+        self._lacking = np.isnan(centres)
+        self._level = axis.levels(np.nan_to_num(centres))
         total = 1 + self._count * spread
         self._same, self._other = (1 + spread) / total, spread / total
         self._log_same, self._log_other = (
@@ -139,7 +141,9 @@ class _Unordered:
 
     def log_densities(self, levels: Integers) -> Array:
         same = levels[:, None] == self._level
-        return np.where(same, self._log_same, self._log_other)
+        logs = np.where(same, self._log_same, self._log_other)
+        logs[:, self._lacking] = 0.0
+        return logs
 
     def mixed(self, shares: Array) -> Array:
         own = np.bincount(self._level, shares, minlength=self._count)
@@ -154,6 +158,7 @@ class _Unordered:
         after = own + 1 + (units - start - self._same) // other
         levels = np.where(units < start, units // other, after)
         levels = np.where((units >= start) & (units < start + self._same), own, levels)
+        levels = np.where(self._lacking[kernels], np.floor(units * self._count), levels)
         found: Integers = np.clip(levels, 0, self._count - 1).astype(np.int64)
         return found
 
@@ -182,7 +187,8 @@ class Parzen:
 
     Args:
         axes: The parameters, d of them.
-        centres: Points of the unit cube, shape (n, d); n may be 0.
+        centres: Points of the unit cube, shape (n, d); n may be 0. Where one lacks a parameter
+            (NaN), its kernel is the prior.
         weights: Weights of the kernels, shape (n,), positive.
         prior_weight: Weight of the prior.
     """
@@ -200,15 +206,19 @@ class Parzen:
         self._tables: dict[int, _Kernels] = {}
         self._widths = np.empty((count, len(self._axes)))
         for k, axis in enumerate(self._axes):
+            lacking = np.isnan(centres[:, k])
             if axis.ordered:
-                self._widths[:, k] = bandwidths(centres[:, k], axis.narrowest)
+                known = centres[~lacking, k]
+                self._widths[~lacking, k] = bandwidths(known, axis.narrowest)
+                self._widths[lacking, k] = _FLAT
             if axis.ends is not None:
                 self._tables[k] = (
-                    _Ordered(axis, centres[:, k], self._widths[:, k])
+                    _Ordered(axis, np.nan_to_num(centres[:, k], nan=0.5), self._widths[:, k])
                     if axis.ordered
                     else _Unordered(axis, centres[:, k], prior_weight / (count + 1))
                 )
         middles, widths = centres[:, self._smooth], self._widths[:, self._smooth]
+        middles = np.nan_to_num(middles, nan=0.5)
         self._below, up_to_one = normal.cdf(np.stack([-middles / widths, (1 - middles) / widths]))
         self._inside = up_to_one - self._below
         log_areas = np.log(math.sqrt(2 * math.pi) * widths * self._inside).sum(axis=1)
@@ -220,6 +230,8 @@ class Parzen:
     def log_density(self, points: Array) -> Array:
         """Return logarithms of the density, relative to the prior, at `points` (m, d);
         shape (m,).
+
+        Where a point lacks a parameter (NaN), the density is that of the others.
         """
         if len(self._axes) == 1 and self._tables:
             return self._of_levels()[self._axes[0].levels(points[:, 0])]
@@ -229,18 +241,37 @@ class Parzen:
             parts = [points[first : first + rows] for first in range(0, len(points), rows)]
             return np.concatenate([self.log_density(part) for part in parts])
         exponents = np.zeros((len(points), count + 1))
-        if self._smooth:
+        lacking = np.isnan(points)
+        if lacking.any():
+            exponents[:, :count] = self._one_by_one(np.nan_to_num(points), lacking)
+        elif self._smooth:
             x = points[:, self._smooth]
             gaussian = (x * x) @ self._square
             gaussian += x @ self._linear
             gaussian += self._constant
             exponents[:, :count] = gaussian
         for k, table in self._tables.items():
-            exponents[:, :count] += table.log_densities(self._axes[k].levels(points[:, k]))
+            if not lacking.any():
+                exponents[:, :count] += table.log_densities(self._axes[k].levels(points[:, k]))
         exponents += self._log_shares
         top = exponents.max(axis=1)
         exponents -= top[:, None]
         logs: Array = top + np.log(np.exp(exponents, out=exponents).sum(axis=1))
+        return logs
+
+    def _one_by_one(self, points: Array, lacking: NDArray[np.bool_]) -> Array:
+        """Return log densities of the kernels (m, n) at `points`, parameters apart."""
+        logs = np.zeros((len(points), len(self.centres)))
+        for column, k in enumerate(self._smooth):
+            x = points[:, k, None]
+            middles = np.nan_to_num(self.centres[:, k], nan=0.5)
+            widths = self._widths[:, k]
+            area = np.log(math.sqrt(2 * math.pi) * widths * self._inside[:, column])
+            own = -0.5 * ((x - middles) / widths) ** 2 - area
+            logs += np.where(lacking[:, k, None], 0.0, own)
+        for k, table in self._tables.items():
+            own = table.log_densities(self._axes[k].levels(points[:, k]))
+            logs += np.where(lacking[:, k, None], 0.0, own)
         return logs
 
     def _of_levels(self) -> Array:
@@ -257,7 +288,8 @@ class Parzen:
         rows = np.flatnonzero(chosen < len(self.centres))
         kernels = chosen[rows]
         for column, k in enumerate(self._smooth):
-            middles, widths = self.centres[kernels, k], self._widths[kernels, k]
+            middles = np.nan_to_num(self.centres[kernels, k], nan=0.5)
+            widths = self._widths[kernels, k]
             inside = self._inside[kernels, column]
             shares = self._below[kernels, column] + points[rows, k] * inside
             drawn = middles + widths * normal.quantile(np.clip(shares, 1e-15, 1 - 1e-15))

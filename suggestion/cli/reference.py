@@ -6,7 +6,15 @@ import inspect
 from collections.abc import Iterator
 from typing import Any, Final
 
-from suggestion.engine.algorithm import Registry, Unavailable, algorithms, settings_of
+from suggestion.engine.algorithm import (
+    Ability,
+    Registry,
+    Unavailable,
+    abilities_of,
+    algorithms,
+    settings_of,
+)
+from suggestion.engine.declared import SHARED
 from suggestion.engine.installed import qualified
 from suggestion.engine.settings import Setting, describe
 
@@ -48,8 +56,33 @@ def text(name: str | None) -> str:
     Raises:
         Unavailable: If `name` is not installed.
     """
-    names = _names() if name is None else (name,)
-    return "\n".join("\n".join(_text_of(n)) + "\n" for n in names)
+    if name is not None:
+        return "\n".join(_text_of(name)) + "\n"
+    parts = [*(_text_of(each) for each in _names()), _shared(), _abilities()]
+    return "\n".join("\n".join(part) + "\n" for part in parts)
+
+
+def _shared() -> Iterator[str]:
+    """Yield what the settings say that every algorithm shares; docs/problems.md has more."""
+    yield "settings of every algorithm, as far as it has the ability:"
+    for entry in SHARED:
+        yield f"  {entry.name}  (text, default none)"
+        yield f"      {entry.help}"
+
+
+def _abilities() -> Iterator[str]:
+    """Yield a table of what the installed algorithms can do beyond one objective in one space."""
+    registry = algorithms()
+    able = {ability: set(abilities_of(registry, ability)) for ability in Ability}
+    shown = [ability for ability in Ability if able[ability]]
+    width = max(map(len, registry), default=0)
+    yield "abilities:"
+    for number, ability in enumerate(shown, 1):
+        yield f"  {number}  {ability.value}"
+    yield f"  {'':{width}}  {'  '.join(map(str, range(1, len(shown) + 1)))}"
+    for name in registry:
+        marks = ["x" if name in able[ability] else "-" for ability in shown]
+        yield f"  {name:{width}}  {'  '.join(marks)}"
 
 
 def _text_of(name: str) -> Iterator[str]:

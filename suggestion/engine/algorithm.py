@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from suggestion.engine import installed
+from suggestion.engine.declared import SHARED
 from suggestion.engine.settings import SEED, RawSetting, Setting, configure, describe
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.locations import Location
@@ -25,14 +26,19 @@ class Ability(enum.Enum):
     SEVERAL_OBJECTIVES = "several objectives"
     METRIC_CONSTRAINTS = "constraints on metrics"
     CONDITIONS = "conditions between parameters"
+    PARAMETER_CONSTRAINTS = "constraints on parameters"
     PRIOR_STUDIES = "earlier studies to learn from"
 
+
+#: What an algorithm can do that samples the space and learns nothing.
+WITHOUT_MODEL: Final = frozenset({Ability.CONDITIONS, Ability.PARAMETER_CONSTRAINTS})
 
 #: What a violation is about, where an ability is missing.
 _PLACES: Final[Mapping[Ability, Location]] = {
     Ability.SEVERAL_OBJECTIVES: ("metrics",),
     Ability.METRIC_CONSTRAINTS: ("metrics",),
     Ability.CONDITIONS: ("conditions",),
+    Ability.PARAMETER_CONSTRAINTS: ("constraints",),
     Ability.PRIOR_STUDIES: ("prior",),
 }
 
@@ -44,8 +50,8 @@ class Algorithm(Protocol):
         name: Under which it is registered.
         ignored: Settings that are accepted without effect, for instance because another server
             wrote them into the experiment.
-        abilities: What it can do beyond one objective in one space, on the trials of one study;
-            nothing if the class does not say.
+        abilities: What it can do beyond one objective in one space without restrictions, on the
+            trials of one study; nothing if the class does not say.
     """
 
     name: ClassVar[str]
@@ -199,7 +205,7 @@ def settings_of(cls: type) -> tuple[Setting, ...]:
 
 
 class Configured(NamedTuple):
-    """An algorithm built from the settings of a request, and the seed that they ask for."""
+    """An algorithm built from its settings of a request, and the seed that they ask for."""
 
     algorithm: Any  # an Algorithm; protocols with class attributes do not go with dataclasses
     random_state: int | None
@@ -212,7 +218,7 @@ def build(cls: type[Any], given: Sequence[RawSetting]) -> Configured:
         Invalid: With every violation of the rules for settings.
     """
     owner = f"algorithm {quote(cls.name)}"
-    algorithm, common = configure(cls, owner, given, common=(SEED,))
+    algorithm, common = configure(cls, owner, given, common=(SEED, *SHARED))
     return Configured(algorithm, common.get(SEED.name))
 
 
@@ -227,6 +233,7 @@ def needed(problem: Problem, prior: Sequence[Study] = ()) -> Mapping[Ability, st
         Ability.SEVERAL_OBJECTIVES: [metric.name for metric in problem.objectives[1:]],
         Ability.METRIC_CONSTRAINTS: [metric.name for metric in problem.constraints],
         Ability.CONDITIONS: [condition.parameter for condition in problem.space.conditions],
+        Ability.PARAMETER_CONSTRAINTS: [each.text for each in problem.space.constraints],
         Ability.PRIOR_STUDIES: [study.name for study in prior],
     }
     return {
@@ -236,14 +243,36 @@ def needed(problem: Problem, prior: Sequence[Study] = ()) -> Mapping[Ability, st
     }
 
 
-def missing(cls: type, problem: Problem, prior: Sequence[Study] = ()) -> Iterator[Violation]:
-    """Yield a violation for each ability that `problem` needs and `cls` does not declare."""
+def missing(
+    cls: type,
+    problem: Problem,
+    prior: Sequence[Study] = (),
+    able: Callable[[Ability], Iterable[str]] = lambda _: (),
+) -> Iterator[Violation]:
+    """Yield a violation for each ability that `problem` needs and `cls` does not declare.
+
+    Args:
+        able: Returns the names of algorithms that have an ability, for messages.
+    """
     abilities: frozenset[Ability] = getattr(cls, "abilities", frozenset())
     owner = f"algorithm {quote(cls.name)}"  # type: ignore[attr-defined]
     for ability, what in needed(problem, prior).items():
         if ability not in abilities:
-            text = f"{owner} does not support {ability.value}, got {what}"
+            others = ", ".join(able(ability))
+            who = f"; those that do: {others}" if others else ""
+            text = f"{owner} does not support {ability.value}, got {what}{who}"
             yield Violation(_PLACES[ability], text)
+
+
+def abilities_of(registry: Registry[Algorithm], ability: Ability) -> Iterator[str]:
+    """Yield the algorithms of `registry` that declare `ability` and can be imported."""
+    for name in registry:
+        try:
+            cls: type[Any] = registry.load(name)
+        except Unavailable:
+            continue
+        if ability in getattr(cls, "abilities", frozenset()):
+            yield name
 
 
 def check(algorithm: object, study: Study) -> None:

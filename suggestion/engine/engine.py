@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
+from suggestion.engine import initial
 from suggestion.engine.algorithm import (
     Algorithm,
     Configured,
     Registry,
     TransformsSpace,
     Unavailable,
+    abilities_of,
     build,
     check,
     missing,
 )
+from suggestion.engine.declared import PARAMETER_CONSTRAINTS, declare, given
 from suggestion.engine.settings import RawSetting
 from suggestion.numerics.blas import one_thread
 from suggestion.numerics.randomness import seed_of
+from suggestion.numerics.region import region_of
 from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.errors import Broken, Invalid, Violation, quote
 from suggestion.problem.problem import Problem
 from suggestion.problem.space import Assignment
-from suggestion.problem.study import History, Study, Suggestion
+from suggestion.problem.study import History, Pending, Study, Suggestion
 
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NO_TRIALS: Final = History()
@@ -49,6 +54,7 @@ class Prepared:
         algorithm: The algorithm with its settings.
         random_state: The setting of this name; None if it was not given.
         prior: Earlier studies to learn from.
+        initial: Points that are suggested first; partial ones lack parameters.
     """
 
     problem: Problem
@@ -56,6 +62,15 @@ class Prepared:
     algorithm: Any  # an Algorithm; protocols with class attributes do not go with dataclasses
     random_state: int | None
     prior: tuple[Study, ...] = ()
+    initial: tuple[Assignment, ...] = ()
+
+    @property
+    def seed(self) -> int:
+        """64 bits, from the setting ``random_state`` or else from the name."""
+        # The two kinds of seed must not meet: an experiment may be called "7".
+        if self.random_state is None:
+            return seed_of(f"name {self.problem.name}")
+        return seed_of(f"random_state {self.random_state}")
 
     def study(
         self,
@@ -65,16 +80,12 @@ class Prepared:
         deadline: Deadline = NEVER,
     ) -> Study:
         """Return the study that the algorithm sees."""
-        # The two kinds of seed must not meet: an experiment may be called "7".
-        if self.random_state is None:
-            text = f"name {self.problem.name}"
-        else:
-            text = f"random_state {self.random_state}"
         return Study(
             self.problem,
-            seed=seed_of(text),
+            seed=self.seed,
             first_index=first_index,
             trials=trials,
+            initial=self._initial_points if self.initial else tuple,
             prior=self.prior,
             deadline=deadline,
         )
@@ -109,10 +120,52 @@ class Prepared:
                 f"{self.problem.space.dimension} parameters, got {count}"
             )
             raise Invalid([Violation(("count",), text)])
-        study = self.study(first_index=first_index, trials=trials, deadline=deadline)
         with one_thread():
-            suggested = self.algorithm.suggest(study, count)
+            early = [*self._early(first_index, count)]
+            first_index += len(early)
+            suggested: list[Assignment | Suggestion] = [*early]
+            if len(early) < count:
+                study = self.study(
+                    first_index=first_index, trials=_beside(early, trials), deadline=deadline
+                )
+                suggested += self.algorithm.suggest(study, count - len(early))
         return self._checked(suggested, count)
+
+    def _early(self, first_index: int, count: int) -> Iterator[Suggestion]:
+        """Yield those of the suggestions that are initial points."""
+        if first_index < len(self.initial):
+            last = min(first_index + count, len(self.initial))
+            points = self._completions(last)
+            for index in range(first_index, last):
+                yield replace(self._own(index), assignment=points[index])
+
+    def _initial_points(self) -> tuple[Assignment, ...]:
+        return tuple(self._completions(len(self.initial)))
+
+    def _own(self, index: int) -> Suggestion:
+        """Return what the algorithm suggests in place of initial point `index`, without trials."""
+        study = replace(self.study(first_index=index), initial=tuple)
+        (suggested,) = self.algorithm.suggest(study, 1)
+        return suggested if isinstance(suggested, Suggestion) else Suggestion(suggested)
+
+    def _completions(self, count: int) -> list[Assignment]:
+        """Return the first `count` initial points with all their values."""
+        space = self.problem.space
+        whole = [point for point in self.initial if space.is_complete(point)]
+        taken = {space.key(point) for point in whole}
+        found: list[Assignment] = []
+        for index, point in enumerate(self.initial[:count]):
+            if not space.is_complete(point):
+                base = self._own(index).assignment
+                filled = initial.completed(space, self.seed, index, point, base, taken)
+                if filled is None:  # every completion is another initial point already
+                    filled = initial.completed(space, self.seed, index, point, base, ())
+                assert filled is not None, "checked by prepare()"
+                taken.add(space.key(filled))
+                found.append(filled)
+            else:
+                found.append(point)
+        return found
 
     def _checked(
         self, suggested: Sequence[Assignment | Suggestion], count: int
@@ -137,8 +190,8 @@ class Prepared:
         names = Counter(s.trial for s in suggestions if s.trial)
         if twice := [name for name, times in names.items() if times > 1]:
             raise Broken(f"{subject} gave several trials one name: {quote(twice[0])}")
-        # With conditions, there may be fewer points than combinations of values.
-        if not space.conditions and (space.size is None or space.size >= count):
+        # Of a restricted space there may be fewer points than combinations of values.
+        if not space.restricted and (space.size is None or space.size >= count):
             points = {space.key(s.assignment): s.assignment for s in suggestions}
             if len(points) < count:
                 seen = Counter(space.key(s.assignment) for s in suggestions)
@@ -148,6 +201,21 @@ class Prepared:
                     f"{quote(repeated)}"
                 )
         return suggestions
+
+
+def _beside(
+    early: Sequence[Suggestion], trials: History | Callable[[], History]
+) -> History | Callable[[], History]:
+    """Return the history of `trials` in which `early` suggestions of the same reply are pending."""
+    if not early:
+        return trials
+
+    def read() -> History:
+        history = trials if isinstance(trials, History) else trials()
+        pending = tuple(Pending(each.trial, each.assignment) for each in early)
+        return replace(history, pending=history.pending + pending)
+
+    return read
 
 
 class Engine:
@@ -186,9 +254,18 @@ class Engine:
                 f"suggestions in one reply, got {problem.parallel_trial_count}"
             )
             violations.append(Violation(("parallel_trial_count",), text))
+        shared = given(choice.settings)
+        restrictions = True
+        if problem is not None:
+            try:
+                problem = declare(problem, shared)
+            except Invalid as error:
+                violations += error.violations
+                restrictions = False
         if problem is not None and configured is not None:
             algorithm, random_state = configured
-            violations += missing(type(algorithm), problem, prior)
+            able = partial(abilities_of, self._registry)
+            violations += missing(type(algorithm), problem, prior, able)
             if isinstance(algorithm, TransformsSpace):
                 problem = replace(problem, space=algorithm.search_space(problem.space))
             prepared = Prepared(problem, choice.name, algorithm, random_state, tuple(prior))
@@ -196,9 +273,31 @@ class Engine:
                 check(algorithm, prepared.study())
             except Invalid as error:
                 violations += error.violations
+            if restrictions:
+                try:
+                    prepared = self._restricted(prepared, shared)
+                except Invalid as error:
+                    violations += error.violations
         if violations or prepared is None:
             raise Invalid(violations)
         return prepared
+
+    @staticmethod
+    def _restricted(prepared: Prepared, shared: Mapping[str, tuple[int, str]]) -> Prepared:
+        """Return `prepared` with its initial points, after a search for a feasible point.
+
+        Raises:
+            Invalid: If the search finds none, and with everything that is wrong with the points.
+        """
+        space = prepared.problem.space
+        if space.constraints and not len((region := region_of(space)).anchors):
+            texts = "; ".join(constraint.text for constraint in space.constraints)
+            place, _ = shared.get(PARAMETER_CONSTRAINTS.name, (0, ""))
+            searched = f"none of {region.tried} points that were tried"
+            found = "no point of the search space" if region.boxes.empty else searched
+            text = f"setting 'parameter_constraints': {found} meets them, got {quote(texts)}"
+            raise Invalid([Violation(("settings", place, "value"), text)])
+        return replace(prepared, initial=initial.read(prepared.problem, shared, prepared.seed))
 
     def _configured(self, choice: AlgorithmChoice) -> Configured:
         """Return the algorithm with its settings.

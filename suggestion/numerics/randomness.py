@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Final
+from collections.abc import Callable, Hashable, Sequence
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from suggestion.problem.parameters import Array
+
+T = TypeVar("T")
 
 GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _WORD: Final = 2**64 - 1
@@ -111,3 +114,42 @@ class Permutation:
             return int.from_bytes(stretched, "little")
         hashed = hashlib.blake2b(data, key=self._key, salt=bytes([turn]), digest_size=digest_size)
         return int.from_bytes(hashed.digest(), "little")
+
+
+class Order(Generic[T]):
+    """An order of `size` elements without some of them, then all of them again and again.
+
+    An element that is left out is replaced by one from the end of the order.
+
+    Args:
+        element: Returns the element at an index below `size`.
+        size: Number of elements.
+        key: Returns what equal elements have in common.
+        skip: Different elements to leave out; if all are, none is.
+    """
+
+    def __init__(
+        self,
+        element: Callable[[int], T],
+        size: int,
+        key: Callable[[T], Hashable],
+        skip: Sequence[T] = (),
+    ) -> None:
+        self._element, self._size, self._key = element, size, key
+        number = len(skip) if len(skip) < size else 0
+        self.size = size - number
+        last = [element(self.size + k) for k in range(number)]
+        at_end = {key(each) for each in last}
+        left_out = [key(each) for each in skip[:number]]
+        spare = [each for each in last if key(each) not in left_out]
+        replaced = [each for each in left_out if each not in at_end]
+        self._instead = dict(zip(replaced, spare, strict=True))
+
+    def __call__(self, index: int) -> T:
+        """Return the element at `index`, at least 0."""
+        if index >= self.size:
+            return self._element((index - self.size) % self._size)
+        element = self._element(index)
+        if not self._instead:
+            return element
+        return self._instead.get(self._key(element), element)

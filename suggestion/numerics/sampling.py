@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
-from suggestion.numerics.randomness import Permutation, uniforms
-from suggestion.problem import decimals
+from suggestion.numerics import feasible
+from suggestion.numerics.randomness import Order, Permutation, uniforms
+from suggestion.numerics.region import region_of
 from suggestion.problem.parameters import Array
 from suggestion.problem.space import Assignment, SearchSpace
 
 _FEW_POINTS: Final = 2**16
 _BLOCK: Final = 2**16  # elements of a stream that are kept apart
-_MANY_POINTS: Final = 2**58  # 10,000 draws from as many repeat with a probability of 2e-10
+_REPAIRED: Final = 8  # infeasible proposals that are moved
 _CHUNK: Final = 1024  # points computed between two looks at the deadline
 _REST: Final = 64  # of those that a stream has not brought
 _EXACT: Final = 2**50  # levels whose cells have coordinates of their own
@@ -35,6 +35,7 @@ def independent(
     start: int,
     count: int,
     check: Callable[[], None] = _no_check,
+    skip: Sequence[Assignment] = (),
 ) -> list[Assignment]:
     """Suggestions `start` .. of the stream of independent draws from the prior.
 
@@ -44,35 +45,57 @@ def independent(
 
     Args:
         check: Called between steps; may raise, see `Deadline.check`.
+        skip: Different points that are left out, as far as there are others.
     """
+    if space.restricted:
+        return feasible.independent(space, seed, start, count, check, skip)
     size = space.size
     if size is None:
         pass
     elif all(parameter.is_uniform for parameter in space.parameters):
-        return _permuted(space, seed, start, count, check)
+        return _permuted(space, seed, start, count, check, skip)
     elif size <= _FEW_POINTS:
-        return _weighted(space, seed, start, count)
+        return _weighted(space, seed, start, count, skip)
 
     def draw(first: int, number: int) -> Array:
         return uniforms(seed, first, number, space.dimension, "independent")
 
-    return distinct(space, draw, seed, start, count, check)
+    return distinct(space, draw, seed, start, count, check, skip)
+
+
+def draws(
+    space: SearchSpace, seed: int, start: int, count: int, *stream: int | str
+) -> list[Assignment]:
+    """Return draws `start` .. from the prior, of a stream of its own; they may repeat.
+
+    Draw i depends on the space, `seed`, `stream` and i alone.
+    """
+    if space.constraints:
+        return space.decode(region_of(space).draw(seed, start, count, *stream))
+    return space.decode(uniforms(seed, start, count, space.dimension, *stream))
 
 
 def _permuted(
-    space: SearchSpace, seed: int, start: int, count: int, check: Callable[[], None]
+    space: SearchSpace,
+    seed: int,
+    start: int,
+    count: int,
+    check: Callable[[], None],
+    skip: Sequence[Assignment],
 ) -> list[Assignment]:
     assert space.size is not None
     order = Permutation(space.size, seed, "independent")
+    points = Order(lambda index: space.point(order(index)), space.size, space.key, skip)
     found: list[Assignment] = []
     for first in range(start, start + count, _CHUNK):
         check()
-        indices = range(first, min(first + _CHUNK, start + count))
-        found += [space.point(order(index % space.size)) for index in indices]
+        found += map(points, range(first, min(first + _CHUNK, start + count)))
     return found
 
 
-def _weighted(space: SearchSpace, seed: int, start: int, count: int) -> list[Assignment]:
+def _weighted(
+    space: SearchSpace, seed: int, start: int, count: int, skip: Sequence[Assignment]
+) -> list[Assignment]:
     """Sequential draws without replacement, by exponential clocks [EfraimidisSpirakis2006]_.
 
     .. [EfraimidisSpirakis2006] P. S. Efraimidis, P. G. Spirakis. Weighted random sampling with a
@@ -86,7 +109,8 @@ def _weighted(space: SearchSpace, seed: int, start: int, count: int) -> list[Ass
         weights = np.outer(weights, high - low).ravel()
     clocks = -np.log1p(-uniforms(seed, 0, space.size, 1, "clocks")[:, 0])
     order = np.argsort(clocks / np.maximum(weights, 1e-300), kind="stable").tolist()
-    return [space.point(order[(start + k) % space.size]) for k in range(count)]
+    points = Order(lambda index: space.point(order[index]), space.size, space.key, skip)
+    return [*map(points, range(start, start + count))]
 
 
 def distinct(
@@ -96,21 +120,30 @@ def distinct(
     start: int,
     count: int,
     check: Callable[[], None] = _no_check,
+    skip: Sequence[Assignment] = (),
 ) -> list[Assignment]:
     """Elements `start` .. of a stream of points with its repetitions left out.
 
     Where the stream hardly brings new points any more, the rest of a finite space follows in a
     random order; after its last point the space begins again. In a space of more than 65,536 points
     where draws can repeat, the first 65,536 elements differ, the next 65,536, and so on: an element
-    costs at most as much as those of its block before it.
+    costs at most as much as those of its block before it. Of a restricted space see
+    `feasible.walk`.
 
     Args:
         draw: Points ``first`` .. of the stream, ``draw(first, n)`` of shape (n, dimension).
         check: Called between steps; may raise, see `Deadline.check`.
+        skip: Different points that are left out, as far as there are others.
     """
+    if space.restricted:
+        return feasible.walk(space, draw, seed, start, count, check, skip)
     size = space.size
+    if size is not None:
+        size -= len(skip)
+        if not size:  # every point is left out, so all begin again
+            return distinct(space, draw, seed, start, count, check)
     found: list[Assignment] = []
-    if size is None and not _repeats(space):
+    if size is None and not feasible.repeats(space):
         for first in range(start, start + count, _CHUNK):
             check()
             found += space.decode(draw(first, min(_CHUNK, start + count - first)))
@@ -123,17 +156,8 @@ def distinct(
         number = min(count - len(found), _BLOCK - first)
         if size is not None:
             number = min(number, size - position)
-        found += _block(space, draw, seed, block * _BLOCK, first, number, check)
+        found += _block(space, draw, seed, block * _BLOCK, first, number, check, skip)
     return found
-
-
-def _repeats(space: SearchSpace) -> bool:
-    """Return whether independent draws from a continuous space could be the same point.
-
-    Its numbers are decimals of `DIGITS` digits: one such parameter alone has so few that 10,000
-    draws from them could hold a pair.
-    """
-    return math.prod(p.levels or decimals.FEWEST for p in space.parameters) < _MANY_POINTS
 
 
 def _block(
@@ -144,13 +168,17 @@ def _block(
     start: int,
     count: int,
     check: Callable[[], None],
+    skip: Sequence[Assignment],
 ) -> list[Assignment]:
     """Return elements `start` .. of the block of a stream that begins at its point `offset`."""
     size = space.size
     if size is None:
         return _continuous_block(space, draw, offset, start, count, check)
-    exact = not space.conditions and all((p.levels or 0) < _EXACT for p in space.parameters)
+    exact = all((p.levels or 0) < _EXACT for p in space.parameters)
     seen: set[bytes] = set()
+    if skip:
+        cells = space.encode(skip)
+        seen.update((cell.tobytes() for cell in cells) if exact else _digests(space, skip))
     found: list[Assignment] = []
 
     def fresh(marks: Iterable[bytes]) -> list[int]:
@@ -159,7 +187,7 @@ def _block(
         for k, mark in enumerate(marks):
             if mark not in seen:
                 seen.add(mark)
-                if start < len(seen) <= start + count:
+                if start < len(seen) - len(skip) <= start + count:
                     picked.append(k)
         return picked
 
@@ -234,7 +262,7 @@ def _continuous_block(
 
 
 class Visited:
-    """Points of a space that were tried or handed out.
+    """Points of a space that were tried or handed out; infeasible ones do not count.
 
     Args:
         space: Of the points.
@@ -249,7 +277,9 @@ class Visited:
         check: Callable[[], None] = _no_check,
     ) -> None:
         self._space = space
-        self._keys = {space.key(assignment) for assignment in assignments}
+        self._keys = {
+            space.key(assignment) for assignment in assignments if space.feasible(assignment)
+        }
         self._check = check
 
     def __contains__(self, assignment: Assignment) -> bool:
@@ -264,7 +294,14 @@ class Visited:
     @property
     def used_up(self) -> bool:
         """Whether no point of a finite space is left."""
-        return self._space.size is not None and len(self._keys) >= self._space.size
+        size = self._space.size
+        if size is not None and self._space.restricted and (listed := self._listed) is not None:
+            size = len(listed)
+        return size is not None and len(self._keys) >= size
+
+    @property
+    def _listed(self) -> list[Assignment] | None:
+        return region_of(self._space).listed
 
     def unvisited(self, seed: int, *stream: int | str) -> Assignment:
         """A random point that is not among these.
@@ -277,10 +314,23 @@ class Visited:
         space = self._space
         if self.used_up:
             self._keys.clear()
-        for row in uniforms(seed, 0, 64, space.dimension, "unvisited", *stream):
-            (assignment,) = space.decode(row[None])
+        for index in range(64):
+            (assignment,) = draws(space, seed, index, 1, "unvisited", *stream)
             if assignment not in self:
                 return assignment
+        if space.restricted:
+            if (listed := self._listed) is not None:
+                order = Permutation(len(listed), seed, "unvisited", *stream)
+                return next(
+                    point
+                    for index in range(len(listed))
+                    if (point := listed[order(index)]) not in self
+                )
+            self._check()
+            for assignment in draws(space, seed, 64, _CHUNK, "unvisited", *stream):
+                if assignment not in self:
+                    break
+            return assignment
         if space.size is not None:
             order = Permutation(space.size, seed, "unvisited", *stream)
             # One more than there are visited points suffices to meet one that is not.
@@ -302,15 +352,18 @@ class Untried:
     Args:
         space: Of the points.
         visited: The points tried before; changed by every pick.
+        centres: Feasible points of the unit cube, shape (k, dimension), towards which infeasible
+            proposals are moved; some of the region's own if k is 0.
     """
 
-    def __init__(self, space: SearchSpace, visited: Visited) -> None:
+    def __init__(self, space: SearchSpace, visited: Visited, centres: Array | None = None) -> None:
         self._space = space
+        self._centres = centres
         self._visited = visited
         self._picked = Visited(space)
 
     def pick(self, proposals: Iterable[Assignment], seed: int, *stream: int | str) -> Assignment:
-        """The first of `proposals` that is untried, else a random untried point.
+        """The first of `proposals` that is untried and feasible, else a random such point.
 
         Args:
             proposals: Looked at only as far as needed.
@@ -320,11 +373,23 @@ class Untried:
             self._visited = self._picked
         if self._visited.used_up:
             self._visited = self._picked = Visited(self._space)
+        infeasible: list[Assignment] = []
         for point in proposals:
-            if point not in self._visited:
+            if point not in self._visited and self._space.feasible(point):
                 break
+            if point not in self._visited:
+                infeasible.append(point)
         else:
-            point = self._visited.unvisited(seed, *stream)
+            moved = self._moved(infeasible[:_REPAIRED])
+            untried = [each for each in moved if each not in self._visited]
+            point = untried[0] if untried else self._visited.unvisited(seed, *stream)
         self._visited.add(point)
         self._picked.add(point)
         return point
+
+    def _moved(self, infeasible: Sequence[Assignment]) -> list[Assignment]:
+        """Return feasible points near infeasible ones."""
+        if not infeasible:
+            return []
+        space, region = self._space, region_of(self._space)
+        return space.decode(region.repaired(space.encode(infeasible), self._centres))

@@ -7,10 +7,12 @@ from typing import Final
 import numpy as np
 
 from suggestion.numerics import randomness, sampling
+from suggestion.problem.parameters import Array
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Failed, Observation, Pending, Study
 
 _FEWEST: Final = 16
+_CENTRES: Final = 32
 
 
 def rng(study: Study, index: int, *purpose: str) -> np.random.Generator:
@@ -31,6 +33,20 @@ def visited(study: Study) -> sampling.Visited:
     return sampling.Visited(
         study.space, (trial.assignment for trial in tried), study.deadline.check
     )
+
+
+def centres(study: Study) -> Array | None:
+    """Return the best observed points of a space with constraints, shape (k, dimension).
+
+    Infeasible proposals are moved towards them; none without constraints.
+    """
+    space = study.space
+    if not space.constraints:
+        return None
+    order = np.argsort(study.losses[:, 0], kind="stable").tolist()
+    ranked = [study.observations[k].assignment for k in order]
+    feasible = [each for each in ranked if space.feasible(each)][:_CENTRES]
+    return np.nan_to_num(space.encode(feasible), nan=0.5)
 
 
 class Independent:

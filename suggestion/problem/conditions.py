@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from suggestion.problem.errors import Violation, quote
+from suggestion.problem.expressions import Expression
 from suggestion.problem.parameters import Parameter, Value
+
+
+class Activation(Protocol):
+    """What decides whether a parameter is active; if several do, all of them must hold."""
+
+    @property
+    def parameter(self) -> str:
+        """Name of the parameter."""
+        ...
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The parameters whose values decide."""
+        ...
+
+    def holds(self, assignment: Mapping[str, Value]) -> bool:
+        """Whether it is met by `assignment`, which lacks inactive parameters."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A parameter that is active only while another one is, and has one of certain values.
-
-    A search space asks for no more than `parameter`, `parents` and `holds`. A parameter with
-    several conditions is active where all of them hold.
 
     Attributes:
         parameter: Name of the parameter.
@@ -36,8 +53,32 @@ class Condition:
         return self.parent in assignment and assignment[self.parent] in self.values
 
 
+@dataclass(frozen=True, slots=True)
+class When:
+    """A parameter that is active where an expression about others is true.
+
+    A comparison with an inactive parameter is false.
+
+    Attributes:
+        parameter: Name of the parameter.
+        expression: About other parameters.
+    """
+
+    parameter: str
+    expression: Expression
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The parameters whose values decide."""
+        return self.expression.names
+
+    def holds(self, assignment: Mapping[str, Value]) -> bool:
+        """Whether it is met by `assignment`, which lacks inactive parameters."""
+        return self.expression.at(assignment)
+
+
 def violations(
-    conditions: Sequence[Condition], parameters: Mapping[str, Parameter]
+    conditions: Sequence[Activation], parameters: Mapping[str, Parameter]
 ) -> list[Violation]:
     """Return the rules that `conditions` on `parameters` break."""
     found = []
@@ -56,12 +97,12 @@ def violations(
     return found
 
 
-def ordered(conditions: Sequence[Condition]) -> tuple[tuple[str, tuple[Condition, ...]], ...]:
+def ordered(conditions: Sequence[Activation]) -> tuple[tuple[str, tuple[Activation, ...]], ...]:
     """Return each conditional parameter with its conditions, after those that it depends on."""
-    left: dict[str, list[Condition]] = {}
+    left: dict[str, list[Activation]] = {}
     for condition in conditions:
         left.setdefault(condition.parameter, []).append(condition)
-    found: list[tuple[str, tuple[Condition, ...]]] = []
+    found: list[tuple[str, tuple[Activation, ...]]] = []
     while ready := [name for name, own in left.items() if not _depends(own, left)]:
         found += [(name, tuple(left[name])) for name in ready]
         for name in ready:
@@ -69,10 +110,10 @@ def ordered(conditions: Sequence[Condition]) -> tuple[tuple[str, tuple[Condition
     return tuple(found)
 
 
-def _unordered(conditions: Sequence[Condition]) -> set[str]:
+def _unordered(conditions: Sequence[Activation]) -> set[str]:
     """Return the parameters whose activity is not decided, because of a circle."""
     return {c.parameter for c in conditions} - {name for name, _ in ordered(conditions)}
 
 
-def _depends(own: Sequence[Condition], names: Collection[str]) -> bool:
+def _depends(own: Sequence[Activation], names: Collection[str]) -> bool:
     return any(parent in names for condition in own for parent in condition.parents)

@@ -26,7 +26,7 @@ from typing import Final, NoReturn, TypeAlias
 import numpy as np
 
 from suggestion.problem.errors import quote
-from suggestion.problem.parameters import Array
+from suggestion.problem.parameters import Array, Value
 from suggestion.problem.terms import (
     FUNCTIONS,
     All,
@@ -69,11 +69,13 @@ class Expression:
         text: As it was written.
         names: What it reads, in the order of their first use.
         claim: What it says.
+        categories: The texts of those names that are categories.
     """
 
     text: str
     names: tuple[str, ...] = field(compare=False)
     claim: Claim = field(repr=False, compare=False)
+    categories: Mapping[str, Sequence[str]] = field(repr=False, compare=False, default_factory=dict)
 
     def holds(self, columns: Columns) -> Flags:
         """Return where it is true.
@@ -84,6 +86,15 @@ class Expression:
         """
         with np.errstate(all="ignore"):
             return np.broadcast_to(self.claim.holds(columns), self._shape(columns))
+
+    def at(self, assignment: Mapping[str, Value]) -> bool:
+        """Return whether it is true at one point; a number that is lacking is not defined."""
+        columns = {}
+        for name in self.names:
+            value = assignment.get(name, math.nan)
+            number = self.categories[name].index(value) if isinstance(value, str) else value
+            columns[name] = np.array([number], dtype=np.float64)
+        return bool(self.holds(columns).all())
 
     def truth(self, ranges: Ranges) -> Truth:
         """Return in which boxes it holds surely, and in which never."""
@@ -138,7 +149,8 @@ def expression(text: str, statement: Statement, names: Names) -> Expression:
     if reader.found:
         raise Mistakes(reader.found)
     start = statement.tokens[0].start
-    return Expression(text[start : statement.end].strip(), tuple(reader.used), claim)
+    categories = {name: texts for name in reader.used if (texts := names[name]) is not None}
+    return Expression(text[start : statement.end].strip(), tuple(reader.used), claim, categories)
 
 
 class _Reader:

@@ -151,6 +151,9 @@ class Categorical(_Listed):
     def level(self, value: Value) -> int:
         return self._levels[value]  # type: ignore[index]
 
+    def as_numbers(self, values: Sequence[Value]) -> Array:
+        return np.array([self._levels[value] for value in values], dtype=np.float64)  # type: ignore[index]
+
     def parse(self, text: str) -> str | None:
         return text if text in self._levels else None
 

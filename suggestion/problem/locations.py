@@ -9,6 +9,7 @@ A location is a tuple of names and of positions in lists. The heads that are in 
                                                    ``name``, ``type``, ``min``, ``max``, ``step``,
                                                    ``list``, ``distribution``
 ``("space",)``                                     the search space as a whole
+``("conditions", 0)``                              a condition, or all; as ``constraints``
 ``("metrics", 0, "goal")``                         a part of a metric: ``name``, ``goal``
 ``("algorithm",)``                                 the name of the algorithm
 ``("settings", "gamma")``                          a setting, or all of them: ``("settings",)``

@@ -53,6 +53,10 @@ class Parameter(ABC):
     def level(self, value: Value) -> int:
         """The inverse of `value`; for a number between two lattice points the nearer one."""
 
+    def as_numbers(self, values: Sequence[Value]) -> Array:
+        """Return `values` as expressions read them, shape (n,): a category as its position."""
+        return np.array(values, dtype=np.float64)
+
     @abstractmethod
     def cells(self, levels: NDArray[np.int64]) -> tuple[Array, Array]:
         """Lower and upper ends, in [0, 1], of the cells of `levels`; each of shape (n,)."""

@@ -12,38 +12,42 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from suggestion.problem import conditions as conditioning
-from suggestion.problem.conditions import Condition
+from suggestion.problem.conditions import Activation, When
 from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.expressions import Expression
 from suggestion.problem.parameters import Array, Parameter, Value
+from suggestion.problem.terms import Flags
 
 Assignment: TypeAlias = Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
-    """A tuple of parameters with different names, conditions between them, and its unit cube.
+    """A tuple of parameters with different names, what restricts them, and its unit cube.
 
     A parameter whose condition is not met is inactive: it is no part of a point, and assignments
-    may lack it.
+    may lack it. A constraint that reads an inactive parameter holds.
 
     Raises:
         Invalid: No parameters, a name used twice, or conditions that nothing can meet.
     """
 
     parameters: tuple[Parameter, ...]
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Activation, ...] = ()
+    constraints: tuple[Expression, ...] = ()
     #: Number of points; None if any parameter is continuous. With conditions, the number of
     #: combinations of all parameters' values: those that differ only in inactive parameters are
-    #: one point.
+    #: one point. With constraints, infeasible points count too.
     size: int | None = field(init=False, repr=False, compare=False, default=None)
     _values: Callable[[Assignment], Any] = field(init=False, repr=False, compare=False)
-    _conditional: tuple[tuple[str, tuple[Condition, ...]], ...] = field(
+    conditional: tuple[tuple[str, tuple[Activation, ...]], ...] = field(
         init=False, repr=False, compare=False, default=()
     )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(self.parameters))
         object.__setattr__(self, "conditions", tuple(self.conditions))
+        object.__setattr__(self, "constraints", tuple(self.constraints))
         found = []
         if not self.parameters:
             found.append(Violation(("space",), "the search space must have at least one parameter"))
@@ -60,7 +64,7 @@ class SearchSpace:
         found += conditioning.violations(self.conditions, {p.name: p for p in self.parameters})
         if found:
             raise Invalid(found)
-        object.__setattr__(self, "_conditional", conditioning.ordered(self.conditions))
+        object.__setattr__(self, "conditional", conditioning.ordered(self.conditions))
         object.__setattr__(self, "_values", itemgetter(*(p.name for p in self.parameters)))
         levels = [parameter.levels for parameter in self.parameters]
         if all(count is not None for count in levels):
@@ -81,11 +85,27 @@ class SearchSpace:
         """Return the parameters whose conditions the values of `assignment` do not meet."""
         active = dict(assignment)
         found = set()
-        for name, conditions in self._conditional:
+        for name, conditions in self.conditional:
             if not all(condition.holds(active) for condition in conditions):
                 active.pop(name, None)
                 found.add(name)
         return frozenset(found)
+
+    @property
+    def restricted(self) -> bool:
+        """Whether not every combination of values is a point of its own."""
+        return bool(self.conditions or self.constraints)
+
+    def feasible(self, assignment: Assignment) -> bool:
+        """Return whether `assignment` meets the constraints."""
+        if not self.constraints:
+            return True
+        active = self.active(assignment)
+        return all(
+            expression.at(active)
+            for expression in self.constraints
+            if all(name in active for name in expression.names)
+        )
 
     def active(self, assignment: Assignment) -> Assignment:
         """Return `assignment` without inactive parameters: what makes it a point."""
@@ -136,8 +156,79 @@ class SearchSpace:
             points = np.nan_to_num(points)
         names = [parameter.name for parameter in self.parameters]
         columns = [p.decode(points[:, k]) for k, p in enumerate(self.parameters)]
-        found = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-        return [self.active(each) for each in found] if self.conditions else [*found]
+        rows = [*zip(*columns, strict=True)]
+        if not self.conditions:
+            return [dict(zip(names, row, strict=True)) for row in rows]
+        active, _ = self.judge(dict(zip(names, columns, strict=True)))
+        return [
+            {
+                name: value
+                for name, value, is_active in zip(names, row, mask, strict=True)
+                if is_active
+            }
+            for row, mask in zip(rows, active.tolist(), strict=True)
+        ]
+
+    def activity(self, points: Array) -> Flags:
+        """Return which parameters are active at `points`, shape (n, dimension): the same shape."""
+        points = np.nan_to_num(points)
+        values: dict[str, Sequence[Value]] = {
+            p.name: p.decode(points[:, k]) for k, p in enumerate(self.parameters)
+        }
+        return self.judge(values)[0]
+
+    def judge(self, values: Mapping[str, Sequence[Value]]) -> tuple[Flags, Flags]:
+        """Return which parameters are active, and which points are feasible.
+
+        Args:
+            values: n values of every parameter.
+
+        Returns:
+            Shapes (n, dimension) and (n,).
+        """
+        numbers = {p.name: p.as_numbers(values[p.name]) for p in self.parameters}
+        return self.judge_numbers(numbers, values)
+
+    def judge_numbers(
+        self, numbers: Mapping[str, Array], values: Mapping[str, Sequence[Value]] | None = None
+    ) -> tuple[Flags, Flags]:
+        """Return what `judge` returns, from values as expressions read them.
+
+        Args:
+            numbers: n numbers of every parameter.
+            values: The values; needed if a condition is no expression.
+        """
+        numbers = dict(numbers)
+        active = np.ones((len(numbers[self.parameters[0].name]), self.dimension), dtype=bool)
+        places = {p.name: column for column, p in enumerate(self.parameters)}
+        for name, conditions in self.conditional:
+            for condition in conditions:
+                if isinstance(condition, When):
+                    met = condition.expression.holds(numbers)
+                else:
+                    assert values is not None
+                    met = self._row_by_row(condition, values, active)
+                active[:, places[name]] &= met
+            numbers[name] = np.where(active[:, places[name]], numbers[name], np.nan)
+        feasible = np.ones(len(active), dtype=bool)
+        for expression in self.constraints:
+            absent = ~active[:, [places[name] for name in expression.names]].all(axis=1)
+            feasible &= expression.holds(numbers) | absent
+        return active, feasible
+
+    def _row_by_row(
+        self, condition: Activation, values: Mapping[str, Sequence[Value]], active: Flags
+    ) -> Flags:
+        """Return where a condition that is no expression holds, shape (n,)."""
+        names = [parameter.name for parameter in self.parameters]
+        rows = zip(*(values[name] for name in names), strict=True)
+        return np.array(
+            [
+                condition.holds({n: v for n, v, on in zip(names, row, mask, strict=True) if on})
+                for row, mask in zip(rows, active.tolist(), strict=True)
+            ],
+            dtype=bool,
+        )
 
     def snap(self, points: Array) -> Array:
         """`points` moved to the middle of the cell they lie in; continuous columns are clamped.
@@ -174,7 +265,9 @@ class SearchSpace:
         return values if len(self.parameters) > 1 else (values,)
 
     def __contains__(self, assignment: object) -> bool:
-        """Whether it has an allowed value for every active parameter, and nothing unknown."""
+        """Whether it has an allowed value for every active parameter, nothing unknown, and meets
+        the constraints.
+        """
         if not isinstance(assignment, Mapping):
             return False
         own = [p for p in self.parameters if p.name in assignment]
@@ -182,6 +275,7 @@ class SearchSpace:
             len(own) == len(assignment)
             and all(assignment[p.name] in p for p in own)
             and self.is_complete(assignment)
+            and (not self.constraints or self.feasible(assignment))
         )
 
     def format(self, assignment: Assignment) -> dict[str, str]:

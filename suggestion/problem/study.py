@@ -164,6 +164,8 @@ class Study:
         first_index: Index of the first new suggestion among all of the experiment, from 0.
         trials: The history, or a function that reads it when it is first looked at: an algorithm
             that needs no trials does not pay for them.
+        initial: Returns the points that are suggested before any others, complete. Their indices
+            are the first ones; an algorithm is asked for what comes after them.
         prior: Earlier studies to learn from, on spaces of their own. Their trials never count as
             trials of this one.
         deadline: Of the call. It must not influence the reply, except that a computation that
@@ -174,6 +176,7 @@ class Study:
     seed: int = 0
     first_index: int = 0
     trials: History | Callable[[], History] = History()
+    initial: Callable[[], tuple[Assignment, ...]] = tuple
     prior: tuple[Study, ...] = ()
     deadline: Deadline = NEVER
 
@@ -196,6 +199,11 @@ class Study:
     def parallel_trial_count(self) -> int:
         """Trials that may run at the same time; 0 if it does not say."""
         return self.problem.parallel_trial_count
+
+    @cached_property
+    def initial_points(self) -> tuple[Assignment, ...]:
+        """The points that are suggested before any others, made when they are first looked at."""
+        return self.initial()
 
     @cached_property
     def history(self) -> History:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from google.protobuf import descriptor_pool, message_factory
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.engine.algorithm import algorithms, settings_of
+from suggestion.engine.declared import SHARED
 from tests.support.cases import case_of
 from tests.support.requests import ask_for, experiment, trial
 from tests.support.strategies import fine_parameters, parameters
@@ -94,6 +96,37 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
     return bytes(data[:5000])
 
 
+SHARED_NAMES: Final = tuple(setting.name for setting in SHARED)
+_NAMES: Final = ("p0", "p1", "p2", "`p0`", "0", "0.5", "1e300", "'a'", "log(", "sqrt(", "min(", ",")
+_SIGNS: Final = ("+", "-", "*", "/", "**", "<", "<=", "==", "!=", "(", ")", ";")
+_WORDS: Final = st.sampled_from((*_NAMES, *_SIGNS, "and", "or", "not", "in", "if"))
+_SOUND: Final = st.sampled_from(
+    ["p0 < p1", "p1 != p0", "p0 * p0 >= 0", "p0 ** p1 < 9", "p0 / p1 < 1 or p1 < 0", "p0 > 1e-9"]
+)
+_EXPRESSIONS: Final = st.one_of(_SOUND, st.lists(_WORDS, max_size=12).map(" ".join), TEXTS)
+#: Texts of the settings that algorithms share, many of them sound.
+RESTRICTIONS: Final[Mapping[str, st.SearchStrategy[str]]] = {
+    "parameter_constraints": st.lists(_EXPRESSIONS, min_size=1, max_size=2).map("; ".join),
+    "conditions": st.lists(
+        st.tuples(st.sampled_from(["p0", "p1", "p2"]), _EXPRESSIONS).map(" if ".join),
+        min_size=1,
+        max_size=2,
+    ).map("; ".join),
+    "initial_points": st.one_of(
+        st.sampled_from(["[]", "[{}]", "[{}, {}]"]),
+        st.lists(
+            st.dictionaries(
+                st.sampled_from(["p0", "p1", "q"]),
+                st.one_of(st.integers(), st.floats(), TEXTS, st.none(), st.lists(st.integers())),
+                max_size=2,
+            ),
+            max_size=3,
+        ).map(json.dumps),
+        TEXTS,
+    ),
+}
+
+
 @st.composite
 def suggesting(draw: st.DrawFn, name: str) -> api.GetSuggestionsRequest:
     """A request to one algorithm with settings, counts, spaces and trials at their limits."""
@@ -107,6 +140,9 @@ def suggesting(draw: st.DrawFn, name: str) -> api.GetSuggestionsRequest:
     for key in draw(st.lists(st.sampled_from(names), max_size=2)):
         if key != "suggestion_trial_dir":  # which would be written to
             settings[key] = draw(TEXTS)
+    for key in draw(st.lists(st.sampled_from(["", "", *SHARED_NAMES]), max_size=3)):
+        if key:
+            settings[key] = draw(RESTRICTIONS[key])
     message = experiment(name, specs, settings=settings)
     values = st.dictionaries(st.sampled_from([spec.name for spec in specs]), TEXTS, max_size=4)
     trials = [

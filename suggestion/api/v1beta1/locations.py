@@ -28,7 +28,7 @@ def in_request(location: Location, experiment: api.Experiment) -> Location:
             return ("current_request_number",)
         case ("max_trial_count" | "parallel_trial_count" as count,):
             return ("experiment", "spec", count)
-        case ("space",) | ("conditions", *_):
+        case ("space",) | ("conditions" | "constraints", *_):
             return ("experiment", "spec", "parameter_specs")
         case ("parameters", *rest):
             path = _in_parameters(rest, experiment)

@@ -1,0 +1,185 @@
+"""Initial points: assignments that are tried first, in their order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+from suggestion.engine.declared import INITIAL_POINTS
+from suggestion.numerics.sampling import draws
+from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import Parameter, Value
+from suggestion.problem.problem import Problem
+from suggestion.problem.space import Assignment, SearchSpace
+
+#: Limits of the setting: its characters, and points in it.
+LONGEST_TEXT: Final = 1_000_000
+MOST_POINTS: Final = 1_000
+#: Random values that are tried for what a partial point lacks.
+MOST_COMPLETIONS: Final = 1_024
+_CHUNK: Final = 64
+
+
+def read(
+    problem: Problem, shared: Mapping[str, tuple[int, str]], seed: int
+) -> tuple[Assignment, ...]:
+    """Return the initial points of an experiment; partial ones lack parameters.
+
+    Args:
+        shared: As `declared.given` returns them.
+        seed: Decides how partial points are completed.
+
+    Raises:
+        Invalid: With everything that is wrong with them.
+    """
+    place, text = shared.get(INITIAL_POINTS.name, (0, "[]"))
+    found: list[Violation] = []
+
+    def refuse(rule: str) -> None:
+        at = ("settings", place, "value")
+        found.append(Violation(at, f"setting {quote(INITIAL_POINTS.name)}{rule}"))
+
+    entries = _entries(text, refuse)
+    points: list[Assignment] = []
+    most = problem.max_trial_count
+    if most and len(entries) > most:
+        refuse(f": must hold at most max_trial_count = {most} points, got {len(entries)}")
+    for number, entry in enumerate(entries, 1):
+        before = len(found)
+        point = _point(problem.space, number, entry, refuse)
+        if len(found) > before:
+            continue
+        same = next((k for k, other in enumerate(points, 1) if other == point), None)
+        if same is not None and problem.space.is_complete(point):
+            refuse(f", point {number}: points must differ, got point {same} again")
+        elif not problem.space.is_complete(point):
+            if completed(problem.space, seed, number - 1, point, {}, ()) is None:
+                refuse(
+                    f", point {number}: must be a part of a feasible point, and none was found "
+                    f"among {MOST_COMPLETIONS}"
+                )
+        elif not problem.space.feasible(point):
+            broken = next(e.text for e in problem.space.constraints if not _met(e, point))
+            refuse(f", point {number}: must meet the constraint {quote(broken)}")
+        points.append(point)
+    if found:
+        raise Invalid(found)
+    return tuple(points)
+
+
+def _met(expression: Any, point: Assignment) -> bool:
+    return not all(name in point for name in expression.names) or expression.at(point)
+
+
+def _entries(text: str, refuse: Callable[[str], None]) -> Sequence[Any]:
+    """Return the list that `text` writes; empty if it writes none."""
+    if len(text) > LONGEST_TEXT:
+        refuse(f": must have at most {LONGEST_TEXT} characters, got {len(text)}")
+        return ()
+    try:
+        entries = json.loads(text, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError) as error:
+        where = f": {error}" if isinstance(error, json.JSONDecodeError) else ""
+        refuse(f": must be a JSON list of objects{where}, got {quote(text)}")
+        return ()
+    if not isinstance(entries, list) or not all(isinstance(each, _Pairs) for each in entries):
+        refuse(f": must be a JSON list of objects, got {quote(text)}")
+        return ()
+    if len(entries) > MOST_POINTS:
+        refuse(f": must hold at most {MOST_POINTS} points, got {len(entries)}")
+        return ()
+    return entries
+
+
+class _Pairs(tuple[tuple[str, Any], ...]):
+    """A JSON object with its names in order, also those that come twice."""
+
+    __slots__ = ()
+
+
+def _point(
+    space: SearchSpace, number: int, entry: _Pairs, refuse: Callable[[str], None]
+) -> Assignment:
+    """Return the values of one entry, active ones only as far as that is known."""
+    values: dict[str, Value] = {}
+    known = {parameter.name: parameter for parameter in space.parameters}
+    names = [name for name, _ in entry]
+    for name, given in entry:
+        subject = f", point {number}"
+        parameter = known.get(name)
+        if parameter is None:
+            listed = ", ".join(map(quote, [*known][:20]))
+            refuse(f"{subject}: must name parameters ({listed}), got {quote(name)}")
+        elif names.count(name) > 1:
+            refuse(f"{subject}: a parameter must not be named twice, got {quote(name)}")
+            names.remove(name)
+        else:
+            value = _value(parameter, given)
+            if value is None:
+                refuse(
+                    f"{subject}: parameter {quote(name)} {_rule(parameter)}, got {_shown(given)}"
+                )
+            else:
+                values[name] = value
+    return space.active(values) if len(values) == space.dimension else values
+
+
+def _value(parameter: Parameter, given: Any) -> Value | None:
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        return None
+    try:
+        text = given if isinstance(given, str) else repr(given)
+    except ValueError:  # an int of too many digits
+        return None
+    value = parameter.parse(text)
+    return value if value is not None and value in parameter else None
+
+
+def _rule(parameter: Parameter) -> str:
+    if isinstance(parameter, Double | Int):
+        step = f" in steps of {parameter.step}" if parameter.step not in (None, 1) else ""
+        whole = "a whole number" if isinstance(parameter, Int) else "a number"
+        return f"must be {whole} from {parameter.min} to {parameter.max}{step}"
+    count = parameter.levels or 0
+    few = [parameter.format(parameter.value(level)) for level in range(min(count, 10))]
+    return f"must be one of {', '.join(few)}{', ...' if count > len(few) else ''}"
+
+
+def _shown(given: Any) -> str:
+    return quote(given) if isinstance(given, str) else quote(json.dumps(given, default=list))
+
+
+def completed(
+    space: SearchSpace,
+    seed: int,
+    index: int,
+    point: Assignment,
+    base: Assignment,
+    taken: Collection[object],
+) -> Assignment | None:
+    """Return initial point `index` with the values that it lacks; None if nothing is found.
+
+    Args:
+        seed: Decides about random values.
+        point: What is given.
+        base: Where values are taken from first, the algorithm's own suggestion.
+        taken: Keys of points that it must differ from.
+    """
+
+    def merged(more: Assignment) -> Assignment:
+        return space.active({**more, **base, **point})
+
+    def fits(assignment: Assignment) -> bool:
+        return assignment in space and space.key(assignment) not in taken
+
+    if fits(found := merged({})):
+        return found
+    flat = SearchSpace(space.parameters)  # draws must hold inactive parameters too
+    for first in range(0, MOST_COMPLETIONS, _CHUNK):
+        for more in draws(flat, seed, index * MOST_COMPLETIONS + first, _CHUNK, "initial"):
+            for candidate in (merged(more), space.active({**base, **more, **point})):
+                if fits(candidate):
+                    return candidate
+    return None

@@ -1,0 +1,256 @@
+"""Feasible points of a space with constraints or conditions, found in bounded time.
+
+Boxes in which a constraint never holds are cut away, by what is known of whole boxes; points are
+then drawn from the boxes that are left, in proportion to the prior, and infeasible ones are drawn
+again. Where even that hardly finds a point, a Markov chain runs from one that was found before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suggestion.numerics.boxes import Boxes, pruned
+from suggestion.numerics.randomness import uniforms
+from suggestion.problem.parameters import Array, Value
+from suggestion.problem.space import Assignment, SearchSpace
+from suggestion.problem.terms import Flags
+
+#: Draws for one point before the Markov chain is used, and points searched for the first one.
+MOST_DRAWS: Final = 1024
+MOST_SEARCHED: Final = 2**17
+#: Finite spaces of which so many combinations are left are enumerated.
+MOST_ENUMERATED: Final = 2**17
+
+_STAGES: Final = (4, 28, 224, 768)
+_CHAIN: Final = 8  # steps of the Markov chain
+_SHRINKS: Final = 40  # of each step
+_ANCHORS: Final = 32
+_CHUNK: Final = 2**14
+_ROUNDS: Final = 24  # of the local search
+_SURVIVORS: Final = 64
+_SEED: Final = 0  # what is known of a space depends on the space alone
+
+
+def _no_check() -> None:
+    """For callers without a deadline."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """The feasible points of a restricted space.
+
+    Attributes:
+        space: A space with conditions or constraints.
+        boxes: Where they lie.
+        tried: Number of points that were looked at.
+        anchors: Some of them, in the unit cube, shape (k, dimension); k is 0 where none was found.
+    """
+
+    space: SearchSpace
+    boxes: Boxes
+    tried: int
+    anchors: Array
+
+    @cached_property
+    def listed(self) -> list[Assignment] | None:
+        """All points, each once, in a fixed order; None if there may be too many."""
+        if any(parameter.levels is None for parameter in self.space.parameters):
+            return None
+        return _enumerated(self.space, pruned(self.space, combinations=True))
+
+    def judge(self, points: Array) -> Flags:
+        """Return which of `points`, shape (n, dimension), are feasible."""
+        space = self.space
+        values: dict[str, Sequence[Value]] = {
+            parameter.name: parameter.decode(points[:, column])
+            for column, parameter in enumerate(space.parameters)
+        }
+        return space.judge(values)[1]
+
+    def draw(
+        self,
+        seed: int,
+        start: int,
+        count: int,
+        *stream: int | str,
+        check: Callable[[], None] = _no_check,
+    ) -> Array:
+        """Return feasible points of the unit cube, shape (count, dimension), without conditions.
+
+        Row r depends on the space, `seed`, `stream` and ``start + r`` alone: it is the first
+        feasible one of up to `MOST_DRAWS` draws, or the end of a Markov chain.
+        """
+        width = self.space.dimension + 1
+        found = np.empty((count, self.space.dimension))
+        open_ = np.arange(count)
+        used = 0
+        for stage in _STAGES:
+            rows = max(_CHUNK // stage, 1)
+            for first in range(0, len(open_), rows):
+                check()
+                part = open_[first : first + rows]
+                units = np.stack(
+                    [
+                        uniforms(seed, (start + k) * MOST_DRAWS + used, stage, width, *stream)
+                        for k in part.tolist()
+                    ]
+                )
+                points = self.boxes.place(units.reshape(-1, width))
+                feasible = self.judge(points).reshape(len(part), stage)
+                chosen = points.reshape(len(part), stage, -1)[
+                    np.arange(len(part)), feasible.argmax(axis=1)
+                ]
+                hit = feasible.any(axis=1)
+                found[part[hit]] = chosen[hit]
+                open_[first : first + rows] = np.where(hit, -1, part)
+            open_ = open_[open_ >= 0]
+            used += stage
+        for first in range(0, len(open_), _CHUNK // _SHRINKS):
+            check()
+            part = open_[first : first + _CHUNK // _SHRINKS]
+            found[part] = self._chain(seed, start + part, *stream)
+        return found
+
+    def _chain(self, seed: int, indices: NDArray[np.intp], *stream: int | str) -> Array:
+        """Return the ends of Markov chains from anchors, shape (n, dimension).
+
+        Each step is uniform in a cube that shrinks towards the point until it meets the region:
+        slice sampling by shrinkage, section 5 of [Neal2003]_.
+
+        .. [Neal2003] R. M. Neal. Slice sampling. Annals of Statistics 31, 2003.
+        """
+        d = self.space.dimension
+        width = _CHAIN * _SHRINKS * d + 1
+        numbers = np.stack(
+            [uniforms(seed, k, 1, width, *stream, "chain")[0] for k in indices.tolist()]
+        )
+        assert len(self.anchors), "a region without a point is refused"
+        points = self.anchors[(numbers[:, -1] * len(self.anchors)).astype(np.intp)]
+        steps = numbers[:, :-1].reshape(len(points), _CHAIN, _SHRINKS, d)
+        for step in range(_CHAIN):
+            points = self._shrink(points, steps[:, step])
+        return points
+
+    def _shrink(self, points: Array, units: Array) -> Array:
+        """Return a step from each of `points` (n, d), by draws `units` (n, shrinks, d)."""
+        low, high = np.zeros_like(points), np.ones_like(points)
+        moved, open_ = points.copy(), np.arange(len(points))
+        for shrink in range(units.shape[1]):
+            if not len(open_):
+                break
+            lows, highs, at = low[open_], high[open_], points[open_]
+            tried = lows + units[open_, shrink] * (highs - lows)
+            feasible = self.judge(tried)
+            moved[open_[feasible]] = tried[feasible]
+            low[open_] = np.where(tried < at, tried, lows)
+            high[open_] = np.where(tried >= at, tried, highs)
+            open_ = open_[~feasible]
+        return moved
+
+    def repaired(self, points: Array, towards: Array | None = None) -> Array:
+        """Return feasible points near `points`, shape (n, dimension): feasible ones stay.
+
+        Others move towards the nearest of `towards`, by default of the anchors, half of what is
+        left at a time.
+
+        Args:
+            towards: Feasible points, shape (k, dimension), k >= 1.
+        """
+        towards = self.anchors if towards is None or not len(towards) else towards
+        points = np.clip(np.nan_to_num(points, nan=0.5), 0.0, 1.0)
+        found = points.copy()
+        for row in np.flatnonzero(~self.judge(points)).tolist():
+            point = points[row]
+            target = towards[int(np.argmin(np.sum(np.square(towards - point), axis=1)))]
+            shares = np.append(0.5 ** np.arange(1, _SHRINKS), 0.0)
+            # From the target outwards, so that the last feasible one of an unbroken row is taken.
+            line = target + shares[::-1, None] * (point - target)
+            feasible = self.judge(line)
+            last = len(line) if feasible.all() else int(np.argmin(feasible))
+            found[row] = line[max(last - 1, 0)]
+        return found
+
+
+@lru_cache(maxsize=16)
+def region_of(space: SearchSpace) -> Region:
+    """Return the region of a restricted `space`; one without anchors has no known point."""
+    boxes = pruned(space)
+    if boxes.empty or not space.constraints:
+        middle = np.full((0 if boxes.empty else 1, space.dimension), 0.5)
+        return Region(space, boxes, 0, middle)
+    tried, anchors = _search(Region(space, boxes, 0, np.empty((0, space.dimension))))
+    return Region(space, boxes, tried, anchors)
+
+
+def _search(region: Region) -> tuple[int, Array]:
+    """Return how many points were looked at, and up to `_ANCHORS` feasible ones."""
+    found: list[Array] = []
+    width = region.space.dimension + 1
+    tried = 0
+    while tried < MOST_SEARCHED // 2 and sum(map(len, found)) < _ANCHORS:
+        units = uniforms(_SEED, tried, min(_CHUNK, max(256, tried)), width, "region")
+        points = region.boxes.place(units)
+        tried += len(points)
+        found.append(points[region.judge(points)])
+    if any(map(len, found)):
+        return tried, np.concatenate(found)[:_ANCHORS]
+    return _descend(region, tried)
+
+
+def _descend(region: Region, tried: int) -> tuple[int, Array]:
+    """Search from the points that are least infeasible, in ever smaller steps around them."""
+    space, d = region.space, region.space.dimension
+    points = region.boxes.place(uniforms(_SEED, 0, 4096, d + 1, "descent"))
+    for turn in range(_ROUNDS):
+        distance = _distance(space, points)
+        tried += len(points)
+        if (distance == 0).any():
+            return tried, points[distance == 0][:_ANCHORS]
+        best = points[np.argsort(distance, kind="stable")[:_SURVIVORS]]
+        numbers = uniforms(_SEED, turn * 2048, 2048, 2 * d + 1, "descent", "steps")
+        steps = (numbers[:, :d] - 0.5) * 10.0 ** (-4 * numbers[:, -1:])
+        moved = numbers[:, d : 2 * d] < max(0.3, 1.5 / d)
+        around = best[np.arange(2048) % len(best)]
+        points = np.vstack([best, np.clip(around + np.where(moved, steps, 0.0), 0.0, 1.0)])
+    return tried, np.empty((0, d))
+
+
+def _distance(space: SearchSpace, points: Array) -> Array:
+    """Return the sum of the distances of all constraints, 0 where a point is feasible."""
+    values = {p.name: p.decode(points[:, k]) for k, p in enumerate(space.parameters)}
+    active, feasible = space.judge(values)
+    numbers = {p.name: p.as_numbers(values[p.name]) for p in space.parameters}
+    names = [p.name for p in space.parameters]
+    total = np.zeros(len(points))
+    for expression in space.constraints:
+        used = active[:, [names.index(name) for name in expression.names]].all(axis=1)
+        total += np.where(used, np.minimum(expression.distance(numbers), 1e300), 0.0)
+    return np.where(feasible, 0.0, np.maximum(total, math.ulp(0.0)))
+
+
+def _enumerated(space: SearchSpace, boxes: Boxes) -> list[Assignment] | None:
+    if boxes.combinations > MOST_ENUMERATED:
+        return None
+    found: dict[tuple[Value | None, ...], Assignment] = {}
+    for cell in boxes.cells():
+        assignments = [
+            {p.name: p.value(level) for p, level in zip(space.parameters, row, strict=True)}
+            for row in cell.tolist()
+        ]
+        values = {p.name: [a[p.name] for a in assignments] for p in space.parameters}
+        active, feasible = space.judge(values)
+        for assignment, mask, good in zip(
+            assignments, active.tolist(), feasible.tolist(), strict=True
+        ):
+            if good:
+                pairs = zip(assignment.items(), mask, strict=True)
+                point = {name: value for (name, value), is_active in pairs if is_active}
+                found.setdefault(tuple(point.get(p.name) for p in space.parameters), point)
+    return [*found.values()]
