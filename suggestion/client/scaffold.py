@@ -1,0 +1,187 @@
+"""A first Experiment file, with comments, from the arguments of a script or from answers."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from suggestion.client.arguments import Argument
+
+# Arguments that say how a trial runs, not what it tries.
+_NOT_TUNED = re.compile(
+    r"(^|[-_])(seed|epochs?|steps|iterations|iters|workers|jobs|threads|gpus?|cpus?|device|rank"
+    r"|port|verbose|log|interval|every|freq|version|limit|nodes|world|size-limit)([-_]|$)"
+)
+# Those whose magnitude matters.
+_BY_MAGNITUDE = re.compile(r"(^|[-_])(lr|rate|decay|alpha|lambda|eps|epsilon|reg|tol|c)([-_]|$)")
+_MOST_CHOICES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the file.
+
+    Attributes:
+        name: As the file has it.
+        kind: ``double``, ``int``, ``discrete`` or ``categorical``.
+        feasible: Its ``feasibleSpace``.
+        comment: Why it is so.
+        flag: How the command of a trial gives it.
+    """
+
+    name: str
+    kind: str
+    feasible: Mapping[str, str | Sequence[str]]
+    comment: str = ""
+    flag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a file is made of.
+
+    Attributes:
+        command: Of a trial, without the parameters.
+        notes: Lines on what was left out.
+    """
+
+    name: str
+    command: str
+    metric: str
+    maximize: bool
+    algorithm: str
+    trials: int
+    parallel: int
+    parameters: Sequence[Parameter]
+    notes: Sequence[str] = ()
+
+
+def guess(arguments: Sequence[Argument]) -> tuple[list[Parameter], list[str]]:
+    """Return a parameter for each argument that can be tuned, and a note on each other one."""
+    parameters, notes = [], []
+    for argument in arguments:
+        made = _parameter(argument)
+        if isinstance(made, Parameter):
+            parameters.append(made)
+        else:
+            must = ", but must be given: add it to the command" if _must(argument) else ""
+            notes.append(f"{argument.flag}: {made}{must}")
+    return parameters, notes
+
+
+def _must(argument: Argument) -> bool:
+    return argument.required or (argument.positional and argument.action == "store")
+
+
+def _parameter(argument: Argument) -> Parameter | str:
+    """Return the parameter that an argument becomes, or why it becomes none."""
+    name, default = argument.name, argument.default
+    if argument.positional or argument.action != "store":
+        return "takes no single value after a flag"
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        return "its name is none of a parameter"
+    if argument.choices:
+        return _listed(argument)
+    if _NOT_TUNED.search(name.lower()):
+        return "says how a trial runs"
+    if argument.kind not in ("float", "int"):
+        return "is no number, and has no choices"
+    if not isinstance(default, int | float) or isinstance(default, bool):
+        return "has no default to choose a range around"
+    if not math.isfinite(default) or default < 0:
+        return f"no range is known around its default, {default}"
+    comment = f"default {default}" + (f"; {argument.help}" if argument.help else "")
+    kind, feasible = _range(name.lower(), argument.kind, default)
+    return Parameter(name, kind, feasible, comment, argument.flag)
+
+
+def _listed(argument: Argument) -> Parameter | str:
+    texts = [str(choice) for choice in argument.choices]
+    if len(texts) > _MOST_CHOICES or len(set(texts)) < len(texts) or not all(texts):
+        return "has choices that cannot be listed"
+    numbers = argument.kind in ("float", "int") and all(
+        isinstance(choice, int | float) for choice in argument.choices
+    )
+    kind = "discrete" if numbers else "categorical"
+    return Parameter(argument.name, kind, {"list": texts}, argument.help, argument.flag)
+
+
+def _range(name: str, kind: str, default: float) -> tuple[str, Mapping[str, str]]:
+    if kind == "int":
+        low, high = max(1, int(default) // 4), max(4, int(default) * 4)
+        feasible = {"min": str(low), "max": str(high)}
+        return "int", feasible | ({"distribution": "logUniform"} if high >= 100 else {})
+    if default > 0 and (_BY_MAGNITUDE.search(name) or default < 0.05 or default > 1):
+        ends = {"min": f"{default / 100:g}", "max": f"{default * 100:g}"}
+        return "double", ends | {"distribution": "logUniform"}
+    return "double", {"min": "0", "max": "0.99"}
+
+
+# ------------------------------------------------------------------------ writing
+
+
+def write(draft: Draft) -> str:
+    """Return the text of the file."""
+    return "\n".join(_lines(draft)) + "\n"
+
+
+def _lines(draft: Draft) -> Iterator[str]:
+    goal = "maximize" if draft.maximize else "minimize"
+    yield f"# Run it: suggest run FILE; check it: suggest validate FILE. {draft.trials} trials."
+    yield "apiVersion: kubeflow.org/v1beta1"
+    yield "kind: Experiment"
+    yield "metadata:"
+    yield f"  name: {draft.name}"
+    yield "spec:"
+    yield "  objective:"
+    yield f"    type: {goal} # or {'minimize' if draft.maximize else 'maximize'}"
+    yield f"    # Each trial prints lines such as {draft.metric}=0.31; the latest counts."
+    yield f"    objectiveMetricName: {_scalar(draft.metric)}"
+    yield "    # goal: 0.99 # the experiment ends when a trial reaches it"
+    yield "  algorithm:"
+    yield f"    algorithmName: {_scalar(draft.algorithm)} # suggest algorithms lists them all"
+    yield "  # earlyStopping: # ends trials that will not win"
+    yield "  #   algorithmName: medianstop"
+    yield f"  parallelTrialCount: {draft.parallel}"
+    yield f"  maxTrialCount: {draft.trials}"
+    yield "  # maxFailedTrialCount: 3"
+    if draft.notes:
+        yield "  # Left out:"
+        yield from (f"  #   {note}" for note in draft.notes)
+    yield "  parameters:"
+    for parameter in draft.parameters:
+        yield from _parameter_lines(parameter)
+    yield "  trialTemplate:"
+    yield "    # Without a cluster, a command; docs/experiments.md has containers and Kubernetes."
+    yield "    command:"
+    yield from (f"      - {_scalar(word)}" for word in _command(draft))
+
+
+def _parameter_lines(parameter: Parameter) -> Iterator[str]:
+    comment = f" # {parameter.comment}" if parameter.comment else ""
+    yield f"    - name: {_scalar(parameter.name)}{comment}"
+    yield f"      parameterType: {parameter.kind}"
+    yield "      feasibleSpace:"
+    for key, value in parameter.feasible.items():
+        if isinstance(value, str):
+            yield f"        {key}: {value if key == 'distribution' else json.dumps(value)}"
+        else:
+            yield f"        {key}: [{', '.join(json.dumps(text) for text in value)}]"
+
+
+def _command(draft: Draft) -> Iterator[str]:
+    yield from shlex.split(draft.command)
+    for parameter in draft.parameters:
+        flag = parameter.flag or f"--{parameter.name}"
+        yield f"{flag}=${{trialParameters.{parameter.name}}}"
+
+
+def _scalar(text: str) -> str:
+    """Return a text as YAML: plain where it is one for any reader, else quoted."""
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text)
+    words = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
+    return text if plain and text.lower() not in words else json.dumps(text)
