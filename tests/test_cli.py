@@ -124,11 +124,11 @@ def test_ask_names_every_problem_of_a_file_with_its_line(tmp_path: Path) -> None
     )
     error = suggest("ask", file, status=1)
     for line in (
-        ":8: spec.objective.type: must be one of minimize, maximize, got 'max'",
-        ":13: spec.parallelTrialCount: must be at least 1, got 'three'",
-        ":23: spec.parameters[1].parameterType: must be one of double, int, discrete, categorical, "
+        ":9: spec.objective.type: must be one of minimize, maximize, got 'max'",
+        ":14: spec.parallelTrialCount: must be at least 1, got 'three'",
+        ":24: spec.parameters[1].parameterType: must be one of double, int, discrete, categorical, "
         "got 'integer'",
-        ":30: spec.parameters[2].feasibleSpace.lst: unknown field; there is min, max, step, list, "
+        ":31: spec.parameters[2].feasibleSpace.lst: unknown field; there is min, max, step, list, "
         "distribution",
     ):
         assert f"{file}{line}" in error
