@@ -12,6 +12,8 @@ from benchmarks.regret.picture import spread
 LEFT, RIGHT, TOP, BOTTOM = 62, 470, 62, 372
 WIDTH, HEIGHT = 720, 424
 LABEL_HEIGHT: Final = 17
+#: Per cent of epochs saved at both ends of the axis.
+FIRST, LAST = 40, 100
 _COLOURS: Final = {
     "asha": "#c2410c",
     "hyperband": "#1d4ed8",
@@ -50,7 +52,7 @@ def _elements(points: Mapping[str, tuple[float, float]]) -> Iterator[str]:
     top = 5 * math.ceil(max(y for _, y in points.values()) / 5) or 5
 
     def across(saved: float) -> float:
-        return LEFT + saved / 100 * (RIGHT - LEFT)
+        return LEFT + (saved - FIRST) / (LAST - FIRST) * (RIGHT - LEFT)
 
     def down(lost: float) -> float:
         return BOTTOM - lost / top * (BOTTOM - TOP)
@@ -69,21 +71,29 @@ def _elements(points: Mapping[str, tuple[float, float]]) -> Iterator[str]:
         yield f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>'
         place = f'x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end"'
         yield f'<text {place} class="mark">{height:g}</text>'
-    for mark in range(0, 101, 20):
+    for mark in range(FIRST, LAST + 1, 10):
         below = f'x="{across(mark):.1f}" y="{BOTTOM + 20}"'
         yield f'<text {below} class="mark" text-anchor="middle">{mark}</text>'
     yield (
         f'<text x="{(LEFT + RIGHT) / 2:.0f}" y="{BOTTOM + 40}" class="mark" text-anchor="middle">'
         "epochs saved, per cent</text>"
     )
-    places = spread([down(y) for _, y in points.values()], LABEL_HEIGHT)
-    shift = max(0.0, max(places) - BOTTOM)
-    for (name, (saved, lost)), wanted in zip(points.items(), places, strict=True):
+    places = _raised(spread([down(y) for _, y in points.values()], LABEL_HEIGHT))
+    for (name, (saved, lost)), at in zip(points.items(), places, strict=True):
         x, y, colour = across(saved), down(lost), _COLOURS[name.partition(",")[0]]
-        at = wanted - shift
         yield (
             f'<line x1="{x:.1f}" x2="{RIGHT + 16}" y1="{y:.1f}" y2="{at:.1f}" stroke="{colour}" '
             'stroke-width="0.7" stroke-opacity="0.5"/>'
         )
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>'
         yield f'<text x="{RIGHT + 20}" y="{at + 4:.1f}" class="label" fill="{colour}">{name}</text>'
+
+
+def _raised(places: list[float]) -> list[float]:
+    """Move labels that would stand below the plot's area up, and those above them as needed."""
+    lowest = float(BOTTOM)
+    raised = list(places)
+    for index in sorted(range(len(places)), key=lambda k: -places[k]):
+        raised[index] = min(places[index], lowest)
+        lowest = raised[index] - LABEL_HEIGHT
+    return raised
