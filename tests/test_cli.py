@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from suggestion.cli.main import main
+from suggestion.cli.shared import Target
 from suggestion.engine.algorithm import algorithms
 from tests.support.cases import EXAMPLES, NAMES, WITH_EXAMPLE
 from tests.support.requests import ask_for, experiment
@@ -256,3 +259,22 @@ def test_a_missing_package_names_the_extra_that_brings_it(
         f"Error: this command needs the package {package!r}, which is not installed; "
         f"pip install 'suggestion-servers[{extra}]' brings it\n"
     )
+
+
+@pytest.mark.parametrize("target", ["", " ", "x", ":6789", "x:", "x:99999", "x:0", "http://x:1/"])
+def test_an_address_that_is_none(tmp_path: Path, target: str) -> None:
+    """An unset variable of a script, say: gRPC would look for a server somewhere else."""
+    file = changed(tmp_path)
+    for arguments in (
+        ("ask", file, "--target", target),
+        ("health", target),
+        *(("run", file, option, target) for option in ("--target", "--db-manager")),
+    ):
+        done = CliRunner().invoke(main, [str(part) for part in arguments])
+        assert (done.exit_code, done.exception is None) == (2, False)
+        assert "must be HOST:PORT with a port from 1 to 65535, got " in done.output
+
+
+def test_addresses_that_grpc_resolves() -> None:
+    for target in ("x:1", "[::1]:65535", "unix:/run/x", "dns:///x.y:1", "ipv4:127.0.0.1:1"):
+        assert Target().convert(target, None, None) == target

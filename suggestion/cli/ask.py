@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from suggestion.cli.shared import FILE, client_tls
+from suggestion.cli.shared import FILE, Target, client_tls
 
 if TYPE_CHECKING:
     from suggestion.api.v1beta1.channels import ClientTLS
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--trials", type=FILE, help="The trials so far: a YAML list, see docs/ask.md.")
 @click.option(
     "--target",
+    type=Target(),
     metavar="HOST:PORT",
     help="The server to ask; without it one is started for this call.",
 )

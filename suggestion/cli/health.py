@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from suggestion.api.addresses import DEFAULT_ADDRESS
-from suggestion.cli.shared import client_tls
+from suggestion.cli.shared import Target, client_tls
 
 if TYPE_CHECKING:
     from suggestion.api.v1beta1.channels import ClientTLS
 
 
 @click.command()
-@click.argument("address", default=DEFAULT_ADDRESS, envvar="SUGGEST_ADDRESS")
+@click.argument("address", type=Target(), default=DEFAULT_ADDRESS, envvar="SUGGEST_ADDRESS")
 @click.option("--service", default="", help="Name to ask the health service for.")
 @click.option("--timeout", default=5.0, show_default=True, help="Seconds to wait.")
 @client_tls

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from suggestion.cli.shared import FILE, Duration, client_tls, file_changes, runtime_option
+from suggestion.cli.shared import FILE, Duration, Target, client_tls, file_changes, runtime_option
 
 if TYPE_CHECKING:
     from suggestion.api.v1beta1.channels import ClientTLS
@@ -17,12 +17,23 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("experiment", type=FILE)
-@click.option("--target", metavar="HOST:PORT", help="Suggestion server; else one is started.")
 @click.option(
-    "--early-stopping", metavar="HOST:PORT", help="Early-stopping server; else one is started."
+    "--target",
+    type=Target(),
+    metavar="HOST:PORT",
+    help="Suggestion server; else one is started.",
 )
 @click.option(
-    "--db-manager", metavar="HOST:PORT", help="Keeps the observation log; else one is started."
+    "--early-stopping",
+    type=Target(),
+    metavar="HOST:PORT",
+    help="Early-stopping server; else one is started.",
+)
+@click.option(
+    "--db-manager",
+    type=Target(),
+    metavar="HOST:PORT",
+    help="Keeps the observation log; else one is started.",
 )
 @client_tls
 @click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +17,9 @@ from suggestion.problem.locations import dotted
 
 PATH: Final[FieldPath] = ("spec", "metricsCollectorSpec")
 FILTERS: Final[FieldPath] = (*PATH, "source", "filter", "metricsFormat")
+# What file systems hold; a path has the trial's folder before it.
+_LONGEST_STEP: Final = 255
+_LONGEST_PATH: Final = 2048
 _NUMBER: Final = r"([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)"
 
 
@@ -59,9 +63,7 @@ def read(document: Mapping[str, Any], runs: bool = True) -> tuple[Collector, lis
         found.append(((*PATH, "collector", "kind"), f"{rule}, got {kind}"))
     if kind in {"File", "TensorFlowEvent"} and not made.path:
         found.append((PATH, f"kind {kind} needs source.fileSystemPath.path"))
-    if ".." in made.path.split("/"):
-        where: FieldPath = (*PATH, "source", "fileSystemPath", "path")
-        found.append((where, f"must not lead out of the trial's folder, got {quote(made.path)}"))
+    found += [((*PATH, "source", "fileSystemPath", "path"), rule) for rule in _path_rules(made)]
     if runs and kind == "TensorFlowEvent" and find_spec("tensorboard") is None:
         rule = (
             "TensorFlowEvent needs the package tensorboard, which is not installed; "
@@ -74,6 +76,22 @@ def read(document: Mapping[str, Any], runs: bool = True) -> tuple[Collector, lis
         except BadFilter as error:
             found.append(((*FILTERS, index), str(error)))
     return made, found
+
+
+def _path_rules(collector: Collector) -> Iterator[str]:
+    """Yield the rules that the path breaks: it must be usable below the folder of a trial."""
+    steps = collector.path.split("/")
+    got = f"got {quote(collector.path)}"
+    if ".." in steps:
+        yield f"must not lead out of the trial's folder, {got}"
+    if collector.kind == "File" and collector.path and steps[-1] in {"", "."}:
+        yield f"must name a file, {got}"
+    elif collector.path and not {*steps} - {"", "."}:
+        yield f"must name a folder below /, {got}"
+    if max(len(os.fsencode(step)) for step in steps) > _LONGEST_STEP:
+        yield f"must have at most {_LONGEST_STEP} bytes between two slashes, {got}"
+    if len(os.fsencode(collector.path)) > _LONGEST_PATH:
+        yield f"must have at most {_LONGEST_PATH} bytes, {got}"
 
 
 def without_default(document: Mapping[str, Any], collector: Collector) -> Iterator[Problem]:

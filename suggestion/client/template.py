@@ -187,6 +187,8 @@ def moved(invocation: Invocation, paths: Sequence[tuple[str, str]]) -> Invocatio
 
     def change(text: str) -> str:
         for old, new in paths:
+            if not old.strip("/"):  # the root is the beginning of every path
+                continue
             text = re.sub(
                 rf"(?<![\w./-]){re.escape(old.rstrip('/'))}(?=$|[/\s'\":;,)])",
                 lambda _, new=new: new,  # type: ignore[misc]

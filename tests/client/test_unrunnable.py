@@ -13,8 +13,8 @@ from tests.experiments.support import document as made
 from tests.experiments.support import write
 
 
-def collector(path: str) -> dict[str, Any]:
-    return {"collector": {"kind": "File"}, "source": {"fileSystemPath": {"path": path}}}
+def collector(path: str, kind: str = "File") -> dict[str, Any]:
+    return {"collector": {"kind": kind}, "source": {"fileSystemPath": {"path": path}}}
 
 
 TEMPLATE = {"command": ["echo", "loss=${trialParameters.x}"]}
@@ -31,6 +31,11 @@ TEMPLATE = {"command": ["echo", "loss=${trialParameters.x}"]}
         ({"trialTemplate": {**TEMPLATE, "args": ["x" * 200_000]}}, "must be shorter than"),
         ({"metricsCollectorSpec": collector("/a/../../m.log")}, "must not lead out of the trial's"),
         ({"metricsCollectorSpec": collector("../m.log")}, "must not lead out of the trial's"),
+        ({"metricsCollectorSpec": collector("/")}, "must name a file"),
+        ({"metricsCollectorSpec": collector("/katib/.")}, "must name a file"),
+        ({"metricsCollectorSpec": collector("//", "TensorFlowEvent")}, "must name a folder below"),
+        ({"metricsCollectorSpec": collector("/" + "é" * 128)}, "at most 255 bytes between two"),
+        ({"metricsCollectorSpec": collector("/a" * 1025)}, "must have at most 2048 bytes"),
     ],
 )
 def test_what_cannot_be_run_is_refused(tmp_path: Path, spec: dict[str, Any], rule: str) -> None:

@@ -275,6 +275,11 @@ def test_paths_of_the_container(word: str, result: str) -> None:
     assert (after.argv, after.env) == ((result,), {"LOG": result})
 
 
+def test_the_root_is_not_replaced() -> None:
+    before = Invocation(("ls", "/", "a b/c"), {"X": "/y"}, None, "")
+    assert moved(before, [("/", "/here"), ("//", "/there")]) == before
+
+
 def test_the_file_is_yaml_with_anchors(tmp_path: Path) -> None:
     assert yaml.safe_load(HEAD + JOB)["kind"] == "Experiment"
     pods = f"{{a: &pod {{containers: [{{name: c, command: {json.dumps(USED)}}}]}}, b: *pod}}"

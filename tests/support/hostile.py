@@ -19,10 +19,9 @@ from tests.support.cases import case_of
 from tests.support.requests import ask_for, experiment, trial
 from tests.support.strategies import fine_parameters, parameters
 
-#: Largest index of a suggestion; the contract's is 2^31 - 1.
-WIDEST_TOTAL: Final = 1000
-#: Suggestions in a request; the contract's is 10,000.
-WIDEST_COUNT: Final = 20
+#: Largest index of a suggestion, and most suggestions in a request.
+WIDEST_TOTAL: Final = 2**31 - 1
+WIDEST_COUNT: Final = 10_000
 
 _NUMBERS: Final = (
     *("", " ", "0", "-0", "1", "-1", "0.5", "1e-9999999999999999999999", "5e-324", "1e-310"),
@@ -149,5 +148,6 @@ def suggesting(draw: st.DrawFn, name: str) -> api.GetSuggestionsRequest:
         trial(f"t{k}", draw(values), draw(st.one_of(st.none(), TEXTS)), draw(st.integers(-1, 8)))
         for k in range(draw(st.integers(0, 5)))
     ]
-    count = draw(st.integers(1, WIDEST_COUNT))
-    return ask_for(message, count, draw(st.integers(0, WIDEST_TOTAL)), trials)
+    count = draw(st.one_of(st.integers(1, 20), st.integers(1, WIDEST_COUNT)))
+    total = draw(st.one_of(st.integers(0, 1000), st.integers(0, WIDEST_TOTAL)))
+    return ask_for(message, count, total, trials)
