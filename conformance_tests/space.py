@@ -202,7 +202,7 @@ class Space:
         return [p.share(assignment[p.name]) for p in self.parameters]
 
     def fits(self, assignment: Mapping[str, str]) -> bool:
-        """Whether `assignment` holds a valid value of every parameter."""
+        """Return whether `assignment` holds a valid value of every parameter."""
         return all(
             p.name in assignment
             and not p.unlisted(assignment[p.name])

@@ -121,7 +121,7 @@ class Client:
         return made
 
     def wait(self, timeout: float) -> bool:
-        """Whether the server answers calls, even with an error, within `timeout` seconds."""
+        """Return whether the server answers calls, even with an error, within `timeout` seconds."""
         # Not grpc.channel_ready_future, whose thread outlives the channel and reports an error.
         stub = health_pb2_grpc.HealthStub(self._channel)
         try:

@@ -119,7 +119,7 @@ class Features:
         return self._levels[column]
 
     def ordered(self, column: int) -> bool:
-        """Whether the values of a column are ordered."""
+        """Return whether the values of a column are ordered."""
         return self._ordered[column]
 
     def level(self, units: Array, column: int) -> NDArray[np.int64]:

@@ -170,7 +170,7 @@ class _Snapshot:
     absent: set[int]
 
     def holds(self, known: Mapping[Key, Outcome]) -> bool:
-        """Whether a replay of `known` gives the same result."""
+        """Return whether a replay of `known` gives the same result."""
         return all(known.get(key) == outcome for key, outcome in self.members.items()) and (
             self.absent.isdisjoint(map(hash, known.keys() - self.members.keys()))
         )

@@ -81,7 +81,7 @@ class Search:
         return invisible(self.study) - self.in_flight
 
     def perhaps_lost(self, configuration: Configuration, odds: int = 2) -> bool:
-        """Whether to skip the promotion of `configuration` this time.
+        """Return whether to skip the promotion of `configuration` this time.
 
         A promoted trial that vanished looks like one that was never promoted, and would be
         suggested forever. While there are vanished trials that `passed_over` does not account for,

@@ -44,7 +44,7 @@ def root(suggestion_trial_dir: str) -> Path:
 
 
 def is_folder_name(text: str) -> bool:
-    """Whether `text` names a folder directly inside another one."""
+    """Return whether `text` names a folder directly inside another one."""
     return (
         text not in ("", ".", "..")
         and not text.startswith(_INCOMING)

@@ -51,7 +51,7 @@ def _settings(cls: type[Any], registry: Registry[Any]) -> tuple[Setting, ...]:
 
 
 def text(name: str | None) -> str:
-    """All installed algorithms and rules, or `name`, with their settings, for a terminal.
+    """Return all installed algorithms and rules, or `name`, with their settings, for a terminal.
 
     Raises:
         Unavailable: If `name` is not installed.
@@ -100,7 +100,7 @@ def _text_of(name: str) -> Iterator[str]:
 
 
 def markdown(name: str | None) -> str:
-    """The settings of `name`, or of all installed algorithms and rules, as Markdown tables.
+    """Return the settings of `name`, or of all installed algorithms and rules, as Markdown tables.
 
     Raises:
         Unavailable: If `name` is not installed.

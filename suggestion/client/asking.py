@@ -55,7 +55,7 @@ def local_server(*names: str) -> Iterator[str]:
 def read_request(
     experiment: Path, count: int, trials: Path | None, installed: bool = False
 ) -> api.GetSuggestionsRequest:
-    """The request that a controller would send for the files.
+    """Return the request that a controller would send for the files.
 
     Args:
         installed: Whether the algorithm must be installed here.
@@ -150,12 +150,12 @@ def _rows(reply: api.GetSuggestionsReply) -> list[dict[str, Any]]:
 
 
 def as_json(reply: api.GetSuggestionsReply) -> str:
-    """One object a suggestion: ``parameters``, and ``trialName`` and ``labels`` if it has them."""
+    """Return one object for each suggestion: ``parameters``; ``trialName``, ``labels`` if any."""
     return json.dumps(_rows(reply), indent=2) + "\n"
 
 
 def as_table(reply: api.GetSuggestionsReply) -> str:
-    """A row a suggestion, a column a parameter; numbers have five significant digits."""
+    """Return a table of one row a suggestion; numbers have five significant digits."""
     rows = _rows(reply)
     named = any("trialName" in row for row in rows)
     table = Table()

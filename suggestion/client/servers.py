@@ -194,5 +194,5 @@ class Client:
 
 
 def describe(error: grpc.RpcError) -> str:
-    """A status in words."""
+    """Return what a failed call says, in words."""
     return f"{error.code().name}: {error.details()}"

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-_FIRST_FAILURES: Final = 5
+#: Trials that may fail before any has succeeded, where nothing else would end an experiment.
+FIRST_FAILURES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Limits:
         """
         if asked is not None:
             return asked or None
-        return _FIRST_FAILURES if self.trials is None and self.failures is None else None
+        return FIRST_FAILURES if self.trials is None and self.failures is None else None
 
     def failure(self, failed: int, completed: int, first: int | None) -> str:
         """Return why so many failures end the experiment; empty if they do not.

@@ -125,7 +125,7 @@ class Objective:
         return (self.metric, *self.additional)
 
     def available(self, series: Mapping[str, Series]) -> bool:
-        """Whether the objective was reported at all."""
+        """Return whether the objective was reported at all."""
         return self.metric in series
 
     def value(self, series: Mapping[str, Series]) -> float | None:
@@ -155,11 +155,11 @@ class Objective:
         return series[metric].by(self.strategies[metric]) if judged else series[metric].latest
 
     def better(self, value: float, other: float | None) -> bool:
-        """Whether `value` beats `other`, the best so far."""
+        """Return whether `value` beats `other`, the best so far."""
         return other is None or (value > other if self.maximize else value < other)
 
     def reached(self, value: float | None) -> bool:
-        """Whether `value` meets the goal."""
+        """Return whether `value` meets the goal."""
         if self.goal is None or value is None:
             return False
         return value >= self.goal if self.maximize else value <= self.goal

@@ -60,7 +60,7 @@ def uniforms(seed: int, start: int, count: int, width: int, *stream: int | str) 
 
 
 def mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finaliser of SplitMix64: a random-looking bijection of 64-bit words."""
+    """Apply the finaliser of SplitMix64, a random-looking bijection of 64-bit words."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))

@@ -67,7 +67,7 @@ def sobol(seed: int, start: int, count: int, dimension: int) -> Array:
 
 
 def sobol_digits(start: int, count: int, dimension: int) -> NDArray[np.uint64]:
-    """The Sobol sequence before scrambling, as 32-bit fractions, shape (count, dimension).
+    """Return the Sobol sequence before scrambling, as 32-bit fractions, shape (count, dimension).
 
     Raises:
         ValueError: If `dimension` exceeds `SOBOL_DIMENSIONS`.

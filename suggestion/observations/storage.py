@@ -104,7 +104,7 @@ class Storage:
     def read(
         self, trial: str, metric: str = "", start: str = "", end: str = ""
     ) -> Generator[Sequence[Point]]:
-        """The log of `trial` in chunks, by time and then by arrival.
+        """Return the log of `trial` in chunks, by time and then by arrival.
 
         Args:
             trial: Its name; an unknown one has an empty log.
@@ -156,7 +156,7 @@ class Storage:
             connection.execute(sa.insert(STATUSES), row)
 
     def status(self, trial: str) -> str | None:
-        """The status that was set, if any."""
+        """Return the status that was set, if any."""
         query = sa.select(STATUSES.c.status).where(STATUSES.c.trial == trial)
         with self._database.reading() as connection:
             return cast(str | None, connection.execute(query).scalar())

@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-from suggestion.controller.context import DiskFull, Fatal, View
+from suggestion.controller.context import DiskFull, Fatal, Options, Servers, View
 from suggestion.controller.driver import Controller
 from suggestion.controller.moments import Timekeeper
+from suggestion.controller.rim import Rim
+from suggestion.controller.runtime import Place
+from suggestion.controller.slots import Slot
+from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
+from suggestion.controller.workspace import TrialWorkspace
 from suggestion.runner.interrupts import Interrupts
 
 _DISK_PAUSE: Final = 5.0
 
 
-class Sessions(Protocol):
+@dataclass(frozen=True, slots=True)
+class Sessions:
     """An experiment with its state file open.
 
     Attributes:
+        directory: Where it is kept.
+        place: Where its trials run.
+        servers: Makes what answers its controller, for each session anew.
+        slots: A part of the machine for each trial at a time.
         stopped: Set while no session runs.
     """
 
-    @property
-    def directory(self) -> Path: ...
-
-    @property
-    def store(self) -> Store: ...
-
-    @property
-    def stopped(self) -> threading.Event: ...
+    directory: Path
+    store: Store
+    place: Place
+    servers: Callable[[], Servers]
+    workspace: TrialWorkspace
+    slots: Sequence[Slot]
+    policy: Policy
+    options: Options
+    stopped: threading.Event
 
     def session(self, view: View, clock: Timekeeper, before: Controller | None) -> Controller:
         """Return a controller that goes on from the stored state.
@@ -39,7 +51,9 @@ class Sessions(Protocol):
         Args:
             before: One that ended since it could not store what it had decided.
         """
-        ...
+        self.stopped.clear()
+        rim = Rim.of(self.store, self.place.open(), self.servers(), view, clock)
+        return Controller(rim, self.workspace, self.slots, self.policy, self.options, before)
 
 
 def control(

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,55 +18,25 @@ from suggestion.client.launch import LocalServer
 from suggestion.client.manifest import ManifestError, without_nulls
 from suggestion.client.servers import Client, Remote, Server
 from suggestion.controller import messages
-from suggestion.controller.context import Fatal, Options, View
+from suggestion.controller.context import Fatal, View
 from suggestion.controller.driver import Controller
 from suggestion.controller.experiment import Experiment, Limits
 from suggestion.controller.lock import Busy, Lock
 from suggestion.controller.moments import Clock, Timekeeper, rfc3339
 from suggestion.controller.observation import Objective
 from suggestion.controller.resumption import CannotResume, resume
-from suggestion.controller.rim import Rim
-from suggestion.controller.runtime import Place, Unavailable
+from suggestion.controller.runtime import Unavailable
 from suggestion.controller.servers import Clients, RemoteServers
-from suggestion.controller.slots import Slot, divide
+from suggestion.controller.slots import divide
 from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
 from suggestion.controller.workspace import TrialWorkspace
 from suggestion.runner import reading
-from suggestion.runner.control import control
+from suggestion.runner.control import Sessions, control
 from suggestion.runner.errors import ExperimentRefused
 from suggestion.runner.fresh import set_aside
 from suggestion.runner.request import Request
 from suggestion.runner.validation import validate
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """An experiment with its state file open and its servers at hand."""
-
-    directory: Path
-    store: Store
-    clients: Clients
-    place: Place
-    workspace: TrialWorkspace
-    slots: tuple[Slot, ...]
-    policy: Policy
-    options: Options
-    parameters: tuple[str, ...]
-    stopped: threading.Event
-
-    def session(self, view: View, clock: Timekeeper, before: Controller | None) -> Controller:
-        """Return a controller that goes on from the stored state.
-
-        Args:
-            before: One that ended since it could not store what it had decided.
-        """
-        self.stopped.clear()
-        runtime = self.place.open()
-        objective = self.policy.objective
-        servers = RemoteServers(self.clients, objective, self.parameters, view.note)
-        rim = Rim.of(self.store, runtime, servers, view, clock)
-        return Controller(rim, self.workspace, self.slots, self.policy, self.options, before)
 
 
 def run(
@@ -122,7 +92,7 @@ def _prepare(
     view: View,
     clock: Timekeeper,
     stack: ExitStack,
-) -> Prepared:
+) -> Sessions:
     try:
         store = Store(directory, create=True)
     except (sqlite3.Error, ValueError) as error:
@@ -182,8 +152,16 @@ def _prepare(
         place.local,
     )
     parameters = tuple(parameter["name"] for parameter in spec["parameters"])
-    return Prepared(
-        directory, store, clients, place, workspace, slots, policy, options, parameters, stopped
+    return Sessions(
+        directory,
+        store,
+        place,
+        lambda: RemoteServers(clients, objective, parameters, view.note),
+        workspace,
+        slots,
+        policy,
+        options,
+        stopped,
     )
 
 

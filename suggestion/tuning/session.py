@@ -17,18 +17,17 @@ from suggestion.controller.context import Options, View
 from suggestion.controller.driver import Controller
 from suggestion.controller.experiment import Experiment, Limits
 from suggestion.controller.lock import Lock
-from suggestion.controller.moments import Clock, Timekeeper, rfc3339
+from suggestion.controller.moments import Clock, rfc3339
 from suggestion.controller.observation import Objective
 from suggestion.controller.resumption import CannotResume, resume
-from suggestion.controller.rim import Rim
 from suggestion.controller.slots import Slot, divide
 from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
 from suggestion.controller.workspace import TrialWorkspace
 from suggestion.earlystopping.stepwise import Stepwise
-from suggestion.runner.control import control
+from suggestion.runner.control import Sessions, control
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
-from suggestion.tuning.library import Library, Suggest
+from suggestion.tuning.library import Library
 from suggestion.tuning.metrics import FunctionMetrics
 from suggestion.tuning.request import TuneRequest
 
@@ -45,36 +44,6 @@ class Machine:
     gpus: Sequence[str] | None = None
     gpus_each: int = 1
     cpus_each: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Sessions:
-    """An experiment with its state file open."""
-
-    directory: Path
-    store: Store
-    stopped: threading.Event
-    suggest: Suggest
-    rule: Any
-    workspace: TrialWorkspace
-    slots: Sequence[Slot]
-    policy: Policy
-    options: Options
-    parameters: Sequence[str]
-
-    def session(self, view: View, clock: Timekeeper, before: Controller | None) -> Controller:
-        self.stopped.clear()
-        runtime = runtimes.place("process").open()
-        servers = Library(
-            self.store,
-            self.suggest,
-            self.rule,
-            self.policy.objective,
-            self.parameters,
-            self.stopped,
-        )
-        rim = Rim.of(self.store, runtime, servers, view, clock)
-        return Controller(rim, self.workspace, self.slots, self.policy, self.options, before)
 
 
 def run(
@@ -119,12 +88,13 @@ def run(
         made, wrong, _ = template.read(document)
         assert not wrong, wrong
         rule = request.rule()
-        sessions = _Sessions(
+        suggest = request.suggest(view.note, stopped, stack)
+        parameters = list(request.space.parameters)
+        sessions = Sessions(
             directory,
             store,
-            stopped,
-            request.suggest(view.note, stopped, stack),
-            rule,
+            runtimes.place("process"),
+            lambda: Library(store, suggest, rule, objective, parameters, stopped),
             TrialWorkspace(
                 directory, request.name, made, FunctionMetrics(objective.metrics), Path.cwd()
             ),
@@ -140,7 +110,7 @@ def run(
                 asks_again=isinstance(rule, Stepwise),
             ),
             options,
-            list(request.space.parameters),
+            stopped,
         )
         return control(sessions, view, interrupted, clock)
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from suggestion.tuning.result import Result
     from suggestion.tuning.space import Space
 
-_FIRST_FAILURES: Final = 5
 _STOPPED: Final = 2  # interruptions
 
 
@@ -113,7 +112,7 @@ def tune(
             "tune() was called while a trial imports this program; put the call below "
             "if __name__ == '__main__':"
         )
-    from suggestion.controller.experiment import Limits  # noqa: PLC0415
+    from suggestion.controller.experiment import FIRST_FAILURES, Limits  # noqa: PLC0415
     from suggestion.tuning import function as functions  # noqa: PLC0415
     from suggestion.tuning.request import TuneRequest  # noqa: PLC0415
 
@@ -174,7 +173,7 @@ def tune(
         grace=grace,
         trial_timeout=trial_timeout,
         time_limit=time,
-        give_up_after=_FIRST_FAILURES if max_failures is None else 0,
+        give_up_after=FIRST_FAILURES if max_failures is None else 0,
     )
     machine = session.Machine(
         None if gpus is None else [str(gpu) for gpu in gpus], gpus_per_trial, cpus_per_trial or 0

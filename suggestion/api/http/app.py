@@ -40,7 +40,7 @@ _CLOSING: Final = (
 
 
 def application(services: Sequence[Service], host: Host) -> Starlette:
-    """The application that serves `services`, whose calls `host` computes.
+    """Return the application that serves `services`, whose calls `host` computes.
 
     Raises:
         Unavailable: If the descriptor of a method is in no ``.proto`` file that is loaded.

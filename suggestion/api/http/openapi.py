@@ -72,7 +72,7 @@ _TIMEOUT: Final = {
 
 
 def path_of(method: MethodDescriptor) -> str:
-    """The path of a method, as gRPC has it: ``/api.v1.beta1.Suggestion/GetSuggestions``."""
+    """Return the path of a method, as gRPC has it: ``/api.v1.beta1.Suggestion/GetSuggestions``."""
     return f"/{method.containing_service.full_name}/{method.name}"
 
 

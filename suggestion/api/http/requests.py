@@ -18,7 +18,7 @@ _GRPC_UNITS: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n
 
 
 def timeout_of(headers: Mapping[str, str]) -> float:
-    """Seconds that the caller waits, infinite if it does not say: the shorter of both headers.
+    """Return how many seconds the caller waits: the shorter of both headers, else infinity.
 
     Raises:
         Refusal: If a header cannot be read.
@@ -110,7 +110,7 @@ def _decoder(encoding: str) -> _Decoder:
 async def read_body(
     headers: Mapping[str, str], chunks: AsyncIterator[bytes], limit: int, advice: str
 ) -> bytes:
-    """The body, decompressed; no more than `limit` bytes are ever kept.
+    """Return the body, decompressed; no more than `limit` bytes are ever kept.
 
     Args:
         headers: Names in lower case.
@@ -148,7 +148,7 @@ async def read_body(
 
 
 def too_large(limit: int, advice: str) -> Refusal:
-    """The refusal of a body of more than `limit` bytes."""
+    """Return the refusal of a body of more than `limit` bytes."""
     return Refusal(
         StatusCode.RESOURCE_EXHAUSTED,
         f"the request has more than the {limit} bytes that this server accepts; {advice}",

@@ -61,7 +61,7 @@ def error(
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The response that says `code`.
+    """Return the response that says `code`.
 
     Args:
         message: What is wrong, for people.

@@ -63,7 +63,7 @@ def write(message: Message) -> bytes:
 
 
 def read(raw: bytes, message: type[Message]) -> Message:
-    """The message that `raw` holds in JSON; names may be ``lowerCamelCase`` or ``snake_case``.
+    """Return the message that `raw` holds in JSON; names are ``lowerCamelCase`` or ``snake_case``.
 
     Raises:
         Invalid: With the line and column of malformed JSON; else with every unknown field and every

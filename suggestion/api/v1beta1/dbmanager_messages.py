@@ -30,7 +30,7 @@ class Query:
 
 
 def read_trial(name: str) -> str:
-    """The name of a trial.
+    """Return the name of a trial.
 
     Raises:
         Invalid: If it is none.
@@ -41,7 +41,7 @@ def read_trial(name: str) -> str:
 
 
 def read_report(message: api.ReportObservationLogRequest) -> tuple[str, list[Point]]:
-    """The trial and its points, in the order of `message`; those without a time have an empty one.
+    """Return the trial and its points, in the order of `message`; a missing time is empty.
 
     Raises:
         Invalid: With every broken rule.
@@ -84,7 +84,7 @@ def read_report(message: api.ReportObservationLogRequest) -> tuple[str, list[Poi
 
 
 def read_query(message: api.GetObservationLogRequest) -> Query:
-    """What `message` asks for.
+    """Return what `message` asks for.
 
     Raises:
         Invalid: With every broken rule.
@@ -119,7 +119,7 @@ def _name_rule(name: str) -> str:
 
 
 def write_log(points: Iterable[Sequence[str]]) -> bytes:
-    """A GetObservationLogReply with `points`, encoded.
+    """Return a GetObservationLogReply with `points`, encoded.
 
     Encoded replies can be joined: the reply that they make holds the points of each in turn.
     """

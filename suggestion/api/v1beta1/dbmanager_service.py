@@ -72,7 +72,7 @@ class DBManagerService:
         return api.ReportObservationLogReply()
 
     def get_observation_log(self, request: api.GetObservationLogRequest, call: Call) -> bytes:
-        """The log of a trial by time, then by arrival; empty if nothing is known of it.
+        """Return the log of a trial by time, then by arrival; empty if nothing is known of it.
 
         Raises:
             Invalid: INVALID_ARGUMENT; a time or name is none.

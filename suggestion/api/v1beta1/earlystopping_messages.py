@@ -67,7 +67,7 @@ class Request:
 
 
 def read_request(message: api.GetEarlyStoppingRulesRequest) -> Request:
-    """What `message` says, apart from the algorithm and its settings.
+    """Return what `message` says, apart from the algorithm and its settings.
 
     Raises:
         Invalid: If the objective is missing, the address is none, or a label of `STEP_LABEL` cannot
@@ -173,12 +173,12 @@ def _logged(trials: Iterable[api.Trial], metric: str) -> list[tuple[bool, Logged
 
 
 def read_settings(spec: api.EarlyStoppingSpec) -> tuple[RawSetting, ...]:
-    """The settings of `spec`, in its order."""
+    """Return the settings of `spec`, in its order."""
     return tuple(RawSetting(item.name, item.value) for item in spec.algorithm_settings)
 
 
 def read_trial_name(message: api.SetTrialStatusRequest) -> str:
-    """The trial that `message` is about.
+    """Return the trial that `message` is about.
 
     Raises:
         Invalid: If the name is empty or too long, or has a NUL character.
@@ -196,7 +196,7 @@ def read_trial_name(message: api.SetTrialStatusRequest) -> str:
 def write_reply(
     metric: str, maximize: bool, threshold: Threshold | None
 ) -> api.GetEarlyStoppingRulesReply:
-    """The reply with the rule that stops a trial beyond `threshold`, or without a rule."""
+    """Return the reply with the rule that stops a trial beyond `threshold`, or without a rule."""
     reply = api.GetEarlyStoppingRulesReply()
     if threshold is not None:
         # No -0.0; and repr, since its reader gets the same float back.

@@ -61,7 +61,7 @@ class EarlyStoppingService:
     def get_early_stopping_rules(
         self, request: api.GetEarlyStoppingRulesRequest, call: Call
     ) -> api.GetEarlyStoppingRulesReply:
-        """The rule for the trials created next, or the next one of the trial that asks, if any.
+        """Return the rule for the trials created next, or the next one of the trial that asks.
 
         Raises:
             Invalid: INVALID_ARGUMENT; repeating the call does not help.

@@ -75,7 +75,7 @@ class CurveReader:
         horizon: int,
         deadline: Deadline,
     ) -> list[Curve]:
-        """The curves of those of `trials` whose logs are usable.
+        """Return the curves of those of `trials` whose logs are usable.
 
         Args:
             address: Of the DB manager, ``HOST:PORT``.

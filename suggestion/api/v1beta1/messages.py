@@ -42,7 +42,7 @@ _DISTRIBUTIONS: Final = {
 
 
 def read_problem(message: api.Experiment) -> Problem:
-    """What `message` asks to optimise.
+    """Return what `message` asks to optimise.
 
     Raises:
         Invalid: With every broken rule of the experiment, the space and the objective.
@@ -95,7 +95,7 @@ def read_problem(message: api.Experiment) -> Problem:
 
 
 def read_algorithm(message: api.AlgorithmSpec) -> AlgorithmChoice:
-    """The algorithm that `message` asks for, with its settings in their order."""
+    """Return the algorithm that `message` asks for, with its settings in their order."""
     settings = tuple(RawSetting(item.name, item.value) for item in message.algorithm_settings)
     return AlgorithmChoice(message.algorithm_name, settings)
 
@@ -199,7 +199,7 @@ def _enum_name(enum: object, number: int) -> str:
 
 
 def read_count(message: api.GetSuggestionsRequest) -> tuple[int, int]:
-    """How many suggestions are asked for, and the index of the first of them.
+    """Return how many suggestions are asked for, and the index of the first of them.
 
     Raises:
         Invalid: If the number is not in 1 .. `MOST_SUGGESTIONS`.
@@ -241,7 +241,7 @@ def write_reply(suggestions: Iterable[Suggestion], space: SearchSpace) -> api.Ge
 
 
 def write_experiment(document: Mapping[str, Any]) -> api.Experiment:
-    """The message for a checked Experiment document, as the controller makes it of the object."""
+    """Return the message that Katib's controller makes of a checked Experiment document."""
     spec = document["spec"]
     objective = spec["objective"]
     message = api.Experiment(name=document["metadata"]["name"])
@@ -274,7 +274,7 @@ def write_experiment(document: Mapping[str, Any]) -> api.Experiment:
 
 
 def write_trial(entry: Mapping[str, Any]) -> api.Trial:
-    """The message for one entry of a checked list of trials."""
+    """Return the message for one entry of a checked list of trials."""
     trial = api.Trial(name=entry.get("name") or "")
     for name, value in entry["parameters"].items():
         trial.spec.parameter_assignments.assignments.add(name=name, value=value)

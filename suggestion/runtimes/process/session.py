@@ -240,7 +240,7 @@ def _kill_members(identity: Identity, status: Path | None) -> None:
 
 
 def unbegun(path: Path) -> bool:
-    """Whether the supervisor has noted that its command never began."""
+    """Return whether the supervisor has noted that its command never began."""
     return _left(path) == b"unbegun\n"
 
 

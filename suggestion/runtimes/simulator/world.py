@@ -139,7 +139,7 @@ class World:
             heapq.heappush(self._due, (end, trial))
 
     def over(self, made: Simulated) -> bool:
-        """Whether a trial has ended."""
+        """Return whether a trial has ended."""
         return made.begun is not None and self.clock.seconds >= made.ends
 
     def let_go(self) -> None:
