@@ -70,7 +70,9 @@ def test_names_choose(names: tuple[str, ...], expected: tuple[tuple[str, ...], l
     ],
 )
 def test_unknown_names_are_refused_with_the_closest(name: str, close: str) -> None:
-    with pytest.raises(Unavailable, match=f"'{name}' is not installed; .* mean '{close}'"):
+    with pytest.raises(
+        Unavailable, match=f"nothing called '{name}' can be served; .* mean '{close}'"
+    ):
         select(["random", name], ALGORITHMS)
     with pytest.raises(click.UsageError, match=f"did you mean '{close}'"):
         main(["serve", name], standalone_mode=False)

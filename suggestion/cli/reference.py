@@ -37,7 +37,7 @@ def _lookup(name: str) -> tuple[Registry[Any], str]:
     own = name.removeprefix("earlystopping/")
     if own in _rules():
         return _rules(), own
-    raise known.unknown(name, "installed", _names())
+    raise known.unknown(name, "is not installed", _names())
 
 
 def _names() -> tuple[str, ...]:

@@ -138,7 +138,7 @@ class Registry(Generic[T]):
         self._only = None if only is None else tuple(dict.fromkeys(only))
         for name in self._only or ():
             if installed.find(group, name) is None:
-                raise self.unknown(name, "installed", installed.every(group))
+                raise self.unknown(name, "is not installed", installed.every(group))
 
     @property
     def names(self) -> tuple[str, ...]:
