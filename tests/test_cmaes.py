@@ -249,6 +249,7 @@ def test_remembering_makes_no_difference(space: SearchSpace, seed: int) -> None:
 # ------------------------------------------------------------------- restarts
 
 
+@pytest.mark.long
 def test_a_run_that_has_converged_restarts_with_a_larger_population() -> None:
     flat = play(PLANE, lambda _: 1.0, 600, 6)
     none, ipop = replay(study(PLANE, flat)), replay(study(PLANE, flat), "ipop")

@@ -105,6 +105,7 @@ def test_a_bowl_is_minimised(function: str) -> None:
     assert optimise(SQUARE, bowl, 25, acq_func=function) < 2e-3
 
 
+@pytest.mark.long
 def test_a_mixed_space_is_searched_to_its_optimum() -> None:
     """The optimum is 0, off the lattice by nothing; of random points 50 reach 0.2."""
     assert optimise(MIXED, network, 45) < 5e-3

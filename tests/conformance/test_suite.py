@@ -350,6 +350,7 @@ def test_normal_is_told_from_uniform() -> None:
     assert normal.distance(uniform) > 0.15  # the bound of the check is 0.11
 
 
+@pytest.mark.long
 def test_random_search_is_the_median_of_random_searches() -> None:
     for problem in (BOWL, HILL):
         space, draw = Space(problem.parameters), random.Random(7)

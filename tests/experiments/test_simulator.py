@@ -50,6 +50,7 @@ def test_a_crash_at_every_moment(tmp_path: Path) -> None:
         assert disturbed.sessions == 2
 
 
+@pytest.mark.long
 def test_crashes_over_and_over(tmp_path: Path) -> None:
     """A session gets no further than a few steps, many times, in the middle of recovery too."""
     whole = Simulation(tmp_path / "whole", 120, 4, seed=2).run()

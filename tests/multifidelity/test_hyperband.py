@@ -453,6 +453,7 @@ def has_trials(controller: Controller, number: int) -> bool:
     return len(controller.trials) >= number
 
 
+@pytest.mark.long
 def test_a_promotion_that_always_vanishes_takes_a_small_share() -> None:
     """The winner of the first bracket never comes back from its last rung."""
     message = experiment("hyperband", SMALL, SETTINGS, parallel=1)
@@ -591,6 +592,7 @@ def test_a_space_of_the_resource_alone() -> None:
 # ---------------------------------------------------------------------------- BOHB
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("parallel", [1, 9])
 def test_bohb_keeps_the_rungs_of_hyperband(parallel: int) -> None:
     message = experiment("hyperband", SMALL, {**SETTINGS, "sampler": "tpe"}, parallel=parallel)
@@ -662,6 +664,7 @@ def test_bohb_draws_near_the_good_ones() -> None:
 # ---------------------------------------------------------------------------- ASHA
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("parallel", [1, 9])
 @pytest.mark.parametrize("brackets", [1, 3])
 def test_asha_promotes_the_best_third_of_a_rung(parallel: int, brackets: int) -> None:
