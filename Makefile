@@ -14,7 +14,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .PHONY: run test test-unit test-integration test-integrations test-conformance test-clients test-images test-cluster \
-	images dockerfiles sbom audit fuzz lint bench bench-regret lock stubs clean help
+	images dockerfiles sbom audit fuzz lint bench bench-regret lock page check-page stubs clean help
 .DEFAULT_GOAL := help
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -106,6 +106,16 @@ bench: $(READY) ## speed and memory, as ratios in one run
 
 bench-regret: $(READY) ## prints the comparison of engines from the stored results
 	$(BIN)/python -m benchmarks.regret report
+
+page: ## builds the page of `suggest ui` from frontend/ (needs npm)
+	cd frontend && npm ci --silent --no-fund --no-audit --ignore-scripts && npm run --silent check && npm run --silent build
+
+check-page: ## builds it elsewhere, and compares it with what is committed
+	cd frontend && npm ci --silent --no-fund --no-audit --ignore-scripts && npm run --silent check && \
+		npm run --silent build -- ../build/page
+	cmp build/page/app.js suggestion/views/web/static/app.js
+	cmp build/page/app.css suggestion/views/web/static/app.css
+	cmp build/page/index.html suggestion/views/web/static/index.html
 
 stubs: $(READY) ## regenerates suggestion/api/v1beta1 from proto/api.proto
 	$(BIN)/python scripts/generate_stubs.py

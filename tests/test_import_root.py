@@ -175,7 +175,7 @@ def test_every_command_works_beside_packages_of_the_same_names(
 
     listed = suggest("--help")
     commands = (
-        "algorithms ask check export health logs plot registration run serve status top trials"
+        "algorithms ask check export health logs plot registration run serve status top trials ui"
     )
     for name in commands.split():
         assert f"\n  {name} " in listed

@@ -28,6 +28,7 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "status": "experiments",
     "top": "experiments",
     "trials": "experiments",
+    "ui": "ui",
     "validate": "client",
 }
 

@@ -274,6 +274,11 @@ class Store:
         rows = self._db.execute("SELECT trial, batch FROM outbox ORDER BY trial, batch")
         return [(row["trial"], row["batch"]) for row in rows]
 
+    def latest_event(self) -> int:
+        """Return the id of the last entry of the journal; 0 if there is none."""
+        latest: int | None = self._db.execute("SELECT max(id) FROM events").fetchone()[0]
+        return latest or 0
+
     def events(self, after: int = 0) -> list[tuple[int, str, str, int | None, Mapping[str, Any]]]:
         """Return the journal behind entry `after`: id, time, kind, trial and detail."""
         rows = self._db.execute("SELECT * FROM events WHERE id > ? ORDER BY id", (after,))

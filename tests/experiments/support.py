@@ -18,6 +18,7 @@ from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.api.v1beta1.suggestion_service import SuggestionService
+from suggestion.client.launch import LocalServer
 from suggestion.controller.context import Options
 from suggestion.controller.driver import Controller
 from suggestion.controller.moments import Clock
@@ -193,6 +194,22 @@ class Machine:
         finally:
             for timer in timers:
                 timer.cancel()
+
+
+@contextmanager
+def machines(folder: Path) -> Iterator[Machine]:
+    """A suggestion server for every algorithm and a DBManager, as processes of their own."""
+    suggestion = LocalServer((), folder / "suggestion.log")
+    database = LocalServer(
+        ("dbmanager", "--database", f"sqlite:///{folder / 'log.db'}"), folder / "database.log"
+    )
+    suggestion.launch()
+    database.launch()
+    try:
+        yield Machine(suggestion.address(), database.address())
+    finally:
+        suggestion.stop()
+        database.stop()
 
 
 def stored(folder: Path) -> list[Trial]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import csv
-import html
 import json
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from io import StringIO
@@ -24,7 +21,7 @@ from suggestion.cli.main import main
 from suggestion.client.numbers import short
 from suggestion.controller.driver import Controller
 from suggestion.views import export as exporting
-from suggestion.views import live, plot, view
+from suggestion.views import live, view
 from tests.experiments.support import Machine, Recorder, document, stored, write
 
 COMMAND = "for i in 3 2; do echo loss=$i acc=0.$i; done; echo loss=${trialParameters.x} acc=0.5"
@@ -265,72 +262,6 @@ def test_optuna_is_not_given_whole_numbers_that_it_would_change() -> None:
 
 
 OK = "echo loss=${trialParameters.x}"
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
-
-
-def browse(page: Path, folder: Path) -> str:
-    """The page's document after its scripts have run, without a network."""
-    done = subprocess.run(
-        [
-            str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-            f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr", "--v=0",
-            "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=5000", "--dump-dom",
-            page.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    assert not re.search(r"CONSOLE.*(Error|Refused)", done.stderr), done.stderr
-    return done.stdout
-
-
-@pytest.mark.integration
-@needs_browser
-def test_the_page_in_a_browser(made: Path, tmp_path: Path) -> None:
-    done = suggest("plot", made)
-    page = Path(done.output.strip())
-    assert page == made / "plot.html"
-    source = page.read_text()
-    assert not re.search(
-        r"""(src|href)\s*=|url\(|@import|https?://(?!www\.w3\.org/2000/svg)""", source
-    )
-    dom = browse(page, tmp_path)
-    assert 'data-ready="yes"' in dom
-    best = min(
-        (t for t in stored(made.parent) if t.condition == "Succeeded"),
-        key=lambda t: float(t.assignment["x"]),
-    )
-    assert f"loss {float(format(float(best.assignment['x']), '.4g'))}</b>" in dom
-    sections = dict(re.findall(r'<div id="(\w+)".*?>(.*?)</div>', dom, re.S))
-    assert sections["history"].count("<circle") == 6
-    assert sections["parallel"].count("<polyline") == 5
-    assert sections["slices"].count("<svg") == 4
-    assert sections["slices"].count("<circle") == 20
-    assert sections["curves"].count("<polyline") == 5
-    assert html.escape("</script>") in sections["parallel"]
-    assert "NaN" not in dom.replace("isNaN", "")
-
-
-@pytest.mark.integration
-@needs_browser
-@pytest.mark.parametrize("trials", [0, 1])
-def test_a_page_with_nothing_on_it(tmp_path: Path, trials: int) -> None:
-    of: dict[str, Any] = {
-        "name": "<b>&", "algorithm": "random", "condition": {"type": "Running", "message": ""},
-        "metric": "loss", "maximize": False, "goal": None, "best": "t" if trials else None,
-        "parameters": [{"name": "x", "categories": None, "log": True}], "curves": [],
-        "curvesLeftOut": 0,
-        "trials": [{"name": "t", "number": 0, "condition": "Succeeded", "value": 0.5,
-                    "parameters": {"x": "0.1"}}] * trials,
-    }  # fmt: skip
-    page = tmp_path / "page.html"
-    page.write_text(plot.render(of))
-    dom = browse(page, tmp_path)
-    assert 'data-ready="yes"' in dom
-    assert '<h1 id="name">&lt;b&gt;&amp;</h1>' in dom
-    assert "NaN" not in dom.replace("isNaN", "")
 
 
 def test_the_live_view(machine: Machine, tmp_path: Path) -> None:

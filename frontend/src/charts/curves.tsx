@@ -1,0 +1,109 @@
+/** The reports of each trial, and where a rule stops it. */
+
+import { brief, numberOf } from "../numbers";
+import { opened, selected } from "../state";
+import { ACTIVE, type Study } from "../study";
+import { type Colours, type Drawn, Chart, axis, describe, grid, hint } from "./chart";
+import { edge, cutNote, scaled, type Scale, useScale } from "./scale";
+
+const THRESHOLDS = 5;
+
+export function Curves({ shown }: { shown: Study }) {
+  const values = Object.values(shown.curves).flatMap((curve) => curve.map((point) => point[1]));
+  const { scale, buttons } = useScale(values);
+  const chosen = selected.value;
+  if (!values.length) return <p class="empty">No trial has reported {shown.objective.metric} more than once.</p>;
+  return (
+    <Chart
+      name="learning-curves"
+      label={`Learning curves of ${Object.keys(shown.curves).length} trials`}
+      draw={(colour) => drawn(shown, colour, scale, chosen, values)}
+      of={[shown, scale.log, scale.bulk?.max, chosen]}
+      events={(chart) =>
+        chart.on("click", (event) => {
+          const number = Number(event.seriesId);
+          if (event.seriesId && Number.isInteger(number)) opened.value = number;
+        })
+      }
+    >
+      {buttons}
+    </Chart>
+  );
+}
+
+function drawn(
+  shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<number> | null, values: number[],
+): Drawn {
+  const { metric } = shown.objective;
+  const thresholds = new Map<string, [number, number]>();
+  for (const trial of shown.trials) {
+    for (const [name, value, , start] of trial.rules) {
+      const at = numberOf(value);
+      if (name === metric && Number.isFinite(at) && shown.curves[trial.number]) {
+        thresholds.set(`${start} ${value}`, [start, at]);
+      }
+    }
+  }
+  // Rules move as trials end: the last few are those that stop what runs now.
+  const latest = [...thresholds.values()].slice(-THRESHOLDS);
+  const of = Object.entries(shown.curves).map(([key, curve]) => ({ number: Number(key), curve }));
+  const series = of.map(({ number, curve }) => {
+    const trial = shown.trials[number];
+    const active = trial !== undefined && ACTIVE.has(trial.condition);
+    const best = number === shown.best?.number;
+    const dim = chosen !== null && !chosen.has(number);
+    return {
+      id: String(number), type: "line", symbol: "none", triggerLineEvent: true,
+      z: best ? 5 : active ? 4 : 2,
+      emphasis: { lineStyle: { width: 4 } },
+      lineStyle: {
+        color: dim ? colour.bad : best ? colour.best : active ? colour.running : colour.point,
+        width: best || active ? 2.5 : 1.2,
+        opacity: dim ? 0.15 : best || active ? 1 : of.length > 60 ? 0.35 : 0.6,
+        type: trial?.condition === "EarlyStopped" ? "dashed" : "solid",
+      },
+      data: curve.filter(([, value]) => !scale.log || value > 0).map(([step, value]) => [step, edge(scale, value)]),
+    };
+  });
+  const note = [
+    cutNote(scale, values, "reports are"),
+    "Dashed: stopped early.",
+    latest.length ? `Bars: where the ${latest.length === 1 ? "rule compares" : `last ${latest.length} rules compare`}, and with what.` : "",
+    shown.curvesLeftOut ? `The ${shown.curvesLeftOut} earliest curves are left out.` : "",
+  ];
+  return {
+    note: note.filter(Boolean).join(" "),
+    option: {
+      grid: grid({ top: 36, bottom: 44 }),
+      tooltip: { ...hint(colour, () => []), ...byCurve(shown, colour) },
+      dataZoom: [{ type: "inside", zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false }],
+      xAxis: axis(colour, "report", { minInterval: 1 }),
+      yAxis: scaled(colour, metric, scale),
+      series: [
+        ...series,
+        { id: "thresholds", type: "scatter", z: 6, symbol: "rect", symbolSize: [26, 2.5],
+          itemStyle: { color: colour.ink, opacity: 0.85 },
+          data: latest.map(([start, at]) => [start, edge(scale, at)]) },
+      ],
+    },
+  };
+}
+
+function byCurve(shown: Study, colour: Colours) {
+  return {
+    formatter: (given: { seriesId: string; data: [number, number] }) => {
+      const box = document.createElement("div");
+      box.style.color = colour.ink;
+      const number = Number(given.seriesId);
+      const lines = Number.isInteger(number)
+        ? describe(shown, shown.trials[number])
+        : [`stopped if not better than ${brief(given.data[1])} at report ${given.data[0]}`];
+      for (const line of lines) {
+        const row = document.createElement("div");
+        row.textContent = line.slice(0, 90);
+        box.append(row);
+      }
+      return box;
+    },
+  };
+}

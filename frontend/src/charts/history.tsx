@@ -1,0 +1,146 @@
+/** All trials by their number, and the best so far. */
+
+import { brief, numberOf } from "../numbers";
+import { opened, select, selected } from "../state";
+import { ACTIVE, type Study, better, extent } from "../study";
+import { type Colours, type Drawn, type Instance, Chart, axis, describe, grid, hint, numberIn } from "./chart";
+import { beyond, cutNote, edge, scaled, type Scale, useScale } from "./scale";
+
+type Point = [number, number, number];
+
+export function bestSoFar(shown: Study): [number, number][] {
+  const front: [number, number][] = [];
+  let best = NaN;
+  shown.trials.forEach((trial, place) => {
+    const value = shown.losses[place] ?? NaN;
+    if (Number.isNaN(value)) return;
+    if (Number.isNaN(best) || better(shown, value, best)) {
+      best = value;
+      front.push([trial.number, best]);
+    }
+  });
+  const last = shown.trials[shown.trials.length - 1];
+  if (front.length && last) front.push([last.number, best]);
+  return front;
+}
+
+export function History({ shown }: { shown: Study }) {
+  const values = [...shown.losses].filter(Number.isFinite);
+  const { scale, buttons } = useScale(values);
+  const chosen = selected.value;
+  const draw = (colour: Colours) => drawn(shown, colour, scale, chosen);
+  const label = shown.best
+    ? `Best so far: ${shown.objective.metric} ${brief(shown.losses[shown.best.number] ?? NaN)} ` +
+      `by trial ${shown.best.number} of ${shown.trials.length}; the table lists all trials`
+    : "Best so far: no trial has a value yet";
+  return (
+    <Chart
+      name="best-so-far"
+      label={label}
+      draw={draw}
+      of={[shown, scale.log, scale.bulk?.max, chosen]}
+      events={(chart) => selectable(chart, "history")}
+    >
+      {buttons}
+    </Chart>
+  );
+}
+
+/** Click opens a trial; a rectangle selects those in it. */
+export function selectable(chart: Instance, where: string): void {
+  chart.on("click", (event) => {
+    const number = numberIn(event.data);
+    if (number !== null) opened.value = number;
+  });
+  chart.on("brushselected", (event) => {
+    const { batch } = event as unknown as {
+      batch: { areas: unknown[]; selected: { seriesIndex: number; dataIndex: number[] }[] }[];
+    };
+    const numbers = new Set<number>();
+    const first = batch[0];
+    if (!first?.areas.length) return;
+    const series = (chart.getOption() as { series: { data: unknown[] }[] }).series;
+    for (const { seriesIndex, dataIndex } of first.selected) {
+      for (const index of dataIndex) {
+        const number = numberIn(series[seriesIndex]?.data[index]);
+        if (number !== null) numbers.add(number);
+      }
+    }
+    select(numbers, where);
+  });
+}
+
+export const BRUSH = {
+  toolbox: { right: 8, top: 0, itemSize: 13, feature: { dataZoom: { brushStyle: { opacity: 0.3 } }, restore: {} } },
+  brush: { toolbox: ["rect", "clear"], brushMode: "single", throttleType: "debounce", throttleDelay: 100, outOfBrush: {} },
+};
+
+function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<number> | null): Drawn {
+  const inside: Point[] = [];
+  const outside: Point[] = [];
+  const running: Point[] = [];
+  const without: Point[] = [];
+  const dimmed: Point[] = [];
+  shown.trials.forEach((trial, place) => {
+    const value = shown.losses[place] ?? NaN;
+    if (Number.isFinite(value)) {
+      const at: Point = [trial.number, edge(scale, value), trial.number];
+      if (beyond(scale, value)) outside.push(at);
+      else if (chosen && !chosen.has(trial.number)) dimmed.push(at);
+      else inside.push(at);
+    } else if (ACTIVE.has(trial.condition)) {
+      const now = numberOf(trial.metrics[0]);
+      if (Number.isFinite(now) && (!scale.log || now > 0)) running.push([trial.number, edge(scale, now), trial.number]);
+    } else {
+      without.push([trial.number, 0, trial.number]);
+    }
+  });
+  const { metric, goal, maximize } = shown.objective;
+  const marks =
+    goal !== null && (!scale.log || goal > 0)
+      ? { silent: true, symbol: "none", lineStyle: { color: colour.soft, type: "dashed" },
+          label: { formatter: `goal ${brief(goal)}`, position: "insideEndTop", color: colour.soft },
+          data: [{ yAxis: edge(scale, goal) }] }
+      : {};
+  const best = shown.best;
+  const note = [
+    cutNote(scale, [...shown.losses], "trials are"),
+    goal !== null && far(shown, goal) ? `The goal, ${brief(goal)}, is beyond the axis.` : "",
+    without.length ? `${without.length} without a value: crosses below the chart.` : "",
+  ];
+  return {
+    note: note.filter(Boolean).join(" "),
+    option: {
+      ...BRUSH,
+      legend: { left: 0, top: 0, itemWidth: 14, itemHeight: 8, textStyle: { color: colour.soft },
+        data: ["trial", "best so far", ...(running.length ? ["running"] : [])] },
+      grid: grid({ top: 52, bottom: 52 }),
+      tooltip: hint(colour, (data) => describe(shown, shown.trials[numberIn(data) ?? -1])),
+      xAxis: axis(colour, "trial", { minInterval: 1, min: 0, max: Math.max(shown.trials.length - 1, 1), scale: false }),
+      yAxis: [scaled(colour, metric, scale), { type: "value", min: 0, max: 1, show: false }],
+      series: [
+        { name: "other", type: "scatter", data: dimmed, symbolSize: 5, itemStyle: { color: colour.bad, opacity: 0.25 } },
+        { name: "trial", type: "scatter", data: inside, symbolSize: inside.length > 2000 ? 4 : 7,
+          itemStyle: { color: colour.point, opacity: inside.length > 500 ? 0.5 : 0.8 }, markLine: marks },
+        { name: "beyond", type: "scatter", data: outside, symbol: "triangle", symbolRotate: maximize ? 180 : 0,
+          symbolSize: 9, itemStyle: { color: colour.point } },
+        { name: "running", type: "scatter", data: running, symbolSize: 9,
+          itemStyle: { color: "transparent", borderColor: colour.running, borderWidth: 2 } },
+        { name: "without a value", type: "scatter", yAxisIndex: 1, data: without,
+          symbol: "path://M0,0L2,0L5,3L8,0L10,0L10,2L7,5L10,8L10,10L8,10L5,7L2,10L0,10L0,8L3,5L0,2Z",
+          symbolSize: 7, symbolOffset: [0, 8], clip: false, itemStyle: { color: colour.bad } },
+        { name: "best so far", type: "line", step: "end", symbol: "none", silent: true, z: 4,
+          lineStyle: { color: colour.best, width: 2 }, itemStyle: { color: colour.best },
+          data: bestSoFar(shown).map(([number, value]) => [number, edge(scale, value), -1]) },
+        { name: "best", type: "scatter", z: 5, symbolSize: 12, itemStyle: { color: colour.best, borderColor: colour.card, borderWidth: 2 },
+          data: best ? [[best.number, edge(scale, shown.losses[best.number] ?? NaN), best.number]] : [] },
+      ],
+    },
+  };
+}
+
+/** Whether the goal is far from all values. */
+function far(shown: Study, goal: number): boolean {
+  const { min, max } = extent([...shown.losses].filter(Number.isFinite));
+  return goal < min || goal > max;
+}

@@ -1,0 +1,151 @@
+/** Parallel coordinates: a line for each trial through all of its parameters; axes can be brushed. */
+
+import { useRef } from "preact/hooks";
+import { brief, clip } from "../numbers";
+import { select, selected, selectedIn } from "../state";
+import { type Study, coordinate, extent, sampled } from "../study";
+import type { Parameter } from "../types";
+import { type Colours, type Drawn, type Instance, type Option, Chart } from "./chart";
+
+const WHERE = "parallel";
+const MOST = 1500;
+const SOON = 40;
+
+export function Parallel({ shown }: { shown: Study }) {
+  const chart = useRef<Instance | null>(null);
+  const known = useRef(shown);
+  known.current = shown;
+  const due = useRef(0);
+  const chosen = selectedIn.value === WHERE ? null : selected.value;
+  const count = [...shown.losses].filter(Number.isFinite).length;
+  if (!count) return <p class="empty">No trial has a value yet.</p>;
+  const clear = () => {
+    const axes = shown.parameters.length + 1;
+    for (let i = 0; i < axes; i++) {
+      chart.current?.dispatchAction({ type: "axisAreaSelect", parallelAxisId: `a${i}`, intervals: [] });
+    }
+    select(null, WHERE);
+  };
+  return (
+    <Chart
+      name="parallel-coordinates"
+      label={`Parallel coordinates of ${count} trials and ${shown.parameters.length} parameters`}
+      height={360}
+      of={[shown, chosen]}
+      draw={(colour) => drawn(shown, colour, chosen)}
+      events={(made) => {
+        chart.current = made;
+        made.on("axisareaselected", () => {
+          window.clearTimeout(due.current);
+          due.current = window.setTimeout(() => select(within(made, known.current), WHERE), SOON);
+        });
+      }}
+    >
+      <span class="help">Drag along an axis to select; click on it to clear.</span>
+      <button type="button" onClick={clear}>clear</button>
+    </Chart>
+  );
+}
+
+interface Axis {
+  activeIntervals?: [number, number][];
+}
+
+/** Numbers of all trials, drawn or not, that are within what is marked on each axis; null: nothing is. */
+function within(chart: Instance, shown: Study): number[] | null {
+  const model = (chart as unknown as { getModel(): { getComponent(kind: string, i: number): Axis | undefined } }).getModel();
+  const marked = [...shown.parameters, null].flatMap((_, i) => {
+    const intervals = model.getComponent("parallelAxis", i)?.activeIntervals ?? [];
+    return intervals.length ? [{ i, intervals }] : [];
+  });
+  if (!marked.length) return null;
+  return shown.trials.flatMap((trial, place) => {
+    const loss = shown.losses[place] ?? NaN;
+    if (!Number.isFinite(loss)) return [];
+    const inside = marked.every(({ i, intervals }) => {
+      const value = i < shown.parameters.length ? coordinate(shown, trial, i) : loss;
+      return intervals.some(([low, high]) => low <= value && value <= high);
+    });
+    return inside ? [trial.number] : [];
+  });
+}
+
+export function ends(declared: Parameter, values: number[]): Option {
+  if (declared.type === "categorical") {
+    return { type: "category", data: (declared.list ?? []).map((text) => clip(text, 14)) };
+  }
+  const found = extent(values.filter(Number.isFinite), declared.log);
+  const min = declared.min !== null && declared.min <= found.min ? declared.min : found.min;
+  const max = declared.max !== null && declared.max >= found.max ? declared.max : found.max;
+  const log = found.log && min > 0;
+  return { type: log ? "log" : "value", min, max: max > min ? max : min + 1 };
+}
+
+function drawn(shown: Study, colour: Colours, chosen: ReadonlySet<number> | null): Drawn {
+  const all = shown.trials.map((_, place) => place).filter((place) => Number.isFinite(shown.losses[place]));
+  // The best are drawn last, on top.
+  const sign = shown.objective.maximize ? 1 : -1;
+  all.sort((a, b) => sign * ((shown.losses[a] ?? 0) - (shown.losses[b] ?? 0)));
+  const places = sampled(all, MOST, chosen);
+  const best = all[all.length - 1];
+  if (best !== undefined && places.length < all.length) places.push(best);
+  const inactive = new Set<number>();
+  const columns = shown.parameters.map((_, i) => places.map((place) => {
+    const trial = shown.trials[place];
+    const value = trial ? coordinate(shown, trial, i) : NaN;
+    if (Number.isNaN(value)) inactive.add(place);
+    return value;
+  }));
+  const losses = places.map((place) => shown.losses[place] ?? NaN);
+  const span = extent(all.map((place) => shown.losses[place] ?? NaN));
+  const text = { color: colour.soft, formatter: (v: number | string) => (typeof v === "number" ? brief(v, 3) : v) };
+  const style = {
+    nameTextStyle: { color: colour.ink }, axisLabel: text, axisLine: { lineStyle: { color: colour.soft } },
+    axisTick: { lineStyle: { color: colour.line } }, nameRotate: shown.parameters.length > 7 ? 18 : 0,
+    areaSelectStyle: { color: colour.best, borderColor: colour.best, opacity: 0.3, width: 16 },
+  };
+  const data = places.map((place, row) => {
+    const rank = places.length > 1 ? row / (places.length - 1) : 1;
+    const best = place === shown.best?.number;
+    const dim = chosen !== null && !chosen.has(place);
+    return {
+      value: [...columns.map((column) => { const v = column[row] ?? NaN; return Number.isNaN(v) ? "-" : v; }), losses[row]],
+      lineStyle: {
+        color: dim ? colour.bad : best ? colour.best : mixed(colour.order, rank),
+        width: best ? 3 : 1,
+        opacity: dim ? 0.06 : best ? 1 : places.length > 1000 ? 0.18 : 0.25 + 0.5 * rank,
+      },
+    };
+  });
+  const note = [
+    `From blue, the worst ${shown.objective.metric}, to yellow, the best.`,
+    places.length < all.length ? `${MOST} of ${all.length} trials are drawn, evenly by rank; all can be selected.` : "",
+    inactive.size ? `${inactive.size} trials lack parameters whose condition is not met; their lines have gaps.` : "",
+  ];
+  return {
+    note: note.filter(Boolean).join(" "),
+    option: {
+      parallel: { left: 44, right: 64, top: 44, bottom: 20 },
+      parallelAxis: [
+        ...shown.parameters.map((declared, i) => ({
+          id: `a${i}`, dim: i, name: clip(declared.name, 16) + (declared.log ? " (log)" : ""), ...style, ...ends(declared, columns[i] ?? []),
+        })),
+        { id: `a${shown.parameters.length}`, dim: shown.parameters.length, name: clip(shown.objective.metric, 16) + (span.log ? " (log)" : ""),
+          ...style, type: span.log ? "log" : "value", min: span.min, max: span.max > span.min ? span.max : span.min + 1 },
+      ],
+      series: [{ type: "parallel", data, smooth: false, progressive: 1000, inactiveOpacity: 0.02, activeOpacity: 0.6 }],
+    },
+  };
+}
+
+/** A colour between those of a scale; `part` is from 0 to 1. */
+export function mixed(scale: readonly string[], part: number): string {
+  const at = Math.min(Math.max(part, 0), 1) * (scale.length - 1);
+  const low = Math.floor(at);
+  const [a, b] = [scale[low] ?? "#000", scale[Math.min(low + 1, scale.length - 1)] ?? "#000"];
+  const channel = (i: number) => {
+    const [from, to] = [parseInt(a.slice(i, i + 2), 16), parseInt(b.slice(i, i + 2), 16)];
+    return Math.round(from + (to - from) * (at - low));
+  };
+  return `rgb(${channel(1)},${channel(3)},${channel(5)})`;
+}

@@ -1,0 +1,105 @@
+/** Which parameters matter, and what goes with what. */
+
+import { useEffect, useState } from "preact/hooks";
+import { brief, clip } from "../numbers";
+import { importance } from "../source";
+import { type Study, coordinate, rankCorrelation } from "../study";
+import type { Importance as Found } from "../types";
+import { type Colours, type Option, Chart, axis, grid, hint } from "./chart";
+import { mixed } from "./parallel";
+
+export function Importance({ shown, id }: { shown: Study; id: string | null }) {
+  const [found, setFound] = useState<Found | null>(shown.importance ?? null);
+  const ended = [...shown.losses].filter(Number.isFinite).length;
+  // Not at each trial of a long experiment: when a tenth more have ended.
+  const step = Math.floor(Math.log(Math.max(ended, 1)) / Math.log(1.1));
+  useEffect(() => {
+    if (id === null) return;
+    let here = true;
+    importance(id).then(
+      (made) => here && setFound(made),
+      (error: Error) => here && setFound({ error: error.message }),
+    );
+    return () => { here = false; };
+  }, [id, step]);
+  if (!found) return <p class="empty">{id === null ? "It was not computed." : "Computing…"}</p>;
+  if (found.error !== undefined) return <p class="empty">{found.error}</p>;
+  const rows = [...(found.parameters ?? [])].sort((a, b) => a.mean - b.mean);
+  const explained = found.explained ?? 0;
+  const judged = explained < 0.2 ? " That is little: the bars mean little." : "";
+  const note =
+    `Loss of explained variance when a parameter is shuffled; lines: one standard deviation. The model ` +
+    `explains ${brief(Math.max(explained, 0) * 100, 2)} % of the variance of ranks of trials it has not seen ` +
+    `(${found.trials} trials).${judged}`;
+  return (
+    <Chart
+      name="importance"
+      label={`Importance of parameters, the greatest first: ${rows.toReversed().map((row) => `${row.name} ${brief(row.mean, 2)}`).join(", ")}`}
+      height={Math.max(120, 60 + 26 * rows.length)}
+      of={[found]}
+      draw={(colour) => ({ note, option: bars(colour, rows) })}
+    />
+  );
+}
+
+function bars(colour: Colours, rows: NonNullable<Found["parameters"]>): Option {
+  return {
+    grid: grid({ top: 8, bottom: 40 }),
+    tooltip: hint(colour, (data) => {
+      const row = rows[(data as [number, number])[1]];
+      return row ? [row.name, `${brief(row.mean, 3)} ± ${brief(row.deviation, 2)}`] : [];
+    }),
+    xAxis: axis(colour, "loss of explained variance", { scale: false }),
+    yAxis: axis(colour, "", { type: "category", data: rows.map((row) => clip(row.name, 18)), axisLabel: { color: colour.ink } }),
+    series: [
+      { type: "bar", barWidth: "55%", itemStyle: { color: colour.point }, data: rows.map((row, i) => [Math.max(row.mean, 0), i]) },
+      {
+        type: "custom", z: 5, encode: { x: [0, 1], y: 2 },
+        data: rows.map((row, i) => [row.mean - row.deviation, row.mean + row.deviation, i]),
+        renderItem: (_: unknown, api: { value(i: number): number; coord(at: number[]): [number, number] }) => {
+          const [x1, y] = api.coord([api.value(0), api.value(2)]);
+          const [x2] = api.coord([api.value(1), api.value(2)]);
+          return { type: "path", shape: { d: `M${x1},${y}H${x2}M${x1},${y - 4}V${y + 4}M${x2},${y - 4}V${y + 4}` },
+            style: { stroke: colour.ink, fill: "none", lineWidth: 1.5 } };
+        },
+      },
+    ],
+  };
+}
+
+export function Correlation({ shown }: { shown: Study }) {
+  const places = shown.trials.map((_, place) => place).filter((place) => Number.isFinite(shown.losses[place]));
+  const numeric = shown.parameters.map((declared, i) => ({ declared, i })).filter(({ declared }) => declared.type !== "categorical");
+  if (places.length < 3) return <p class="empty">Needs three trials with a value.</p>;
+  const names = [...numeric.map(({ declared }) => declared.name), shown.objective.metric];
+  const columns = [
+    ...numeric.map(({ i }) => places.map((place) => { const trial = shown.trials[place]; return trial ? coordinate(shown, trial, i) : NaN; })),
+    places.map((place) => shown.losses[place] ?? NaN),
+  ];
+  const data = columns.flatMap((a, i) => columns.map((b, j) => {
+    const both = a.map((_, row) => row).filter((row) => Number.isFinite(a[row]) && Number.isFinite(b[row]));
+    const found = rankCorrelation(both.map((row) => a[row] ?? 0), both.map((row) => b[row] ?? 0));
+    return [i, j, Number.isNaN(found) ? "-" : Number(found.toFixed(3))] as const;
+  }));
+  const metric = columns.length - 1;
+  const words = data.filter(([i, j]) => i !== metric && j === metric).map(([i, , value]) => `${names[Number(i)]} ${value}`);
+  return (
+    <Chart
+      name="correlation"
+      label={`Rank correlation with ${shown.objective.metric}: ${words.join(", ")}`}
+      height={Math.max(220, 80 + 30 * names.length)}
+      of={[shown]}
+      draw={(colour) => ({
+        note: "Spearman's rank correlation of the numeric parameters and the objective. A search that follows good trials makes correlations of its own.",
+        option: {
+          grid: grid({ top: 8, bottom: 8 }),
+          tooltip: hint(colour, (of) => { const [i, j, value] = (of as { value: [number, number, number | string] }).value; return [`${names[i]} and ${names[j]}`, String(value)]; }),
+          xAxis: axis(colour, "", { type: "category", data: names.map((name) => clip(name, 12)), splitLine: { show: false }, axisLabel: { color: colour.ink, rotate: names.length > 5 ? 40 : 0, interval: 0 } }),
+          yAxis: axis(colour, "", { type: "category", data: names.map((name) => clip(name, 14)), splitLine: { show: false }, axisLabel: { color: colour.ink } }),
+          visualMap: { show: false, min: -1, max: 1, dimension: 2, inRange: { color: [mixed(["#b84a00", "#ffffff"], 0), colour.card, "#0072b2"] } },
+          series: [{ type: "heatmap", data: data.map((value) => ({ value, label: { color: Math.abs(Number(value[2])) > 0.6 ? "#ffffff" : colour.ink } })), label: { show: names.length <= 9, color: colour.ink, formatter: ({ value }: { value: [number, number, number | string] }) => (typeof value[2] === "number" ? value[2].toFixed(2) : "–") } }],
+        },
+      })}
+    />
+  );
+}

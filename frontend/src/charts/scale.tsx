@@ -1,0 +1,75 @@
+/** The choice of a vertical axis: linear or logarithmic, all values or most of them. */
+
+import { useState } from "preact/hooks";
+import { brief } from "../numbers";
+import { extent, robust } from "../study";
+import { type Colours, type Option, upright } from "./chart";
+
+export interface Scale {
+  log: boolean;
+  /** Ends of the axis; null: all values are on it. */
+  bulk: { min: number; max: number } | null;
+}
+
+export interface Choice {
+  scale: Scale;
+  buttons: preact.JSX.Element;
+}
+
+export function useScale(values: readonly number[]): Choice {
+  const [wanted, setWanted] = useState<boolean | null>(null);
+  const [most, setMost] = useState(false);
+  const all = extent(values);
+  const positive = all.min > 0;
+  const log = positive && (wanted ?? all.log);
+  const bulk = robust(log ? values.map(Math.log10) : values);
+  const ends = bulk && log ? { min: 10 ** bulk.min, max: 10 ** bulk.max } : bulk;
+  return {
+    scale: { log, bulk: most ? ends : null },
+    buttons: (
+      <>
+        <button
+          type="button"
+          aria-pressed={log}
+          disabled={!positive}
+          title={positive ? "" : "needs values above 0"}
+          onClick={() => setWanted(!log)}
+        >
+          log
+        </button>
+        <button
+          type="button"
+          aria-pressed={most}
+          disabled={!ends}
+          title={ends ? "Leave out values far from all others" : "no value is far from the others"}
+          onClick={() => setMost(!most)}
+        >
+          zoom to most
+        </button>
+      </>
+    ),
+  };
+}
+
+export function scaled(colour: Colours, name: string, scale: Scale): Option {
+  return upright(colour, name + (scale.log ? " (log)" : ""), {
+    type: scale.log ? "log" : "value",
+    ...(scale.bulk ? { min: scale.bulk.min, max: scale.bulk.max } : {}),
+    minorTick: { show: scale.log },
+  });
+}
+
+/** A value at the edge of the axis if it is beyond. */
+export function edge(scale: Scale, value: number): number {
+  return scale.bulk ? Math.min(Math.max(value, scale.bulk.min), scale.bulk.max) : value;
+}
+
+export const beyond = (scale: Scale, value: number): boolean => edge(scale, value) !== value;
+
+export function cutNote(scale: Scale, values: readonly number[], what: string): string {
+  const cut = values.filter((value) => Number.isFinite(value) && beyond(scale, value));
+  if (!cut.length) return "";
+  const { min, max } = extent(cut);
+  const range = cut.length === 1 ? brief(min) : `${brief(min)} to ${brief(max)}`;
+  return `${cut.length} ${what} beyond the axis, ${range}: triangles at its edge.`;
+}

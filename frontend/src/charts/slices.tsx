@@ -1,0 +1,161 @@
+/** The objective over each parameter, and over pairs of them; coloured by order. */
+
+import { useState } from "preact/hooks";
+import { clip } from "../numbers";
+import { selected } from "../state";
+import { type Study, coordinate, sampled } from "../study";
+import { type Colours, type Option, Chart, axis, describe, grid, hint, numberIn, upright } from "./chart";
+import { BRUSH, selectable } from "./history";
+import { ends, mixed } from "./parallel";
+import { beyond, cutNote, edge, scaled, type Scale, useScale } from "./scale";
+
+const MOST = 2500;
+
+/** What is drawn of many trials, and the words that say so. */
+function some(shown: Study, chosen: ReadonlySet<number> | null): { places: number[]; note: string } {
+  const all = finished(shown);
+  const places = sampled(all, MOST, chosen);
+  const best = shown.best?.number;
+  if (best !== undefined && !places.includes(best)) places.push(best);
+  return {
+    places,
+    note: places.length < all.length ? `${places.length} of ${all.length} trials are drawn, evenly${chosen ? ", selected ones first" : ""}.` : "",
+  };
+}
+
+function finished(shown: Study): number[] {
+  return shown.trials.map((_, place) => place).filter((place) => Number.isFinite(shown.losses[place]));
+}
+
+export function Slices({ shown }: { shown: Study }) {
+  const { scale, buttons } = useScale([...shown.losses].filter(Number.isFinite));
+  const chosen = selected.value;
+  const { places, note } = some(shown, chosen);
+  if (!places.length) return <p class="empty">No trial has a value yet.</p>;
+  return (
+    <>
+      <div class="bar">{buttons}<span class="help">From blue, the first trials, to yellow, the last. {note}</span></div>
+      <div class="small">
+        {shown.parameters.map((parameter, i) => (
+          <Chart
+            key={parameter.name}
+            name={`slice-${clip(parameter.name, 40)}`}
+            label={`${shown.objective.metric} over ${parameter.name}`}
+            height={230}
+            of={[shown, scale.log, scale.bulk?.max, chosen]}
+            events={(chart) => selectable(chart, `slice ${i}`)}
+            draw={(colour) => ({
+              note: cutNote(scale, [...shown.losses], "trials are"),
+              option: slice(shown, colour, places, i, scale, chosen),
+            })}
+          />
+        ))}
+      </div>
+    </>
+  );
+}
+
+function across(shown: Study, colour: Colours, i: number, values: number[], vertical = false): Option {
+  const declared = shown.parameters[i];
+  if (!declared) return {};
+  const found = ends(declared, values);
+  const name = declared.name + (found["type"] === "log" ? " (log)" : "");
+  return (vertical ? upright : axis)(colour, name, { ...found, scale: true });
+}
+
+function slice(
+  shown: Study, colour: Colours, places: number[], i: number, scale: Scale, chosen: ReadonlySet<number> | null,
+): Option {
+  const last = Math.max(shown.trials.length - 1, 1);
+  const points = places.map((place) => {
+    const trial = shown.trials[place];
+    const loss = shown.losses[place] ?? NaN;
+    const dim = chosen !== null && !chosen.has(place);
+    const best = place === shown.best?.number;
+    return {
+      value: [trial ? coordinate(shown, trial, i) : NaN, edge(scale, loss), place],
+      symbol: beyond(scale, loss) ? "triangle" : "circle",
+      symbolSize: best ? 11 : places.length > 2000 ? 4 : 6,
+      itemStyle: {
+        color: dim ? colour.bad : best ? colour.best : mixed(colour.order, place / last),
+        opacity: dim ? 0.2 : best ? 1 : places.length > 1000 ? 0.5 : 0.85,
+      },
+    };
+  });
+  const values = points.map((point) => point.value[0] ?? NaN);
+  return {
+    ...BRUSH,
+    toolbox: { show: false, feature: { dataZoom: {} } },
+    grid: grid({ top: 30, bottom: 40 }),
+    tooltip: hint(colour, (data) => describe(shown, shown.trials[numberIn(data) ?? -1])),
+    xAxis: across(shown, colour, i, values),
+    yAxis: scaled(colour, shown.objective.metric, scale),
+    series: [{ type: "scatter", data: points.filter((point) => Number.isFinite(point.value[0])) }],
+  };
+}
+
+export function Pairs({ shown }: { shown: Study }) {
+  const [chosenX, setX] = useState(0);
+  const [chosenY, setY] = useState(1);
+  const chosen = selected.value;
+  const { places, note } = some(shown, chosen);
+  const names = shown.parameters;
+  if (names.length < 2 || !places.length) return <p class="empty">Needs two parameters and a trial with a value.</p>;
+  const x = Math.min(chosenX, names.length - 1);
+  const y = Math.min(chosenY, names.length - 1);
+  const menu = (label: string, value: number, set: (i: number) => void) => (
+    <label>
+      {label}{" "}
+      <select value={value} onChange={(event) => set(Number(event.currentTarget.value))}>
+        {names.map((parameter, i) => <option key={i} value={i}>{clip(parameter.name)}</option>)}
+      </select>
+    </label>
+  );
+  return (
+    <Chart
+      name="pair"
+      label={`Trials by ${names[x]?.name} and ${names[y]?.name}, coloured by ${shown.objective.metric}`}
+      height={360}
+      of={[shown, x, y, chosen]}
+      events={(chart) => selectable(chart, "pairs")}
+      draw={(colour) => ({
+        note: `From blue, the worst ${shown.objective.metric}, to yellow, the best, by rank. ${note}`,
+        option: pair(shown, colour, places, x, y, chosen),
+      })}
+    >
+      {menu("across", x, setX)}
+      {menu("up", y, setY)}
+    </Chart>
+  );
+}
+
+function pair(
+  shown: Study, colour: Colours, places: number[], x: number, y: number, chosen: ReadonlySet<number> | null,
+): Option {
+  const sign = shown.objective.maximize ? 1 : -1;
+  const ranked = [...places].sort((a, b) => sign * ((shown.losses[a] ?? 0) - (shown.losses[b] ?? 0)));
+  const data = ranked.flatMap((place, rank) => {
+    const trial = shown.trials[place];
+    if (!trial) return [];
+    const at = [coordinate(shown, trial, x), coordinate(shown, trial, y)];
+    if (!at.every(Number.isFinite)) return [];
+    const dim = chosen !== null && !chosen.has(place);
+    const best = place === shown.best?.number;
+    return [{
+      value: [...at, place],
+      symbolSize: best ? 13 : 8,
+      itemStyle: {
+        color: dim ? colour.bad : best ? colour.best : mixed(colour.order, rank / Math.max(ranked.length - 1, 1)),
+        opacity: dim ? 0.15 : 0.85,
+      },
+    }];
+  });
+  return {
+    ...BRUSH,
+    grid: grid({ top: 36, bottom: 44 }),
+    tooltip: hint(colour, (of) => describe(shown, shown.trials[numberIn(of) ?? -1])),
+    xAxis: across(shown, colour, x, data.map((point) => point.value[0] ?? NaN)),
+    yAxis: across(shown, colour, y, data.map((point) => point.value[1] ?? NaN), true),
+    series: [{ type: "scatter", data }],
+  };
+}

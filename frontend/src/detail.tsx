@@ -1,0 +1,149 @@
+/** One trial: values, reports, command, files, and what it prints, live. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { bytes, duration, seconds, short } from "./numbers";
+import { Name } from "./name";
+import * as source from "./source";
+import { opened } from "./state";
+import { ACTIVE, type Study } from "./study";
+import { Mark } from "./table";
+import type { Detail, Trial } from "./types";
+
+const LONGEST = 400_000;
+
+export function Copy({ text }: { text: string }) {
+  const [done, setDone] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    setDone(true);
+    setTimeout(() => setDone(false), 1500);
+  };
+  return <button type="button" onClick={copy}>{done ? "copied" : "copy"}</button>;
+}
+
+export function TrialDetail({ shown, id }: { shown: Study; id: string | null }) {
+  const trial = opened.value === null ? undefined : shown.trials[opened.value];
+  const dialog = useRef<HTMLDialogElement>(null);
+  const open = trial !== undefined;
+  useEffect(() => {
+    if (open && !dialog.current?.open) dialog.current?.showModal();
+    if (!open && dialog.current?.open) dialog.current.close();
+  }, [open]);
+  return (
+    <dialog
+      ref={dialog} aria-label={trial ? `Trial ${trial.number}` : "Trial"} onClose={() => { opened.value = null; }}
+      onClick={(event) => { if (event.target === dialog.current) dialog.current?.close(); }}
+    >
+      {trial && <Inside shown={shown} trial={trial} id={id} />}
+    </dialog>
+  );
+}
+
+function Inside({ shown, trial, id }: { shown: Study; trial: Trial; id: string | null }) {
+  const [detail, setDetail] = useState<Detail | null>(null);
+  useEffect(() => {
+    setDetail(null);
+    if (id === null) return;
+    let here = true;
+    source.detail(id, trial.number).then((made) => here && setDetail(made), () => undefined);
+    return () => { here = false; };
+  }, [id, trial.number, trial.condition]);
+  const ran = seconds(trial.started, trial.completed || new Date().toISOString());
+  const labels = Object.entries(trial.labels);
+  const last = shown.trials.length - 1;
+  return (
+    <div class="detail">
+      <header>
+        <h2>Trial {trial.number}</h2>
+        <Mark condition={trial.condition} />
+        <span class="grow" />
+        <button type="button" disabled={trial.number <= 0} onClick={() => { opened.value = trial.number - 1; }}>previous</button>
+        <button type="button" disabled={trial.number >= last} onClick={() => { opened.value = trial.number + 1; }}>next</button>
+        <button type="button" onClick={() => { opened.value = null; }}>close</button>
+      </header>
+      <p class="soft"><Name of={trial.name} />{trial.attempt > 1 ? `, attempt ${trial.attempt}` : ""}
+        {Number.isNaN(ran) ? "" : ` · ${duration(ran)}`}</p>
+      {trial.reason && <p class="break"><Name of={trial.reason} longest={2000} /></p>}
+      <div class="columns">
+        <table>
+          <caption>Metrics</caption>
+          <tbody>
+            {shown.objective.metrics.map((name, i) => (
+              <tr key={i}><th scope="row"><Name of={name} /></th><td class="number" title={trial.metrics[i] ?? ""}>{short(trial.metrics[i] || "–")}</td></tr>
+            ))}
+            {detail?.metrics.map((metric, i) => (
+              <tr key={`m${i}`} class="soft"><th scope="row">{metric.reports} reports of <Name of={metric.name} /></th>
+                <td title={`${metric.min} to ${metric.max}, last ${metric.latest}`}>{short(metric.min)} to {short(metric.max)}, last {short(metric.latest)}</td></tr>
+            ))}
+          </tbody>
+        </table>
+        <table>
+          <caption>Parameters</caption>
+          <tbody>
+            {shown.parameters.map((parameter, i) => (
+              <tr key={i}><th scope="row"><Name of={parameter.name} /></th>
+                <td class="number" title={trial.values[i] ?? ""}><Name of={short(trial.values[i] ?? "–")} longest={30} /></td></tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {labels.length > 0 && <p class="soft break">labels: {labels.map(([name, value]) => `${name}=${value}`).join(", ")}</p>}
+      {trial.rules.length > 0 && (
+        <p class="soft">stopped early if {trial.rules.map(([metric, value, comparison, start]) => `${metric} is ${comparison.toLowerCase()} than ${short(value)} at report ${start}`).join(", or ")}</p>
+      )}
+      {detail?.command && (<><h3>Command <Copy text={detail.command} /></h3><pre tabIndex={0} aria-label="Command">{detail.command}</pre></>)}
+      {id !== null && (<><h3>Output</h3><Printed id={id} trial={trial} /></>)}
+      {detail !== null && detail.files.length > 0 && (
+        <details><summary>{detail.files.length} {detail.files.length === 1 ? "file" : "files"}</summary>
+          <ul>{detail.files.map((file, i) => <li key={i}><Name of={file.name} /> <span class="soft">{bytes(file.bytes)}</span></li>)}</ul>
+        </details>
+      )}
+    </div>
+  );
+}
+
+function Printed({ id, trial }: { id: string; trial: Trial }) {
+  const [text, setText] = useState("");
+  const [begins, setBegins] = useState(0);
+  const [error, setError] = useState("");
+  const box = useRef<HTMLPreElement>(null);
+  useEffect(() => {
+    let here = true;
+    let timer = 0;
+    let end: number | null = null;
+    let attempt = trial.attempt;
+    setText("");
+    const read = async () => {
+      try {
+        const piece = await source.output(id, trial.number, end);
+        if (!here) return;
+        if (piece.attempt !== attempt) [end, attempt] = [null, piece.attempt];
+        else {
+          if (end === null) setBegins(piece.begin);
+          const more = end !== null && piece.end > end;
+          if (end === null || more) {
+            const element = box.current;
+            const atEnd = !element || element.scrollHeight - element.scrollTop - element.clientHeight < 40;
+            setText((known) => (known + piece.text).slice(-LONGEST));
+            if (atEnd) requestAnimationFrame(() => { if (box.current) box.current.scrollTop = box.current.scrollHeight; });
+          }
+          end = Math.max(piece.end, end ?? 0);
+          setError(piece.error);
+          if (!piece.active && !more) return;
+        }
+      } catch (trouble) {
+        setError(String(trouble));
+      }
+      if (here) timer = window.setTimeout(read, 1000);
+    };
+    void read();
+    return () => { here = false; window.clearTimeout(timer); };
+  }, [id, trial.number, trial.attempt, ACTIVE.has(trial.condition)]);
+  return (
+    <>
+      {error && <p class="soft">{error}</p>}
+      {begins > 0 && <p class="soft">The first {bytes(begins)} are not shown; <code>suggest logs</code> prints all.</p>}
+      <pre ref={box} class="output" tabIndex={0} aria-label="Output">{text || "Nothing is printed yet."}</pre>
+    </>
+  );
+}

@@ -1,0 +1,149 @@
+/** One experiment: all of its views. */
+
+import { useEffect, useState } from "preact/hooks";
+import { Curves } from "./charts/curves";
+import { History } from "./charts/history";
+import { Parallel } from "./charts/parallel";
+import { Correlation, Importance } from "./charts/relations";
+import { Pairs, Slices } from "./charts/slices";
+import { Timeline } from "./charts/timeline";
+import { Copy, TrialDetail } from "./detail";
+import { brief, clip, duration, seconds, short } from "./numbers";
+import { Name } from "./name";
+import * as source from "./source";
+import { opened, select, selected } from "./state";
+import { ACTIVE, type Study, study } from "./study";
+import { Table } from "./table";
+import type { Everything } from "./types";
+
+export function Watched({ id }: { id: string }) {
+  const [sent, setSent] = useState<Everything | null>(null);
+  const [trouble, setTrouble] = useState("");
+  useEffect(() => {
+    setSent(null);
+    select(null, "");
+    opened.value = null;
+    return source.watch(id, { changed: setSent, trouble: setTrouble });
+  }, [id]);
+  return (
+    <>
+      {trouble && <p role="alert">{trouble}</p>}
+      {sent ? <Experiment sent={sent} id={id} /> : !trouble && <p role="status">Reading the experiment…</p>}
+    </>
+  );
+}
+
+export function Experiment({ sent, id }: { sent: Everything; id: string | null }) {
+  const shown = study(sent);
+  useEffect(() => { document.title = shown.name; }, [shown.name]);
+  const two = shown.objective.metrics.length;
+  return (
+    <>
+      <Head shown={shown} />
+      <nav class="jump" aria-label="Views">
+        {VIEWS.map(([key, title]) => <a key={key} href={`#${key}`} onClick={(event) => {
+          event.preventDefault();
+          document.getElementById(key)?.scrollIntoView();
+        }}>{title}</a>)}
+      </nav>
+      <Selection count={shown.trials.length} />
+      <div class="cards">
+        <Card id="best" wide><History shown={shown} /></Card>
+        <Card id="trials" wide><Table shown={shown} /></Card>
+        <Card id="parallel" wide><Parallel shown={shown} /></Card>
+        <Card id="importance"><Importance shown={shown} id={id} /></Card>
+        <Card id="correlation"><Correlation shown={shown} /></Card>
+        <Card id="slices" wide><Slices shown={shown} /></Card>
+        <Card id="pairs"><Pairs shown={shown} /></Card>
+        <Card id="curves"><Curves shown={shown} /></Card>
+        <Card id="timeline" wide={two > 0}><Timeline shown={shown} /></Card>
+        <Card id="file" wide><FileView shown={shown} id={id} /></Card>
+      </div>
+      <TrialDetail shown={shown} id={id} />
+    </>
+  );
+}
+
+const VIEWS = [
+  ["best", "Best so far"], ["trials", "Trials"], ["parallel", "Parallel coordinates"], ["importance", "Importance"],
+  ["correlation", "Correlation"], ["slices", "Slices"], ["pairs", "Pairs"], ["curves", "Learning curves"],
+  ["timeline", "Timeline"], ["file", "Experiment file"],
+] as const;
+
+function Card({ id, wide = false, children }: { id: (typeof VIEWS)[number][0]; wide?: boolean; children: preact.ComponentChildren }) {
+  const title = VIEWS.find(([key]) => key === id)?.[1];
+  return <section id={id} class={`card${wide ? " wide" : ""}`} aria-labelledby={`${id}-title`}><h2 id={`${id}-title`}>{title}</h2>{children}</section>;
+}
+
+function Head({ shown }: { shown: Study }) {
+  const [, tick] = useState(0);
+  const done = shown.completed !== "";
+  useEffect(() => {
+    if (done) return;
+    const timer = setInterval(() => tick((n) => n + 1), 1000);
+    return () => clearInterval(timer);
+  }, [done]);
+  const ended = shown.trials.filter((trial) => !ACTIVE.has(trial.condition)).length;
+  const running = shown.trials.filter((trial) => trial.condition === "Running").length;
+  const failed = shown.trials.filter((trial) => trial.condition === "Failed" || trial.condition === "MetricsUnavailable").length;
+  const { metric, maximize, goal } = shown.objective;
+  const limit = shown.limits.trials;
+  const settings = clip(Object.entries(shown.algorithm.settings).map(([name, value]) => `${name}=${value}`).join(", "), 300);
+  const words = [
+    `${ended}${limit === null ? "" : ` of ${limit}`} trials`, running ? `${running} running` : "", failed ? `${failed} failed` : "",
+    duration(seconds(shown.started, shown.completed || new Date().toISOString())),
+  ];
+  const state = done ? shown.condition.type : shown.runs ? "running" : "no runner is at work; run the same command to resume";
+  return (
+    <header class="head">
+      <h1><Name of={shown.name} /></h1>
+      <p class="soft break"><Name of={shown.place} /></p>
+      <p><strong class={`state ${shown.condition.type}`}>{state}</strong>{done && shown.condition.message ? <> · <Name of={shown.condition.message} /></> : ""}</p>
+      <p>{words.filter(Boolean).join(" · ")}</p>
+      {limit !== null && <progress max={limit} value={ended} aria-label="Trials that have ended">{ended}</progress>}
+      <p>{shown.algorithm.name}{settings && <span class="soft break"> ({settings})</span>}{shown.earlyStopping ? `, ${shown.earlyStopping.name}` : ""}
+        {" · "}{maximize ? "maximize" : "minimize"} <Name of={metric} />{goal === null ? "" : `, goal ${brief(goal)}`}</p>
+      {shown.best && (
+        <p class="winner">best <Name of={metric} />{" "}
+          <button type="button" class="link" title={shown.best.metrics[0]} onClick={() => { opened.value = shown.best?.number ?? null; }}>
+            {short(shown.best.metrics[0] ?? "")}
+          </button>{" "}by trial {shown.best.number}:{" "}
+          <span class="break">{shown.parameters.map((parameter, i) => (
+            <span key={i} title={(shown.best?.values[i] ?? "").slice(0, 200)}>{i ? ", " : ""}<Name of={parameter.name} /> = <Name of={short(shown.best?.values[i] ?? "–")} /></span>
+          ))}</span>
+        </p>
+      )}
+    </header>
+  );
+}
+
+function Selection({ count }: { count: number }) {
+  const chosen = selected.value;
+  return (
+    <div class={`selection${chosen ? "" : " none"}`} role="status">
+      {chosen ? <>{chosen.size} of {count} trials selected <button type="button" onClick={() => select(null, "")}>clear</button></> : ""}
+    </div>
+  );
+}
+
+function FileView({ shown, id }: { shown: Study; id: string | null }) {
+  const [said, setSaid] = useState<{ name: string; text: string }[] | null>(null);
+  return (
+    <>
+      <div class="bar">
+        <Copy text={shown.file} />
+        {id !== null && (<>
+          <a class="button" href={source.file(id, "experiment.yaml")} download>experiment.yaml</a>
+          <a class="button" href={source.file(id, "trials.csv")} download>trials.csv</a>
+          <button type="button" onClick={async () => setSaid(await source.servers(id))}>what the servers said</button>
+        </>)}
+      </div>
+      <pre class="output" tabIndex={0} aria-label="Experiment file">{shown.file}</pre>
+      {said !== null && !said.length && <p class="empty">The servers of this experiment have left no logs here.</p>}
+      {said?.map((server) => (
+        <details key={server.name}><summary>{server.name}</summary><pre class="output" tabIndex={0} aria-label={`Log of ${server.name}`}>{server.text || "Nothing."}</pre></details>
+      ))}
+    </>
+  );
+}
+

@@ -1,0 +1,61 @@
+/** Numbers and times for people. The exact text stays beside them, as a title or in a file. */
+
+const WHOLE = /^[+-]?\d+$/;
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** A number with at most `digits` significant digits. */
+export function brief(value: number, digits = 5): string {
+  if (!Number.isFinite(value)) return String(value);
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e6 || size < 1e-4) {
+    return value.toExponential(digits - 1).replace(/\.?0+e/, "e").replace("e+", "e");
+  }
+  return String(Number(value.toPrecision(digits)));
+}
+
+/** A text with five significant digits if it is a number with a fraction; else as it is. */
+export function short(text: string): string {
+  const trimmed = text.trim();
+  return WHOLE.test(trimmed) || !NUMBER.test(trimmed) ? text : brief(Number(trimmed));
+}
+
+/** The finite number that a text holds; NaN if there is none. */
+export function numberOf(text: string | null | undefined): number {
+  if (text === null || text === undefined || !NUMBER.test(text.trim())) return NaN;
+  return Number(text);
+}
+
+export function duration(seconds: number): string {
+  const whole = Math.max(Math.round(seconds), 0);
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  if (h >= 48) return `${Math.floor(h / 24)} d ${h % 24} h`;
+  if (h) return `${h} h ${String(m).padStart(2, "0")} min`;
+  if (m) return `${m} min ${String(s).padStart(2, "0")} s`;
+  return seconds < 10 && seconds > 0 ? `${brief(seconds, 2)} s` : `${s} s`;
+}
+
+export function seconds(begin: string, end: string): number {
+  return begin && end ? (Date.parse(end) - Date.parse(begin)) / 1000 : NaN;
+}
+
+export function age(date: number): string {
+  return `${duration((Date.now() - date) / 1000)} ago`;
+}
+
+export function bytes(size: number): string {
+  if (size < 1000) return `${size} B`;
+  const units = ["kB", "MB", "GB", "TB"];
+  let unit = -1;
+  do {
+    size /= 1000;
+    unit++;
+  } while (size >= 1000 && unit < units.length - 1);
+  return `${brief(size, 3)} ${units[unit] ?? ""}`;
+}
+
+/** A text of a user in one line of at most `longest` characters. */
+export function clip(text: string, longest = 40): string {
+  const line = text.replace(/\s+/g, " ");
+  return line.length <= longest ? line : `${line.slice(0, longest - 1)}…`;
+}

@@ -1,0 +1,73 @@
+/** Where experiments come from: the server, live, or the page itself. */
+
+import { after } from "./study";
+import type { Changes, Detail, Everything, Importance, Output, Summary } from "./types";
+
+export const embedded: Everything | null = JSON.parse(
+  document.getElementById("data")?.textContent ?? "null",
+);
+
+async function get<T>(path: string): Promise<T> {
+  const answer = await fetch(`api/experiments${path}`);
+  const content = await answer.json();
+  if (!answer.ok) throw new Error(content.error ?? answer.statusText);
+  return content;
+}
+
+export const list = async (): Promise<Summary[]> =>
+  (await get<{ experiments: Summary[] }>("")).experiments;
+
+export const importance = (id: string): Promise<Importance> => get(`/${id}/importance`);
+
+export const detail = (id: string, trial: number): Promise<Detail> => get(`/${id}/trials/${trial}`);
+
+export const output = (id: string, trial: number, from: number | null): Promise<Output> =>
+  get(`/${id}/trials/${trial}/output${from === null ? "" : `?after=${from}`}`);
+
+export const servers = async (id: string): Promise<{ name: string; text: string }[]> =>
+  (await get<{ servers: { name: string; text: string }[] }>(`/${id}/servers`)).servers;
+
+export const file = (id: string, name: string): string => `api/experiments/${id}/${name}`;
+
+export interface Watching {
+  changed: (everything: Everything) => void;
+  trouble: (text: string) => void;
+}
+
+/** Follow an experiment; the function that is returned ends that. */
+export function watch(id: string, watching: Watching): () => void {
+  let known: Everything | null = null;
+  let due = 0;
+  const tell = () => {
+    due = 0;
+    if (known) watching.changed(known);
+  };
+  // Many changes at once are drawn once.
+  const soon = () => {
+    if (!due) due = window.setTimeout(tell, 100);
+  };
+  const events = new EventSource(`api/experiments/${id}/changes`);
+  events.addEventListener("everything", (event: MessageEvent<string>) => {
+    known = JSON.parse(event.data) as Everything;
+    watching.trouble("");
+    tell();
+  });
+  events.addEventListener("changes", (event: MessageEvent<string>) => {
+    if (known) known = after(known, JSON.parse(event.data) as Changes);
+    soon();
+  });
+  events.addEventListener("trouble", (event: MessageEvent<string>) => {
+    watching.trouble((JSON.parse(event.data) as { error: string }).error);
+  });
+  events.onerror = () => {
+    watching.trouble("The server cannot be reached; trying again.");
+    if (events.readyState === EventSource.CLOSED) {
+      // An answer that is no stream, such as 404: the browser does not try again by itself.
+      watching.trouble("There is no such experiment, or the server has ended.");
+    }
+  };
+  return () => {
+    events.close();
+    window.clearTimeout(due);
+  };
+}

@@ -1,0 +1,111 @@
+/** What the server sends: suggestion/views/web/document.py writes it. */
+
+export interface Parameter {
+  name: string;
+  type: "double" | "int" | "discrete" | "categorical";
+  list: string[] | null;
+  log: boolean;
+  min: number | null;
+  max: number | null;
+}
+
+export interface Named {
+  name: string;
+  settings: Record<string, string>;
+}
+
+export type Condition =
+  | "Created"
+  | "Running"
+  | "Succeeded"
+  | "Killed"
+  | "Failed"
+  | "MetricsUnavailable"
+  | "EarlyStopped";
+
+export interface Trial {
+  number: number;
+  name: string;
+  condition: Condition;
+  reason: string;
+  attempt: number;
+  slot: number | null;
+  started: string;
+  completed: string;
+  metrics: string[];
+  reports: number;
+  values: (string | null)[];
+  labels: Record<string, string>;
+  /** Metric, value, comparison, start step. */
+  rules: [string, string, string, number][];
+}
+
+export type Curve = [number, number][];
+
+export interface Head {
+  condition: { type: string; reason: string; message: string };
+  limits: { parallel: number; trials: number | null; failures: number | null };
+  started: string;
+  completed: string;
+  runs: boolean;
+}
+
+export interface Changes extends Head {
+  trials: Trial[];
+  curves: Record<string, Curve>;
+}
+
+export interface Everything extends Changes {
+  name: string;
+  place: string;
+  algorithm: Named;
+  earlyStopping: Named | null;
+  objective: { metric: string; maximize: boolean; goal: number | null; metrics: string[] };
+  parameters: Parameter[];
+  file: string;
+  curvesLeftOut: number;
+  importance?: Importance;
+}
+
+export interface Importance {
+  error?: string;
+  parameters?: { name: string; mean: number; deviation: number }[];
+  explained?: number;
+  trials?: number;
+}
+
+export interface Summary {
+  id: string;
+  place: string;
+  changed: number;
+  runs: boolean;
+  name: string;
+  error: string;
+  condition?: string;
+  message?: string;
+  algorithm?: string;
+  metric?: string;
+  maximize?: boolean;
+  best?: string;
+  ended?: number;
+  failed?: number;
+  running?: number;
+  limit?: number | null;
+  started?: string;
+  completed?: string;
+}
+
+export interface Detail {
+  command: string;
+  files: { name: string; bytes: number }[];
+  metrics: { name: string; min: string; max: string; latest: string; reports: number }[];
+}
+
+export interface Output {
+  text: string;
+  begin: number;
+  end: number;
+  error: string;
+  attempt: number;
+  active: boolean;
+}

@@ -1,0 +1,215 @@
+"""The page's server: what it shows, as JSON, as a stream of changes, and as files."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.observation import Objective
+from suggestion.controller.store import Store
+from suggestion.controller.trials import Trial
+from suggestion.views import status
+from suggestion.views.web import detail, reading
+from suggestion.views.web.catalog import Catalog
+from suggestion.views.web.guard import Guard
+from suggestion.views.web.importance import importance
+from suggestion.views.web.watch import Watches
+
+_ALIVE_SECONDS: Final = 10.0
+# More than any experiment has, and no more than its database can look for.
+_MOST_TRIALS: Final = 2**31
+_TYPES: Final = {
+    "index.html": "text/html; charset=utf-8",
+    "app.js": "text/javascript; charset=utf-8",
+    "app.css": "text/css; charset=utf-8",
+}
+
+
+def application(
+    folders: Sequence[Path], hosts: Collection[str], token: str | None, cookie: str
+) -> Starlette:
+    """Return the application that shows the experiments below `folders`.
+
+    Args:
+        hosts, token, cookie: As for `Guard`.
+    """
+    page = _Page(Catalog(folders))
+    one = "/api/experiments/{experiment}"
+    routes = [
+        Route("/", _static("index.html")),
+        Route("/app.js", _static("app.js")),
+        Route("/app.css", _static("app.css")),
+        Route("/api/experiments", page.list),
+        Route(one, page.show),
+        Route(f"{one}/changes", page.changes),
+        Route(f"{one}/importance", page.importance),
+        Route(f"{one}/servers", page.servers),
+        Route(f"{one}/experiment.yaml", page.file),
+        Route(f"{one}/trials.csv", page.csv),
+        Route(f"{one}/trials/{{number:int}}", page.trial),
+        Route(f"{one}/trials/{{number:int}}/output", page.output),
+    ]
+    guard = Middleware(Guard, hosts=hosts, token=token, cookie=cookie)
+    return Starlette(
+        routes=routes,
+        middleware=[guard, Middleware(GZipMiddleware, compresslevel=1)],
+        exception_handlers={HTTPException: _refused},
+    )
+
+
+def _static(name: str) -> Callable[[Request], Response]:
+    content = files("suggestion.views.web").joinpath("static", name).read_bytes()
+
+    def answer(_: Request) -> Response:
+        return Response(content, media_type=_TYPES[name])
+
+    return answer
+
+
+async def _refused(_: Request, raised: Exception) -> Response:
+    assert isinstance(raised, HTTPException)
+    return JSONResponse({"error": raised.detail}, raised.status_code, raised.headers)
+
+
+class _Page:
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._watches = Watches()
+        self._importance: dict[Path, tuple[int, dict[str, Any]]] = {}
+        self._computing = asyncio.Lock()
+
+    async def list(self, _: Request) -> Response:
+        return JSONResponse({"experiments": await run_in_threadpool(self._catalog.list)})
+
+    async def show(self, request: Request) -> Response:
+        directory = await self._directory(request)
+        return JSONResponse(await _reading(reading.read, directory))
+
+    async def changes(self, request: Request) -> Response:
+        directory = await self._directory(request)
+
+        async def events() -> AsyncIterator[str]:
+            async with self._watches.subscribed(directory) as queue:
+                while True:
+                    try:
+                        message = await asyncio.wait_for(queue.get(), _ALIVE_SECONDS)
+                    except TimeoutError:
+                        yield ": still here\n\n"
+                        continue
+                    if message is None:
+                        return
+                    kind, text = message
+                    yield f"event: {kind}\ndata: {text}\n\n"
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    async def importance(self, request: Request) -> Response:
+        directory = await self._directory(request)
+        experiment, trials = await _reading(status.load, directory)
+        ended = sum(not trial.condition.active for trial in trials)
+        async with self._computing:  # one forest at a time
+            known = self._importance.get(directory)
+            if known is None or known[0] != ended:
+                made = await run_in_threadpool(importance, experiment, trials)
+                known = self._importance[directory] = (ended, made)
+        return JSONResponse(known[1])
+
+    async def servers(self, request: Request) -> Response:
+        directory = await self._directory(request)
+        return JSONResponse({"servers": await _reading(detail.server_logs, directory)})
+
+    async def file(self, request: Request) -> Response:
+        shown = await _reading(reading.read, await self._directory(request))
+        return _download(shown["file"], "application/yaml", "experiment.yaml")
+
+    async def csv(self, request: Request) -> Response:
+        experiment, trials = await _reading(status.load, await self._directory(request))
+        out = io.StringIO(newline="")
+        status.write_csv(experiment, trials, out)
+        return _download(out.getvalue(), "text/csv; charset=utf-8", "trials.csv")
+
+    async def trial(self, request: Request) -> Response:
+        return JSONResponse(await _reading(_trial, *await self._trial(request)))
+
+    async def output(self, request: Request) -> Response:
+        directory, number = await self._trial(request)
+        asked = request.query_params.get("after", "")
+        after = int(asked) if asked.isdecimal() and len(asked) < 16 else None
+
+        def read() -> dict[str, Any]:
+            _, trial = _stored(directory, number)
+            return {
+                **detail.output(directory, trial, after),
+                "attempt": trial.attempt,
+                "active": trial.condition.active,
+            }
+
+        return JSONResponse(await _reading(read))
+
+    async def _directory(self, request: Request) -> Path:
+        found = await run_in_threadpool(self._catalog.find, request.path_params["experiment"])
+        if found is None:
+            raise HTTPException(404, "there is no such experiment")
+        return found
+
+    async def _trial(self, request: Request) -> tuple[Path, int]:
+        number = min(request.path_params["number"], _MOST_TRIALS)
+        return await self._directory(request), number
+
+
+def _stored(directory: Path, number: int) -> tuple[Experiment, Trial]:
+    store = Store(directory)
+    try:
+        experiment, trial = store.experiment(), store.trial(number)
+    finally:
+        store.close()
+    if experiment is None or trial is None:
+        raise HTTPException(404, f"there is no trial {number}")
+    return experiment, trial
+
+
+def _trial(directory: Path, number: int) -> dict[str, Any]:
+    experiment, trial = _stored(directory, number)
+    objective = Objective.of(experiment.document)
+    return {
+        "command": detail.command(directory, experiment, trial),
+        "files": detail.artefacts(directory, trial),
+        "metrics": [
+            {"name": name, "min": s.min, "max": s.max, "latest": s.latest, "reports": s.count}
+            for name in objective.metrics
+            if (s := trial.series.get(name)) is not None
+        ],
+    }
+
+
+async def _reading(read: Callable[..., Any], *arguments: Any) -> Any:
+    """Call `read` in a thread.
+
+    Raises:
+        HTTPException: If the experiment cannot be read.
+    """
+    try:
+        return await run_in_threadpool(read, *arguments)
+    except (OSError, ValueError, sqlite3.Error) as error:
+        raise HTTPException(503, str(error)) from error
+
+
+def _download(text: str, kind: str, name: str) -> Response:
+    return Response(
+        text, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'}
+    )

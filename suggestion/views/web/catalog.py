@@ -1,0 +1,97 @@
+"""The experiments below the folders that the page may show, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from suggestion.controller.lock import held
+from suggestion.controller.observation import Objective
+from suggestion.controller.trials import FAILED, Condition
+from suggestion.views import status
+from suggestion.views.directory import changed_at, experiments
+from suggestion.views.web.document import Json
+
+_DEPTH: Final = 4
+
+
+class Catalog:
+    """Finds experiments.
+
+    A browser names one by an identifier that is made of its path; what it sends never becomes a
+    path.
+
+    Args:
+        folders: Where to look, and in the folders below.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = [folder.resolve() for folder in folders]
+        self._found: dict[str, Path] = {}
+        self._summaries: dict[Path, tuple[float, Json]] = {}
+
+    def find(self, identifier: str) -> Path | None:
+        """Return the directory of an experiment; None if there is no such experiment."""
+        if identifier not in self._found:
+            self._look()
+        return self._found.get(identifier)
+
+    def list(self) -> list[Json]:
+        """Return what is known of each experiment, the one that changed last first."""
+        self._look()
+        made = [self._summary(key, path) for key, path in self._found.items()]
+        return sorted(made, key=lambda entry: -entry["changed"])
+
+    def _look(self) -> None:
+        self._found = {
+            hashlib.sha256(str(path).encode()).hexdigest()[:16]: path
+            for folder in self._folders
+            for path in experiments(folder, _DEPTH)
+        }
+
+    def _summary(self, identifier: str, path: Path) -> Json:
+        changed = changed_at(path)
+        known = self._summaries.get(path)
+        if known is None or known[0] != changed:
+            known = self._summaries[path] = (changed, _summary(path))
+        return {
+            "id": identifier,
+            "place": self._shown(path),
+            "changed": changed,
+            "runs": held(path),
+            **known[1],
+        }
+
+    def _shown(self, path: Path) -> str:
+        for folder in self._folders:
+            if path.is_relative_to(folder):
+                return str(path.relative_to(folder.parent))
+        return str(path)
+
+
+def _summary(path: Path) -> Json:
+    try:
+        experiment, trials = status.load(path)
+    except (OSError, ValueError, sqlite3.Error) as error:
+        return {"name": path.name, "error": str(error)}
+    objective = Objective.of(experiment.document)
+    best = status.optimal(trials, objective)
+    return {
+        "name": experiment.name,
+        "error": "",
+        "condition": experiment.condition()["type"],
+        "message": experiment.condition()["message"],
+        "algorithm": experiment.document["spec"]["algorithm"]["algorithmName"],
+        "metric": objective.metric,
+        "maximize": objective.maximize,
+        "best": "" if best is None else objective.shown(best.series, objective.metric),
+        "ended": sum(not trial.condition.active for trial in trials),
+        "failed": sum(trial.condition in FAILED for trial in trials),
+        "running": sum(trial.condition is Condition.RUNNING for trial in trials),
+        "limit": experiment.limits.trials,
+        "started": experiment.started,
+        "completed": experiment.completed,
+    }

@@ -1,0 +1,105 @@
+"""One trial in full: its reports, what it has left, its command, and what it prints."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from suggestion import collectors
+from suggestion.client import collector, template
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.files import Unusable, open_own
+from suggestion.controller.observation import Objective
+from suggestion.controller.shown import plain
+from suggestion.controller.trials import Trial
+from suggestion.controller.workspace import TrialWorkspace, trial_files
+from suggestion.views.web.document import Json
+
+#: Bytes of an output that are sent at a time, and of its end that are sent first.
+PIECE: Final = 256 * 1024
+_FILES: Final = 200
+
+
+def command(directory: Path, experiment: Experiment, trial: Trial) -> str:
+    """Return the command of a trial with the exact values; empty if its template gives none."""
+    document = experiment.document
+    try:
+        settings, _ = collector.read(document, True)
+        made, _, _ = template.read(document, begun=True)
+        collected = collectors.collector(settings, Objective.of(document).metrics)
+        workspace = TrialWorkspace(directory, experiment.name, made, collected)
+        return shlex.join(workspace.command(trial))
+    except (KeyError, ValueError, ImportError):  # a trial of a version that checked less
+        return ""
+
+
+def artefacts(directory: Path, trial: Trial) -> list[Json]:
+    """Return name and size, in bytes, of the files that a trial has left in its folder."""
+    folder = trial_files(directory, trial).folder
+    return [
+        {"name": str(path.relative_to(folder)), "bytes": size}
+        for path, size in islice(_walk(folder), _FILES)
+    ]
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
+    for top, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            path = Path(top, name)
+            try:
+                yield path, path.lstat().st_size
+            except OSError:
+                continue
+
+
+def output(directory: Path, trial: Trial, after: int | None) -> Json:
+    """Return a piece of what a trial's present attempt has printed, as plain text.
+
+    Args:
+        after: Where to go on, in bytes; None: near the end.
+
+    Returns:
+        ``text``, where it begins and ends (``begin``, ``end``), and ``error``.
+    """
+    path = trial_files(directory, trial).output
+    try:
+        file = open_own(path, path.parent)
+    except (OSError, Unusable) as error:
+        return {"text": "", "begin": 0, "end": 0, "error": str(error)}
+    if file is None:
+        return {"text": "", "begin": 0, "end": 0, "error": ""}
+    with file:
+        size = file.seek(0, os.SEEK_END)
+        begin = max(size - PIECE, 0) if after is None else min(max(after, 0), size)
+        file.seek(begin)
+        data = file.read(PIECE)
+        if after is None and begin:  # from the beginning of a line on
+            line = data.find(b"\n") + 1
+            begin, data = begin + line, data[line:]
+        # Whole lines while there may be more, since a character may be cut in the middle.
+        if trial.condition.active and 0 < (cut := data.rfind(b"\n") + 1) < len(data):
+            data = data[:cut]
+    text = plain(data.decode("utf-8", "replace"))
+    return {"text": text, "begin": begin, "end": begin + len(data), "error": ""}
+
+
+def server_logs(directory: Path) -> list[Json]:
+    """Return the end of what each server of the experiment has said."""
+    logs = []
+    folder = directory / "servers"
+    for path in sorted(folder.glob("*.log")):
+        try:
+            file = open_own(path, folder)
+        except (OSError, Unusable):
+            continue
+        if file is not None:
+            with file:
+                file.seek(max(file.seek(0, os.SEEK_END) - PIECE // 4, 0))
+                text = plain(file.read(PIECE // 4).decode("utf-8", "replace"))
+            logs.append({"name": path.stem, "text": text})
+    return logs

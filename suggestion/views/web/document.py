@@ -1,0 +1,153 @@
+"""An experiment as the page reads it: JSON that says everything the charts show.
+
+Numbers of trials stay the texts that servers and trials wrote; the page reads and rounds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from suggestion.client.numbers import finite
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.observation import Objective, Report
+from suggestion.controller.trials import Trial
+
+#: Points of one learning curve, and curves, at most; the page says when there are more.
+POINTS: Final = 200
+CURVES: Final = 300
+
+Json = dict[str, Any]
+#: Number of the report, and its value.
+Curve = list[tuple[int, float]]
+
+
+def head(experiment: Experiment, runs: bool) -> Json:
+    """Return what changes while an experiment goes on, other than its trials.
+
+    Args:
+        runs: Whether a runner is at work.
+    """
+    limits = experiment.limits
+    condition = experiment.condition()
+    return {
+        "condition": {key: condition[key] for key in ("type", "reason", "message")},
+        "limits": {
+            "parallel": limits.parallel,
+            "trials": limits.trials,
+            "failures": limits.failures,
+        },
+        "started": experiment.started,
+        "completed": experiment.completed,
+        "runs": runs,
+    }
+
+
+def declared(experiment: Experiment, place: str) -> Json:
+    """Return what an experiment has been from its beginning.
+
+    Args:
+        place: Its directory, for people.
+    """
+    import yaml  # noqa: PLC0415
+
+    spec = experiment.document["spec"]
+    objective = Objective.of(experiment.document)
+    stopping = spec.get("earlyStopping")
+    return {
+        "name": experiment.name,
+        "place": place,
+        "algorithm": _named(spec["algorithm"]),
+        "earlyStopping": None if not stopping else _named(stopping),
+        "objective": {
+            "metric": objective.metric,
+            "maximize": objective.maximize,
+            "goal": objective.goal,
+            "metrics": list(objective.metrics),
+        },
+        "parameters": [_parameter(entry) for entry in spec["parameters"]],
+        "file": yaml.safe_dump(
+            dict(experiment.document), sort_keys=False, allow_unicode=True, width=100
+        ),
+    }
+
+
+def _named(part: Mapping[str, Any]) -> Json:
+    settings = part.get("algorithmSettings") or ()
+    return {
+        "name": part["algorithmName"],
+        "settings": {str(entry["name"]): str(entry["value"]) for entry in settings},
+    }
+
+
+def _parameter(entry: Mapping[str, Any]) -> Json:
+    feasible = entry["feasibleSpace"]
+    listed = entry["parameterType"] in ("categorical", "discrete")
+    return {
+        "name": entry["name"],
+        "type": entry["parameterType"],
+        "list": [str(text) for text in feasible["list"]] if listed else None,
+        "log": feasible.get("distribution") in ("logUniform", "logNormal"),
+        "min": None if listed else finite(str(feasible["min"])),
+        "max": None if listed else finite(str(feasible["max"])),
+    }
+
+
+def row(trial: Trial, objective: Objective, parameters: Sequence[str]) -> Json:
+    """Return one trial.
+
+    Args:
+        parameters: Their names, in the order of `declared`.
+    """
+    main = trial.series.get(objective.metric)
+    return {
+        "number": trial.number,
+        "name": trial.name,
+        "condition": str(trial.condition),
+        "reason": trial.reason,
+        "attempt": trial.attempt,
+        "slot": trial.slot,
+        "started": trial.started,
+        "completed": trial.completed,
+        # By strategy; of a running trial the latest report.
+        "metrics": [
+            objective.shown(trial.series, name)
+            if not trial.condition.active
+            else (series.latest if (series := trial.series.get(name)) else "")
+            for name in objective.metrics
+        ],
+        "reports": 0 if main is None else main.count,
+        "values": [trial.assignment.get(name) for name in parameters],
+        "labels": dict(trial.labels),
+        "rules": [list(rule) for rule in trial.rules],
+    }
+
+
+def curve(reports: Iterable[Report], metric: str, begin: int = 0) -> tuple[Curve, int]:
+    """Return the finite reports of `metric`, and how many there were in all.
+
+    Args:
+        begin: Number of reports before these.
+    """
+    points: Curve = []
+    for report in reports:
+        if report.metric == metric:
+            begin += 1
+            value = finite(report.value)
+            if value is not None:
+                points.append((begin, value))
+    return points, begin
+
+
+def thinned(points: Curve) -> Curve:
+    """Return at most `POINTS` of them: of each stretch its least and its greatest value."""
+    if len(points) <= POINTS:
+        return points
+    kept = {0, len(points) - 1}
+    stretches = POINTS // 2 - 1
+    for part in range(stretches):
+        begin, end = (len(points) * at // stretches for at in (part, part + 1))
+        places = range(begin, end)
+        kept.add(min(places, key=lambda place: points[place][1]))
+        kept.add(max(places, key=lambda place: points[place][1]))
+    return [points[place] for place in sorted(kept)]

@@ -1,0 +1,195 @@
+"""An experiment read from its directory: all of it once, then what has changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.lock import held
+from suggestion.controller.observation import Objective
+from suggestion.controller.store import FILE, Store
+from suggestion.controller.trials import Trial
+from suggestion.views.web import document
+from suggestion.views.web.document import Curve, Json
+
+# Events after which any trial may have changed: a new session has tried failed ones again.
+_ANY: Final = frozenset({"Opened"})
+
+
+@dataclass(slots=True)
+class _Reports:
+    """What has been read of the reports of one attempt."""
+
+    attempt: int
+    batch: int = 0
+    count: int = 0
+    points: Curve = field(default_factory=list)
+
+
+class Reader:
+    """Read one experiment; each call of `changes` tells what is new since the one before.
+
+    Used by one thread.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If a later version of this program has made it.
+        sqlite3.Error: From every method, if the state cannot be read.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._inode = _inode(directory)
+        self._store = Store(directory)
+        try:
+            self._mark = self._store.change_mark()
+            with self._store.snapshot():
+                experiment = self._store.experiment()
+                if experiment is None:
+                    raise FileNotFoundError(
+                        f"{directory}: the experiment has not been validated yet"
+                    )
+                self.experiment: Experiment = experiment
+                self.objective = Objective.of(experiment.document)
+                self._parameters = [
+                    entry["name"] for entry in experiment.document["spec"]["parameters"]
+                ]
+                self.trials: dict[int, Trial] = {t.number: t for t in self._store.trials()}
+                self._event = self._latest_event()
+                self._reports: dict[int, _Reports] = {}
+                self._read_reports(self._with_curves())
+        except BaseException:
+            self.close()
+            raise
+        self._runs = held(directory)
+
+    def close(self) -> None:
+        """Close the state file."""
+        self._store.close()
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another experiment has taken the place of this one."""
+        return _inode(self.directory) != self._inode
+
+    def everything(self) -> Json:
+        """Return the experiment as the page reads it."""
+        shown = self._with_curves()
+        reporting = sum(self._has_curve(trial) for trial in self.trials.values())
+        return {
+            **document.declared(self.experiment, str(self.directory)),
+            **document.head(self.experiment, self._runs),
+            "trials": [self._row(trial) for trial in self.trials.values()],
+            "curves": self._curves(shown),
+            "curvesLeftOut": reporting - len(shown),
+        }
+
+    def changes(self) -> Json | None:
+        """Return what has changed since the last call, in the same form; None if nothing has."""
+        runs = held(self.directory)
+        mark = self._store.change_mark()
+        if mark == self._mark and runs == self._runs:
+            return None
+        self._mark, self._runs = mark, runs
+        with self._store.snapshot():
+            self.experiment = self._store.experiment() or self.experiment
+            changed = self._changed_trials()
+            for trial in changed:
+                self.trials[trial.number] = trial
+            with_curves = [trial for trial in changed if self._has_curve(trial)]
+            self._read_reports(with_curves)
+        return {
+            **document.head(self.experiment, runs),
+            "trials": [self._row(trial) for trial in changed],
+            "curves": self._curves(with_curves),
+        }
+
+    # --------------------------------------------------------------------- trials
+
+    def _changed_trials(self) -> list[Trial]:
+        before, self._event = self._event, self._latest_event()
+        if self._event == before:  # written by what is no step of a runner
+            return self._compared()
+        events = self._store.events(before)
+        if any(kind in _ANY for _, _, kind, _, _ in events):
+            return self._compared()
+        numbers = {trial for _, _, _, trial, _ in events if trial is not None}
+        numbers |= {n for n, trial in self.trials.items() if trial.condition.active}
+        found = [trial for n in sorted(numbers) if (trial := self._store.trial(n)) is not None]
+        number = len(self.trials)
+        while (trial := self._store.trial(number)) is not None:
+            found.append(trial)
+            number += 1
+        return [trial for trial in found if trial != self.trials.get(trial.number)]
+
+    def _compared(self) -> list[Trial]:
+        return [t for t in self._store.trials() if t != self.trials.get(t.number)]
+
+    def _latest_event(self) -> int:
+        try:
+            return self._store.latest_event()
+        except sqlite3.OperationalError:  # a file of the version before has no journal
+            return 0
+
+    def _row(self, trial: Trial) -> Json:
+        return document.row(trial, self.objective, self._parameters)
+
+    # --------------------------------------------------------------------- curves
+
+    def _has_curve(self, trial: Trial) -> bool:
+        series = trial.series.get(self.objective.metric)
+        return series is not None and series.count > 1
+
+    def _with_curves(self) -> list[Trial]:
+        having = [trial for trial in self.trials.values() if self._has_curve(trial)]
+        return having[-document.CURVES :]
+
+    def _read_reports(self, trials: Iterable[Trial]) -> None:
+        """Read the reports of `trials` that have come since the last time."""
+        for trial in trials:
+            known = self._reports.get(trial.number)
+            if known is None or known.attempt != trial.attempt:
+                reports = self._store.reports(trial.number)
+                known = self._reports[trial.number] = _Reports(trial.attempt)
+            else:
+                reports = [
+                    report
+                    for batch in range(known.batch + 1, trial.batch + 1)
+                    for report in self._store.reports(trial.number, batch)
+                ]
+            points, known.count = document.curve(reports, self.objective.metric, known.count)
+            known.points += points
+            known.batch = trial.batch
+            if not trial.condition.active:
+                known.points = document.thinned(known.points)
+
+    def _curves(self, trials: Iterable[Trial]) -> dict[str, Curve]:
+        return {
+            str(trial.number): document.thinned(known.points)
+            for trial in trials
+            if (known := self._reports.get(trial.number)) is not None
+        }
+
+
+def read(directory: Path) -> Json:
+    """Return the experiment in `directory` as the page reads it.
+
+    Raises:
+        FileNotFoundError, ValueError, sqlite3.Error: As `Reader` does.
+    """
+    reader = Reader(directory)
+    try:
+        return reader.everything()
+    finally:
+        reader.close()
+
+
+def _inode(directory: Path) -> int:
+    try:
+        return (directory / FILE).stat().st_ino
+    except OSError:
+        return 0

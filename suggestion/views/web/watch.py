@@ -1,0 +1,135 @@
+"""Experiments watched while they run: each change once, for everyone who looks at it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from suggestion.views.web.reading import Reader
+
+_SECONDS: Final = 0.25
+_RETRY_SECONDS: Final = 1.0
+#: Messages that wait for a browser that does not read; then it has to begin anew.
+_WAITING: Final = 64
+
+#: Kind and text of a message; None at the end.
+Message = tuple[str, str] | None
+
+
+class Watch:
+    """One experiment, read by a thread of its own for all that subscribe."""
+
+    def __init__(self, directory: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self._directory = directory
+        self._loop = loop
+        self._new: list[asyncio.Queue[Message]] = []
+        self._known: list[asyncio.Queue[Message]] = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread.start()
+
+    def subscribe(self) -> asyncio.Queue[Message]:
+        """Return where messages come: ``everything`` first, then ``changes``."""
+        queue: asyncio.Queue[Message] = asyncio.Queue()
+        with self._changed:
+            self._new.append(queue)
+            self._changed.notify()
+        return queue
+
+    def unsubscribe(self, queue: asyncio.Queue[Message]) -> bool:
+        """End a subscription; return whether it was the last one."""
+        with self._changed:
+            self._new = [other for other in self._new if other is not queue]
+            self._known = [other for other in self._known if other is not queue]
+            return not self._new and not self._known
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+    def _run(self) -> None:
+        reader: Reader | None = None
+        said = ""
+        while not self._ended:
+            try:
+                if reader is not None and reader.replaced:
+                    reader.close()
+                    reader = None
+                if reader is None:
+                    reader = Reader(self._directory)
+                    self._begin_anew()
+                self._tell(reader)
+                said = ""
+            except (OSError, ValueError, sqlite3.Error) as error:
+                if reader is not None:
+                    reader.close()
+                    reader = None
+                if str(error) != said:
+                    said = str(error)
+                    self._begin_anew()
+                    self._send(self._new, "trouble", {"error": said})
+                time.sleep(_RETRY_SECONDS)
+            with self._changed:
+                if not self._new and not self._ended:
+                    self._changed.wait(_SECONDS)
+        if reader is not None:
+            reader.close()
+
+    def _begin_anew(self) -> None:
+        """Let everybody get everything."""
+        with self._changed:
+            self._new, self._known = [*self._known, *self._new], []
+
+    def _tell(self, reader: Reader) -> None:
+        changes = reader.changes()
+        if changes is not None and self._known:
+            self._send(self._known, "changes", changes)
+        with self._changed:
+            new, self._new = self._new, []
+            self._known = [*self._known, *new]
+        if new:
+            self._send(new, "everything", reader.everything())
+
+    def _send(self, queues: list[asyncio.Queue[Message]], kind: str, content: Any) -> None:
+        text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+
+        def put() -> None:
+            for queue in queues:
+                if queue.qsize() < _WAITING:
+                    queue.put_nowait((kind, text))
+                elif queue.qsize() == _WAITING:
+                    queue.put_nowait(None)
+
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(put)
+
+
+class Watches:
+    """The experiments that somebody looks at."""
+
+    def __init__(self) -> None:
+        self._watches: dict[Path, Watch] = {}
+
+    @asynccontextmanager
+    async def subscribed(self, directory: Path) -> AsyncIterator[asyncio.Queue[Message]]:
+        """Watch the experiment in `directory` as long as anybody does."""
+        watch = self._watches.get(directory)
+        if watch is None:
+            watch = self._watches[directory] = Watch(directory, asyncio.get_running_loop())
+        queue = watch.subscribe()
+        try:
+            yield queue
+        finally:
+            if watch.unsubscribe(queue) and self._watches.get(directory) is watch:
+                del self._watches[directory]
+                watch.close()

@@ -1,0 +1,1 @@
+"""The page about experiments, its server, and what it reads."""

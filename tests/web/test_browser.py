@@ -1,0 +1,285 @@
+"""The page in a real browser: as a file, live, by keyboard, small, dark, and with hostile texts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suggestion.controller.observation import Series
+from suggestion.views import plot
+from suggestion.views.web import reading
+from tests.experiments.support import document, environment, write
+from tests.web.support import experiment, serving, store, trial
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+]
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "</script><script>alert(2)</script>",
+    "\u202ethgir",
+    "x" * 10_000,
+    "constructor",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        made = started.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield made
+        made.close()
+
+
+@contextmanager
+def tab(browser: Any, **context: Any) -> Iterator[Any]:
+    """A tab in which nothing may go wrong, and which asks for nothing but its own server."""
+    made = browser.new_context(**context)
+    page = made.new_page()
+    page.set_default_timeout(60_000)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+
+    def dialog(shown: Any) -> None:
+        wrong.append(f"dialog {shown.message}")
+        shown.dismiss()
+
+    page.on("dialog", dialog)
+    page.on(
+        "console",
+        lambda message: wrong.append(message.text) if message.type == "error" else None,
+    )
+    try:
+        yield page
+        assert not wrong
+    finally:
+        made.close()
+
+
+def see_all(page: Any) -> None:
+    """Scroll through all cards, so that each draws its chart."""
+    cards = page.locator("section.card")
+    for number in range(cards.count()):
+        cards.nth(number).scroll_into_view_if_needed()
+        chart = cards.nth(number).locator(".canvas").first
+        if chart.count():
+            chart.scroll_into_view_if_needed()
+            chart.locator("canvas").first.wait_for()
+
+
+def violations(page: Any) -> list[str]:
+    found = axe.Axe().run(page).response["violations"]
+    return [f"{one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in found]
+
+
+def hostile(folder: Path) -> Path:
+    """An experiment whose every text is against the page."""
+    space = [
+        {"name": name, "parameterType": "double", "feasibleSpace": {"min": "0", "max": "1"}}
+        for name in HOSTILE[:4]
+    ]
+    space.append(
+        {"name": "kind", "parameterType": "categorical", "feasibleSpace": {"list": HOSTILE}}
+    )
+    objective = {"type": "minimize", "objectiveMetricName": HOSTILE[0]}
+    made = experiment("hostile", parameters=space, objective=objective)
+    trials = []
+    for number in range(30):
+        values = dict.fromkeys(HOSTILE[:4], f"0.{number + 11}")
+        value = str(number % 7 + 0.12345678)
+        one = trial(number, 1.0, series={HOSTILE[0]: Series(value, value, value, 1)})
+        values["kind"] = HOSTILE[number % 5]
+        trials.append(replace(one, assignment=values, reason=HOSTILE[number % 5]))
+    return store(folder, made, trials, reports=False)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"),
+    [(360, 740, "dark"), (1280, 900, "light"), (3840, 2160, "dark")],
+)
+def test_the_page_as_a_file(
+    browser: Any, tmp_path: Path, width: int, height: int, scheme: str
+) -> None:
+    """It needs no network, fits, shows texts as texts, and axe finds nothing against it."""
+    file = tmp_path / "page.html"
+    file.write_text(plot.page(hostile(tmp_path / "hostile")), encoding="utf-8")
+    size = {"width": width, "height": height}
+    with tab(browser, viewport=size, color_scheme=scheme) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(file.as_uri())
+        see_all(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator(".winner").inner_text().startswith("best <img src=x onerror=alert(1)>")
+        assert page.locator(".winner button").inner_text() == "0.12346"
+        assert page.locator(".winner button").get_attribute("title") == "0.12345678"
+        assert violations(page) == []
+        page.locator("tr[data-trial='29']").focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        page.locator("dialog[open] h2", has_text="Trial 28").wait_for()
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        page.locator("dialog[open]").wait_for(state="detached")
+        assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_page_with_nothing_on_it(browser: Any, tmp_path: Path, count: int) -> None:
+    trials = [trial(number, 0.5) for number in range(count)]
+    folder = store(tmp_path / "small", experiment("<b>&"), trials)
+    file = tmp_path / "page.html"
+    file.write_text(plot.page(folder), encoding="utf-8")
+    with tab(browser) as page:
+        page.goto(file.as_uri())
+        page.locator("h1", has_text="<b>&").wait_for()
+        see_all(page)
+        assert page.locator("tr[data-trial]").count() == count
+        assert violations(page) == []
+
+
+def test_no_axis_is_cut_without_a_word(browser: Any, tmp_path: Path) -> None:
+    trials = [trial(n, value) for n, value in enumerate([0.5, 0.4, 0.6, 0.3, 0.5, 0.45, 0.35, 0.55, 0.94291e3])]  # fmt: skip  # noqa: E501
+    folder = store(tmp_path / "far", experiment("far"), trials)
+    file = tmp_path / "page.html"
+    file.write_text(plot.page(folder), encoding="utf-8")
+    with tab(browser) as page:
+        page.goto(file.as_uri())
+        card = page.locator("#best")
+        card.locator("canvas").first.wait_for()
+        assert "beyond the axis" not in card.inner_text()
+        assert card.locator("button", has_text="log").get_attribute("aria-pressed") == "true"
+        card.locator("button", has_text="zoom to most").click()
+        page.get_by_text("1 trials are beyond the axis, 942.91: triangles at its edge.").wait_for()
+
+
+def test_ten_thousand_trials(browser: Any, tmp_path: Path) -> None:
+    trials = [trial(number, 1 / (number + 1)) for number in range(10_000)]
+    trials = [replace(one, assignment={"lr": f"{1e-4 * (one.number + 1):.4f}", "kind": "a"})
+              for one in trials]  # fmt: skip
+    store(tmp_path / "runs" / "large", experiment("large"), trials, reports=False)
+    with serving(tmp_path / "runs") as server, tab(browser) as page:
+        page.goto(server.url)
+        page.get_by_role("link", name="large").click()
+        page.get_by_role("status").filter(has_text="10000 trials").wait_for()
+        assert page.locator("tr[data-trial]").count() < 60
+        page.locator("#trials .scroll").evaluate("box => box.scrollTop = box.scrollHeight")
+        page.locator("tr[data-trial='0']").wait_for()
+        page.locator("#trials input[type=search]").fill("lr<0.0100 #>=50")
+        page.get_by_role("status").filter(has_text="49 of 10000 trials").wait_for()
+        page.get_by_role("button", name="select these").click()
+        page.get_by_text("49 of 10000 trials selected").wait_for()
+        page.locator(".selection button").click()
+        # Brush the upper part of the first axis: lr above a number, of all trials, drawn or not.
+        page.locator("#parallel").scroll_into_view_if_needed()
+        canvas = page.locator("#parallel canvas").first
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        x, top, bottom = box["x"] + 44, box["y"] + 44, box["y"] + box["height"] - 20
+        page.mouse.move(x, top + 1)
+        page.mouse.down()
+        page.mouse.move(x, (top + bottom) / 2, steps=2)
+        page.mouse.up()
+        # The axis is logarithmic, from 1e-5 to 1: its upper half begins at about 0.003.
+        page.wait_for_function(
+            "() => { const found = parseInt(document.querySelector('.selection').textContent);"
+            " return 9900 < found && found < 10000; }"
+        )
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Start the runner of an experiment whose trials go on as the test lets them."""
+    command = (
+        "echo hello; for i in 5 4 3; do echo loss=$i; sleep 0.3; done; "
+        f"while [ ! -e {tmp_path / 'go'} ]; do sleep 0.1; done; echo loss=${{trialParameters.x}}"
+    )
+    write(tmp_path, document(command, maxTrialCount="4"))
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        words = [sys.executable, "-m", "suggestion", "run", str(tmp_path / "experiment.yaml")]
+        words += ["--directory", str(tmp_path / "runs" / "study"), "--plain"]
+        started.append(
+            subprocess.Popen(
+                words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
+                env=environment(), start_new_session=True,
+            )
+        )  # fmt: skip
+        return started[-1]
+
+    yield start
+    (tmp_path / "go").touch()
+    for process in started:
+        process.wait(60)
+
+
+def test_an_experiment_is_watched(
+    browser: Any, tmp_path: Path, running: Callable[[], subprocess.Popen[str]]
+) -> None:
+    """From before it begins, over the death of its runner, to its end, without a reload."""
+    (tmp_path / "runs").mkdir()
+    with serving(tmp_path / "runs") as server, tab(browser) as page:
+        page.goto(server.url)
+        page.get_by_text("There is no experiment here yet").wait_for()
+        runner = running()
+        page.get_by_role("link", name="study").click()
+        page.get_by_text("2 running").wait_for()
+        page.locator("tr[data-trial='1']").get_by_text("Running").wait_for()
+        page.locator("tr[data-trial='1']").click()
+        output = page.locator("dialog pre.output")
+        output.get_by_text("loss=3").wait_for()
+        assert output.inner_text().startswith("hello\nloss=5")
+        os.kill(runner.pid, signal.SIGKILL)
+        runner.wait()
+        page.keyboard.press("Escape")
+        page.get_by_text("no runner is at work").wait_for()
+        running()
+        (tmp_path / "go").touch()
+        page.locator(".state", has_text="Succeeded").wait_for()
+        page.get_by_text("4 of 4 trials").wait_for()
+        page.get_by_role("status").filter(has_text="4 trials").wait_for()
+        page.locator("tr[data-trial='3'] .mark.Succeeded").wait_for()
+        stored = reading.read(tmp_path / "runs" / "study")
+        best = min(stored["trials"], key=lambda one: float(one["metrics"][0]))
+        assert page.locator(".winner button").get_attribute("title") == best["metrics"][0]
+        told = page.evaluate("fetch('api/experiments').then(answer => answer.json())")
+        assert json.loads(json.dumps(told))["experiments"][0]["condition"] == "Succeeded"
+
+
+def test_experiments_side_by_side(browser: Any, tmp_path: Path) -> None:
+    for name, algorithm in (("one", "tpe"), ("two", "tpe"), ("three", "random")):
+        made = experiment(name, algorithm={"algorithmName": algorithm})
+        trials = [trial(number, 1 / (number + 1)) for number in range(8)]
+        store(tmp_path / "runs" / name, made, trials)
+    with serving(tmp_path / "runs") as server, tab(browser) as page:
+        page.goto(server.url)
+        for name in ("one", "two", "three"):
+            page.get_by_label(f"Compare {name}").check()
+        page.get_by_role("button", name="compare 3").click()
+        page.get_by_role("heading", name="Shared parameters").wait_for()
+        see_all(page)
+        label = page.locator(".canvas").first.get_attribute("aria-label")
+        assert label == "Best so far of 3 experiments: one 0.125, two 0.125, three 0.125"
+        assert violations(page) == []

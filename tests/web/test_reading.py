@@ -1,0 +1,144 @@
+"""What the page is told of an experiment: everything once, then each change."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suggestion.controller.commands import Batch, Changes
+from suggestion.controller.driver import Controller
+from suggestion.controller.observation import Report, Series
+from suggestion.controller.store import Store
+from suggestion.controller.trials import Condition
+from suggestion.views.web import document, reading
+from suggestion.views.web.importance import importance
+from tests.experiments.support import Machine, Recorder
+from tests.experiments.support import document as experiment_file
+from tests.web import support
+
+
+def after(known: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """What the page makes of changes, as frontend/src/study.ts does."""
+    trials = {trial["number"]: trial for trial in [*known["trials"], *changes["trials"]]}
+    curves = {**known["curves"], **changes["curves"]}
+    return {**known, **changes, "trials": [trials[n] for n in sorted(trials)], "curves": curves}
+
+
+def test_the_changes_add_up_to_everything(machine: Machine, tmp_path: Path) -> None:
+    readers: list[reading.Reader] = []
+    seen: list[dict[str, Any]] = []
+
+    def look(controller: Controller) -> None:
+        if not readers:
+            readers.append(reading.Reader(tmp_path / "state"))
+            seen.append(readers[0].everything())
+        if (changes := readers[0].changes()) is not None:
+            seen.append(after(seen[-1], changes))
+
+    flag = tmp_path / "flag"
+    command = (
+        f"mkdir {flag} 2>/dev/null && exit 4; for i in 3 2 1; do echo loss=$i; sleep 0.1; done; "
+        "echo loss=${trialParameters.x}"
+    )
+    machine.run(
+        tmp_path, experiment_file(command, maxTrialCount="6"), view=Recorder(on_refresh=look)
+    )
+    reader = readers[0]
+    try:
+        last = after(seen[-1], reader.changes() or {"trials": [], "curves": {}})
+        assert reader.changes() is None
+    finally:
+        reader.close()
+    fresh = reading.read(tmp_path / "state")
+    # The lock is free by now, which the last change may not have told yet.
+    for told in (last, fresh):
+        told.pop("runs")
+    assert last == fresh
+    assert len(seen) > 6
+    assert any(t["condition"] == "Running" and t["reports"] for s in seen for t in s["trials"])
+    assert len(fresh["curves"]["5"]) == 4
+
+
+def test_what_is_written_without_an_event_is_told_too(tmp_path: Path) -> None:
+    """As failed trials are tried again before a session begins."""
+    trials = [support.trial(0, 0.5), support.trial(1, None)]
+    folder = support.store(tmp_path / "one", support.experiment(), trials)
+    reader, writer = reading.Reader(folder), Store(folder, create=True)
+    try:
+        assert reader.changes() is None
+        writer.commit(Changes(trials=(trials[1].again("tried again", 0),)))
+        changes = reader.changes()
+        assert changes is not None
+        assert [(t["number"], t["attempt"]) for t in changes["trials"]] == [(1, 2)]
+        running = support.trial(
+            1, 0.25, attempt=2, condition=Condition.RUNNING, completed="", batch=2
+        )
+        batches = (Batch(1, 2, [Report("loss", "0.25"), Report("loss", "nan")]),)
+        writer.commit(Changes(trials=(running,), batches=batches))
+        changes = reader.changes()
+        assert changes is not None
+        assert changes["curves"] == {"1": [(1, 0.25)]}
+    finally:
+        reader.close()
+        writer.close()
+
+
+def test_texts_are_exact_and_a_parameter_may_be_missing(tmp_path: Path) -> None:
+    exact = "0.12345678901234567890"
+    one = support.trial(0, 0.5, series={"loss": Series(exact, "1", "1", 2)})
+    two = replace(support.trial(1, None), assignment={"kind": "b"})
+    folder = support.store(tmp_path / "one", support.experiment(), [one, two])
+    read = reading.read(folder)
+    assert read["trials"][0]["values"] == ["0.01234567", "a"]
+    assert read["parameters"][0] == {
+        "name": "lr", "type": "double", "list": None, "log": True, "min": 1e-5, "max": 1.0,
+    }  # fmt: skip
+    assert read["objective"]["goal"] is None
+    assert "maxTrialCount" in read["file"]
+    assert read["trials"][0]["metrics"] == [exact]
+    assert read["trials"][1]["values"] == [None, "b"]
+
+
+def test_a_thinned_curve_keeps_its_ends_and_its_extremes() -> None:
+    values = [random.Random(3).random() for _ in range(5000)]
+    values[1234], values[3210] = 9.0, -9.0
+    curve = list(enumerate(values, 1))
+    thinned = document.thinned(curve)
+    assert len(thinned) <= document.POINTS
+    assert thinned == sorted(thinned)
+    assert {curve[0], curve[-1], (1235, 9.0), (3211, -9.0)} <= set(thinned)
+    assert document.thinned(thinned) == thinned
+
+
+@pytest.mark.parametrize("matters", ["lr", "kind"])
+def test_the_parameter_that_matters_is_found(matters: str) -> None:
+    pytest.importorskip("sklearn", reason="the extra 'ui' is not installed")
+    draw = random.Random(5)
+    trials = []
+    for number in range(60):
+        one = support.trial(number, draw.random())
+        lr, kind = float(one.assignment["lr"]), one.assignment["kind"]
+        value = str((lr if matters == "lr" else ord(kind)) + 0.01 * draw.random())
+        series = {"loss": Series(value, value, value, 1)}
+        trials.append(support.trial(number, 1.0, series=series))
+    found = importance(support.experiment(), trials)
+    means = {entry["name"]: entry["mean"] for entry in found["parameters"]}
+    assert max(means, key=lambda name: means[name]) == matters
+    assert found["explained"] > 0.6
+    assert found["trials"] == 60
+
+
+def test_noise_is_said_to_be_noise() -> None:
+    pytest.importorskip("sklearn", reason="the extra 'ui' is not installed")
+    draw = random.Random(6)
+    found = importance(
+        support.experiment(), [support.trial(number, draw.random()) for number in range(60)]
+    )
+    assert found["explained"] < 0.2
+    assert "at least 10 trials" in importance(support.experiment(), [])["error"]
+    alike = [support.trial(number, 0.5) for number in range(20)]
+    assert "same value" in importance(support.experiment(), alike)["error"]

@@ -1,0 +1,227 @@
+"""``suggest ui`` as browsers and others ask it."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from suggestion.controller.commands import Changes
+from suggestion.controller.store import Store
+from suggestion.controller.trials import Condition
+from suggestion.views.web.app import application
+from tests.web.support import Page, experiment, serving, store, trial
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root: Path = tmp_path_factory.mktemp("page") / "runs"
+    store(root / "one", experiment("one"), [trial(0, 0.123456789), trial(1, None)])
+    output = root / "one" / "trials" / "study-00000000" / "output-1.log"
+    output.parent.mkdir(parents=True)
+    output.write_bytes(b"first\n\x1b[31mloss=0.5\x1b[0m\n\xff\xe2\x82\xac\n")
+    (output.parent / "model").mkdir()
+    (output.parent / "model" / "weights.bin").write_bytes(b"1234")
+    (output.parent / "link").symlink_to("/etc/passwd")
+    other = root / "one" / "trials" / "study-00000001" / "output-1.log"
+    other.parent.mkdir()
+    other.symlink_to("/etc/passwd")
+    (root / "one" / "servers").mkdir()
+    (root / "one" / "servers" / "suggestion.log").write_text("ready\n")
+    store(root / "group" / "two", experiment("two"), [])
+    (root / "broken").mkdir()
+    (root / "broken" / "state.db").write_text("no database at all, and long enough for a header")
+    outside = store(root.parent / "outside", experiment("outside"), [])
+    (root / "link").symlink_to(outside)
+    return root
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Iterator[Page]:
+    with serving(folder) as made:
+        yield made
+
+
+def test_the_list_has_what_is_below_the_folder_and_nothing_else(page: Page) -> None:
+    listed = {entry["name"]: entry for entry in page.get("api/experiments").json["experiments"]}
+    assert set(listed) == {"one", "two", "broken"}
+    one = listed["one"]
+    assert (one["best"], one["ended"], one["failed"], one["limit"]) == ("0.123456789", 2, 1, 4)
+    assert one["place"] == "runs/one"
+    assert not one["runs"]
+    assert "not a database" in listed["broken"]["error"]
+
+
+def test_one_experiment(page: Page) -> None:
+    one = page.get(f"api/experiments/{page.identifier('one')}").json
+    assert [t["metrics"] for t in one["trials"]] == [["0.123456789"], [""]]
+    assert one["curves"] == {"0": [[1, 9.5], [2, 0.123456789]]}
+
+
+def test_files(page: Page) -> None:
+    one = f"api/experiments/{page.identifier('one')}"
+    rows = list(csv.DictReader(io.StringIO(page.get(f"{one}/trials.csv").body.decode())))
+    assert [row["loss"] for row in rows] == ["0.123456789", ""]
+    assert yaml.safe_load(page.get(f"{one}/experiment.yaml").body)["metadata"]["name"] == "one"
+    assert page.get(f"{one}/servers").json == {
+        "servers": [{"name": "suggestion", "text": "ready\n"}]
+    }
+    assert "at least 10 trials" in page.get(f"{one}/importance").json["error"]
+
+
+def test_a_trial(page: Page) -> None:
+    one = f"api/experiments/{page.identifier('one')}/trials"
+    detail = page.get(f"{one}/0").json
+    assert detail["command"] == "/bin/sh -c 'echo 0.01234567 a'"
+    assert {entry["name"]: entry["bytes"] for entry in detail["files"]}["model/weights.bin"] == 4
+    printed = page.get(f"{one}/0/output").json
+    assert printed["text"] == "first\nloss=0.5\n\ufffd€\n"
+    assert page.get(f"{one}/0/output?after=6").json["text"].startswith("loss=0.5")
+    assert page.get(f"{one}/0/output?after={printed['end']}").json["text"] == ""
+
+
+def test_a_trial_cannot_make_the_page_show_other_files(page: Page) -> None:
+    one = f"api/experiments/{page.identifier('one')}/trials"
+    printed = page.get(f"{one}/1/output").json
+    assert printed["text"] == ""
+    assert "link out of it" in printed["error"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "api/experiments/nobody",
+        "api/experiments/..%2F..%2Foutside",
+        "api/experiments/%2Fetc",
+        "api/experiments/nobody/changes",
+        "static/../../x",
+        "api/experiments/{one}/trials/99",
+        "api/experiments/{one}/trials/-1",
+        "api/experiments/{one}/trials/99999999999999999999",
+    ],
+)
+def test_what_is_not_there(page: Page, path: str) -> None:
+    assert page.get(path.format(one=page.identifier("one"))).status in (404, 503)
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ({"Host": "example.com"}, "Host: must be one of"),
+        ({"Host": "127.0.0.1.example.com:80"}, "Host: must be one of"),
+        ({"Origin": "http://example.com"}, "Origin: must be"),
+        ({"Origin": "null"}, "Origin: must be"),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}, "Sec-Fetch-Site: must be"),
+        ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"}, "Sec-Fetch-Site: must be"),
+    ],
+)
+def test_other_sites_are_refused(page: Page, headers: dict[str, str], why: str) -> None:
+    answer = page.get("api/experiments", headers)
+    assert answer.status == 403
+    assert answer.body.decode().startswith(why)
+
+
+def test_the_page_itself(page: Page) -> None:
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    answer = page.get("", link)
+    assert answer.status == 200
+    policy = answer.headers["Content-Security-Policy"]
+    assert "script-src 'self';" in policy
+    assert "default-src 'none'" in policy
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert page.get("app.js").headers["Content-Type"].startswith("text/javascript")
+    own = {"Origin": page.url.rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+    assert page.get("api/experiments", own).status == 200
+
+
+def test_a_token_is_needed_where_others_can_reach_the_server(folder: Path) -> None:
+    app = application([folder], {"localhost:80"}, "secret", "suggest-80")
+
+    def get(path: str, query: str = "", **headers: str) -> tuple[int, dict[str, str]]:
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http", "http_version": "1.1", "method": "GET", "path": path, "raw_path": b"",
+            "query_string": query.encode(), "root_path": "", "scheme": "http",
+            "server": ("10.0.0.1", 80), "client": ("10.0.0.2", 999),
+            "headers": [(b"host", b"10.0.0.1")]
+            + [(name.encode(), value.encode()) for name, value in headers.items()],
+        }  # fmt: skip
+        asyncio.run(app(scope, receive, send))
+        return sent[0]["status"], {k.decode(): v.decode() for k, v in sent[0]["headers"]}
+
+    assert get("/")[0] == 401
+    assert get("/app.js")[0] == 401
+    assert get("/", "token=secres")[0] == 401
+    assert get("/api/experiments", "token=secret")[0] == 401
+    status, headers = get("/", "token=secret")
+    assert (status, headers["location"]) == (303, "/")
+    assert "HttpOnly" in headers["set-cookie"]
+    assert "SameSite=strict" in headers["set-cookie"]
+    cookie = headers["set-cookie"].split(";")[0]
+    assert get("/", cookie=cookie)[0] == 200
+    assert get("/api/experiments", cookie=cookie)[0] == 200
+    assert get("/api/experiments", cookie=cookie, origin="http://example.com")[0] == 403
+    assert get("/", cookie="suggest-80=wrong")[0] == 401
+
+
+def test_changes_come_as_they_are_written(page: Page, folder: Path) -> None:
+    made = store(folder / "live", experiment("live"), [trial(0, 0.5)])
+    writer = Store(made, create=True)
+    url = f"{page.url}api/experiments/{page.identifier('live')}/changes"
+    try:
+        with urllib.request.urlopen(url, timeout=30) as stream:
+
+            def message() -> tuple[str, Any]:
+                kind = ""
+                while True:
+                    line = stream.readline().decode().rstrip("\n")
+                    if line.startswith("event: "):
+                        kind = line[7:]
+                    elif line.startswith("data: "):
+                        return kind, json.loads(line[6:])
+
+            kind, everything = message()
+            assert (kind, len(everything["trials"])) == ("everything", 1)
+            begun = trial(1, None, condition=Condition.RUNNING, completed="")
+            writer.commit(Changes(trials=(begun,)))
+            kind, changes = message()
+            assert kind == "changes"
+            assert [(t["number"], t["condition"]) for t in changes["trials"]] == [(1, "Running")]
+            # A fresh start puts another experiment in its place.
+            for path in made.glob("state.db*"):
+                path.rename(path.with_name(f"earlier-{path.name}"))
+            writer.close()
+            writer = Store(made, create=True)
+            writer.save_experiment(experiment("live"))
+            kind, everything = message()
+            while kind == "trouble":
+                kind, everything = message()
+            assert (kind, everything["trials"]) == ("everything", [])
+    finally:
+        writer.close()
+
+
+def test_an_address_that_is_taken(page: Page, folder: Path) -> None:
+    from click.testing import CliRunner  # noqa: PLC0415
+
+    from suggestion.cli.main import main  # noqa: PLC0415
+
+    address = page.url.removeprefix("http://").rstrip("/")
+    done = CliRunner().invoke(main, ["ui", str(folder), "--address", address])
+    assert done.exit_code == 1
+    assert f"cannot listen on {address}" in done.output
