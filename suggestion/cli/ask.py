@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from suggestion.cli.shared import FILE, Target, client_tls
+from suggestion.cli.shared import FILE, Target, client_tls, needs_server
 
 if TYPE_CHECKING:
     from suggestion.api.v1beta1.channels import ClientTLS
@@ -52,6 +52,7 @@ def ask(
     .json may instead hold a whole GetSuggestionsRequest in protobuf's JSON form, and is sent as it
     is.
     """
+    needs_server(tls, target=target)
     from suggestion.client import asking  # noqa: PLC0415
 
     def warn(text: str) -> None:

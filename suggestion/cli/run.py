@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from suggestion.cli.shared import FILE, Duration, Target, client_tls, file_changes, runtime_option
+from suggestion.cli.shared import (
+    FILE,
+    Duration,
+    Target,
+    client_tls,
+    file_changes,
+    needs_server,
+    runtime_option,
+)
 
 if TYPE_CHECKING:
     from suggestion.api.v1beta1.channels import ClientTLS
@@ -119,6 +127,7 @@ def run(
     The same command goes on where it was interrupted or killed. Ctrl-C lets the running trials
     finish, a second one stops them.
     """
+    needs_server(tls, target=target, early_stopping=early_stopping, db_manager=db_manager)
     from rich.console import Console  # noqa: PLC0415
 
     from suggestion.controller.context import Options  # noqa: PLC0415

@@ -125,6 +125,20 @@ def _client_tls(
     return ClientTLS(authority, own, key_of(certificate, "--tls-key", key), name)
 
 
+def needs_server(tls: ClientTLS | None, **servers: str | None) -> None:
+    """Check that options of TLS have somebody to speak it with: servers of our own speak plaintext.
+
+    Args:
+        servers: Options that name a server, and what they hold.
+
+    Raises:
+        click.UsageError: If there are such options, and no server is named.
+    """
+    if tls is not None and not any(servers.values()):
+        names = " or ".join(f"--{name.replace('_', '-')}" for name in servers)
+        raise click.UsageError(f"--tls-ca needs {names}; a server of this command speaks plaintext")
+
+
 def file_changes(command: _Command) -> _Command:
     """Add the options ``--set`` and ``--command``, which change an Experiment file for once."""
     command = click.option("--command", help="The trial's command, in place of the container's.")(

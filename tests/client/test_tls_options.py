@@ -94,3 +94,11 @@ def test_files_that_do_not_belong_together(
         done = suggest(name, folder, target, tmp_path, *named)
         assert done.exit_code == 1
         assert words in done.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", ["ask", "run"])
+def test_tls_without_a_server_that_speaks_it(name: str, folder: Path, tmp_path: Path) -> None:
+    arguments = [name, str(folder / "e.yaml"), "--tls-ca", str(folder / "ca.pem")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    assert "--tls-ca needs --target" in done.output
