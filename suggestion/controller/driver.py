@@ -14,11 +14,13 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 from suggestion.controller import commands as c
 from suggestion.controller import events as e
 from suggestion.controller import machine
+from suggestion.controller.activity import Inactive, inactive_of
 from suggestion.controller.collection import Collection, describe
 from suggestion.controller.context import (
     Answer,
@@ -117,6 +119,11 @@ class Controller:
     def objective(self) -> Objective:
         """What is optimised."""
         return self.policy.objective
+
+    @cached_property
+    def inactive(self) -> Inactive:
+        """Tells which parameters of a trial are inactive."""
+        return inactive_of(self.experiment.document)
 
     @property
     def running(self) -> Mapping[int, Attempt]:
@@ -288,7 +295,7 @@ class Controller:
     def _start(self, command: c.Launch, more: Mapping[str, str]) -> e.Event:
         trial = self.state.active[command.trial]
         try:
-            variables = {**variables_of(trial, self.policy.objective), **more}
+            variables = {**variables_of(trial, self.policy.objective, self.inactive), **more}
             path = self.workspace.rules_file(trial) if self.policy.asks_again else None
             if path is not None:
                 variables["SUGGEST_RULES_FILE"] = str(path)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from suggestion.controller.activity import Inactive, active_json
 from suggestion.controller.observation import Objective
 from suggestion.controller.trials import Trial
 
 
-def variables_of(trial: Trial, objective: Objective) -> dict[str, str]:
-    """Return the variables by which `suggestion.report` knows metrics, rules and attempt."""
+def variables_of(trial: Trial, objective: Objective, inactive: Inactive) -> dict[str, str]:
+    """Return the variables by which `suggestion.report` knows metrics, rules and attempt.
+
+    ``SUGGEST_PARAMETERS`` is a JSON object of the trial's active parameters, as texts.
+    """
     told = {
+        "SUGGEST_PARAMETERS": active_json(trial.assignment, inactive),
         "SUGGEST_ATTEMPT": str(trial.attempt),
         "SUGGEST_OBJECTIVE": objective.metric,
         "SUGGEST_OBJECTIVE_TYPE": "maximize" if objective.maximize else "minimize",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from suggestion.client.numbers import short
+from suggestion.controller.activity import Inactive, none
 from suggestion.controller.observation import Objective
 from suggestion.controller.shown import one_line
 from suggestion.controller.trials import Condition, Trial
@@ -43,10 +44,18 @@ def value_of(trial: Trial, objective: Objective) -> str:
     return "-" if series is None else series.by(objective.strategies[objective.metric])
 
 
-def assigned(trial: Trial, parameters: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the values of `parameters` for people; of doubles, five significant digits."""
+def assigned(
+    trial: Trial, parameters: Sequence[Mapping[str, Any]], inactive: Inactive
+) -> dict[str, str]:
+    """Return the values of `parameters` for people; of doubles, five significant digits.
+
+    The value of an inactive one is ``-``.
+    """
+    left_out = inactive(trial.assignment)
     return {
-        entry["name"]: one_line(short(text) if entry["parameterType"] == "double" else text)
+        entry["name"]: "-"
+        if entry["name"] in left_out
+        else one_line(short(text) if entry["parameterType"] == "double" else text)
         for entry in parameters
         if (text := trial.assignment.get(entry["name"])) is not None
     }
@@ -63,6 +72,7 @@ class Frame:
         state: What goes on besides, for people; may be empty.
         failure: About the trial that failed last; empty if none has.
         rows: Trials for the table.
+        inactive: Tells which parameters are inactive in a trial.
     """
 
     name: str
@@ -77,6 +87,7 @@ class Frame:
     best: Trial | None
     failure: str
     rows: Sequence[Trial]
+    inactive: Inactive = none
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.progress_bar import ProgressBar  # noqa: PLC0415
@@ -109,7 +120,8 @@ class Frame:
         metric = one_line(self.objective.metric)
         words = [f"best {metric} {short(value_of(best, self.objective))}", self._short_name(best)]
         words += [
-            f"{one_line(name)}={value}" for name, value in assigned(best, self.parameters).items()
+            f"{one_line(name)}={value}"
+            for name, value in assigned(best, self.parameters, self.inactive).items()
         ]
         return one_line("  ".join(words))
 
@@ -143,7 +155,7 @@ class Frame:
         return table
 
     def _columns(self) -> list[tuple[str, list[Text]]]:
-        shown = [assigned(trial, self.parameters) for trial in self.rows]
+        shown = [assigned(trial, self.parameters, self.inactive) for trial in self.rows]
         series = [trial.series.get(self.objective.metric) for trial in self.rows]
         values = [
             s.latest

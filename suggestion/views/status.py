@@ -13,6 +13,7 @@ from typing import Any, Final, TextIO
 
 from suggestion.client.numbers import finite, short
 from suggestion.controller import messages
+from suggestion.controller.activity import inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.files import open_own
 from suggestion.controller.observation import Objective, Series
@@ -186,7 +187,7 @@ def _describe(made: Mapping[str, Any], experiment: Experiment) -> Iterator[str]:
 
 
 def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> None:
-    """A line for each trial: its parameters, then each metric by its strategy."""
+    """A line for each trial: its active parameters, then each metric by its strategy."""
     objective = Objective.of(experiment.document)
     parameters = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
     writer = csv.writer(out, lineterminator="\n")
@@ -194,8 +195,10 @@ def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> N
     other = [name for name in objective.additional if name not in objective.chosen]
     latest = [f"{name} latest" for name in other]
     writer.writerow([*head, *parameters, *objective.metrics, *latest])
+    inactive = inactive_of(experiment.document)
     for trial in trials:
         seconds = elapsed(trial)
+        left_out = inactive(trial.assignment)
         writer.writerow(
             [
                 trial.number,
@@ -206,7 +209,7 @@ def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> N
                 trial.started,
                 trial.completed,
                 "" if seconds is None else f"{seconds:.3f}",
-                *(trial.assignment[name] for name in parameters),
+                *("" if name in left_out else trial.assignment[name] for name in parameters),
                 *(_judged(objective, trial.series, name) for name in objective.metrics),
                 *(objective.shown(trial.series, name) for name in other),
             ]
@@ -221,13 +224,14 @@ def table(experiment: Experiment, trials: Sequence[Trial]) -> str:
 
     objective = Objective.of(experiment.document)
     space = experiment.document["spec"]["parameters"]
+    inactive = inactive_of(experiment.document)
     made = Table(box=None, pad_edge=False)
     names = [parameter["name"] for parameter in space]
     for heading in ("", "trial", "condition", *objective.metrics, *names):
         made.add_column(Text(plain(heading)), overflow="fold")
     for trial in trials:
         metrics = (short(objective.shown(trial.series, name)) for name in objective.metrics)
-        shown = assigned(trial, space)
+        shown = assigned(trial, space, inactive)
         values = (shown.get(name, "") for name in names)
         row = (str(trial.number), trial.name, str(trial.condition), *metrics, *values)
         made.add_row(*(Text(plain(cell)) for cell in row))

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from suggestion.controller.activity import inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.lock import held
 from suggestion.controller.moments import parse
@@ -98,4 +99,5 @@ def frame(
         status.optimal(trials, objective),
         failure,
         [*ended[-_RECENT:], *(t for t in trials if t.condition is Condition.RUNNING)],
+        inactive_of(experiment.document),
     )

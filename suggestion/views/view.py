@@ -28,7 +28,9 @@ _RECENT: Final = 6
 def describe(controller: Controller, trial: Trial) -> str:
     """One trial in a few words: its parameters."""
     space = controller.experiment.document["spec"]["parameters"]
-    return " ".join(f"{name}={value}" for name, value in assigned(trial, space).items())
+    return " ".join(
+        f"{name}={value}" for name, value in assigned(trial, space, controller.inactive).items()
+    )
 
 
 def why(controller: Controller, trial: Trial) -> str:
@@ -175,6 +177,7 @@ class Rich:
             controller.best,
             "" if failed is None else f"{failed.name}: {why(controller, failed)}",
             [*self._recent, *(controller.trials[number] for number in controller.running)],
+            controller.inactive,
         )
 
 
@@ -198,7 +201,7 @@ def ending(controller: Controller, directory: str) -> str:
         metric = controller.objective.metric
         value = short(value_of(best, controller.objective))
         lines.append(f"best trial {best.name}: {metric} {value}")
-        shown = assigned(best, experiment.document["spec"]["parameters"])
+        shown = assigned(best, experiment.document["spec"]["parameters"], controller.inactive)
         lines += [f"  {name} = {value}" for name, value in shown.items()]
         argv = controller.workspace.command(best)
         if argv:
