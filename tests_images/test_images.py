@@ -60,7 +60,7 @@ def test_it_runs_as_nobody_and_without_a_shell(image: Image) -> None:
     config = configuration(image)
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"] == ["suggest", "serve"]
-    assert (config.get("Cmd") or []) == list(image.serves)
+    assert (config.get("Cmd") or []) == list(image.arguments)
     assert config["Healthcheck"]["Test"] == ["CMD", "suggest", "health"]
     assert f"{image.kind.port}/tcp" in config["ExposedPorts"]
 

@@ -11,7 +11,8 @@ import click
 def algorithms(name: str | None, markdown: bool) -> None:
     """List what is installed, or describe one: its settings, their ranges and defaults.
 
-    Algorithms come first, early-stopping rules after them.
+    Algorithms come first, early-stopping rules after them. A rule that has the name of an algorithm
+    is called earlystopping/NAME.
     """
     from suggestion.cli import reference  # noqa: PLC0415
     from suggestion.engine.algorithm import Unavailable  # noqa: PLC0415

@@ -35,7 +35,7 @@ from suggestion.deployment.registration import registration as registered
     multiple=True,
     metavar="ALGORITHM=IMAGE",
     help="Another image for an algorithm: the name of one of this project's, or a whole reference. "
-    "Repeatable.",
+    "A rule that has the name of an algorithm is called earlystopping/NAME. Repeatable.",
 )
 @click.option(
     "--merge",

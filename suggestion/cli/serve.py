@@ -166,6 +166,8 @@ def serve(
 ) -> None:
     """Serve each NAME: an algorithm, an early-stopping rule, or dbmanager.
 
+    A rule that has the name of an algorithm is called earlystopping/NAME.
+
     Without a name: all algorithms and rules that are installed. One server serves any number of
     experiments at once and keeps nothing between calls, except for dbmanager, which keeps what
     trials report. It stops on SIGTERM or SIGINT, after the calls in flight.
