@@ -15,6 +15,8 @@ from suggestion.client.references import METADATA, REFERENCE, metadata
 _VARIABLE: Final = re.compile(r"\$(\$\([A-Za-z_][\w.-]*\)|\(([A-Za-z_][\w.-]*)\))", re.ASCII)
 # More digits than any number of GPUs or seconds has are no number.
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
+# Kubeflow's SDK makes a script of a function, and writes it to a file named like the user's source.
+_SCRIPT: Final = re.compile(r"\$\{?SCRIPT\}?\"?\s*>\s*\"?(?![\s$/])")
 _GPUS: Final = frozenset({"nvidia.com/gpu", "amd.com/gpu"})
 
 
@@ -50,6 +52,8 @@ class Template:
         ignored: Paths of what the file says that has no meaning on one machine.
         gpus: That one trial asks for.
         deadline: Seconds after which a trial is stopped; None without a limit.
+        own_folder: The trial writes a file of its program into its working directory, which must
+            not be that of the user's sources.
     """
 
     container: Mapping[str, Any]
@@ -59,6 +63,7 @@ class Template:
     ignored: tuple[FieldPath, ...]
     gpus: int
     deadline: float | None
+    own_folder: bool = False
 
     def render(self, trial: str, assignment: Mapping[str, str]) -> Invocation:
         """The process of `trial`.
@@ -139,7 +144,9 @@ def read(
     used = {key: value for key, value in container.items() if key in USED}
     namespace = document["metadata"].get("namespace") or "default"
     deadline = _deadline(primary.meta)
-    made = Template(used, names, primary.meta, namespace, tuple(ignored), gpus, deadline)
+    words = [*(container.get("command") or ()), *(container.get("args") or ())]
+    writes = any(_SCRIPT.search(word) for word in words)
+    made = Template(used, names, primary.meta, namespace, tuple(ignored), gpus, deadline, writes)
     return made, primary.found, primary.notes
 
 

@@ -66,6 +66,11 @@ def _lines(path: Path, root: Path) -> list[str] | None:
     return [line for line in lines if line]
 
 
+def printed(output: Path, objective: str) -> str:
+    """Tell of a value that a trial has printed, though it is read elsewhere, or tell nothing."""
+    return _printed(_lines(output, output.parent), objective)
+
+
 def _printed(printed: Sequence[str] | None, objective: str) -> str:
     """Tell of a value that the trial has printed, though it is read elsewhere."""
     found = _first(printed or (), text_parser((objective,)))

@@ -36,7 +36,9 @@ class Absent:
         return None
 
     def explain(self, output: Path, path: Path) -> str:
-        return "the collector None collects nothing"
+        from suggestion.collectors.diagnosis import printed  # noqa: PLC0415
+
+        return "the collector None collects nothing" + printed(output, self.metrics[0])
 
 
 class Pushed(Absent):
@@ -49,4 +51,7 @@ class Pushed(Absent):
         return True
 
     def explain(self, output: Path, path: Path) -> str:
-        return "the DB manager at SUGGEST_DB_MANAGER has got nothing of that name from it"
+        from suggestion.collectors.diagnosis import printed  # noqa: PLC0415
+
+        said = "the DB manager at SUGGEST_DB_MANAGER has got nothing of that name from it"
+        return said + printed(output, self.metrics[0])

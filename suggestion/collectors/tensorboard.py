@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from suggestion.client.document import Collector as Settings
-from suggestion.collectors.diagnosis import instead
+from suggestion.collectors.diagnosis import instead, printed
 from suggestion.controller.context import Source
 from suggestion.controller.files import clear, open_own
 from suggestion.controller.moments import rfc3339
@@ -59,7 +59,7 @@ class Events:
         return TensorBoard(path, self.metrics, position or {}, output.parent)
 
     def explain(self, output: Path, path: Path) -> str:
-        return explain(path, output.parent, self.path)
+        return explain(path, output.parent, self.path) + printed(output, self.metrics[0])
 
 
 class Broken(Exception):
@@ -159,20 +159,30 @@ def explain(folder: Path, root: Path, named: str) -> str:
     if not paths:
         return f"no event file appeared below {named}"
     tags: list[str] = []
+    damaged = 0
     for path in paths[:_MOST_FILES]:
         parent = path.parent.relative_to(folder).as_posix()
         prefix = "" if parent == "." else f"{parent}/"
-        tags += (f"{prefix}{tag}" for tag in _tags(path, root))
+        try:
+            for tag in _tags(path, root):
+                tags.append(f"{prefix}{tag}")
+        except Broken:
+            damaged += 1
     files = "1 event file" if len(paths) == 1 else f"{len(paths)} event files"
-    return f"{files} read{instead(tags) or ', without a value in them'}"
+    wrong = f", {damaged} of them damaged" if damaged else ""
+    return f"{files} read{wrong}{instead(tags) or ', without a value in them'}"
 
 
 def _tags(path: Path, root: Path) -> Iterator[str]:
-    """Yield the tags at the beginning of a file."""
+    """Yield the tags at the beginning of a file.
+
+    Raises:
+        Broken: If it is damaged there.
+    """
     file = open_own(path, root)
     if file is None:
         return
-    with file, suppress(Broken):
+    with file:
         size = os.fstat(file.fileno()).st_size
         while file.tell() < CHUNK:
             data = _record(file, size)

@@ -156,7 +156,7 @@ class TrialWorkspace:
             path,
             bool(self.collector.line_format),
             slot,
-            self.cwd,
+            files.folder.resolve() if self.template.own_folder else self.cwd,
             self.search_path,
         )
 

@@ -100,6 +100,18 @@ def test_event_files(tmp_path: Path) -> None:
     (folder / "run1").mkdir(parents=True)
     (folder / "run1" / "a.tfevents").write_bytes(event("Loss", 1.0))
     assert made.explain(output, folder) == "1 event file read; found instead: run1/Loss"
+    (folder / "b.tfevents").write_bytes(event("Acc", 1.0) + b"x" * 100)
+    output.write_text("loss=0.5\n")
+    assert made.explain(output, folder) == (
+        "2 event files read, 1 of them damaged; found instead: Acc, run1/Loss; it printed "
+        "'loss=0.5', which the collector StdOut would read"
+    )
+
+
+@pytest.mark.parametrize("kind", ["Push", "None"])
+def test_a_value_that_was_printed_where_nothing_is_read(tmp_path: Path, kind: str) -> None:
+    said = explained(tmp_path, Settings(kind, "", False, ()), "loss", "step=1 loss=0.5\n")
+    assert said.endswith("; it printed 'step=1 loss=0.5', which the collector StdOut would read")
 
 
 @pytest.mark.parametrize("path", ["/../../../etc", "../../..", "/a/../../b", "//../x", "/"])

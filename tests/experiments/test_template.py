@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
+from suggestion import collectors
 from suggestion.client import document
 from suggestion.client.manifest import ManifestError
 from suggestion.client.template import Invocation, moved
+from suggestion.controller.slots import Slot
+from suggestion.controller.trials import Trial
+from suggestion.controller.workspace import TrialWorkspace
 from suggestion.problem.locations import dotted
+from tests.experiments import support
 
 HEAD = """
 apiVersion: kubeflow.org/v1beta1
@@ -285,3 +290,38 @@ def test_the_file_is_yaml_with_anchors(tmp_path: Path) -> None:
     pods = f"{{a: &pod {{containers: [{{name: c, command: {json.dumps(USED)}}}]}}, b: *pod}}"
     text = HEAD + f"  trialTemplate: {{trialSpec: {{spec: {pods}}}}}\n"
     assert load(tmp_path, text).template.render("t", VALUES).argv == ("1", "2")
+
+
+SCRIPT = """
+read -r -d '' SCRIPT << EOM
+
+def train():
+    print("loss=${trialParameters.x}")
+
+train()
+EOM
+printf "%s" "$SCRIPT" > "train.py"
+python train.py
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "own"),
+    [
+        (("bash", "-c", SCRIPT), True),
+        (("bash", "-c", 'printf "%s" "$SCRIPT" > train.py; torchrun train.py'), True),
+        (("bash", "-c", 'printf "%s" "$SCRIPT" > $program_path/ephemeral_objective.py'), False),
+        (("python", "train.py"), False),
+    ],
+)
+def test_a_script_of_kubeflows_sdk_does_not_overwrite_the_source(
+    tmp_path: Path, words: tuple[str, ...], own: bool
+) -> None:
+    """It is written to a file named like the user's source, into the working directory."""
+    made = support.document([*words, "${trialParameters.x}"])
+    loaded = document.load(support.write(tmp_path, made))
+    collector = collectors.collector(loaded.collector, ("loss",))
+    space = TrialWorkspace(tmp_path / "d", "study", loaded.template, collector, loaded.folder)
+    trial = Trial(0, "study-1", {"x": "0.5"}, {}, [])
+    cwd = space.launch(trial, Slot(0), {}).cwd
+    assert cwd == (space.files(trial).folder if own else tmp_path)
