@@ -51,7 +51,8 @@ class Metric:
 
     def __post_init__(self) -> None:
         if (self.role is Role.CONSTRAINT) != (self.bound is not None):
-            raise ValueError(f"metric {self.name!r}: a constraint, and only it, has a bound")
+            rule = f"a constraint, and only it, has a bound, got {self.role.name} with {self.bound}"
+            raise ValueError(f"metric {self.name!r}: {rule}")
 
     def loss(self, value: float) -> float:
         """Return `value`, negated when maximising: lower is better."""
@@ -76,10 +77,12 @@ class Problem:
     max_trial_count: int = 0
 
     def __post_init__(self) -> None:
+        names = ", ".join(repr(metric.name) for metric in self.metrics) or "no metric"
         if len({metric.name for metric in self.metrics}) < len(self.metrics):
-            raise ValueError(f"problem {self.name!r}: metrics must have different names")
+            rule = "metrics must have different names"
+            raise ValueError(f"problem {self.name!r}: {rule}, got {names}")
         if not self.objectives:
-            raise ValueError(f"problem {self.name!r}: needs an objective")
+            raise ValueError(f"problem {self.name!r}: needs an objective, got {names}")
 
     @property
     def objectives(self) -> tuple[Metric, ...]:

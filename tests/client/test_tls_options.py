@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 
 from suggestion.cli.main import main
 from suggestion.conformance.target import Client
-from tests.client.test_files import text
 from tests.support.certificates import issue
+from tests.support.files import text
 from tests.support.servers import serving
 
 COMMAND = "echo loss=${trialParameters.rate} ${trialParameters.units}"

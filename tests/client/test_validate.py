@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from suggestion.cli.main import main
 from suggestion.client import algorithm_check, document
-from tests.client.test_files import GOOD, text
+from tests.support.files import GOOD, text
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
