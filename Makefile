@@ -14,7 +14,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .PHONY: run test test-unit test-integration test-integrations test-conformance test-clients test-images test-cluster \
-	images dockerfiles sbom audit fuzz lint bench bench-regret lock page check-page stubs clean help
+	images dockerfiles docs sbom audit fuzz lint bench bench-regret lock page check-page stubs clean help
 .DEFAULT_GOAL := help
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -84,6 +84,14 @@ $(VENV)-sbom/.ready: requirements/sbom.txt
 
 sbom: $(READY) $(VENV)-sbom/.ready ## a bill of materials for each image, in build/sbom
 	CYCLONEDX_PY=$(VENV)-sbom/bin/cyclonedx-py $(BIN)/python scripts/images.py sbom build/sbom
+
+$(VENV)-docs/.ready: requirements/docs.txt
+	$(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+docs: $(VENV)-docs/.ready ## the documentation site, in build/site; a link to nothing is an error
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build
 
 audit: $(READY) ## known vulnerabilities of the locked packages, as a report
 	$(BIN)/python scripts/images.py audit

@@ -1,8 +1,8 @@
 """Pins every dependency with its hashes: requirements/<extra>.txt for all supported Pythons.
 
 ``base`` is what every server needs, each extra adds its own, ``build`` builds the distribution,
-``dev`` is everything together with the tools, ``sbom`` the tool that is kept apart, and
-``integrations`` the large libraries that `suggestion.integrations` adapts.
+``dev`` is everything together with the tools, ``sbom`` and ``docs`` the tools that are kept apart,
+and ``integrations`` the large libraries that `suggestion.integrations` adapts.
 The files name no package index.
 """
 
@@ -59,7 +59,8 @@ def main() -> None:
     compile_lock("dev", tested, ["requirements/dev.in"])
     compile_lock("base", [], [])
     compile_build(declared["build-system"]["requires"])
-    _compile("sbom", [], ["requirements/sbom.in"])
+    for apart in ("sbom", "docs"):
+        _compile(apart, [], [f"requirements/{apart}.in"])
     compile_lock("integrations", ["experiments"], ["requirements/integrations.in"])
     for extra in tested:
         compile_lock(extra, [extra], [])

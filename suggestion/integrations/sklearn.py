@@ -54,9 +54,9 @@ class SuggestSearchCV(BaseSearchCV):
         settings: Of the algorithm, by name.
         batch_size: Candidates to evaluate together before the next are chosen; None for as many
             as keep `n_jobs` processes busy.
-        scoring, n_jobs, refit, cv, verbose, pre_dispatch, random_state, error_score,
-        return_train_score: As for ``RandomizedSearchCV``. With several metrics, `refit` names the
-            one that is maximised.
+        refit: As for ``RandomizedSearchCV``; with several metrics, the one that is maximised.
+        scoring, n_jobs, cv, verbose, pre_dispatch: As for ``RandomizedSearchCV``.
+        random_state, error_score, return_train_score: As for ``RandomizedSearchCV``.
 
     Raises:
         InvalidArgument: In `fit`, a `ValueError` with every rule that space and settings break.
