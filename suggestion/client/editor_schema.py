@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from suggestion.client import schema
 from suggestion.earlystopping.rule import rules
 from suggestion.engine.algorithm import Registry, Unavailable, algorithms, settings_of
+from suggestion.engine.declared import SHARED
 from suggestion.engine.settings import Setting, describe
 
 Schema = dict[str, Any]
@@ -25,7 +26,7 @@ def experiment() -> Schema:
     made = _for_editors(schema.EXPERIMENT)
     spec = made["properties"]["spec"]
     rules_of = [
-        _settings("algorithm", algorithms(), settings_of),
+        _settings("algorithm", algorithms(), lambda cls: (*settings_of(cls), *SHARED)),
         _settings("earlyStopping", rules(), describe),
     ]
     for section, (names, conditions) in zip(("algorithm", "earlyStopping"), rules_of, strict=True):
@@ -53,7 +54,7 @@ def _for_editors(part: Any) -> Any:
 
 
 def _settings(
-    section: str, registry: Registry[Any], of: Any
+    section: str, registry: Registry[Any], of: Callable[[type], Sequence[Setting]]
 ) -> tuple[Sequence[str], Sequence[Schema]]:
     """Return the names of a registry, and what each says of the settings in `section`."""
     conditions = []
