@@ -63,6 +63,7 @@ def test_the_list_has_what_is_below_the_folder_and_nothing_else(page: Page) -> N
 def test_one_experiment(page: Page) -> None:
     one = page.get(f"api/experiments/{page.identifier('one')}").json
     assert [t["metrics"] for t in one["trials"]] == [["0.123456789"], [""]]
+    assert one["place"] == "runs/one"
     assert one["curves"] == {"0": [[1, 9.5], [2, 0.123456789]]}
 
 

@@ -81,7 +81,8 @@ class Reader:
         shown = self._with_curves()
         reporting = sum(self._has_curve(trial) for trial in self.trials.values())
         return {
-            **document.declared(self.experiment, str(self.directory)),
+            # The whole path is nobody's business to whom a page is sent.
+            **document.declared(self.experiment, "/".join(self.directory.resolve().parts[-2:])),
             **document.head(self.experiment, self._runs),
             "trials": [self._row(trial) for trial in self.trials.values()],
             "curves": self._curves(shown),
