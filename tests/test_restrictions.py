@@ -93,10 +93,10 @@ CONTINUOUS = tuple(double(f"x{k}", "0", "1") for k in range(8))
     "constraints",
     [
         "x0 < 1e-5",
-        "x0 < x1 < x2 < x3 < x4 < x5 < x6 < x7",
+        pytest.param("x0 < x1 < x2 < x3 < x4 < x5 < x6 < x7", marks=pytest.mark.long),
         "; ".join(f"abs(x{k} - 0.5) < 0.1" for k in range(8)),
         "abs(x0 ** 2 + x1 ** 2 - 1) < 1e-5",
-        "exp(x0) * sqrt(x1) < 0.003 or x2 > 1 - 1e-6",
+        pytest.param("exp(x0) * sqrt(x1) < 0.003 or x2 > 1 - 1e-6", marks=pytest.mark.long),
     ],
 )
 def test_spaces_of_which_little_is_feasible(constraints: str) -> None:
@@ -150,7 +150,10 @@ def test_a_grid_has_each_feasible_point_once() -> None:
 
 @pytest.mark.parametrize(
     ("constraints", "number"),
-    [("i0 < i1 < i2", 40), ("i0 + i1 + i2 == 1500 and i0 * i1 == 250000", 3)],
+    [
+        ("i0 < i1 < i2", 40),
+        pytest.param("i0 + i1 + i2 == 1500 and i0 * i1 == 250000", 3, marks=pytest.mark.long),
+    ],
 )
 def test_a_large_grid_is_walked_lazily(constraints: str, number: int) -> None:
     message = experiment("grid", LARGE, settings={"parameter_constraints": constraints})
@@ -160,6 +163,7 @@ def test_a_large_grid_is_walked_lazily(constraints: str, number: int) -> None:
     assert all(space.parse(point) in space for point in points)
 
 
+@pytest.mark.long
 def test_a_grid_whose_points_cannot_be_found_ends() -> None:
     parameters = [integer(f"i{k}", "0", "999") for k in range(4)]
     hidden = "(i0 * 7919 + i1 * 104729 + i2 * 1299709 + i3 * 31) / 1000003 == 5"

@@ -26,7 +26,7 @@ from suggestion.problem.terms import Flags
 MOST_DRAWS: Final = 1024
 MOST_SEARCHED: Final = 2**17
 #: Finite spaces of which so many combinations are left are enumerated.
-MOST_ENUMERATED: Final = 2**17
+MOST_ENUMERATED: Final = 2**15
 
 _STAGES: Final = (4, 28, 224, 768)
 _CHAIN: Final = 8  # steps of the Markov chain
@@ -178,7 +178,7 @@ class Region:
         return found
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=2)
 def region_of(space: SearchSpace) -> Region:
     """Return the region of a restricted `space`; one without anchors has no known point."""
     boxes = pruned(space)
