@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -255,12 +254,6 @@ def _trial(directory: Path, trial: stored.Trial, objective: Objective, space: Sp
         objective.value(trial.series) if state.ended and state is not State.FAILED else None,
         {name: number(series.latest) for name, series in trial.series.items()},
         error or (trial.reason if state is State.FAILED else ""),
-        _seconds(trial.started, trial.completed),
+        status.elapsed(trial),
         output if output.exists() else None,
     )
-
-
-def _seconds(start: str, end: str) -> float | None:
-    if not start or not end:
-        return None
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

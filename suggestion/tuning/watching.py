@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from suggestion.client.numbers import short
 from suggestion.controller.context import View
 from suggestion.controller.trials import Condition, Trial
 from suggestion.runtimes.python.calls import error_of
@@ -80,20 +81,12 @@ def render(controller: Controller, notes: list[str]) -> str:
     best = controller.best
     if best is not None:
         words = (
-            f"best {controller.objective.metric} {brief(value_of(best, controller.objective))}: "
+            f"best {controller.objective.metric} {short(value_of(best, controller.objective))}: "
         )
-        words += " ".join(f"{name}={brief(text)}" for name, text in best.assignment.items())
+        words += " ".join(f"{name}={short(text)}" for name, text in best.assignment.items())
         lines.append(f"<div>{escape(words)}</div>")
     lines += [f"<pre>{escape(note)}</pre>" for note in notes]
     return "".join(lines)
-
-
-def brief(text: str) -> str:
-    """Return `text` with five digits if it is a number; else as it is."""
-    try:
-        return f"{float(text):.5g}"
-    except ValueError:
-        return text
 
 
 class WithErrors:
