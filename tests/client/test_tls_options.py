@@ -102,3 +102,15 @@ def test_tls_without_a_server_that_speaks_it(name: str, folder: Path, tmp_path: 
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 2
     assert "--tls-ca needs --target" in done.output
+
+
+def test_an_early_stopping_server_that_could_not_read_the_log(folder: Path, tmp_path: Path) -> None:
+    """Else its rules are asked for again and again, and no trial begins."""
+    file = tmp_path / "e.yaml"
+    file.write_text(text({"spec.earlyStopping": {"algorithmName": "medianstop"}}))
+    options = ["--command", COMMAND, "--db-manager", "127.0.0.1:1"]
+    options += ["--tls-ca", str(folder / "ca.pem"), "--directory", str(tmp_path / "state")]
+    done = CliRunner().invoke(main, ["run", str(file), *options])
+    assert done.exit_code == 1
+    assert "Error: --db-manager 127.0.0.1:1: the early-stopping server" in done.output
+    assert not (tmp_path / "state").exists()
