@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, NoReturn
 from suggestion.problem.errors import quote
 
 #: Limits: characters of a setting, its statements, characters of one, and parentheses in others.
-LONGEST_TEXT: Final = 20_000
+LONGEST_TEXT: Final = 5_000
 MOST_STATEMENTS: Final = 100
 LONGEST_STATEMENT: Final = 1_000
 DEEPEST: Final = 50
