@@ -171,7 +171,7 @@ class SuggestionSampler(BaseSampler):
             others = _others(study, trial)
             if texts not in replay.running(others):
                 break
-        return replay.space.decode(texts)
+        return replay.space.decode_active(texts)
 
     # ------------------------------------------------------------------ one by one
 
@@ -279,17 +279,24 @@ class _Replay:
         return f"{self._name}-{number:05}"
 
     def _entry(self, trial: FrozenTrial) -> tuple[str, Mapping[str, str]]:
-        """Return name and texts of a trial; no texts where it has not all parameters."""
+        """Return name and texts of a trial; no texts where it has not all parameters.
+
+        Those of a suggestion are what it has: parameters whose condition is not met are left out.
+        """
         point = _suggested(trial)
+        suggested: Mapping[str, str] = point.get("parameters", {})
         texts = {}
         for name, parameter in self.space.parameters.items():
             if name in trial.params:  # enqueued trials have others than were suggested
                 text = parameter.encode(trial.params[name])
             else:
-                text = point.get("parameters", {}).get(name)
+                text = suggested.get(name)
             if text is not None:
                 texts[name] = text
-        complete = len(texts) == len(self.space.parameters)
+        needed = set(self.space.parameters)
+        if suggested:
+            needed &= suggested.keys()
+        complete = needed <= texts.keys()
         return point.get("name") or self._default(trial.number), texts if complete else {}
 
 

@@ -129,7 +129,7 @@ class SuggestSearchCV(BaseSearchCV):
             None,
             0,
         )
-        scores: dict[tuple[str, ...], float] = {}
+        scores: dict[tuple[tuple[str, str], ...], float] = {}
         evaluation = _Evaluation(self, evaluate_candidates)
         width = self.batch_size or evaluation.width
         begun = 0
@@ -142,13 +142,13 @@ class SuggestSearchCV(BaseSearchCV):
                     break
                 width = 1  # fewer may be left
                 continue
-            points = {tuple(made.texts.values()): made.texts for made in batch}
+            points = {tuple(made.texts.items()): made.texts for made in batch}
             new = {key: texts for key, texts in points.items() if key not in scores}
-            found = evaluation.scores([space.decode(texts) for texts in new.values()])
+            found = evaluation.scores([space.decode_active(texts) for texts in new.values()])
             scores |= zip(new, found, strict=True)
             for number, made in enumerate(batch, begun):
                 solver.start(number, made.name or f"search-{number:05}", made.texts)
-                score = scores[tuple(made.texts.values())]
+                score = scores[tuple(made.texts.items())]
                 solver.finish(number, score if math.isfinite(score) else None)
             begun += len(batch)
         evaluation.end()

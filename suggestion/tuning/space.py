@@ -95,6 +95,10 @@ class Space:
         """
         return {name: p.decode(texts[name]) for name, p in self.parameters.items()}
 
+    def decode_active(self, texts: Mapping[str, str]) -> dict[str, object]:
+        """Return the values of the parameters that `texts` has; inactive ones are left out."""
+        return {name: p.decode(texts[name]) for name, p in self.parameters.items() if name in texts}
+
     def decoders(self) -> dict[str, str | dict[str, object]]:
         """Return what `decode` does, in terms that need nothing of this package.
 

@@ -253,6 +253,24 @@ def test_enqueued_trials_count_with_their_own_values() -> None:
     assert dict(ours.ask()) == study.trials[2].params
 
 
+def test_conditions_that_the_settings_declare() -> None:
+    """A parameter is suggested where its condition is met, and only there."""
+    space = {"k": CategoricalDistribution(("a", "b")), "x": FloatDistribution(0, 1)}
+    sampler = SuggestionSampler("tpe", {"conditions": "x if k == 'a'"}, seed=1, space=space)
+    study = optuna.create_study(study_name="declared", sampler=sampler)
+    study.optimize(
+        lambda t: (
+            t.suggest_float("x", 0, 1) if t.suggest_categorical("k", ("a", "b")) == "a" else 0.5
+        ),
+        n_trials=20,
+    )
+    for trial in study.trials:
+        own = trial.system_attrs["suggestion:point"]["parameters"]
+        assert own.keys() == trial.params.keys()
+        assert ("x" in own) == (trial.params["k"] == "a")
+    assert study.best_value < 0.3
+
+
 def test_a_range_that_changes_and_a_single_value() -> None:
     def moving(trial: optuna.Trial) -> float:
         high = 1 + trial.number
