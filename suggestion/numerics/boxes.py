@@ -133,7 +133,8 @@ class _Pruning:
         self._columns = [k for k, name in enumerate(names) if name in used]
         self._places = {name: k for k, name in enumerate(names)}
         self._read = [k for k, name in enumerate(names) if name in used | parents]
-        self._left = _MOST_WORK
+        # Long constraints take more time for each box.
+        self._left = _MOST_WORK // max(sum(len(e.text) for e in space.constraints) // 200, 1)
 
     def run(self, low: Array, high: Array) -> tuple[Array, Array]:
         done: list[tuple[Array, Array]] = []
