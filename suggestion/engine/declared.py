@@ -164,7 +164,7 @@ def _constraints(
         for each in made
         if not each.names
     ]
-    return made
+    return tuple(dict.fromkeys(made))
 
 
 def _names(space: SearchSpace) -> Names:

@@ -27,8 +27,12 @@ MOST_BOXES: Final = 2048
 _FEW_LEVELS: Final = 2**40
 _CUTS: Final = 24  # rounds of cutting slabs off
 _SPLITS: Final = 60
-#: Ends of ranges that are computed at most; takes about a second.
-_MOST_WORK: Final = 400_000
+#: What pruning may cost, in ends of ranges that are computed; takes about three seconds.
+_MOST_WORK: Final = 1_500_000
+#: What a term of an expression costs, in the same unit: for each look at any boxes, and each box.
+_LOOK: Final = 25.0
+_BOX: Final = 1 / 150
+_LETTERS: Final = 5  # of a text for each of its terms
 #: Points that are drawn after each round, and how many feasible ones of them are enough.
 _PROBES: Final = 128
 _ENOUGH: Final = 16
@@ -133,8 +137,10 @@ class _Pruning:
         self._columns = [k for k, name in enumerate(names) if name in used]
         self._places = {name: k for k, name in enumerate(names)}
         self._read = [k for k, name in enumerate(names) if name in used | parents]
-        # Long constraints take more time for each box.
-        self._left = _MOST_WORK // max(sum(len(e.text) for e in space.constraints) // 200, 1)
+        whens = [when for _, each in space.conditional for when in each]
+        read = [*space.constraints, *(w.expression for w in whens if isinstance(w, When))]
+        self._terms = sum(len(each.text) // _LETTERS + 1 for each in read)
+        self._left: float = _MOST_WORK
 
     def run(self, low: Array, high: Array) -> tuple[Array, Array]:
         done: list[tuple[Array, Array]] = []
@@ -172,7 +178,7 @@ class _Pruning:
         return low[keep], high[keep]
 
     def _ranges(self, low: Array, high: Array) -> dict[str, Range]:
-        self._left -= len(low) * len(self._read)
+        self._left -= len(low) * (len(self._read) + _BOX * self._terms) + _LOOK * self._terms
         parameters = self._space.parameters
         return {
             parameters[k].name: _numbers(parameters[k], low[:, k], high[:, k]) for k in self._read
