@@ -31,6 +31,7 @@ from suggestion.controller.slots import divide
 from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
 from suggestion.controller.workspace import TrialWorkspace
+from suggestion.engine.algorithm import algorithms
 from suggestion.runner import reading
 from suggestion.runner.control import Sessions, control
 from suggestion.runner.errors import ExperimentRefused
@@ -247,7 +248,10 @@ def _clients(
     stopping = None
     if spec.get("earlyStopping"):
         rule = spec["earlyStopping"]["algorithmName"]
-        stopping = client("EarlyStopping", request.early_stopping, f"earlystopping/{rule}", *kept)
+        # Both halves of the name only where it is an algorithm's too: what people and scripts look
+        # for among processes and logs is the name in the file.
+        served = f"earlystopping/{rule}" if rule in algorithms() else rule
+        stopping = client("EarlyStopping", request.early_stopping, served, *kept)
     return Clients(
         client("Suggestion", request.target, algorithm),
         client("DBManager", request.database, "dbmanager", "--database", url),
