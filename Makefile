@@ -13,7 +13,7 @@ SECONDS ?= 3600
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: run test test-unit test-integration test-integrations test-conformance test-clients test-images test-cluster \
+.PHONY: run test test-integration test-integrations test-conformance test-clients test-images test-cluster \
 	images dockerfiles docs sbom audit fuzz lint bench bench-regret lock page check-page stubs clean help
 .DEFAULT_GOAL := help
 
@@ -38,9 +38,7 @@ run: $(RUNNABLE) ## a whole experiment on this machine: TPE, 3 parallel trials, 
 	rm -rf runs/quickstart
 	$(BIN)/suggest run examples/quickstart.yaml --directory runs/quickstart
 
-test: lint test-unit ## lint, types and the tests that need nothing but Python
-
-test-unit: $(READY) ## the tests that need nothing but Python, and kill nothing
+test: $(READY) ## the tests that need nothing but Python, and kill nothing
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not integration and not long"
 
 test-integration: $(READY) ## the tests that take long, kill, or need databases, a browser or containers
