@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 RUNNABLE := $(VENV)/.runnable
 READY := $(VENV)/.ready
 JOBS ?= 2
+# Files and folders of tests for `make test`; all by default.
+TESTS ?=
 SECONDS ?= 3600
 
 # One thread for each process: the libraries' own threads only wait for each other here.
@@ -39,7 +41,7 @@ run: $(RUNNABLE) ## a whole experiment on this machine: TPE, 3 parallel trials, 
 	$(BIN)/suggest run examples/quickstart.yaml --directory runs/quickstart
 
 test: $(READY) ## the tests that need nothing but Python, and kill nothing
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not integration and not long"
+	$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist worksteal -m "not integration and not long"
 
 test-integration: $(READY) ## the tests that take long, kill, or need databases, a browser or containers
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "integration or long"
