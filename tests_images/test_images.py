@@ -228,5 +228,5 @@ def test_the_observation_log_outlives_its_container(image: Image) -> None:
 
 def test_a_wrong_name_ends_the_container_with_a_reason() -> None:
     name = reference(named(STARTED))
-    with pytest.raises(RuntimeError, match="'nobody' is not installed"):
+    with pytest.raises(RuntimeError, match="nothing called 'nobody' can be served"):
         docker("run", "--rm", name, "nobody")
