@@ -60,8 +60,15 @@ def test_the_capacity_fits_into_the_memory(memory: int, message: int) -> None:
         assert made.computed + made.read + made.received + made.message <= memory - 40 * MIB
 
 
-def test_an_honest_request_fits_into_100_mib() -> None:
-    values = {f"hyperparameter-{k}": repr(0.1 + k / 7) for k in range(10)}
+@pytest.mark.parametrize(
+    "values",
+    [
+        {f"hyperparameter-{k}": repr(0.1 + k / 7) for k in range(10)},
+        {f"{k}": repr(0.1 + k / 7) if k < 10 else "8" for k in range(20)},
+    ],
+    ids=["long", "short"],
+)
+def test_an_honest_request_fits_into_100_mib(values: dict[str, str]) -> None:
     trials = [trial(f"experiment-{k:06}", values, repr(k / 7)) for k in range(10_000)]
     raw = ask_for(experiment(), 1, 10_001, trials).SerializeToString()
     made = capacity(100 * MIB, 64 * MIB)
