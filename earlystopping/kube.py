@@ -48,15 +48,19 @@ def repeat(attempt: Callable[[], _T], until: Deadline, check: Callable[[], None]
         Unreachable: It still fails, with the last reason.
     """
     pause, number = _PAUSE, 0
+    reason: PassingError | None = None
     while True:
         number += 1
         try:
             return attempt()
         except PassingError as error:
+            # An attempt that our own time has cut off says nothing of why the others failed.
+            if reason is None or until.remaining() > 0:
+                reason = error
             wait = max(pause * random.uniform(0.5, 1.5), error.wait)
             if until.remaining() <= wait:
                 tried = f"tried {number} times" if number > 1 else "tried once"
-                raise Unreachable(f"{error}; {tried}, try again") from error
+                raise Unreachable(f"{reason}; {tried}, try again") from reason
         time.sleep(wait)
         check()
         pause = min(2 * pause, _LONGEST_PAUSE)

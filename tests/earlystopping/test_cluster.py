@@ -9,6 +9,7 @@ import re
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +26,7 @@ from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.api.v1beta1.log_reader import CurveReader, ObservationReader
 from suggestion.client.launch import ServerError
-from suggestion.earlystopping import statuses
+from suggestion.earlystopping import kube, statuses
 from suggestion.earlystopping.cluster import ClusterStatuses
 from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.errors import Denied, Missing, Unreachable, Unready
@@ -530,3 +531,19 @@ def test_a_pod_is_known_by_its_account(account: Path, monkeypatch: pytest.Monkey
     assert statuses.in_cluster()
     os.remove(account / "token")
     assert not statuses.in_cluster()
+
+
+def test_an_attempt_that_runs_out_of_time_does_not_hide_why_the_others_failed() -> None:
+    until = Deadline.after(0.4)
+    tried = 0
+
+    def attempt() -> None:
+        nonlocal tried
+        tried += 1
+        if tried == 1:
+            raise kube.PassingError("in conflict")
+        time.sleep(max(until.remaining(), 0))
+        raise kube.PassingError("read timed out")
+
+    with pytest.raises(Unreachable, match=r"^in conflict; tried 2 times, try again$"):
+        kube.repeat(attempt, until, lambda: None)
