@@ -313,7 +313,7 @@ def test_a_finite_space_has_each_point_once_initial_ones_included(name: str) -> 
         ),
         (
             '[{"width": 1, "depth": 1, "low": 0.5, "high": 0.5, "optimizer": "sgd"}]',
-            ", point 1: must meet the constraint 'low < high'",
+            ", point 1: must meet the constraint 'low < high', got low = 0.5, high = 0.5",
         ),
         (
             json.dumps([POINTS[0], {}, POINTS[0]]),

@@ -61,8 +61,9 @@ def read(
                     f"among {MOST_COMPLETIONS}"
                 )
         elif not problem.space.feasible(point):
-            broken = next(e.text for e in problem.space.constraints if not _met(e, point))
-            refuse(f", point {number}: must meet the constraint {quote(broken)}")
+            broken = next(e for e in problem.space.constraints if not _met(e, point))
+            got = ", ".join(f"{name} = {point[name]}" for name in broken.names)
+            refuse(f", point {number}: must meet the constraint {quote(broken.text)}, got {got}")
         points.append(point)
     if found:
         raise Invalid(found)
