@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state
 from suggestion.integrations.distributions import Distribution, from_distribution
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, SpaceExhausted
 from suggestion.tuning.goals import Method, Objective, Settings
-from suggestion.tuning.reading import read_parameter
+from suggestion.tuning.reading import read_mapping, read_parameter
 from suggestion.tuning.solvers import open_solver
 from suggestion.tuning.space import Space
 from suggestion.tuning.spaces import Parameter
@@ -160,21 +160,17 @@ def read_distributions(given: Mapping[str, object]) -> Space:
     Raises:
         InvalidArgument: With everything in it that is no parameter.
     """
-    parameters: dict[str, Parameter[object]] = {}
-    places = {name: f"param_distributions[{name!r}]" for name in given}
-    broken: list[BrokenRule] = []
-    for name, entry in given.items():
-        listed = entry.tolist() if isinstance(entry, np.ndarray) and entry.ndim == 1 else entry
-        try:
-            if isinstance(listed, Distribution):
-                parameters[name] = from_distribution(listed)
-            else:
-                parameters[name] = read_parameter(listed, places[name])
-        except InvalidArgument as error:
-            broken += error.broken
-    if broken:
-        raise InvalidArgument(broken)
-    return Space(parameters, places)
+    return read_mapping(given, "param_distributions", _read_entry)
+
+
+def _read_entry(entry: object, place: str) -> Parameter[object]:
+    if isinstance(entry, np.ndarray) and entry.ndim == 1:
+        entry = entry.tolist()
+    return (
+        from_distribution(entry)
+        if isinstance(entry, Distribution)
+        else read_parameter(entry, place)
+    )
 
 
 class _Splits:

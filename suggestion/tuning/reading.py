@@ -47,7 +47,7 @@ def read_space(given: SpaceLike) -> Space:
         return given
     configspace = type(given).__module__.partition(".")[0] == "ConfigSpace"  # a Mapping, too
     if isinstance(given, Mapping) and not configspace:
-        return _from_mapping(given)
+        return read_mapping(given)
     found: Space | None = None
     if isinstance(given, Path | str):
         from suggestion.tuning.files import from_file  # noqa: PLC0415
@@ -67,18 +67,34 @@ def read_space(given: SpaceLike) -> Space:
     return found
 
 
-def _from_mapping(given: Mapping[str, object]) -> Space:
+def read_mapping(
+    given: Mapping[str, object],
+    subject: str = "space",
+    read: Callable[[object, str], Parameter[object]] | None = None,
+) -> Space:
+    """Return the space whose parameters `given` has by name.
+
+    Args:
+        subject: What `given` is called in error messages.
+        read: Returns the parameter that an entry, at a place such as ``space['lr']``, stands for;
+            `read_parameter` by default.
+
+    Raises:
+        InvalidArgument: With everything in it that is no parameter, and then also the rules that
+            the others break.
+    """
+    read = read or read_parameter
     parameters: dict[str, Parameter[object]] = {}
     broken: list[BrokenRule] = []
     for name, entry in given.items():
         if not isinstance(name, str):
-            broken.append(BrokenRule("space", f"names must be texts, got {name!r:.80}"))
+            broken.append(BrokenRule(subject, f"names must be texts, got {name!r:.80}"))
             continue
         try:
-            parameters[name] = read_parameter(entry, f"space[{name!r}]")
+            parameters[name] = read(entry, f"{subject}[{name!r}]")
         except InvalidArgument as error:
             broken += error.broken
-    space = Space(parameters, {name: f"space[{name!r}]" for name in parameters})
+    space = Space(parameters, {name: f"{subject}[{name!r}]" for name in parameters})
     if broken:
         if parameters:
             try:
