@@ -147,7 +147,9 @@ def test_what_is_wrong_is_said_at_once() -> None:
     with pytest.raises(sg.InvalidArgument) as caught:
         SuggestSearchCV(LogisticRegression(), space).fit(X, Y)
     places = [rule.place for rule in caught.value.broken]
-    assert places == [f"param_distributions[{name}" for name in ("'l1_ratio']", "'tol']", "'C'].min")]
+    assert places == [
+        f"param_distributions[{name}" for name in ("'l1_ratio']", "'tol']", "'C'].min")
+    ]
     with pytest.raises(sg.InvalidArgument, match=r"^param_distributions\['C'\]\.min: .*min > 0"):
         SuggestSearchCV(LogisticRegression(), {"C": sg.log_uniform(0, 1)}).fit(X, Y)
     search = SuggestSearchCV(LogisticRegression(), {"C": [1, 2]}, settings={"gamma": 7})
