@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 from suggestion.earlystopping.curves import best
 from suggestion.earlystopping.rule import MAX_STEP, Curve
+from suggestion.engine.settings import setting
 
 #: The least `eta`: below it, rungs would be nearly as many as steps.
 LEAST_ETA: Final = 1.1
@@ -70,3 +71,35 @@ def limit(curves: Sequence[Curve], step: int, eta: float) -> float | None:
     known = sorted(loss for losses in reached if (loss := best(losses, step)) is not None)
     kept = math.floor((len(known) + 1) / eta)
     return known[kept - 1] if kept else None
+
+
+def eta_setting() -> float:
+    """Return the field of a rule for the setting ``eta``."""
+    return setting(
+        3.0,
+        at_least=LEAST_ETA,
+        at_most=MOST_ETA,
+        help="The best 1/eta of the trials continue at a rung; rungs grow by this factor.",
+    )
+
+
+class Halving:
+    """What rules have in common that let the best 1/eta of the trials continue at each rung."""
+
+    unfinished: ClassVar[bool] = True
+    min_trials_required: ClassVar[int] = 0
+
+    eta: float
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """All rungs, as numbers of reports, in ascending order."""
+        raise NotImplementedError
+
+    def step_after(self, step: int) -> int | None:
+        """Return the first rung after report `step`; None after the last one."""
+        return next((rung for rung in self.rungs if rung > step), None)
+
+    def loss_at(self, step: int, curves: Sequence[Curve]) -> float | None:
+        """Return the loss up to which a trial continues at the rung `step`; None for any."""
+        return limit(curves, step, self.eta)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from suggestion.earlystopping import ladder
 from suggestion.earlystopping.rule import MAX_STEP, Curve, Threshold
@@ -17,7 +16,7 @@ from suggestion.problem.errors import Violation
 
 @register("asha")
 @dataclass(frozen=True, kw_only=True)
-class Asha:
+class Asha(ladder.Halving):
     """Let the best 1/eta of the trials continue at each of a ladder of rungs [Li2020]_.
 
     The rungs are the reports ``r_min``, ``r_min * eta``, ``r_min * eta**2``, ... At a rung a trial
@@ -33,18 +32,10 @@ class Asha:
        A. Talwalkar. A system for massively parallel hyperparameter tuning. MLSys 2020.
     """
 
-    unfinished: ClassVar[bool] = True
-    min_trials_required: ClassVar[int] = 0
-
     r_min: int = setting(
         1, at_least=1, at_most=MAX_STEP, help="Number of the report at the lowest rung."
     )
-    eta: float = setting(
-        3.0,
-        at_least=ladder.LEAST_ETA,
-        at_most=ladder.MOST_ETA,
-        help="The best 1/eta of the trials continue at a rung; rungs grow by this factor.",
-    )
+    eta: float = ladder.eta_setting()
     brackets: int = setting(
         1,
         at_least=1,
@@ -82,9 +73,3 @@ class Asha:
     def step_at(self, step: int) -> int | None:
         place = bisect_right(self.rungs, step)
         return self.rungs[place - 1] if place else None
-
-    def step_after(self, step: int) -> int | None:
-        return next((rung for rung in self.rungs if rung > step), None)
-
-    def loss_at(self, step: int, curves: Sequence[Curve]) -> float | None:
-        return ladder.limit(curves, step, self.eta)

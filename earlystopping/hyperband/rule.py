@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from suggestion.earlystopping import ladder
 from suggestion.earlystopping.rule import MAX_STEP, Curve, Threshold
@@ -17,7 +16,7 @@ from suggestion.problem.errors import Violation
 
 @register("hyperband")
 @dataclass(frozen=True, kw_only=True)
-class Hyperband:
+class Hyperband(ladder.Halving):
     """Halve trials successively, in brackets that begin to do so earlier or later [Li2018]_.
 
     The rungs are the reports ``r_l / eta**s`` that are at least ``r_min``. At a rung a trial stops
@@ -33,9 +32,6 @@ class Hyperband:
        bandit-based approach to hyperparameter optimization. JMLR 18, 2018, algorithm 1.
     """
 
-    unfinished: ClassVar[bool] = True
-    min_trials_required: ClassVar[int] = 0
-
     r_l: int = setting(
         REQUIRED,
         at_least=1,
@@ -45,12 +41,7 @@ class Hyperband:
     r_min: int = setting(
         1, at_least=1, at_most=MAX_STEP, help="Least number of the report at the lowest rung."
     )
-    eta: float = setting(
-        3.0,
-        at_least=ladder.LEAST_ETA,
-        at_most=ladder.MOST_ETA,
-        help="The best 1/eta of the trials continue at a rung; rungs grow by this factor.",
-    )
+    eta: float = ladder.eta_setting()
 
     def violations(self) -> Iterator[Violation]:
         """Yield the rule that `r_l` breaks, if it breaks one."""
@@ -84,9 +75,3 @@ class Hyperband:
     def step_at(self, step: int) -> int | None:
         place = bisect_right(self.rungs, step)
         return self.rungs[place - 1] if place and step < self.r_l else None
-
-    def step_after(self, step: int) -> int | None:
-        return next((rung for rung in self.rungs if rung > step), None)
-
-    def loss_at(self, step: int, curves: Sequence[Curve]) -> float | None:
-        return ladder.limit(curves, step, self.eta)
