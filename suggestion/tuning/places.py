@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from suggestion.problem.errors import Violation
+from suggestion.problem.errors import Violation, quote
 from suggestion.problem.locations import Location
 from suggestion.tuning.errors import BrokenRule
 from suggestion.tuning.goals import Method
@@ -33,9 +33,9 @@ def broken_rule(
     rule = violation.description
     match violation.location:
         case ("settings", int(index), *_) if index < len(method.settings):
-            return BrokenRule(f"{argument}[{list(method.settings)[index]!r}]", rule)
+            return _broken_setting(argument, list(method.settings)[index], rule)
         case ("settings", str(name), *_):
-            return BrokenRule(f"{argument}[{name!r}]", rule)
+            return _broken_setting(argument, name, rule)
         case ("settings", *_):
             return BrokenRule(argument, rule)
         case ("parameters", which, *part):
@@ -45,6 +45,14 @@ def broken_rule(
         case (str(first), *_) if first in _ARGUMENTS:
             return BrokenRule(_ARGUMENTS[first], rule)
     return BrokenRule("space", rule)
+
+
+def _broken_setting(argument: str, name: str, rule: str) -> BrokenRule:
+    # The place names the setting already.
+    subject = f"setting {quote(name)}"
+    if rule.startswith(subject):
+        rule = rule.removeprefix(subject).lstrip(",: ")
+    return BrokenRule(f"{argument}[{name!r}]", rule)
 
 
 def broken_parameter(space: Space, name: str, part: Location, rule: str) -> BrokenRule:

@@ -283,7 +283,7 @@ def test_asha_judges_a_function_at_each_rung() -> None:
 def test_stop_settings_are_checked_by_name() -> None:
     with pytest.raises(sg.InvalidArgument) as caught:
         quiet(functions.level, X, trials=1, stop="hyperband", stop_settings={"r_l": 2})
-    assert str(caught.value).startswith("stop_settings['r_l']: setting 'r_l' must be at least")
+    assert str(caught.value).startswith("stop_settings['r_l']: must be at least")
     with pytest.raises(sg.InvalidArgument, match=r"^stop_settings\['r_l'\]: .*is required"):
         quiet(functions.level, X, trials=1, stop="hyperband")
 
