@@ -92,7 +92,10 @@ def init(
     if not parameters:
         why = "\n".join(notes) if notes else "none was given"
         raise click.ClickException(f"no parameter to tune:\n{why}")
-    file.write_text(scaffold.write(draft), encoding="utf-8")
+    try:
+        file.write_text(scaffold.write(draft), encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{file}: cannot be written: {error.strerror}") from error
     _report(file, len(parameters), notes)
 
 

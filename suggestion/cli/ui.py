@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -32,6 +33,7 @@ def ui(directories: tuple[Path, ...], address: str) -> None:
         click.echo(f"{url}  (Ctrl-C ends it)")
 
     try:
-        serve(directories or (RUNS,), address, announce)
+        with suppress(KeyboardInterrupt):
+            serve(directories or (RUNS,), address, announce)
     except OSError as error:
         raise click.ClickException(str(error)) from error

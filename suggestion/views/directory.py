@@ -52,7 +52,8 @@ def experiments(root: Path, depth: int) -> Iterator[Path]:
     """
     from suggestion.controller.store import FILE  # noqa: PLC0415
 
-    if (root / FILE).is_file():
+    state = root / FILE
+    if state.is_file() and not state.is_symlink():
         yield root
     elif depth >= 0:
         try:

@@ -38,17 +38,22 @@ def follow(directory: Path, console: Console) -> None:
             console.print(_frame(directory, store)[0])
             return
         with suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
-            mark, (shown, ended) = store.change_mark(), _frame(directory, store)
+            seen, (shown, ended) = _seen(directory, store), _frame(directory, store)
             live.update(shown, refresh=True)
             while not ended:
                 time.sleep(_SECONDS)
-                if (now := store.change_mark()) != mark:
-                    mark, (shown, ended) = now, _frame(directory, store)
-                else:
+                if (now := _seen(directory, store)) != seen:
+                    seen, (shown, ended) = now, _frame(directory, store)
+                elif now[1]:
                     shown = replace(shown, seconds=shown.seconds + _SECONDS)
                 live.update(shown, refresh=True)
     finally:
         store.close()
+
+
+def _seen(directory: Path, store: Store) -> tuple[int, bool]:
+    """Return what changes when there is something new: a runner that is killed writes nothing."""
+    return store.change_mark(), held(directory)
 
 
 def _frame(directory: Path, store: Store) -> tuple[Frame, bool]:

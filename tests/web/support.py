@@ -68,12 +68,16 @@ class Page:
 def serving(folder: Path) -> Iterator[Page]:
     command = [sys.executable, "-m", "suggestion", "ui", str(folder), "--address", "127.0.0.1:0"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
         try:
             assert process.stdout is not None
             yield Page(process.stdout.readline().split()[0])
         finally:
             process.send_signal(signal.SIGINT)
+            said = process.stderr.read() if process.stderr else ""
+            assert (process.wait(30), said) == (0, "")
 
 
 def experiment(name: str = "study", **spec: Any) -> Experiment:

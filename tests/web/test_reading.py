@@ -103,6 +103,19 @@ def test_texts_are_exact_and_a_parameter_may_be_missing(tmp_path: Path) -> None:
     assert read["trials"][1]["values"] == [None, "b"]
 
 
+CONDITION = [{"name": "conditions", "value": "lr if kind == 'a'"}]
+
+
+def test_what_was_suggested_for_an_inactive_parameter_is_no_value(tmp_path: Path) -> None:
+    algorithm = {"algorithmName": "random", "algorithmSettings": CONDITION}
+    trials = [support.trial(number, float(number)) for number in range(2)]  # of kinds a and b
+    folder = support.store(
+        tmp_path / "one", support.experiment(algorithm=algorithm), trials, reports=False
+    )
+    rows = reading.read(folder)["trials"]
+    assert [row["values"] for row in rows] == [["0.01234567", "a"], [None, "b"]]
+
+
 def test_a_thinned_curve_keeps_its_ends_and_its_extremes() -> None:
     values = [random.Random(3).random() for _ in range(5000)]
     values[1234], values[3210] = 9.0, -9.0
@@ -142,3 +155,13 @@ def test_noise_is_said_to_be_noise() -> None:
     assert "at least 10 trials" in importance(support.experiment(), [])["error"]
     alike = [support.trial(number, 0.5) for number in range(20)]
     assert "same value" in importance(support.experiment(), alike)["error"]
+
+
+def test_trials_with_the_same_value_share_a_rank() -> None:
+    rng = random.Random(1)
+    numbers = [rng.random() for _ in range(200)]
+    trials = [
+        replace(support.trial(n, float(x > 0.5)), assignment={"lr": f"{x:.6f}", "kind": "a"})
+        for n, x in enumerate(numbers)
+    ]
+    assert importance(support.experiment(), trials)["explained"] > 0.9

@@ -172,7 +172,7 @@ def test_a_token_is_needed_where_others_can_reach_the_server(folder: Path) -> No
     status, headers = get("/", "token=secret")
     assert (status, headers["location"]) == (303, "/")
     assert "HttpOnly" in headers["set-cookie"]
-    assert "SameSite=strict" in headers["set-cookie"]
+    assert "SameSite=lax" in headers["set-cookie"]
     cookie = headers["set-cookie"].split(";")[0]
     assert get("/", cookie=cookie)[0] == 200
     assert get("/api/experiments", cookie=cookie)[0] == 200
@@ -226,3 +226,49 @@ def test_an_address_that_is_taken(page: Page, folder: Path) -> None:
     done = CliRunner().invoke(main, ["ui", str(folder), "--address", address])
     assert done.exit_code == 1
     assert f"cannot listen on {address}" in done.output
+
+
+def test_a_folder_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "output-1.log").write_text("secret")
+    (outside / "random.log").write_text("secret")
+    made = store(tmp_path / "runs" / "one", experiment("one"), [trial(0, 0.5)])
+    (made / "trials").mkdir(exist_ok=True)
+    (made / "trials" / trial(0, 0.5).name).symlink_to(outside)
+    (made / "servers").symlink_to(outside)
+    store(tmp_path / "elsewhere", experiment("elsewhere"), [])
+    linked = tmp_path / "runs" / "linked"
+    linked.mkdir()
+    (linked / "state.db").symlink_to(tmp_path / "elsewhere" / "state.db")
+    with serving(tmp_path / "runs") as page:
+        one = f"api/experiments/{page.identifier('one')}"
+        assert page.get(f"{one}/trials/0").json["files"] == []
+        assert page.get(f"{one}/trials/0/output").json["text"] == ""
+        assert page.get(f"{one}/servers").json == {"servers": []}
+        assert len(page.get("api/experiments").json["experiments"]) == 1
+
+
+def test_it_ends_while_somebody_looks(tmp_path: Path) -> None:
+    """In good order, though a browser waits for changes; `serving` looks at what it says."""
+    store(tmp_path / "one", experiment("one"), [trial(0, 0.5)])
+    with serving(tmp_path) as page:
+        stream = urllib.request.urlopen(
+            f"{page.url}api/experiments/{page.identifier('one')}/changes", timeout=30
+        )
+        assert stream.readline() == b"event: everything\n"
+    stream.close()
+
+
+def test_everybody_who_looks_is_told_of_trouble(tmp_path: Path) -> None:
+    made = store(tmp_path / "one", experiment("one"), [trial(0, 0.5)])
+    with serving(tmp_path) as page:
+        url = f"{page.url}api/experiments/{page.identifier('one')}/changes"
+        for path in made.glob("state.db*"):
+            path.write_bytes(b"damaged" * 1000)
+        with (
+            urllib.request.urlopen(url, timeout=30) as first,
+            urllib.request.urlopen(url, timeout=30) as second,
+        ):
+            assert first.readline() == b"event: trouble\n"
+            assert second.readline() == b"event: trouble\n"

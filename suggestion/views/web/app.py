@@ -41,14 +41,19 @@ _TYPES: Final = {
 
 
 def application(
-    folders: Sequence[Path], hosts: Collection[str], token: str | None, cookie: str
+    folders: Sequence[Path],
+    hosts: Collection[str],
+    token: str | None,
+    cookie: str,
+    watches: Watches | None = None,
 ) -> Starlette:
     """Return the application that shows the experiments below `folders`.
 
     Args:
         hosts, token, cookie: As for `Guard`.
+        watches: Whose `end` ends what is streamed.
     """
-    page = _Page(Catalog(folders))
+    page = _Page(Catalog(folders), watches or Watches())
     one = "/api/experiments/{experiment}"
     routes = [
         Route("/", _static("index.html")),
@@ -87,9 +92,9 @@ async def _refused(_: Request, raised: Exception) -> Response:
 
 
 class _Page:
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, watches: Watches) -> None:
         self._catalog = catalog
-        self._watches = Watches()
+        self._watches = watches
         self._importance: dict[Path, tuple[int, dict[str, Any]]] = {}
         self._computing = asyncio.Lock()
 
@@ -121,12 +126,12 @@ class _Page:
     async def importance(self, request: Request) -> Response:
         directory = await self._directory(request)
         experiment, trials = await _reading(status.load, directory)
-        ended = sum(not trial.condition.active for trial in trials)
+        judged = hash((experiment.started, *((t.number, t.attempt, t.condition) for t in trials)))
         async with self._computing:  # one forest at a time
             known = self._importance.get(directory)
-            if known is None or known[0] != ended:
+            if known is None or known[0] != judged:
                 made = await run_in_threadpool(importance, experiment, trials)
-                known = self._importance[directory] = (ended, made)
+                known = self._importance[directory] = (judged, made)
         return JSONResponse(known[1])
 
     async def servers(self, request: Request) -> Response:

@@ -40,6 +40,8 @@ def command(directory: Path, experiment: Experiment, trial: Trial) -> str:
 def artefacts(directory: Path, trial: Trial) -> list[Json]:
     """Return name and size, in bytes, of the files that a trial has left in its folder."""
     folder = trial_files(directory, trial).folder
+    if not folder.resolve().is_relative_to(directory.resolve()):
+        return []
     return [
         {"name": str(path.relative_to(folder)), "bytes": size}
         for path, size in islice(_walk(folder), _FILES)
@@ -68,7 +70,8 @@ def output(directory: Path, trial: Trial, after: int | None) -> Json:
     """
     path = trial_files(directory, trial).output
     try:
-        file = open_own(path, path.parent)
+        # A trial, or whoever made the directory, may have put a link in the place of its folder.
+        file = open_own(path, directory)
     except (OSError, Unusable) as error:
         return {"text": "", "begin": 0, "end": 0, "error": str(error)}
     if file is None:
@@ -94,7 +97,7 @@ def server_logs(directory: Path) -> list[Json]:
     folder = directory / "servers"
     for path in sorted(folder.glob("*.log")):
         try:
-            file = open_own(path, folder)
+            file = open_own(path, directory)
         except (OSError, Unusable):
             continue
         if file is not None:

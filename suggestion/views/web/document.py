@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from suggestion.client.numbers import finite
+from suggestion.controller.activity import Inactive
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Report
 from suggestion.controller.trials import Trial
@@ -93,13 +94,15 @@ def _parameter(entry: Mapping[str, Any]) -> Json:
     }
 
 
-def row(trial: Trial, objective: Objective, parameters: Sequence[str]) -> Json:
+def row(trial: Trial, objective: Objective, parameters: Sequence[str], inactive: Inactive) -> Json:
     """Return one trial.
 
     Args:
         parameters: Their names, in the order of `declared`.
+        inactive: Tells which of them are inactive, and have no value whatever was suggested.
     """
     main = trial.series.get(objective.metric)
+    left_out = inactive(trial.assignment)
     return {
         "number": trial.number,
         "name": trial.name,
@@ -117,7 +120,7 @@ def row(trial: Trial, objective: Objective, parameters: Sequence[str]) -> Json:
             for name in objective.metrics
         ],
         "reports": 0 if main is None else main.count,
-        "values": [trial.assignment.get(name) for name in parameters],
+        "values": [None if name in left_out else trial.assignment.get(name) for name in parameters],
         "labels": dict(trial.labels),
         "rules": [list(rule) for rule in trial.rules],
     }

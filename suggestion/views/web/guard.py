@@ -86,7 +86,7 @@ class Guard:
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         if scope["path"] == "/" and self._matches(query.get("token", "")):
             entry = RedirectResponse("/", 303)
-            entry.set_cookie(self._cookie, self._token, httponly=True, samesite="strict")
+            entry.set_cookie(self._cookie, self._token, httponly=True, samesite="lax")
             return entry
         if self._matches(_cookie(Headers(scope=scope).get("cookie", ""), self._cookie)):
             return None

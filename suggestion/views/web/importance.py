@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from suggestion.client.numbers import finite
+from suggestion.controller.activity import Inactive, inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective
 from suggestion.controller.trials import JUDGED, Trial
@@ -54,7 +55,9 @@ def importance(experiment: Experiment, trials: Sequence[Trial]) -> Json:
     if np.ptp(values) == 0:
         return {"error": "all trials have the same value"}
     space = experiment.document["spec"]["parameters"]
-    groups = [_columns(entry, [trial for trial, _ in judged]) for entry in space]
+    inactive = inactive_of(experiment.document)
+    assignments = [_active(trial.assignment, inactive) for trial, _ in judged]
+    groups = [_columns(entry, assignments) for entry in space]
     try:
         explained, losses = _losses(groups, values)
     except ImportError:
@@ -69,9 +72,14 @@ def importance(experiment: Experiment, trials: Sequence[Trial]) -> Json:
     }
 
 
-def _columns(entry: Any, trials: Sequence[Trial]) -> NDArray[np.float64]:
+def _active(assignment: Mapping[str, str], inactive: Inactive) -> Mapping[str, str]:
+    left_out = inactive(assignment)
+    return {name: text for name, text in assignment.items() if name not in left_out}
+
+
+def _columns(entry: Any, assignments: Sequence[Mapping[str, str]]) -> NDArray[np.float64]:
     """Return one parameter as columns, of shape (trials, columns): a category is a column."""
-    texts = [trial.assignment.get(entry["name"]) for trial in trials]
+    texts = [assignment.get(entry["name"]) for assignment in assignments]
     if entry["parameterType"] == "categorical":
         categories = [str(text) for text in entry["feasibleSpace"]["list"]]
         return np.array([[float(text == category) for category in categories] for text in texts])
@@ -89,7 +97,7 @@ def _losses(
     from sklearn.ensemble import ExtraTreesRegressor  # noqa: PLC0415
 
     random = np.random.default_rng(0)
-    ranks = np.argsort(np.argsort(values)) / (len(values) - 1)
+    ranks = _ranks(values)
     table = np.hstack(groups)
     ends = np.cumsum([group.shape[1] for group in groups])
     begins = ends - [group.shape[1] for group in groups]
@@ -112,3 +120,11 @@ def _losses(
                 worse = float(np.sum((truth - model.predict(shuffled)) ** 2))
                 losses[place, number * _REPEATS + repeat] = (worse - wrong) / spread
     return 1.0 - residual / total, losses
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ranks of `values`, shape (n,), from 0 to 1; equal ones share their mean rank."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    after = np.cumsum(counts)
+    means = after - (counts + 1) / 2
+    return np.asarray(means[places] / (len(values) - 1))

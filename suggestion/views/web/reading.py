@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from suggestion.controller.activity import inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.lock import held
 from suggestion.controller.observation import Objective
@@ -58,6 +59,7 @@ class Reader:
                 self._parameters = [
                     entry["name"] for entry in experiment.document["spec"]["parameters"]
                 ]
+                self._inactive = inactive_of(experiment.document)
                 self.trials: dict[int, Trial] = {t.number: t for t in self._store.trials()}
                 self._event = self._latest_event()
                 self._reports: dict[int, _Reports] = {}
@@ -137,7 +139,7 @@ class Reader:
             return 0
 
     def _row(self, trial: Trial) -> Json:
-        return document.row(trial, self.objective, self._parameters)
+        return document.row(trial, self.objective, self._parameters, self._inactive)
 
     # --------------------------------------------------------------------- curves
 

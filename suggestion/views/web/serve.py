@@ -13,6 +13,7 @@ import uvicorn
 
 from suggestion.api.listening import bind
 from suggestion.views.web.app import application
+from suggestion.views.web.watch import Watches
 
 _LAST_SECONDS: Final = 1
 _BACKLOG: Final = 128
@@ -37,8 +38,9 @@ def serve(folders: Sequence[Path], address: str, announce: Callable[[str], None]
     hosts = {f"{name}:{port}" for name in (named, "localhost", "127.0.0.1", "[::1]")}
     if port == 80:
         hosts |= {name.rpartition(":")[0] for name in hosts}
+    watches = Watches()
     config = uvicorn.Config(
-        application(folders, hosts, token, f"suggest-{port}"),
+        application(folders, hosts, token, f"suggest-{port}", watches),
         http="h11",
         ws="none",
         lifespan="off",
@@ -51,7 +53,19 @@ def serve(folders: Sequence[Path], address: str, announce: Callable[[str], None]
     shown = socket.gethostname() if host in ("0.0.0.0", "::") else named
     announce(f"http://{shown}:{port}/" + (f"?token={token}" if token else ""))
     with listening:
-        uvicorn.Server(config).run(sockets=[listening])
+        _Server(config, watches).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams that browsers hold open first: it would wait for them."""
+
+    def __init__(self, config: uvicorn.Config, watches: Watches) -> None:
+        super().__init__(config)
+        self._watches = watches
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._watches.end()
+        await super().shutdown(sockets)
 
 
 def _is_loopback(host: str) -> bool:

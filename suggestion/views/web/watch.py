@@ -31,6 +31,7 @@ class Watch:
         self._loop = loop
         self._new: list[asyncio.Queue[Message]] = []
         self._known: list[asyncio.Queue[Message]] = []
+        self._told: list[asyncio.Queue[Message]] = []  # of the present trouble
         self._changed = threading.Condition()
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -49,7 +50,14 @@ class Watch:
         with self._changed:
             self._new = [other for other in self._new if other is not queue]
             self._known = [other for other in self._known if other is not queue]
-            return not self._new and not self._known
+            self._told = [other for other in self._told if other is not queue]
+            return not self._new and not self._known and not self._told
+
+    def end(self) -> None:
+        """Send everybody the end; to be called in the loop."""
+        with self._changed:
+            for queue in (*self._new, *self._known, *self._told):
+                queue.put_nowait(None)
 
     def close(self) -> None:
         """End the thread."""
@@ -70,14 +78,18 @@ class Watch:
                     self._begin_anew()
                 self._tell(reader)
                 said = ""
-            except (OSError, ValueError, sqlite3.Error) as error:
+            except Exception as error:
                 if reader is not None:
                     reader.close()
                     reader = None
-                if str(error) != said:
-                    said = str(error)
+                if (text := _words(error)) != said:
+                    said = text
                     self._begin_anew()
-                    self._send(self._new, "trouble", {"error": said})
+                with self._changed:
+                    new, self._new = self._new, []
+                    self._told += new
+                if new:
+                    self._send(new, "trouble", {"error": said})
                 time.sleep(_RETRY_SECONDS)
             with self._changed:
                 if not self._new and not self._ended:
@@ -88,7 +100,7 @@ class Watch:
     def _begin_anew(self) -> None:
         """Let everybody get everything."""
         with self._changed:
-            self._new, self._known = [*self._known, *self._new], []
+            self._new, self._known, self._told = [*self._known, *self._told, *self._new], [], []
 
     def _tell(self, reader: Reader) -> None:
         changes = reader.changes()
@@ -114,11 +126,22 @@ class Watch:
             self._loop.call_soon_threadsafe(put)
 
 
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError | ValueError | sqlite3.Error):
+        return str(error)
+    return f"the experiment cannot be read: {type(error).__name__}: {error}"
+
+
 class Watches:
     """The experiments that somebody looks at."""
 
     def __init__(self) -> None:
         self._watches: dict[Path, Watch] = {}
+
+    def end(self) -> None:
+        """Let everybody who looks at one have the end."""
+        for watch in self._watches.values():
+            watch.end()
 
     @asynccontextmanager
     async def subscribed(self, directory: Path) -> AsyncIterator[asyncio.Queue[Message]]:
