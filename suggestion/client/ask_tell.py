@@ -91,20 +91,23 @@ class AskTell:
         ]
 
     def suggest(self, count: int = 1, first_index: int | None = None) -> list[Trial]:
-        """Return the `count` trials that are to be made next, without making them; see `ask`."""
+        """Return the `count` trials that are to be made next, without making them; see `ask`.
+
+        Only those have a name whose name the server has chosen.
+        """
         request = self.request(count, first_index)
         first = request.total_request_number - count
         reply = self._transport.suggest(request)
         parameters = [spec.name for spec in self.experiment.spec.parameter_specs.parameters]
         entries = read_suggestions(reply, count, parameters)
         made = [
-            Trial(entry.name or self._name_of(index), index, entry.assignment, entry.labels)
+            Trial(entry.name, index, entry.assignment, entry.labels)
             for index, entry in enumerate(entries, first)
         ]
         known = {trial.name for trial in self._trials}
-        for trial in made:
-            if trial.name in known:
-                raise BadReply(f"trial names must differ, got {quote(trial.name)} again")
+        for entry in entries:
+            if entry.name and entry.name in known:
+                raise BadReply(f"trial names must differ, got {quote(entry.name)} again")
         self._lay_over(reply.algorithm.algorithm_settings)
         return made
 

@@ -301,6 +301,8 @@ class Controller:
                 variables["SUGGEST_RULES_FILE"] = str(path)
             spec = self.workspace.launch(trial, self._slots[command.slot], variables)
             handle = self.rim.runtime.launch(spec)
+        except (Fatal, Closed):
+            raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull(str(error)) from error

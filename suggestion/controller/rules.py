@@ -115,7 +115,8 @@ class Watch:
     def answer(self, step: int, rules: Iterable[Rule]) -> bool:
         """Take the next rules, and return whether they make the last rule fire at once.
 
-        A rule of the objective whose step has passed is compared with the best value so far.
+        A rule of the objective whose step has passed is compared with the best value so far. Those
+        of other metrics stay as they were first given.
 
         Args:
             step: Number of reports of the objective that the request named.
@@ -127,14 +128,15 @@ class Watch:
         known = len(self.rules)
         fired = False
         for rule in rules:
-            own = rule.metric == self.objective
-            if own and 0 < rule.start_step <= self.count:
+            if rule.metric != self.objective:
+                continue
+            if 0 < rule.start_step <= self.count:
                 if self.best is not None and rule.holds(self.best):
                     fired = True
                     continue
                 self.steps.setdefault(rule.metric, 0)
             elif rule.start_step:
-                self.steps[rule.metric] = rule.start_step - (self.count if own else 0)
+                self.steps[rule.metric] = rule.start_step - self.count
             self.rules.append(rule)
         self.asks = not fired and len(self.rules) > known
         return fired and not self.rules

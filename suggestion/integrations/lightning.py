@@ -22,7 +22,7 @@ class ReportCallback(Callback):
         self._steps = Steps(metric)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.sanity_checking:
+        if trainer.sanity_checking or trainer.state.fn != "fit":  # no step of the training
             return
         stop = False
         if trainer.is_global_zero:

@@ -96,7 +96,7 @@ class SuggestionSampler(BaseSampler):
 
     def _reset(self) -> None:
         self._lock = threading.RLock()  # threads of `Study.optimize(n_jobs=...)` share the sampler
-        self._intersection = IntersectionSearchSpace()
+        self._intersection: tuple[object, IntersectionSearchSpace] | None = None
         self._replay: _Replay | None = None
 
     def _open(self, name: str, space: Space, objective: Objective) -> Solver:
@@ -116,6 +116,14 @@ class SuggestionSampler(BaseSampler):
         vars(self).update(state)
         self._reset()
 
+    def _common(self, study: optuna.Study) -> dict[str, BaseDistribution]:
+        """Return what all completed trials of `study` have."""
+        with self._lock:
+            key = _identity(study)
+            if self._intersection is None or self._intersection[0] != key:
+                self._intersection = key, IntersectionSearchSpace()
+            return self._intersection[1].calculate(study)
+
     # --------------------------------------------------------------- sampled together
 
     def infer_relative_search_space(
@@ -123,8 +131,7 @@ class SuggestionSampler(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         if self._space is not None:
             return _several_valued(self._space)
-        with self._lock:
-            return _several_valued(self._intersection.calculate(study))
+        return _several_valued(self._common(study))
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -135,7 +142,10 @@ class SuggestionSampler(BaseSampler):
         with self._lock:
             replay = self._replay
             if replay is None or replay.key != _key(study, search_space):
-                replay = self._replay = self._fresh(study, search_space)
+                fresh = self._fresh(study, search_space)
+                if replay is not None:
+                    replay.close()
+                replay = self._replay = fresh
             try:
                 return self._distinct(study, trial, replay)
             except SpaceExhausted as error:
@@ -183,7 +193,7 @@ class SuggestionSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         _refuse(study)
-        if self._warn and (self._space is not None or self._intersection.calculate(study)):
+        if self._warn and (self._space is not None or self._common(study)):
             warnings.warn(
                 f"parameter {param_name!r} of trial {trial.number} is sampled independently of the "
                 "others: not every trial has it with this distribution "
@@ -247,8 +257,9 @@ class _Replay:
         running = self._started.keys() - self._finished
         if any(self._started[place] != entries.get(place) for place in running):
             # One has other values than were suggested, as after a clash: tell everything again.
-            self._solver.close()
-            self._restart(self._open())
+            solver = self._open()
+            self.close()
+            self._restart(solver)
             new = list(others)
             entries = {other.number: self._entry(other) for other in new}
         for other in new:
@@ -270,6 +281,10 @@ class _Replay:
         except SpaceExhausted:
             return made
         return next((each for each in several if each.texts not in taken), made)
+
+    def close(self) -> None:
+        """Close the solver."""
+        self._solver.close()
 
     def running(self, others: Sequence[FrozenTrial]) -> list[Mapping[str, str]]:
         """Return the points of those of `others` that run."""
@@ -305,7 +320,12 @@ def _several_valued(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDist
 
 
 def _key(study: optuna.Study, space: Mapping[str, BaseDistribution]) -> object:
-    return id(study._storage), study._study_id, study.study_name, dict(space)
+    return _identity(study), dict(space)
+
+
+def _identity(study: optuna.Study) -> object:
+    # The storage itself: the id of one that is gone may be that of another.
+    return study._storage, study._study_id, study.study_name
 
 
 def _others(study: optuna.Study, trial: FrozenTrial) -> list[FrozenTrial]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
@@ -119,6 +119,7 @@ class SuggestSearchCV(BaseSearchCV):
     def _run_search(self, evaluate_candidates: Evaluate) -> None:
         """Evaluate `n_iter` candidates, batch by batch; called by `fit`."""
         space = read_distributions(self.param_distributions)
+        _check_refit(self.scoring, self.refit)
         seed = int(check_random_state(self.random_state).randint(_SEEDS))
         solver = open_solver(
             "search",
@@ -167,10 +168,24 @@ def _read_entry(entry: object, place: str) -> Parameter[object]:
     if isinstance(entry, np.ndarray) and entry.ndim == 1:
         entry = entry.tolist()
     return (
-        from_distribution(entry)
+        from_distribution(entry, place)
         if isinstance(entry, Distribution)
         else read_parameter(entry, place)
     )
+
+
+def _check_refit(scoring: object, refit: object) -> None:
+    """Check that the metric to maximise is known, before anything is fitted.
+
+    Raises:
+        InvalidArgument: If `scoring` has several metrics, and `refit` names none of them.
+    """
+    names = (
+        list(scoring) if isinstance(scoring, Collection) and not isinstance(scoring, str) else []
+    )
+    if len(names) > 1 and refit not in names:
+        rule = f"must be one of {', '.join(map(str, names))}, the metric to maximise, got {refit!r}"
+        raise InvalidArgument([BrokenRule("refit", rule)])
 
 
 class _Splits:
@@ -229,13 +244,12 @@ class _Evaluation:
         Raises:
             InvalidArgument: If there are several, and `refit` names none of them.
         """
-        if "mean_test_score" in results:
-            return "mean_test_score"
-        name = f"mean_test_{self._search.refit}"
-        if name not in results:
-            rule = f"must name the metric to maximise, one of several, got {self._search.refit!r}"
-            raise InvalidArgument([BrokenRule("refit", rule)])
-        return name
+        means = [name for name in results if name.startswith("mean_test_")]
+        if len(means) == 1:
+            return means[0]
+        # Only a callable tells its metrics no sooner.
+        _check_refit([name.removeprefix("mean_test_") for name in means], self._search.refit)
+        return f"mean_test_{self._search.refit}"
 
     def end(self) -> None:
         """Say what could not be fitted.

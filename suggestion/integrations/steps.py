@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from typing import SupportsFloat
 
 from suggestion.reporting.reporter import report, should_stop
-from suggestion.tuning.errors import BrokenRule, InvalidArgument
 
 # Fields of a report.
 _TAKEN = ("value", "step", "timestamp")
@@ -23,25 +23,28 @@ class Steps:
 
     def __init__(self, metric: str | None) -> None:
         self._metric = metric
+        self._warned = False
 
     def report(self, step: int, metrics: Mapping[str, SupportsFloat]) -> bool:
         """Report a step, and return whether the training should stop.
 
         Characters of a name that collectors do not read become ``_``: ``val/loss`` is ``val_loss``.
 
+        A step without the objective, as one after which nothing is validated, has none.
+
         Raises:
-            InvalidArgument: If the objective is not among `metrics`.
             TrialStopped: In a trial of `suggestion.tune` that will not win.
         """
         if not metrics:
             return should_stop()
+        if self._metric is None and len(metrics) == 1:
+            self._metric = next(iter(metrics))
         metric = self._metric
-        if metric is None and len(metrics) == 1:
-            metric = next(iter(metrics))
-        if metric is not None and metric not in metrics:
-            rule = f"must be one of {', '.join(metrics)}, got {metric!r}"
-            raise InvalidArgument([BrokenRule("metric", rule)])
-        value = None if metric is None else metrics[metric]
+        if metric is not None and metric not in metrics and not self._warned:
+            self._warned = True
+            text = f"metric: must be one of {', '.join(metrics)} to count at this step"
+            warnings.warn(f"{text}, got {metric!r}", stacklevel=3)
+        value = None if metric is None else metrics.get(metric)
         others = {reported(name): float(n) for name, n in metrics.items() if name != metric}
         report(value, step, **others)
         return should_stop()

@@ -32,8 +32,9 @@ def log_experiment(directory: str | os.PathLike[str], logdir: str | os.PathLike[
     target.mkdir(parents=True, exist_ok=True)
     new = [trial for trial in trials if not (target / trial.name).exists()]
     for trial in new:
-        # Renamed when it is whole: a run is there or it is not. TensorBoard finds no events before.
-        folder = Path(tempfile.mkdtemp(prefix=f".{trial.name}-", dir=target))
+        # Renamed when it is whole: a run is there or it is not. Beside the folder that TensorBoard
+        # reads, which finds hidden folders too.
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.resolve().parent))
         try:
             _write(folder, trial)
             folder.chmod(0o755)

@@ -22,6 +22,25 @@ class ReportCallback(TrainerCallback):
 
     def __init__(self, metric: str | None = None) -> None:
         self._steps = Steps(metric)
+        self._trains = False
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: object,
+    ) -> None:
+        self._trains = True
+
+    def on_train_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: object,
+    ) -> None:
+        self._trains = False
 
     def on_evaluate(
         self,
@@ -31,5 +50,7 @@ class ReportCallback(TrainerCallback):
         metrics: Mapping[str, SupportsFloat] | None = None,
         **kwargs: object,
     ) -> None:
-        if state.is_world_process_zero and self._steps.report(state.global_step, metrics or {}):
+        if not self._trains or not state.is_world_process_zero:
+            return
+        if self._steps.report(state.global_step, metrics or {}):
             control.should_training_stop = True

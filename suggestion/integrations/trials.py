@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from suggestion.client.numbers import finite
+from suggestion.controller.activity import inactive_of
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Condition
 from suggestion.views import status
@@ -52,11 +53,12 @@ def read(directory: Path) -> tuple[str, Sequence[Finished]]:
     """Return the name of an experiment and its trials that have ended.
 
     Raises:
-        click.ClickException: If there is no experiment in `directory`.
+        FileNotFoundError: If there is no experiment in `directory`.
     """
     experiment, trials = status.load(directory)
     spec = cast("dict[str, Any]", experiment.document["spec"])
     listed = {p["name"] for p in spec["parameters"] if p["parameterType"] == "categorical"}
+    inactive = inactive_of(experiment.document)
     store = Store(directory)
     try:
         made = [
@@ -65,6 +67,7 @@ def read(directory: Path) -> tuple[str, Sequence[Finished]]:
                 {
                     name: text if name in listed else float(text)
                     for name, text in trial.assignment.items()
+                    if name not in inactive(trial.assignment)
                 },
                 str(trial.condition.value),
                 trial.condition not in (Condition.SUCCEEDED, Condition.EARLY_STOPPED),

@@ -92,15 +92,23 @@ def check(
 
 
 def directory_for(name: str, directory: str | Path | None) -> Path:
-    """Return where an experiment is kept: without a `directory`, a new one below ``runs``."""
+    """Return where an experiment is kept: without a `directory`, a new one below ``runs``.
+
+    Raises:
+        InvalidArgument: If ``runs`` cannot be a directory.
+    """
     if directory is not None:
         return Path(directory)
+    try:
+        Path("runs").mkdir(exist_ok=True)
+    except OSError as error:
+        rule = f"must be given, since runs/ cannot be made here: {error.strerror}"
+        raise InvalidArgument([BrokenRule("directory", rule)]) from error
     number = 1
     while True:
         folder = Path("runs", f"{name}-{number}")
         try:
             # Made here, in one step: another program may start now.
-            folder.parent.mkdir(exist_ok=True)
             folder.mkdir(mode=0o700)
         except FileExistsError:
             number += 1

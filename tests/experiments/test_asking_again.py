@@ -284,6 +284,17 @@ def test_rules_of_other_metrics_stay_and_must_fire_too() -> None:
     assert watch.report("time", 11)
 
 
+def test_a_rule_of_another_metric_that_comes_again_is_the_same_one() -> None:
+    own = Rule("time", 10.0, GREATER, 3)
+    watch = Watch.over([own, Rule("loss", 0.5, GREATER, 1)], "loss", maximize=False, asks=True)
+    for step in (1, 2):
+        watch.report("loss", 0.4)
+        watch.report("time", 1.0)
+        watch.answer(step, [own, Rule("loss", 0.5, GREATER, step + 1)])
+        assert watch.rules.count(own) == 1
+    assert watch.steps["time"] == 1
+
+
 def test_a_watch_of_an_earlier_version_asks_for_nothing() -> None:
     state = {"rules": [["loss", 0.5, GREATER, 1]], "steps": {"loss": 0}, "best": 0.4}
     watch = Watch.load(state, "loss", maximize=False)

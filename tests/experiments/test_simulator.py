@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from suggestion.controller.context import Fatal
 from suggestion.controller.driver import Controller
 from suggestion.controller.observation import Report
 from suggestion.controller.runtime import LaunchSpec, RuntimeEvent
@@ -255,6 +256,19 @@ def test_interruptions(tmp_path: Path, times: int) -> None:
     one.run()
     assert {trial.condition for trial in one.ended()} == {Condition.SUCCEEDED}
     assert len(one.ended()) == 6
+
+
+def test_a_runtime_that_cannot_go_on_ends_the_session_and_no_trial(tmp_path: Path) -> None:
+    class Hung(SimulatedRuntime):
+        def launch(self, spec: LaunchSpec) -> Any:
+            raise Fatal("docker rm: no answer")
+
+    one = Simulation(tmp_path, 3, 1, runtime=Hung)
+    with pytest.raises(Fatal, match="no answer"):
+        one.session()
+    one.runtime = SimulatedRuntime
+    one.run()
+    assert [trial.condition for trial in one.ended()] == [Condition.SUCCEEDED] * 3
 
 
 def test_an_interruption_before_anything_has_begun(tmp_path: Path) -> None:

@@ -222,5 +222,24 @@ def test_names_of_metrics(trial: Path) -> None:
         {"step": 1, "goal": 4},
         {"step": 2, "goal": 5, "other": 6},
     ]
-    with pytest.raises(sg.InvalidArgument, match=r"^metric: must be one of a, b, got 'val/loss'$"):
+
+
+def test_a_step_without_the_objective_has_none(trial: Path) -> None:
+    """Keras may validate at every second epoch only, transformers one set after the other."""
+    enter(trial)
+    steps = Steps("val/loss")
+    with pytest.warns(UserWarning, match=r"^metric: must be one of a, b to count.*got 'val/loss'$"):
         steps.report(4, {"a": 1, "b": 2})
+    steps.report(5, {"a": 1, "b": 2})
+    steps.report(6, {"val/loss": 3})
+    alone = Steps(None)
+    alone.report(7, {"eval_a": 1})
+    with pytest.warns(UserWarning, match="eval_b to count"):
+        alone.report(8, {"eval_b": 2})
+    assert reports(trial) == [
+        {"step": 4, "a": 1, "b": 2},
+        {"step": 5, "a": 1, "b": 2},
+        {"step": 6, "goal": 3},
+        {"step": 7, "goal": 1},
+        {"step": 8, "eval_b": 2},
+    ]

@@ -125,7 +125,8 @@ def test_another_sampler_for_what_is_sampled_by_itself() -> None:
     assert made[1] == expected.trials[0].params["x"] != made[0]
 
 
-def test_threads_get_distinct_points() -> None:
+@pytest.mark.parametrize("remote", [False, True])
+def test_threads_get_distinct_points(server: ServerProcess, remote: bool) -> None:
     together = threading.Barrier(4, timeout=60)
 
     def wait(trial: optuna.Trial) -> float:
@@ -135,10 +136,22 @@ def test_threads_get_distinct_points() -> None:
         together.wait()
         return x * x
 
-    for name in ("tpe", "bayesianoptimization"):
-        sampler = SuggestionSampler(name, seed=1, space=SPACE)
+    def few(trial: optuna.Trial) -> float:
+        found = trial.suggest_int("a", 1, 4) + trial.suggest_int("b", 1, 4)
+        together.wait()
+        return found
+
+    target = server.address if remote else None
+    four = optuna.distributions.IntDistribution(1, 4)
+    for name, objective, space in (
+        ("tpe", wait, SPACE),
+        ("bayesianoptimization", wait, SPACE),
+        ("tpe", few, {"a": four, "b": four}),
+        ("sobol", few, {"a": four, "b": four}),
+    ):
+        sampler = SuggestionSampler(name, seed=1, space=space, target=target)
         study = optuna.create_study(study_name="threads", sampler=sampler)
-        study.optimize(wait, n_trials=16, n_jobs=4)
+        study.optimize(objective, n_trials=16, n_jobs=4)
         assert len({tuple(trial.params.items()) for trial in study.trials}) == 16
 
 
@@ -311,3 +324,15 @@ def test_constraints_of_trials_are_refused() -> None:
     study.tell(trial, 1.0)
     with pytest.raises(sg.InvalidArgument, match=r"^constraints: are not supported yet, got size$"):
         study.ask().suggest_float("x", 0, 1)
+
+
+def test_a_sampler_is_told_two_studies_apart() -> None:
+    """Studies in memory have one number; the space of the first is not that of the second."""
+    sampler = SuggestionSampler("tpe", seed=1, warn_independent_sampling=False)
+    for name in ("x", "y"):
+        study = optuna.create_study(sampler=sampler)
+        for value in range(4):
+            made = study.ask()
+            made.suggest_float(name, 0, 1)
+            study.tell(made, value)
+        assert set(sampler.infer_relative_search_space(study, study.trials[-1])) == {name}

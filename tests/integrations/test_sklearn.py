@@ -167,7 +167,7 @@ def test_several_metrics() -> None:
     )
     found = clone(search).set_params(refit="neg_log_loss").fit(X, Y)
     assert found.best_score_ == max(found.cv_results_["mean_test_neg_log_loss"])
-    with pytest.raises(ValueError, match=r"^refit: must name the metric to maximise"):
+    with pytest.raises(ValueError, match=r"^refit: must be one of .*neg_log_loss.*, got False"):
         clone(search).set_params(refit=False).fit(X, Y)
 
 
@@ -213,3 +213,8 @@ def test_in_a_pipeline_with_several_processes() -> None:
     alone = clone(search).set_params(n_jobs=None)
     assert search.fit(X, Y).best_params_ == alone.fit(X, Y).best_params_
     assert cross_val_score(alone, X, Y, cv=2).mean() > 0.7
+
+
+def test_a_distribution_that_is_none_is_refused_at_its_place() -> None:
+    with pytest.raises(sg.InvalidArgument, match=r"^param_distributions\['C'\]: must be a distrib"):
+        SuggestSearchCV(LogisticRegression(), {"C": stats.uniform(-1, 0)}).fit(X, Y)

@@ -452,3 +452,9 @@ def test_the_stored_space_is_json() -> None:
     quiet(functions.square, X, trials=1, directory="runs/g")
     store = sg.load_result("runs/g")._experiment.options
     assert json.loads(json.dumps(store))["space"][0]["name"] == "x"
+
+
+def test_a_file_where_experiments_belong(folder: Path) -> None:
+    (folder / "runs").write_text("")
+    with pytest.raises(sg.InvalidArgument, match=r"^directory: must be given, since runs/ cannot"):
+        quiet(functions.square, X, trials=1)
