@@ -128,7 +128,7 @@ def test_ask_names_every_problem_of_a_file_with_its_line(tmp_path: Path) -> None
     error = suggest("ask", file, status=1)
     for line in (
         ":9: spec.objective.type: must be one of minimize, maximize, got 'max'",
-        ":14: spec.parallelTrialCount: must be at least 1, got 'three'",
+        ":14: spec.parallelTrialCount: must be a whole number, at least 1, got 'three'",
         ":24: spec.parameters[1].parameterType: must be one of double, int, discrete, categorical, "
         "got 'integer'",
         ":31: spec.parameters[2].feasibleSpace.lst: unknown field; there is min, max, step, list, "

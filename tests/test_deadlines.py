@@ -147,3 +147,14 @@ def test_more_than_a_reply_can_hold_is_refused_by_name(field: str) -> None:
         message.spec.parallel_trial_count = LARGEST
         with pytest.raises(Invalid, match="parallel_trial_count must be at most 2000"):
             prepare(message)
+
+
+def test_a_search_for_feasible_points_ends_with_its_deadline() -> None:
+    """It may take seconds in validation already, where constraints are long."""
+    constraint = f"p0 + p1 > 1.999 and {' + '.join(['p0 * p1'] * 40)} > 39.9"
+    specs = [double(f"p{index}", "0", "1") for index in range(4)]
+    message = experiment("random", specs, settings={"parameter_constraints": constraint})
+    for checks in (0, 1, 20):
+        with pytest.raises(Cancelled):
+            prepare(message, Counted(checks))
+    assert len(prepare(message).suggest(2)) == 2

@@ -138,8 +138,10 @@ def test_calls_of_one_connection_wait_for_each_other() -> None:
 
 
 @pytest.fixture(scope="module")
-def small() -> Iterator[ServerProcess]:
-    with serving("random", "dbmanager", "medianstop", "--max-message-mib", "1") as process:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    database = f"sqlite:///{tmp_path_factory.mktemp('small')}/observations.db"
+    names = ("random", "dbmanager", "medianstop")
+    with serving(*names, "--database", database, "--max-message-mib", "1") as process:
         yield process
 
 

@@ -14,7 +14,11 @@ _TEXT: Final = {"type": "string"}
 _ANY_OBJECT: Final = {"type": "object"}
 _NUMBER: Final = {"type": "string", "description": "a number"}
 _WORDS: Final = {"type": "array", "items": _TEXT}
-_COUNT: Final = {"type": "string", "pattern": r"^\s*[1-9][0-9]*\s*$", "description": "at least 1"}
+_COUNT: Final = {
+    "type": "string",
+    "pattern": r"^\s*[1-9][0-9]*\s*$",
+    "description": "a whole number, at least 1",
+}
 _FROM_ZERO: Final = {
     "type": "string",
     "pattern": r"^\s*[0-9]+\s*$",

@@ -230,6 +230,7 @@ class Engine:
         choice: AlgorithmChoice,
         found: Iterable[Violation] = (),
         prior: Sequence[Study] = (),
+        deadline: Deadline = NEVER,
     ) -> Prepared:
         """Return `problem` with its algorithm, or name everything that is wrong with them.
 
@@ -238,8 +239,10 @@ class Engine:
             choice: The algorithm and its settings.
             found: Violations that the caller has found in reading; the error names them first.
             prior: Earlier studies to learn from.
+            deadline: When the caller stops waiting; a search for feasible points takes seconds.
 
         Raises:
+            Cancelled: If nobody waits for the answer any more.
             Invalid: With `found` and every further violation, if there is any.
         """
         violations = list(found)
@@ -275,7 +278,7 @@ class Engine:
                 violations += error.violations
             if restrictions:
                 try:
-                    prepared = self._restricted(prepared, shared)
+                    prepared = self._restricted(prepared, shared, deadline)
                 except Invalid as error:
                     violations += error.violations
         if violations or prepared is None:
@@ -283,14 +286,17 @@ class Engine:
         return prepared
 
     @staticmethod
-    def _restricted(prepared: Prepared, shared: Mapping[str, tuple[int, str]]) -> Prepared:
+    def _restricted(
+        prepared: Prepared, shared: Mapping[str, tuple[int, str]], deadline: Deadline
+    ) -> Prepared:
         """Return `prepared` with its initial points, after a search for a feasible point.
 
         Raises:
             Invalid: If the search finds none, and with everything that is wrong with the points.
         """
         space = prepared.problem.space
-        if space.constraints and not len((region := region_of(space)).anchors):
+        region = region_of(space, deadline.check) if space.constraints else None
+        if region is not None and not len(region.anchors):
             texts = "; ".join(constraint.text for constraint in space.constraints)
             place, _ = shared.get(PARAMETER_CONSTRAINTS.name, (0, ""))
             searched = f"none of {region.tried} points that were tried"

@@ -7,7 +7,7 @@ its coordinate in the unit cube.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from suggestion.numerics.randomness import uniforms
 from suggestion.problem.conditions import When
+from suggestion.problem.deadline import NEVER
 from suggestion.problem.expressions import Expression
 from suggestion.problem.parameters import Array, Parameter, Value
 from suggestion.problem.space import SearchSpace
@@ -105,10 +106,13 @@ class Boxes:
             yield np.stack([axis.ravel() for axis in grid], axis=1)
 
 
-def pruned(space: SearchSpace, *, combinations: bool = False) -> Boxes:
+def pruned(
+    space: SearchSpace, check: Callable[[], None] = NEVER.check, *, combinations: bool = False
+) -> Boxes:
     """Return boxes with all feasible points of `space`, cut as far as `MOST_BOXES` allows.
 
     Args:
+        check: Called between steps; what it raises ends the work.
         combinations: Whether to leave out, too, points that differ from others in inactive
             parameters only, whatever their prior; of a finite space.
     """
@@ -116,15 +120,15 @@ def pruned(space: SearchSpace, *, combinations: bool = False) -> Boxes:
     high = [p.levels - 1.0 if p.levels and _is_counted(p) else 1.0 for p in space.parameters]
     low, high_ = np.zeros((1, dimension)), np.array([high])
     if space.constraints or combinations:
-        low, high_ = _Pruning(space, combinations).run(low, high_)
+        low, high_ = _Pruning(space, combinations, check).run(low, high_)
     return Boxes(space, low, high_)
 
 
 class _Pruning:
     """Cuts what never holds off boxes, and splits those of which too little is known."""
 
-    def __init__(self, space: SearchSpace, combinations: bool) -> None:
-        self._space, self._combinations = space, combinations
+    def __init__(self, space: SearchSpace, combinations: bool, check: Callable[[], None]) -> None:
+        self._space, self._combinations, self._check = space, combinations, check
         names = [parameter.name for parameter in space.parameters]
         # Where a condition is no expression, nothing is known of what it decides.
         self._when = dict(space.conditional)
@@ -178,6 +182,7 @@ class _Pruning:
         return low[keep], high[keep]
 
     def _ranges(self, low: Array, high: Array) -> dict[str, Range]:
+        self._check()
         self._left -= len(low) * (len(self._read) + _BOX * self._terms) + _LOOK * self._terms
         parameters = self._space.parameters
         return {

@@ -8,9 +8,11 @@ again. Where even that hardly finds a point, a Markov chain runs from one that w
 from __future__ import annotations
 
 import math
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from suggestion.numerics.boxes import Boxes, pruned
 from suggestion.numerics.randomness import uniforms
+from suggestion.problem.deadline import NEVER
 from suggestion.problem.parameters import Array, Value
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.terms import Flags
@@ -36,10 +39,7 @@ _CHUNK: Final = 2**14
 _ROUNDS: Final = 24  # of the local search
 _SURVIVORS: Final = 64
 _SEED: Final = 0  # what is known of a space depends on the space alone
-
-
-def _no_check() -> None:
-    """For callers without a deadline."""
+_KEPT: Final = 4  # regions that are kept for the next request
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Region:
         start: int,
         count: int,
         *stream: int | str,
-        check: Callable[[], None] = _no_check,
+        check: Callable[[], None] = NEVER.check,
     ) -> Array:
         """Return feasible points of the unit cube, shape (count, dimension), without conditions.
 
@@ -178,37 +178,61 @@ class Region:
         return found
 
 
-@lru_cache(maxsize=2)
-def region_of(space: SearchSpace) -> Region:
-    """Return the region of a restricted `space`; one without anchors has no known point."""
-    boxes = pruned(space)
+_regions: Final[OrderedDict[SearchSpace, Region]] = OrderedDict()
+_lock: Final = threading.Lock()
+
+
+def region_of(space: SearchSpace, check: Callable[[], None] = NEVER.check) -> Region:
+    """Return the region of a restricted `space`; one without anchors has no known point.
+
+    It may take seconds, where constraints are long, and is kept for a while.
+
+    Args:
+        check: Called between steps; what it raises ends the search.
+    """
+    with _lock:
+        region = _regions.get(space)
+    if region is None:
+        region = _found(space, check)
+    with _lock:
+        _regions[space] = region
+        _regions.move_to_end(space)
+        while len(_regions) > _KEPT:
+            _regions.popitem(last=False)
+    return region
+
+
+def _found(space: SearchSpace, check: Callable[[], None]) -> Region:
+    boxes = pruned(space, check)
     if boxes.empty or not space.constraints:
         middle = np.full((0 if boxes.empty else 1, space.dimension), 0.5)
         return Region(space, boxes, 0, middle)
-    tried, anchors = _search(Region(space, boxes, 0, np.empty((0, space.dimension))))
+    tried, anchors = _search(Region(space, boxes, 0, np.empty((0, space.dimension))), check)
     return Region(space, boxes, tried, anchors)
 
 
-def _search(region: Region) -> tuple[int, Array]:
+def _search(region: Region, check: Callable[[], None]) -> tuple[int, Array]:
     """Return how many points were looked at, and up to `_ANCHORS` feasible ones."""
     found: list[Array] = []
     width = region.space.dimension + 1
     tried = 0
     while tried < MOST_SEARCHED // 2 and sum(map(len, found)) < _ANCHORS:
+        check()
         units = uniforms(_SEED, tried, min(_CHUNK, max(256, tried)), width, "region")
         points = region.boxes.place(units)
         tried += len(points)
         found.append(points[region.judge(points)])
     if any(map(len, found)):
         return tried, np.concatenate(found)[:_ANCHORS]
-    return _descend(region, tried)
+    return _descend(region, tried, check)
 
 
-def _descend(region: Region, tried: int) -> tuple[int, Array]:
+def _descend(region: Region, tried: int, check: Callable[[], None]) -> tuple[int, Array]:
     """Search from the points that are least infeasible, in ever smaller steps around them."""
     space, d = region.space, region.space.dimension
     points = region.boxes.place(uniforms(_SEED, 0, 4096, d + 1, "descent"))
     for turn in range(_ROUNDS):
+        check()
         distance = _distance(space, points)
         tried += len(points)
         if (distance == 0).any():

@@ -11,6 +11,7 @@ import numpy as np
 from suggestion.numerics import feasible
 from suggestion.numerics.randomness import Order, Permutation, uniforms
 from suggestion.numerics.region import region_of
+from suggestion.problem.deadline import NEVER
 from suggestion.problem.parameters import Array
 from suggestion.problem.space import Assignment, SearchSpace
 
@@ -25,16 +26,12 @@ _EXACT: Final = 2**50  # levels whose cells have coordinates of their own
 _NEAR: Final = 1e-8
 
 
-def _no_check() -> None:
-    """For callers without a deadline."""
-
-
 def independent(
     space: SearchSpace,
     seed: int,
     start: int,
     count: int,
-    check: Callable[[], None] = _no_check,
+    check: Callable[[], None] = NEVER.check,
     skip: Sequence[Assignment] = (),
 ) -> list[Assignment]:
     """Suggestions `start` .. of the stream of independent draws from the prior.
@@ -119,7 +116,7 @@ def distinct(
     seed: int,
     start: int,
     count: int,
-    check: Callable[[], None] = _no_check,
+    check: Callable[[], None] = NEVER.check,
     skip: Sequence[Assignment] = (),
 ) -> list[Assignment]:
     """Elements `start` .. of a stream of points with its repetitions left out.
@@ -274,7 +271,7 @@ class Visited:
         self,
         space: SearchSpace,
         assignments: Iterable[Assignment] = (),
-        check: Callable[[], None] = _no_check,
+        check: Callable[[], None] = NEVER.check,
     ) -> None:
         self._space = space
         self._keys = {

@@ -85,7 +85,7 @@ def test_run(machine: Machine, tmp_path: Path) -> None:
         (("--time-limit", "soon"), "must be like 90s, 15m, 2h or 1h30m, got 'soon'"),
         (("--retries", "-1"), "-1 is not in the range x>=0"),
         (("--command", "'"), "--command: No closing quotation"),
-        (("--set", "spec.maxTrialCount=many"), "must be at least 1, got 'many'"),
+        (("--set", "spec.maxTrialCount=many"), "must be a whole number, at least 1, got 'many'"),
         (("--gpus", "0", "--gpus-per-trial", "2"), "a trial needs 2 GPUs, got 1"),
     ],
 )  # fmt: skip

@@ -213,7 +213,8 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
         "--set spec.parameters[7].name=x: there is no spec.parameters[7].name",
         "--set: must be FIELD=VALUE, got 'nonsense'",
         f"experiment.yaml:{at('type: max')}: spec.objective.type: must be one",
-        f"experiment.yaml:{at('maxTrialCount')}: spec.maxTrialCount: must be at least 1, got '0'",
+        f"experiment.yaml:{at('maxTrialCount')}: spec.maxTrialCount: must be a whole number, "
+        "at least 1, got '0'",
         f"experiment.yaml:{at('parallel: 3')}: spec.parallel: unknown field",
         f"{collector}: kind File needs",
         f"{collector}.source.filter.metricsFormat[0]: must be a regular expression",

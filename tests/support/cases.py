@@ -14,6 +14,7 @@ from suggestion.client import manifest, schema
 from suggestion.client.transports import InProcess
 from suggestion.engine.algorithm import algorithms
 from suggestion.engine.engine import Engine, Prepared
+from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.errors import Invalid
 from tests.support.requests import experiment
 
@@ -62,10 +63,10 @@ def case_of(name: str) -> Case:
     return Case(name, settings, needed)
 
 
-def prepare(message: api.Experiment) -> Prepared:
+def prepare(message: api.Experiment, deadline: Deadline = NEVER) -> Prepared:
     """What the engine of this process makes of `message`."""
     choice = wire.read_algorithm(message.spec.algorithm)
-    return ENGINE.prepare(wire.read_problem(message), choice)
+    return ENGINE.prepare(wire.read_problem(message), choice, deadline=deadline)
 
 
 ENGINE = Engine(algorithms())

@@ -63,7 +63,7 @@ class SuggestionService:
             count, first_index = wire.read_count(request)
         except Invalid as error:
             found = error.violations
-        prepared = self._prepared(request.experiment, found)
+        prepared = self._prepared(request.experiment, call, found)
 
         def read() -> History:
             history = read_trials(request.trials, prepared.problem)
@@ -90,10 +90,12 @@ class SuggestionService:
             experiment=request.experiment.name,
             algorithm=request.experiment.spec.algorithm.algorithm_name,
         )
-        self._prepared(request.experiment)
+        self._prepared(request.experiment, call)
         return api.ValidateAlgorithmSettingsReply()
 
-    def _prepared(self, message: api.Experiment, found: Iterable[Violation] = ()) -> Prepared:
+    def _prepared(
+        self, message: api.Experiment, call: Call, found: Iterable[Violation] = ()
+    ) -> Prepared:
         """Return the experiment with its algorithm, both checked.
 
         Raises:
@@ -108,4 +110,4 @@ class SuggestionService:
             found += error.violations
         choice = wire.read_algorithm(message.spec.algorithm)
         with locations.written(partial(locations.in_request, experiment=message)):
-            return self._engine.prepare(problem, choice, found)
+            return self._engine.prepare(problem, choice, found, deadline=call.deadline)
