@@ -37,8 +37,14 @@ INITIAL_POINTS: Final = Setting(
     default=None,
     help="What is tried first: a JSON list of assignments, which may be partial.",
 )
+PRIOR_TRIALS: Final = Setting(
+    name="prior_trials",
+    kind=str,
+    default=None,
+    help="Trials of earlier studies to learn from: a JSON object of studies by name.",
+)
 #: Settings that every algorithm shares, besides the seed.
-SHARED: Final = (CONDITIONS, PARAMETER_CONSTRAINTS, INITIAL_POINTS)
+SHARED: Final = (CONDITIONS, PARAMETER_CONSTRAINTS, INITIAL_POINTS, PRIOR_TRIALS)
 
 _KEPT: Final = 60  # characters of a text that a message repeats
 

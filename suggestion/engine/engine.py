@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from suggestion.engine import initial
+from suggestion.engine import initial, prior_trials
 from suggestion.engine.algorithm import (
     Algorithm,
     Configured,
@@ -27,6 +27,7 @@ from suggestion.numerics.blas import one_thread
 from suggestion.numerics.randomness import seed_of
 from suggestion.numerics.region import region_of
 from suggestion.problem.deadline import NEVER, Deadline
+from suggestion.problem.earlier import EarlierStudy, studies
 from suggestion.problem.errors import Broken, Invalid, Violation, quote
 from suggestion.problem.problem import Problem
 from suggestion.problem.space import Assignment
@@ -230,6 +231,7 @@ class Engine:
         choice: AlgorithmChoice,
         found: Iterable[Violation] = (),
         prior: Sequence[Study] = (),
+        earlier: Sequence[EarlierStudy] = (),
         deadline: Deadline = NEVER,
     ) -> Prepared:
         """Return `problem` with its algorithm, or name everything that is wrong with them.
@@ -239,6 +241,7 @@ class Engine:
             choice: The algorithm and its settings.
             found: Violations that the caller has found in reading; the error names them first.
             prior: Earlier studies to learn from.
+            earlier: Further ones, as an API has read them; so are those of the settings.
             deadline: When the caller stops waiting; a search for feasible points takes seconds.
 
         Raises:
@@ -259,12 +262,21 @@ class Engine:
             violations.append(Violation(("parallel_trial_count",), text))
         shared = given(choice.settings)
         restrictions = True
+        try:
+            earlier = (*earlier, *prior_trials.read(shared))
+        except Invalid as error:
+            violations += error.violations
         if problem is not None:
             try:
                 problem = declare(problem, shared)
             except Invalid as error:
                 violations += error.violations
                 restrictions = False
+        if problem is not None and earlier:
+            try:
+                prior = (*prior, *studies(earlier, problem))
+            except Invalid as error:
+                violations += error.violations
         if problem is not None and configured is not None:
             algorithm, random_state = configured
             able = partial(abilities_of, self._registry)

@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
+from suggestion.engine import documents
 from suggestion.engine.declared import INITIAL_POINTS
+from suggestion.engine.documents import Pairs
 from suggestion.numerics.sampling import draws
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.numeric import Double, Int
@@ -76,16 +78,12 @@ def _met(expression: Any, point: Assignment) -> bool:
 
 def _entries(text: str, refuse: Callable[[str], None]) -> Sequence[Any]:
     """Return the list that `text` writes; empty if it writes none."""
-    if len(text) > LONGEST_TEXT:
-        refuse(f": must have at most {LONGEST_TEXT} characters, got {len(text)}")
-        return ()
     try:
-        entries = json.loads(text, object_pairs_hook=_Pairs)
-    except (ValueError, RecursionError) as error:
-        where = f": {error}" if isinstance(error, json.JSONDecodeError) else ""
-        refuse(f": must be a JSON list of objects{where}, got {quote(text)}")
+        entries = documents.parse(text, LONGEST_TEXT, "a JSON list of objects")
+    except ValueError as error:
+        refuse(f": {error}")
         return ()
-    if not isinstance(entries, list) or not all(isinstance(each, _Pairs) for each in entries):
+    if not isinstance(entries, list) or not all(isinstance(each, Pairs) for each in entries):
         refuse(f": must be a JSON list of objects, got {quote(text)}")
         return ()
     if len(entries) > MOST_POINTS:
@@ -94,14 +92,8 @@ def _entries(text: str, refuse: Callable[[str], None]) -> Sequence[Any]:
     return entries
 
 
-class _Pairs(tuple[tuple[str, Any], ...]):
-    """A JSON object with its names in order, also those that come twice."""
-
-    __slots__ = ()
-
-
 def _point(
-    space: SearchSpace, number: int, entry: _Pairs, refuse: Callable[[str], None]
+    space: SearchSpace, number: int, entry: Pairs, refuse: Callable[[str], None]
 ) -> Assignment:
     """Return the values of one entry, active ones only as far as that is known."""
     values: dict[str, Value] = {}

@@ -14,6 +14,8 @@ A location is a tuple of names and of positions in lists. The heads that are in 
 ``("algorithm",)``                                 the name of the algorithm
 ``("settings", "gamma")``                          a setting, or all of them: ``("settings",)``
 ``("settings", 0, "value")``                       name or value of a setting as it was written
+``("prior",)``                                     the earlier studies
+``("trials", 0)``                                  a trial, or a part of it
 ``("max_trial_count",)``                           so for other numbers that have a name
 =================================================  =================================================
 

@@ -123,6 +123,25 @@ RESTRICTIONS: Final[Mapping[str, st.SearchStrategy[str]]] = {
         ).map(json.dumps),
         TEXTS,
     ),
+    "prior_trials": st.one_of(
+        st.sampled_from(["{}", '{"a": {"parameters": {"p0": [0, "1"]}, "values": [1, null]}}']),
+        st.dictionaries(
+            st.sampled_from(["a", ""]),
+            st.dictionaries(
+                st.sampled_from(["parameters", "values", "goal"]),
+                st.one_of(
+                    st.lists(st.one_of(st.floats(), st.none()), max_size=2),
+                    st.dictionaries(
+                        st.sampled_from(["p0", "q"]),
+                        st.lists(st.one_of(st.floats(), TEXTS, st.none()), max_size=2),
+                    ),
+                    TEXTS,
+                ),
+            ),
+            max_size=2,
+        ).map(json.dumps),
+        TEXTS,
+    ),
 }
 
 

@@ -37,8 +37,10 @@ def in_request(location: Location, experiment: api.Experiment) -> Location:
             return ("experiment", "spec", "objective", *_in_objective(rest, experiment))
         case ("algorithm",) | ("settings", *_):
             return ("experiment", "spec", "algorithm", *in_algorithm(location))
+        case ("trials", *_):
+            return location
         case ("prior",):
-            return ("experiment",)
+            return ("experiment", "spec", "algorithm", "algorithm_name")
     return ("experiment", *location)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1.trial_messages import own_trials
 from suggestion.engine.engine import AlgorithmChoice
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid, Violation, quote
@@ -216,7 +217,7 @@ def read_count(message: api.GetSuggestionsRequest) -> tuple[int, int]:
         )
     # Katib's total counts this request; OptimizationJob's counts its trials so far, without it; a
     # client that does not count leaves 0. Neither of the latter two leaves out a trial.
-    return count, max(total - count, len(message.trials))
+    return count, max(total - count, len(own_trials(message.trials)))
 
 
 # ----------------------------------------------------------------------- reply

@@ -9,9 +9,10 @@ from suggestion.api.service import Call, Rpc
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import locations
 from suggestion.api.v1beta1 import messages as wire
-from suggestion.api.v1beta1.trial_messages import read_trials
+from suggestion.api.v1beta1.trial_messages import own_trials, read_earlier, read_trials
 from suggestion.engine.algorithm import Algorithm, Registry
 from suggestion.engine.engine import Engine, Prepared
+from suggestion.problem.earlier import EarlierStudy
 from suggestion.problem.errors import Invalid, Violation
 from suggestion.problem.study import History
 
@@ -54,19 +55,24 @@ class SuggestionService:
         call.describe(
             experiment=request.experiment.name,
             algorithm=request.experiment.spec.algorithm.algorithm_name,
-            trials=len(request.trials),
+            trials=len(own_trials(request.trials)),
             count=request.current_request_number,
         )
-        found: Sequence[Violation] = ()
+        found: list[Violation] = []
         count = first_index = 0
         try:
             count, first_index = wire.read_count(request)
         except Invalid as error:
-            found = error.violations
-        prepared = self._prepared(request.experiment, call, found)
+            found += error.violations
+        earlier: Sequence[EarlierStudy] = ()
+        try:
+            earlier = read_earlier(request.trials, request.experiment.spec.objective)
+        except Invalid as error:
+            found += error.violations
+        prepared = self._prepared(request.experiment, call, found, earlier)
 
         def read() -> History:
-            history = read_trials(request.trials, prepared.problem)
+            history = read_trials(own_trials(request.trials), prepared.problem)
             # A metric of another name makes all trials failed ones: the log is where it shows.
             kinds = ("observations", "pending", "failed", "out_of_space")
             call.describe(**{kind: len(getattr(history, kind)) for kind in kinds})
@@ -94,7 +100,11 @@ class SuggestionService:
         return api.ValidateAlgorithmSettingsReply()
 
     def _prepared(
-        self, message: api.Experiment, call: Call, found: Iterable[Violation] = ()
+        self,
+        message: api.Experiment,
+        call: Call,
+        found: Iterable[Violation] = (),
+        earlier: Sequence[EarlierStudy] = (),
     ) -> Prepared:
         """Return the experiment with its algorithm, both checked.
 
@@ -110,4 +120,6 @@ class SuggestionService:
             found += error.violations
         choice = wire.read_algorithm(message.spec.algorithm)
         with locations.written(partial(locations.in_request, experiment=message)):
-            return self._engine.prepare(problem, choice, found, deadline=call.deadline)
+            return self._engine.prepare(
+                problem, choice, found, earlier=earlier, deadline=call.deadline
+            )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Final
 
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.problem.problem import Problem
+from suggestion.problem.earlier import EarlierStudy, EarlierTrial
+from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.problem import Goal, Problem
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Failed, History, Observation, Pending, Record
 
@@ -16,8 +18,69 @@ _FINISHED: Final = frozenset({api.TrialStatus.SUCCEEDED, api.TrialStatus.EARLYST
 _FAILED: Final = frozenset(
     {api.TrialStatus.FAILED, api.TrialStatus.KILLED, api.TrialStatus.METRICSUNAVAILABLE}
 )
+#: Label of a trial of an earlier study: the name of that study.
+STUDY_LABEL: Final = "suggestion/study"
 #: Only trials without a name are told apart by their texts; thousands of them take memory.
 _NAMED: Final[Mapping[str, str]] = {}
+
+
+def own_trials(trials: Iterable[api.Trial]) -> list[api.Trial]:
+    """Return those of `trials` that are of the experiment itself, and not of an earlier study."""
+    return [trial for trial in trials if STUDY_LABEL not in trial.spec.labels]
+
+
+def read_earlier(
+    trials: Sequence[api.Trial], objective: api.ObjectiveSpec
+) -> tuple[EarlierStudy, ...]:
+    """Return the earlier studies whose finished trials are among `trials`.
+
+    Args:
+        objective: Of the experiment. A trial with another objective metric has a goal of its own.
+
+    Raises:
+        Invalid: If a label is empty, or trials of one study have different goals.
+    """
+    found: list[Violation] = []
+    rows: dict[str, list[EarlierTrial]] = {}
+    first: dict[str, tuple[int, Goal | None]] = {}
+    for index, message in enumerate(trials):
+        if STUDY_LABEL not in message.spec.labels:
+            continue
+        name = message.spec.labels[STUDY_LABEL]
+        place = ("trials", index, "spec", "labels", STUDY_LABEL)
+        if not name:
+            rule = f"label {quote(STUDY_LABEL)} must name a study, got ''"
+            found.append(Violation(place, f"trial {quote(message.name)}: {rule}"))
+            continue
+        goal = _goal(message.spec.objective, objective.objective_metric_name)
+        if first.setdefault(name, (index, goal))[1] is not goal:
+            rule = "its trials must have one goal, got both"
+            found.append(Violation(place, f"earlier study {quote(name)}: {rule}"))
+        row = _earlier(message, objective.objective_metric_name)
+        rows.setdefault(name, []).extend([] if row is None else [row])
+    if found:
+        raise Invalid(found)
+    return tuple(
+        EarlierStudy(name, rows[name], goal, ("trials", index))
+        for name, (index, goal) in first.items()
+    )
+
+
+def _goal(objective: api.ObjectiveSpec, main: str) -> Goal | None:
+    """Return the goal of a trial whose objective is another metric than `main`."""
+    if objective.objective_metric_name in ("", main):
+        return None
+    return {api.MINIMIZE: Goal.MINIMIZE, api.MAXIMIZE: Goal.MAXIMIZE}.get(objective.type)
+
+
+def _earlier(message: api.Trial, main: str) -> EarlierTrial | None:
+    """Return a finished trial of an earlier study; None if it is not finished."""
+    condition = message.status.condition
+    if condition not in _FINISHED and condition not in _FAILED:
+        return None
+    assignments = message.spec.parameter_assignments.assignments
+    value = _metrics(message, main, (main,)).get(main) if condition in _FINISHED else None
+    return EarlierTrial({item.name: item.value for item in assignments}, value, message.name)
 
 
 def read_trials(trials: Sequence[api.Trial], problem: Problem) -> History:
@@ -33,7 +96,7 @@ def without_objective(request: api.GetSuggestionsRequest) -> list[str]:
     main = request.experiment.spec.objective.objective_metric_name
     return [
         trial.name or f"number {number}"
-        for number, trial in enumerate(request.trials, 1)
+        for number, trial in enumerate(own_trials(request.trials), 1)
         if trial.status.condition in _FINISHED and main not in _metrics(trial, main, (main,))
     ]
 

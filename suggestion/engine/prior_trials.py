@@ -1,0 +1,215 @@
+"""The setting ``prior_trials``: trials of earlier studies, by columns.
+
+``{"mnist": {"parameters": {"lr": [0.1, 0.01], "optimizer": ["sgd", "adam"]},
+"values": [0.31, null], "goal": "minimize"}}``
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from suggestion.engine import documents
+from suggestion.engine.declared import PRIOR_TRIALS
+from suggestion.engine.documents import Pairs
+from suggestion.problem.earlier import MOST_STUDIES, EarlierStudy, EarlierTrial
+from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.parameters import LONGEST_NAME
+from suggestion.problem.problem import Goal
+from suggestion.problem.spelling import likely_meant
+
+#: Limits of the setting: its characters, and objects and lists in it.
+LONGEST_TEXT: Final = 4_000_000
+MOST_LISTS: Final = 200_000
+#: Largest number of rules that a message names of one study.
+MOST_TOLD: Final = 20
+
+_KEYS: Final = ("parameters", "values", "goal")
+
+Refuse = Callable[[str], None]
+
+
+def read(shared: Mapping[str, tuple[int, str]]) -> tuple[EarlierStudy, ...]:
+    """Return the earlier studies that the setting holds.
+
+    Args:
+        shared: As `declared.given` returns them.
+
+    Raises:
+        Invalid: With everything that is wrong with them, of a column the first wrong entry.
+    """
+    if PRIOR_TRIALS.name not in shared:
+        return ()
+    place, text = shared[PRIOR_TRIALS.name]
+    location = ("settings", place, "value")
+    setting = f"setting {quote(PRIOR_TRIALS.name)}"
+    try:
+        given = _parse(text)
+    except ValueError as error:
+        raise Invalid([Violation(location, f"{setting}: {error}")]) from error
+    found: list[Violation] = []
+    made = []
+    for name, entry in given:
+        subject = f"{setting}, study {quote(name)}"
+        wrong: list[str] = []
+        if not 0 < len(name) <= LONGEST_NAME:
+            wrong.append(f"its name must have 1 to {LONGEST_NAME} characters, got {len(name)}")
+        trials, goal = _study(entry, wrong.append)
+        found += [Violation(location, f"{subject}: {rule}") for rule in wrong[:MOST_TOLD]]
+        made.append(EarlierStudy(name, trials, goal, location, subject))
+    if found:
+        raise Invalid(found)
+    return tuple(made)
+
+
+def write(earlier: Sequence[EarlierStudy]) -> str:
+    """Return the setting that holds `earlier`; `read` returns the same trials, without names."""
+    made = {}
+    for study in earlier:
+        names = dict.fromkeys(name for trial in study.trials for name in trial.texts)
+        entry: dict[str, Any] = {
+            "parameters": {
+                name: [trial.texts.get(name) for trial in study.trials] for name in names
+            },
+            "values": [trial.value for trial in study.trials],
+        }
+        if study.goal is not None:
+            entry["goal"] = study.goal.value
+        made[study.name] = entry
+    return json.dumps(made, separators=(",", ":"), ensure_ascii=False)
+
+
+def _parse(text: str) -> Pairs:
+    """Return the studies that `text` writes by name.
+
+    Raises:
+        ValueError: With the rule that it breaks.
+    """
+    # Before they are made: a million empty lists take much more memory than their text.
+    lists = text.count("[") + text.count("{") if len(text) <= LONGEST_TEXT else 0
+    if lists > MOST_LISTS:
+        raise ValueError(f"must hold at most {MOST_LISTS} lists and objects, got {lists}")
+    given = documents.parse(text, LONGEST_TEXT, "a JSON object of studies")
+    if not isinstance(given, Pairs):
+        raise ValueError(f"must be a JSON object of studies, got {quote(text)}")
+    if not given:
+        raise ValueError("must hold a study, got {}")
+    if len(given) > MOST_STUDIES:
+        raise ValueError(f"must hold at most {MOST_STUDIES} studies, got {len(given)}")
+    return given
+
+
+def _study(entry: Any, refuse: Refuse) -> tuple[Sequence[EarlierTrial], Goal | None]:
+    """Return trials and goal of one study; what is wrong is refused, and left out."""
+    if not isinstance(entry, Pairs):
+        refuse(f"must be an object with {', '.join(map(quote, _KEYS[:2]))}, got {_shown(entry)}")
+        return (), None
+    for name in _repeated(entry):
+        refuse(f"a name must not come twice, got {quote(name)}")
+    parts = dict(entry)
+    for name in parts:
+        if name not in _KEYS:
+            meant = likely_meant(name, _KEYS)
+            hint = f"; did you mean {quote(meant)}?" if meant else ""
+            refuse(f"has {', '.join(map(quote, _KEYS))}, got {quote(name)}{hint}")
+    for name in _KEYS[:2]:
+        if name not in parts:
+            refuse(f"must have {quote(name)}, got none")
+    goal = None
+    if "goal" in parts:
+        goals = {each.value: each for each in Goal}
+        known = parts["goal"]
+        goal = goals.get(known) if isinstance(known, str) else None
+        if goal is None:
+            refuse(f"goal must be {' or '.join(goals)}, got {_shown(known)}")
+    values = _values(parts["values"], refuse) if "values" in parts else None
+    columns = _columns(parts["parameters"], refuse) if "parameters" in parts else {}
+    if values is None or not columns:
+        return (), goal
+    lengths = {name: len(column) for name, column in columns.items() if len(column) != len(values)}
+    for name, length in lengths.items():
+        rule = f"must have as many entries as there are values, {len(values)}"
+        refuse(f"parameter {quote(name)} {rule}, got {length}")
+    if lengths:
+        return (), goal
+    rows = zip(*columns.values(), strict=True)
+    trials = [
+        EarlierTrial({n: t for n, t in zip(columns, row, strict=True) if t is not None}, value)
+        for row, value in zip(rows, values, strict=True)
+    ]
+    return trials, goal
+
+
+def _repeated(pairs: Pairs) -> list[str]:
+    return [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]
+
+
+def _values(given: Any, refuse: Refuse) -> list[float | None] | None:
+    if not isinstance(given, list):
+        refuse(f"values must be a list of numbers, got {_shown(given)}")
+        return None
+    made: list[float | None] = []
+    wrong = None
+    for number, each in enumerate(given, 1):
+        value = None if each is None else _number(each)
+        if each is not None and value is None and wrong is None:
+            wrong = f"value {number} must be a finite number, or null, got {_shown(each)}"
+        made.append(value)
+    if wrong is not None:
+        refuse(wrong)
+    return made
+
+
+def _columns(given: Any, refuse: Refuse) -> dict[str, list[str | None]]:
+    if not isinstance(given, Pairs) or not given:
+        refuse(f"parameters must be an object of lists by name, got {_shown(given)}")
+        return {}
+    for name in _repeated(given):
+        refuse(f"a parameter must not be named twice, got {quote(name)}")
+    made: dict[str, list[str | None]] = {}
+    for name, column in given:
+        if not isinstance(column, list):
+            refuse(f"parameter {quote(name)} must have a list of values, got {_shown(column)}")
+            continue
+        texts = []
+        wrong = None
+        for number, each in enumerate(column, 1):
+            text = each if each is None or isinstance(each, str) else _text(each)
+            if each is not None and text is None and wrong is None:
+                rule = "must be a finite number, a text or null"
+                wrong = f"parameter {quote(name)}, entry {number} {rule}, got {_shown(each)}"
+            texts.append(text)
+        if wrong is not None:
+            refuse(wrong)
+        made[name] = texts
+    return made
+
+
+def _number(given: Any) -> float | None:
+    """Return a finite number; None for anything else."""
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return None
+    try:
+        number = float(given)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _text(given: Any) -> str | None:
+    """Return a finite number as text; None for anything else."""
+    return None if _number(given) is None else repr(given)
+
+
+def _shown(given: Any) -> str:
+    if isinstance(given, Pairs):
+        return "an object" if given else "{}"
+    if isinstance(given, list):
+        return f"a list of {len(given)}"
+    try:
+        return quote(given) if isinstance(given, str) else quote(json.dumps(given))
+    except ValueError:  # an int of too many digits
+        return "a number of too many digits"
