@@ -22,6 +22,7 @@ LAYERS = (
     "api",
     "server",
     "client",
+    "conversion",
     "controller",
     "reporting",
     "runtimes",

@@ -20,6 +20,7 @@ COMMANDS: Final = "suggestion.commands"
 _EXTRAS: Final[Mapping[str, str]] = {
     "ask": "client",
     "check": "client",
+    "convert": "client",
     "export": "optuna",
     "logs": "experiments",
     "plot": "experiments",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from suggestion.client.numbers import is_number
+from suggestion.client.writing import to_yaml
 from suggestion.runtimes.python.command import MODULE
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
 from suggestion.tuning.function import name_of
@@ -16,7 +16,6 @@ from suggestion.tuning.space import Space
 from suggestion.tuning.spaces import Listed
 
 _CONTAINER: Final = "trial"
-_WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null", "~"})
 _UNSAFE: Final = re.compile(r"[\"\\\n\r]")
 
 
@@ -30,21 +29,9 @@ def write(
     namespace: str | None,
 ) -> None:
     """Write an Experiment file; see `Result.experiment_file`."""
-    import yaml  # noqa: PLC0415
-
     words = list(command) if command is not None else _command(space, function)
     made = manifest(document, space, image, words, namespace)
-
-    class Dumper(yaml.SafeDumper):
-        """Writes texts that any reader of YAML could take for a number in quotation marks."""
-
-    def text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
-        style = "'" if is_number(data) or data.lower() in _WORDS else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
-
-    Dumper.add_representer(str, text)
-    written = yaml.dump(made, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
-    path.write_text(written, encoding="utf-8")
+    path.write_text(to_yaml(made), encoding="utf-8")
 
 
 def manifest(

@@ -1,0 +1,96 @@
+"""Katib's objects before v1beta1: StudyJob of v1alpha1, Experiment of v1alpha2 and v1alpha3."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from suggestion.conversion import experiment, gotemplates, spaces, study2018
+from suggestion.conversion.definition import Definition, Loss
+from suggestion.conversion.fields import Fields
+
+VERSIONS: Final = ("kubeflow.org/v1alpha1", "kubeflow.org/v1alpha2", "kubeflow.org/v1alpha3")
+
+
+def read(data: Any, losses: list[Loss]) -> Definition:
+    """Return what an object of an alpha version says."""
+    root = Fields(data, "", losses)
+    job = root.text("apiVersion") == VERSIONS[0] or root.text("kind") == "StudyJob"
+    root.ignore("status")
+    metadata = root.fields("metadata")
+    name = metadata.text("name") or metadata.text("generateName").rstrip("-.")
+    metadata.ignore("namespace", "labels", "annotations", "creationTimestamp", "generateName")
+    spec = root.fields("spec")
+    made = _study_job(spec, name) if job else _experiment(spec, name)
+    for fields in (spec, metadata, root):
+        fields.close()
+    return made
+
+
+def _experiment(spec: Fields, name: str) -> Definition:
+    names = [Fields(e, p, []).text("name") for p, e in spec.entries("parameters")]
+    template = _template(spec.fields("trialTemplate"), names, "retain")
+    collector = spec.take("metricsCollectorSpec")
+    if isinstance(collector, dict) and "goTemplate" in collector:
+        why = "collectors are no CronJobs any more; write spec.metricsCollectorSpec if trials do "
+        spec.lose("metricsCollectorSpec", f"{why}not print NAME=VALUE")
+        collector = None
+    made = experiment.read_spec(spec, name)
+    return replace(made, template=template, collector=collector)
+
+
+def _study_job(spec: Fields, name: str) -> Definition:
+    study = spec.text("studyName")
+    spec.ignore("owner")
+    goal = spec.text("optimizationtype").lower()
+    suggestion = spec.fields("suggestionSpec")
+    algorithm = study2018.named(suggestion, "suggestionAlgorithm", study2018.ALGORITHMS)
+    settings, _, _ = study2018.read_settings(suggestion, "suggestionParameters", algorithm)
+    each = suggestion.whole("requestNumber")
+    suggestion.close()
+    rounds = spec.whole("requestcount")
+    stopping_spec = spec.fields("earlyStoppingSpec")
+    stopping = study2018.named(stopping_spec, "earlyStoppingAlgorithm", study2018.STOPPING)
+    rules, _, _ = study2018.read_settings(stopping_spec, "earlyStoppingParameters", stopping)
+    stopping_spec.close()
+    builder = spaces.Builder(spec.losses)
+    for place, entry in spec.entries("parameterconfigs"):
+        study2018.read_parameter(builder, place, entry)
+    parameters = builder.finish()
+    metric = spec.text("objectivevaluename")
+    template = _template(spec.fields("workerSpec"), [p.name for p in parameters], "retain")
+    if spec.take("metricsCollectorSpec") is not None:
+        why = "collectors are no CronJobs any more; trials print NAME=VALUE"
+        spec.lose("metricsCollectorSpec", why)
+    return Definition(
+        name or study,
+        parameters,
+        (),
+        metric,
+        goal == "maximize" if goal else None,
+        spec.text("optimizationgoal"),
+        tuple(known for known in spec.texts("metricsnames") if known != metric),
+        algorithm,
+        settings,
+        stopping,
+        rules,
+        None if rounds is None else rounds * (each or 1),
+        each,
+        template=template,
+    )
+
+
+def _template(fields: Fields, names: list[str], key: str) -> dict[str, Any] | None:
+    """Return today's trial template for one with a Go template in it."""
+    retain = fields.text(key).lower() == "true"
+    go = fields.fields("goTemplate")
+    raw = go.take("rawTemplate")
+    for other in ("templatePath", "templateSpec"):
+        if other in go:
+            go.lose(other, "names a template in a cluster; write it under spec.trialTemplate")
+            go.ignore(other)
+    go.close()
+    fields.close()
+    if not isinstance(raw, str):
+        return None
+    return gotemplates.read(raw, names, go.at("rawTemplate"), fields.losses, retain)

@@ -1,0 +1,80 @@
+"""What a file does not say and an Experiment needs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from suggestion.conversion.definition import Definition, Loss, aliases, reference
+
+_TRIALS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the user says, which goes before what the file says; None: nothing.
+
+    Attributes:
+        command: Words of a trial's command, before the parameters.
+    """
+
+    name: str | None = None
+    metric: str | None = None
+    maximize: bool | None = None
+    algorithm: str | None = None
+    trials: int | None = None
+    parallel: int | None = None
+    command: tuple[str, ...] | None = None
+
+
+def completed(
+    made: Definition, choices: Choices, stem: str, *, bounded: bool = False
+) -> tuple[Definition, list[Loss]]:
+    """Return a definition that has all that an Experiment needs, and what was made up for it.
+
+    Args:
+        stem: Of the file, for a name.
+        bounded: Whether the system has no number of trials of its own.
+    """
+    told: list[Loss] = []
+
+    def made_up(place: str, value: object) -> None:
+        told.append(Loss(place, f"the file has none; it is {value}"))
+
+    made = replace(
+        made,
+        name=choices.name or made.name,
+        metric=choices.metric or made.metric,
+        maximize=made.maximize if choices.maximize is None else choices.maximize,
+        algorithm=choices.algorithm or made.algorithm,
+        settings={} if choices.algorithm else made.settings,
+        trials=choices.trials or made.trials,
+        parallel=choices.parallel or made.parallel,
+    )
+    if not made.name:
+        made = replace(made, name=re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "study")
+        made_up("metadata.name", made.name)
+    if not made.metric:
+        made = replace(made, metric="loss")
+        made_up("objective.objectiveMetricName", made.metric)
+    if made.maximize is None:
+        made = replace(made, maximize=False)
+        made_up("objective.type", "minimize")
+    if not made.algorithm:
+        made = replace(made, algorithm="random")
+        made_up("algorithm.algorithmName", made.algorithm)
+    if bounded and made.trials is None:
+        made = replace(made, trials=_TRIALS)
+        made_up("maxTrialCount", made.trials)
+    if made.parallel is not None and made.trials is not None and made.parallel > made.trials:
+        told.append(Loss("parallelTrialCount", f"is at most maxTrialCount, {made.trials}"))
+        made = replace(made, parallel=made.trials)
+    if choices.command is not None or (made.template is None and not made.command):
+        names = aliases([parameter.name for parameter in made.parameters])
+        words = choices.command or ("python", "train.py")
+        flags = {name: name if name.startswith("-") else f"--{name}" for name in names}
+        words += tuple(f"{flags[name]}={reference(alias)}" for name, alias in names.items())
+        made = replace(made, command=words, template=None)
+        if choices.command is None:
+            made_up("trialTemplate", " ".join(words))
+    return made, told

@@ -1,0 +1,324 @@
+"""Today's Experiment files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from suggestion.conversion import spaces
+from suggestion.conversion.definition import Definition, Loss, aliases, reference
+from suggestion.conversion.fields import Fields, scalar
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import Parameter
+from suggestion.problem.priors import Distribution
+
+API_VERSION: Final = "kubeflow.org/v1beta1"
+#: Name of the container whose process a trial is, where a file does not name it.
+CONTAINER: Final = "training-container"
+#: An image that a user puts their own in place of.
+IMAGE: Final = "example.com/team/image:tag"
+_CONDITIONS: Final = "conditions"
+#: Fields of a template that only one machine knows.
+SHORT: Final = ("command", "args", "env", "workingDir", "image", "resources")
+
+
+# ------------------------------------------------------------------------ reading
+
+
+def read(data: Any, losses: list[Loss]) -> Definition:
+    """Return what an Experiment of v1beta1 says."""
+    root = Fields(data, "", losses)
+    root.ignore("apiVersion", "kind", "status")
+    metadata = root.fields("metadata")
+    name = metadata.text("name") or metadata.text("generateName").rstrip("-.")
+    metadata.ignore("generateName", "namespace", "creationTimestamp", "uid", "resourceVersion")
+    metadata.ignore("generation", "managedFields", "selfLink", "labels", "annotations")
+    spec = root.fields("spec")
+    made = read_spec(spec, name)
+    for fields in (spec, metadata, root):
+        fields.close()
+    return made
+
+
+def read_spec(spec: Fields, name: str) -> Definition:
+    """Return what the spec of an Experiment says, of v1alpha2 and later."""
+    objective = spec.fields("objective")
+    kind = objective.text("type")
+    algorithm, settings = section(spec.fields("algorithm"))
+    stopping, stopping_settings = section(spec.fields("earlyStopping"))
+    builder = spaces.Builder(spec.losses)
+    for place, entry in spec.entries("parameters"):
+        read_parameter(builder, place, entry)
+    extra = {key: spec.take(key) for key in ("resumePolicy", "nasConfig")}
+    extra["metricStrategies"] = objective.take("metricStrategies")
+    made = Definition(
+        name,
+        builder.finish(),
+        _conditions(settings),
+        objective.text("objectiveMetricName", "objectiveMetricsName"),
+        None if not kind else kind == "maximize",
+        objective.text("goal"),
+        objective.texts("additionalMetricNames", "additionalMetricsNames"),
+        algorithm,
+        {key: value for key, value in settings.items() if key != _CONDITIONS},
+        stopping,
+        stopping_settings,
+        spec.whole("maxTrialCount"),
+        spec.whole("parallelTrialCount"),
+        spec.whole("maxFailedTrialCount"),
+        template=spec.take("trialTemplate"),
+        collector=spec.take("metricsCollectorSpec"),
+        extra={key: value for key, value in extra.items() if value is not None},
+    )
+    objective.close()
+    return made
+
+
+def section(fields: Fields) -> tuple[str, dict[str, str]]:
+    """Return the name and the settings of ``algorithm`` or ``earlyStopping``."""
+    name = fields.text("algorithmName")
+    settings = {}
+    for place, entry in fields.entries("algorithmSettings", "earlyStoppingSettings"):
+        one = Fields(entry, place, fields.losses)
+        settings[one.text("name")] = one.text("value")
+        one.close()
+    fields.close()
+    return name, settings
+
+
+def _conditions(settings: Mapping[str, str]) -> tuple[str, ...]:
+    parts = (part.strip() for part in settings.get(_CONDITIONS, "").split(";"))
+    return tuple(part for part in parts if part)
+
+
+def read_parameter(builder: spaces.Builder, place: str, entry: Any) -> None:
+    """Add a parameter as Experiments of any version declare it."""
+    fields = Fields(entry, place, builder.losses)
+    name = fields.text("name")
+    kind = fields.text("parameterType").lower()
+    feasible = fields.fields("feasibleSpace", "feasible")
+    low, high, step = (feasible.text(key) for key in ("min", "max", "step"))
+    listed = feasible.texts("list")
+    distribution = feasible.text("distribution")
+    if kind in ("discrete", "categorical"):
+        builder.listed(name, place, listed, ordered=kind == "discrete")
+    elif kind in ("double", "int"):
+        builder.ranged(
+            name, place, low, high, step or None,
+            whole=kind == "int",
+            log=distribution.lower().startswith("log"),
+            normal=distribution.lower().endswith("normal"),
+        )  # fmt: skip
+    else:
+        rule = "parameterType must be double, int, discrete or categorical"
+        builder.refuse(place, f"{rule}, got {kind!r}")
+    feasible.close()
+    fields.close()
+
+
+# ------------------------------------------------------------------------ writing
+
+
+def write(made: Definition, losses: list[Loss]) -> dict[str, Any]:
+    """Return an Experiment that runs here, and on a cluster if its template has an object."""
+    return _document(made, losses, cluster=False)
+
+
+def write_for_cluster(made: Definition, losses: list[Loss]) -> dict[str, Any]:
+    """Return an Experiment whose template is a Job, if it is no other object."""
+    return _document(made, losses, cluster=True)
+
+
+def _document(made: Definition, losses: list[Loss], cluster: bool) -> dict[str, Any]:
+    extra = dict(made.extra)
+    objective: dict[str, Any] = {"type": "maximize" if made.maximize else "minimize"}
+    if made.target:
+        objective["goal"] = spaces.number(made.target)
+    objective["objectiveMetricName"] = made.metric
+    if made.metrics:
+        objective["additionalMetricNames"] = list(made.metrics)
+    if "metricStrategies" in extra:
+        objective["metricStrategies"] = extra.pop("metricStrategies")
+    settings = dict(made.settings)
+    if made.conditions:
+        settings[_CONDITIONS] = "; ".join(made.conditions)
+    spec: dict[str, Any] = {
+        "objective": objective,
+        "algorithm": _section(made.algorithm, settings),
+    }
+    if made.stopping:
+        spec["earlyStopping"] = _section(made.stopping, made.stopping_settings)
+    counts = {
+        "parallelTrialCount": made.parallel,
+        "maxTrialCount": made.trials,
+        "maxFailedTrialCount": made.failures,
+    }
+    spec |= {key: count for key, count in counts.items() if count is not None}
+    spec |= extra
+    if made.parameters:
+        spec["parameters"] = [declaration(parameter) for parameter in made.parameters]
+    if made.collector is not None:
+        spec["metricsCollectorSpec"] = made.collector
+    spec["trialTemplate"] = _template(made, losses, cluster)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Experiment",
+        "metadata": {"name": made.name},
+        "spec": spec,
+    }
+
+
+def _section(name: str, settings: Mapping[str, str]) -> dict[str, Any]:
+    made: dict[str, Any] = {"algorithmName": name}
+    if settings:
+        made["algorithmSettings"] = [{"name": k, "value": v} for k, v in settings.items()]
+    return made
+
+
+def declaration(parameter: Parameter) -> dict[str, Any]:
+    """Return a parameter as an Experiment file declares it."""
+    feasible: dict[str, Any]
+    if isinstance(parameter, Discrete | Categorical):
+        kind = "discrete" if isinstance(parameter, Discrete) else "categorical"
+        feasible = {"list": list(parameter.values)}
+    else:
+        assert isinstance(parameter, Double | Int)
+        kind = "int" if isinstance(parameter, Int) else "double"
+        feasible = {"min": scalar(parameter.min), "max": scalar(parameter.max)}
+        if spaces.stepped(parameter):
+            feasible["step"] = scalar(parameter.step)
+        if parameter.distribution is not Distribution.UNIFORM:
+            feasible["distribution"] = parameter.distribution.value
+    return {"name": parameter.name, "parameterType": kind, "feasibleSpace": feasible}
+
+
+def _template(made: Definition, losses: list[Loss], cluster: bool) -> Mapping[str, Any]:
+    """Return the trial template."""
+    given = made.template
+    if given is not None and not (cluster and _is_short(given)):
+        return given
+    template: dict[str, Any] = dict(given or {})
+    command = template.get("command") or list(made.command)
+    if not cluster:
+        return {**template, "command": command} | parameters_of(made.parameters)
+    image = template.get("image")
+    if not image:
+        image = IMAGE
+        losses.append(Loss("trialTemplate", f"put your image in place of {IMAGE}"))
+    container: dict[str, Any] = {"name": CONTAINER, "image": image, "command": _words(command)}
+    for key in ("args", "workingDir", "resources"):
+        if key in template:
+            container[key] = template[key]
+    if env := template.get("env"):
+        pairs = isinstance(env, Mapping)
+        container["env"] = [{"name": k, "value": v} for k, v in env.items()] if pairs else env
+    declared = template.get("trialParameters")
+    own = {"trialParameters": declared} if declared else own_names(made.parameters)
+    return job(container, own, retain=bool(made.stopping))
+
+
+def _is_short(template: Mapping[str, Any]) -> bool:
+    return "trialSpec" not in template and "configMap" not in template
+
+
+def _words(command: str | Sequence[str]) -> list[str]:
+    import shlex  # noqa: PLC0415
+
+    return shlex.split(command) if isinstance(command, str) else list(command)
+
+
+def parameters_of(parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """Return ``trialParameters`` where a reference cannot be a parameter's own name."""
+    names = aliases([parameter.name for parameter in parameters])
+    plain = all(name == alias for name, alias in names.items())
+    return {} if plain else own_names(parameters)
+
+
+def own_names(parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """Return ``trialParameters`` that declare every parameter."""
+    names = aliases([parameter.name for parameter in parameters])
+    return {"trialParameters": [{"name": a, "reference": n} for n, a in names.items()]}
+
+
+def job(
+    container: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    pod: Mapping[str, Any] | None = None,
+    retain: bool = False,
+) -> dict[str, Any]:
+    """Return a trial template whose object is a Job with one container.
+
+    Args:
+        parameters: ``trialParameters``.
+        pod: Further fields of the pod.
+        retain: Keep the Job of a trial that has ended, which early stopping on a cluster needs.
+    """
+    inside = {"containers": [container], "restartPolicy": "Never", **(pod or {})}
+    return {
+        "primaryContainerName": container["name"],
+        **({"retain": True} if retain else {}),
+        **parameters,
+        "trialSpec": {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "spec": {"backoffLimit": 0, "template": {"spec": inside}},
+        },
+    }
+
+
+# ------------------------------------------------------------------------ commands
+
+
+_REFERENCE: Final = re.compile(r"\$\{trialParameters\.([^}]*)\}")
+
+
+def container_of(made: Definition) -> dict[str, Any]:
+    """Return what the primary container of a template says: command, args, env, image, …
+
+    References are to parameters by their own names.
+    """
+    template: Mapping[str, Any] = made.template or {"command": list(made.command)}
+    found: Mapping[str, Any] = template
+    spec = template.get("trialSpec")
+    if isinstance(spec, Mapping):
+        wanted = template.get("primaryContainerName")
+        every = list(containers(spec))
+        trainer: dict[str, Any] = {}
+        if spec.get("kind") == "TrainJob":
+            trainer = (spec.get("spec") or {}).get("trainer") or {}
+        found = next((c for c in every if c.get("name") == wanted), every[0] if every else trainer)
+    declared = {
+        entry["name"]: entry["reference"] for entry in template.get("trialParameters") or ()
+    } or {alias: name for name, alias in aliases([p.name for p in made.parameters]).items()}
+
+    def renamed(node: Any) -> Any:
+        if isinstance(node, str):
+            change = lambda m: reference(declared.get(m[1], m[1]))  # noqa: E731
+            return _REFERENCE.sub(change, node)
+        if isinstance(node, Mapping):
+            return {key: renamed(value) for key, value in node.items()}
+        return [renamed(value) for value in node] if isinstance(node, list | tuple) else node
+
+    container: dict[str, Any] = renamed({k: v for k, v in (found or {}).items() if k in SHORT})
+    if "command" in container:
+        container["command"] = _words(container["command"])
+    return container
+
+
+def substituted(word: str, texts: Mapping[str, str]) -> str:
+    """Return a word of `container_of` with references replaced by `texts`, by parameter."""
+    return _REFERENCE.sub(lambda match: texts.get(match[1], match[0]), word)
+
+
+def containers(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield every container of an object of Kubernetes."""
+    if isinstance(node, Mapping):
+        if isinstance(node.get("containers"), list):
+            yield from (c for c in node["containers"] if isinstance(c, dict))
+        for value in node.values():
+            yield from containers(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from containers(value)

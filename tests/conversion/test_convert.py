@@ -1,0 +1,496 @@
+"""`suggest convert`: files as users of other systems have them."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from suggestion.cli.main import main
+from suggestion.client import document
+from tests.support.files import text
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+STUDY_2018 = """
+name: cifar10
+owner: root
+optimizationtype: 2
+suggestalgorithm: random
+autostopalgorithm: median
+objectivevaluename: Validation-accuracy
+optimizationgoal: 0.99
+scheduler: gang
+image: mxnet/python
+mount: {pvc: nfs, path: /nfs-mnt}
+pullsecret: key
+gpu: 1
+suggestionparameters:
+  - {name: SuggestionNum, value: 6}
+  - {name: MaxParallel, value: 2}
+  - {name: Colour, value: blue}
+autostopparameters:
+  - {name: LeastStep, value: 7}
+command: [python, train_cifar10.py, --batch-size=512]
+metrics: [accuracy, Validation-accuracy]
+parameterconfigs:
+  configs:
+    - {name: --lr, parametertype: 1, feasible: {min: 0.03, max: 0.07}}
+    - {name: --layers, parametertype: 2, feasible: {min: 3, max: 30}}
+    - {name: --batch, parametertype: 3, feasible: {list: [16, 32]}}
+    - {name: --optimizer, parametertype: 4, feasible: {list: [sgd, on, 0.10]}}
+"""
+LOOP = """{{- with .HyperParameters}}
+                  {{- range .}}
+                  - "{{.Name}}={{.Value}}"
+                  {{- end}}
+                  {{- end}}"""
+TEMPLATE = f"""
+        rawTemplate: |-
+          apiVersion: batch/v1
+          kind: Job
+          metadata:
+            name: {{{{.Trial}}}}
+            namespace: {{{{.NameSpace}}}}
+          spec:
+            template:
+              spec:
+                containers:
+                - name: {{{{.Trial}}}}
+                  image: mnist
+                  command:
+                  - "python"
+                  - "--log=/train/{{{{.Trial}}}}"
+                  {LOOP}
+                restartPolicy: Never
+"""
+ALPHA_3 = f"""
+apiVersion: kubeflow.org/v1alpha3
+kind: Experiment
+metadata: {{namespace: kubeflow, name: old}}
+spec:
+  parallelTrialCount: 3
+  maxTrialCount: 12
+  maxFailedTrialCount: 3
+  objective:
+    type: maximize
+    goal: 0.99
+    objectiveMetricName: Validation-accuracy
+    additionalMetricNames: [accuracy]
+  algorithm:
+    algorithmName: hyperband
+    algorithmSettings:
+      - {{name: resource_name, value: "--epochs"}}
+      - {{name: r_l, value: "27"}}
+  parameters:
+    - {{name: --lr, parameterType: double, feasibleSpace: {{min: "0.01", max: "0.03"}}}}
+    - {{name: --epochs, parametertype: int, feasibleSpace: {{min: "1", max: "27"}}}}
+  trialTemplate:
+    retain: true
+    goTemplate:{TEMPLATE}
+"""
+ALPHA_1 = f"""
+apiVersion: "kubeflow.org/v1alpha1"
+kind: StudyJob
+metadata: {{name: older}}
+spec:
+  studyName: older
+  owner: crd
+  optimizationtype: maximize
+  objectivevaluename: accuracy
+  optimizationgoal: 0.99
+  requestcount: 4
+  metricsnames: [accuracy, loss]
+  parameterconfigs:
+    - {{name: --lr, parametertype: double, feasible: {{min: "0.01", max: "0.05"}}}}
+  workerSpec:
+    goTemplate:{TEMPLATE.replace(".Trial", ".WorkerID").replace("{{.NameSpace}}", "kubeflow")}
+  suggestionSpec: {{suggestionAlgorithm: random, requestNumber: 3}}
+"""
+SWEEP = """
+program: train.py
+method: bayes
+name: My Sweep
+metric: {name: val_loss, goal: minimize, target: 0.1}
+run_cap: 30
+early_terminate: {type: hyperband, min_iter: 3}
+parameters:
+  lr: {distribution: log_uniform_values, min: 1e-4, max: 0.1}
+  decay: {distribution: log_uniform, min: 0, max: 1}
+  epochs: {min: 3, max: 9}
+  width: {distribution: q_uniform, min: 10, max: 95, q: 10}
+  optimizer:
+    parameters:
+      name: {values: [adam, sgd]}
+  batch: {values: [16, 32, 64]}
+  seed: {value: 7}
+  noise: {distribution: normal, mu: 1.0, sigma: 0.5}
+"""
+NNI = {
+    "conv": {
+        "_type": "choice",
+        "_value": [
+            {"_name": "Empty"},
+            {"_name": "Conv", "size": {"_type": "randint", "_value": [1, 8]}},
+        ],
+    },
+    "lr": {"_type": "loguniform", "_value": [0.0001, 0.1]},
+    "batch": {"_type": "choice", "_value": [16, 32]},
+    "width": {"_type": "quniform", "_value": [100, 1000, 100]},
+}
+VIZIER = {
+    "displayName": "My Study",
+    "maxTrialCount": 9,
+    "studySpec": {
+        "metrics": [{"metricId": "accuracy", "goal": "MAXIMIZE"}],
+        "algorithm": "RANDOM_SEARCH",
+        "medianAutomatedStoppingSpec": {"useElapsedDuration": True},
+        "parameters": [
+            {
+                "parameterId": "optimizer",
+                "categoricalValueSpec": {"values": ["sgd", "adam"]},
+                "conditionalParameterSpecs": [
+                    {
+                        "parentCategoricalValues": {"values": ["sgd"]},
+                        "parameterSpec": {
+                            "parameterId": "momentum",
+                            "doubleValueSpec": {"maxValue": 0.9},
+                        },
+                    }
+                ],
+            },
+            {
+                "parameterId": "lr",
+                "scaleType": "UNIT_LOG_SCALE",
+                "doubleValueSpec": {"minValue": 0.001, "maxValue": 1.0, "defaultValue": 0.1},
+            },
+            {"parameterId": "units", "integerValueSpec": {"minValue": "1", "maxValue": "64"}},
+            {"parameterId": "batch", "discreteValueSpec": {"values": [16.0, 32.0]}},
+        ],
+    },
+}
+RAY = """
+from ray import tune
+
+config = {
+    "lr": tune.loguniform(1e-4, 1e-1),
+    "units": tune.randint(1, 65),
+    "inner": {"momentum": tune.uniform(lower=0.1, upper=0.9), "k": tune.qrandint(2, 10, 2)},
+    "batch": tune.choice([2 ** 4, 2 ** 5]),
+    "act": tune.grid_search(["relu", "tanh"]),
+    "seed": 7,
+}
+"""
+
+
+class Converted:
+    def __init__(self, done: Result) -> None:
+        self.done = done
+        self.data: Any = yaml.safe_load(done.stdout) if done.stdout else None
+
+    @property
+    def spec(self) -> Any:
+        return self.data["spec"]
+
+    @property
+    def parameters(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        listed = self.spec["parameters"]
+        return {p["name"]: (p["parameterType"], p["feasibleSpace"]) for p in listed}
+
+
+def convert(folder: Path, name: str, content: Any, *options: str, status: int = 0) -> Converted:
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    done = CliRunner().invoke(main, ["convert", str(path), *options], catch_exceptions=False)
+    assert done.exit_code == status, done.output
+    return Converted(done)
+
+
+def test_the_file_of_2018(tmp_path: Path) -> None:
+    made = convert(tmp_path, "study.yaml", STUDY_2018)
+    spec = made.spec
+    assert made.data["metadata"] == {"name": "cifar10"}
+    assert spec["objective"] == {
+        "type": "maximize",
+        "goal": 0.99,
+        "objectiveMetricName": "Validation-accuracy",
+        "additionalMetricNames": ["accuracy"],
+    }
+    assert spec["algorithm"] == {"algorithmName": "random"}
+    assert spec["earlyStopping"] == {
+        "algorithmName": "medianstop",
+        "algorithmSettings": [{"name": "start_step", "value": "7"}],
+    }
+    assert (spec["maxTrialCount"], spec["parallelTrialCount"]) == (6, 2)
+    assert made.parameters == {
+        "--lr": ("double", {"min": "0.03", "max": "0.07"}),
+        "--layers": ("int", {"min": "3", "max": "30"}),
+        "--batch": ("discrete", {"list": ["16", "32"]}),
+        "--optimizer": ("categorical", {"list": ["sgd", "on", "0.10"]}),
+    }
+    pod = spec["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]
+    assert pod["schedulerName"] == "gang"
+    assert pod["imagePullSecrets"] == [{"name": "key"}]
+    assert pod["volumes"][0]["persistentVolumeClaim"] == {"claimName": "nfs"}
+    (container,) = pod["containers"]
+    assert container["command"] == ["python", "train_cifar10.py", "--batch-size=512"]
+    assert container["args"][0] == "--lr=${trialParameters.lr}"
+    assert container["resources"] == {"limits": {"nvidia.com/gpu": 1}}
+    told = made.done.stderr
+    assert "note: owner: has no counterpart here, got 'root'" in told
+    assert "suggestionparameters[2]: the setting 'Colour', 'blue', has no counterpart" in told
+    assert told.count("note:") == 2
+
+
+@pytest.mark.parametrize("source", [ALPHA_1, ALPHA_3], ids=["v1alpha1", "v1alpha3"])
+def test_go_templates_of_the_alpha_versions(tmp_path: Path, source: str) -> None:
+    made = convert(tmp_path, "old.yaml", source)
+    template = made.spec["trialTemplate"]
+    assert "metadata" not in template["trialSpec"]
+    (container,) = template["trialSpec"]["spec"]["template"]["spec"]["containers"]
+    assert container["name"] == template["primaryContainerName"] == "training-container"
+    words = [f"{p['name']}=${{trialParameters.{p['name'][2:]}}}" for p in made.spec["parameters"]]
+    assert container["command"] == ["python", "--log=/train/${trialSpec.Name}", *words]
+    assert made.spec["maxTrialCount"] == 12
+    assert made.spec["parallelTrialCount"] == 3
+
+
+def test_v1alpha2_names_and_what_is_left_of_a_template(tmp_path: Path) -> None:
+    source = ALPHA_3.replace("v1alpha3", "v1alpha2").replace("MetricName", "MetricsName")
+    source = source.replace("additionalMetricNames", "additionalMetricsNames")
+    made = convert(tmp_path, "old.yaml", source)
+    assert made.spec["objective"]["objectiveMetricName"] == "Validation-accuracy"
+    assert made.spec["objective"]["additionalMetricNames"] == ["accuracy"]
+    other = ALPHA_3.replace("- name: {{.Trial}}", "- name: {{ if .Big }}a{{ end }}")
+    told = convert(tmp_path, "old.yaml", other).done.stderr
+    assert "spec.trialTemplate.goTemplate.rawTemplate: the Go template has" in told
+    assert "trialTemplate: the file has none; it is python train.py" in told
+
+
+def test_a_sweep(tmp_path: Path) -> None:
+    made = convert(tmp_path, "sweep.yaml", SWEEP)
+    assert made.data["metadata"]["name"] == "my-sweep"
+    assert made.spec["algorithm"] == {"algorithmName": "bayesianoptimization"}
+    assert made.spec["objective"]["goal"] == 0.1
+    assert made.spec["maxTrialCount"] == 30
+    parameters = made.parameters
+    lr = {"min": "0.0001", "max": "0.1", "distribution": "logUniform"}
+    assert parameters["lr"] == ("double", lr)
+    assert parameters["decay"][1]["max"] == "2.718281828459045"
+    assert parameters["epochs"] == ("int", {"min": "3", "max": "9"})
+    assert parameters["width"] == ("int", {"min": "10", "max": "90", "step": "10"})
+    assert parameters["optimizer.name"] == ("categorical", {"list": ["adam", "sgd"]})
+    assert parameters["batch"] == ("discrete", {"list": ["16", "32", "64"]})
+    noise = {"min": "-0.5", "max": "2.5", "distribution": "normal"}
+    assert parameters["noise"] == ("double", noise)
+    command = made.spec["trialTemplate"]["command"]
+    assert command[:3] == ["python", "train.py", "--lr=${trialParameters.lr}"]
+    assert command[-1] == "--seed=7"
+    assert "early_terminate: there is no such rule here" in made.done.stderr
+    assert "parameters.noise: the normal distribution is cut at 3" in made.done.stderr
+
+
+def test_a_search_space_of_nni(tmp_path: Path) -> None:
+    made = convert(tmp_path, "search_space.json", NNI, "--maximize", "--metric", "acc")
+    assert made.parameters == {
+        "conv": ("categorical", {"list": ["Empty", "Conv"]}),
+        "conv.Conv.size": ("int", {"min": "1", "max": "7"}),
+        "lr": ("double", {"min": "0.0001", "max": "0.1", "distribution": "logUniform"}),
+        "batch": ("discrete", {"list": ["16", "32"]}),
+        "width": ("double", {"min": "100.0", "max": "1000.0", "step": "100.0"}),
+    }
+    settings = made.spec["algorithm"]["algorithmSettings"]
+    assert settings == [{"name": "conditions", "value": "`conv.Conv.size` if conv == 'Conv'"}]
+    assert made.spec["objective"] == {"type": "maximize", "objectiveMetricName": "acc"}
+
+
+def test_an_experiment_of_nni(tmp_path: Path) -> None:
+    file = {
+        "experimentName": "mnist",
+        "trialConcurrency": 2,
+        "maxTrialNumber": 10,
+        "searchSpace": NNI,
+        "trialCommand": "python3 mnist.py",
+        "tuner": {"name": "TPE", "classArgs": {"optimize_mode": "maximize"}},
+        "trainingService": {"platform": "local"},
+    }
+    made = convert(tmp_path, "config.yml", file)
+    assert made.spec["algorithm"]["algorithmName"] == "tpe"
+    assert made.spec["objective"]["type"] == "maximize"
+    assert (made.spec["maxTrialCount"], made.spec["parallelTrialCount"]) == (10, 2)
+    assert "trainingService: has no counterpart" in made.done.stderr
+
+
+def test_a_study_spec_of_vizier(tmp_path: Path) -> None:
+    made = convert(tmp_path, "job.json", VIZIER, "--command", "python t.py")
+    assert made.parameters == {
+        "optimizer": ("categorical", {"list": ["sgd", "adam"]}),
+        "momentum": ("double", {"min": "0.0", "max": "0.9"}),
+        "lr": ("double", {"min": "0.001", "max": "1.0", "distribution": "logUniform"}),
+        "units": ("int", {"min": "1", "max": "64"}),
+        "batch": ("discrete", {"list": ["16", "32"]}),
+    }
+    settings = made.spec["algorithm"]["algorithmSettings"]
+    assert settings == [{"name": "conditions", "value": "momentum if optimizer in ('sgd')"}]
+    assert made.spec["earlyStopping"] == {"algorithmName": "medianstop"}
+    assert "defaultValue: write it as an initial point, got '0.1'" in made.done.stderr
+
+
+def test_a_program_with_ray_tune_is_not_run(tmp_path: Path) -> None:
+    made = convert(tmp_path, "tuned.py", f"{RAY}\nraise SystemExit(3)\n")
+    assert made.parameters == {
+        "lr": ("double", {"min": "0.0001", "max": "0.1", "distribution": "logUniform"}),
+        "units": ("int", {"min": "1", "max": "64"}),
+        "inner/momentum": ("double", {"min": "0.1", "max": "0.9"}),
+        "inner/k": ("int", {"min": "2", "max": "10", "step": "2"}),
+        "batch": ("discrete", {"list": ["16", "32"]}),
+        "act": ("categorical", {"list": ["relu", "tanh"]}),
+    }
+    assert "seed: is constant, and no parameter: '7'" in made.done.stderr
+
+
+def test_ray_tune_in_yaml(tmp_path: Path) -> None:
+    source = "lr: tune.uniform(0, 1)\nbatch: {grid_search: [1, 2]}\n"
+    made = convert(tmp_path, "space.yaml", source, "--trials", "4")
+    assert made.parameters == {
+        "lr": ("double", {"min": "0.0", "max": "1.0"}),
+        "batch": ("discrete", {"list": ["1", "2"]}),
+    }
+    bad = "lr: 'tune.sample_from(lambda spec: 1)'\nb: tune.uniform(low, 1)\n"
+    told = convert(tmp_path, "space.yaml", bad, status=1).done.output
+    assert "lr: a function of the user's cannot be read" in told
+    assert "b: arguments must be written out" in told
+
+
+def test_distributions_of_optuna(tmp_path: Path) -> None:
+    optuna = pytest.importorskip("optuna")
+    of = optuna.distributions
+    space = {
+        "lr": of.FloatDistribution(1e-4, 1e-1, log=True),
+        "dropout": of.FloatDistribution(0.0, 0.5, step=0.1),
+        "units": of.IntDistribution(1, 64),
+        "act": of.CategoricalDistribution(("relu", "tanh")),
+    }
+    file = {name: of.distribution_to_json(made) for name, made in space.items()}
+    made = convert(tmp_path, "space.json", file)
+    assert made.parameters["dropout"] == ("double", {"min": "0.0", "max": "0.5", "step": "0.1"})
+    again = convert(tmp_path, "e.yaml", made.done.stdout, "--to", "optuna").data
+    assert {name: of.json_to_distribution(text) for name, text in again.items()} == space
+
+
+# ------------------------------------------------------------------------ the other way
+
+
+def test_an_optimization_job_there_and_back(tmp_path: Path) -> None:
+    made = convert(tmp_path, "e.yaml", text({}), "--to", "optimizationjob")
+    trainer = made.spec["trainJobTemplate"]["spec"]["trainer"]
+    assert trainer["command"] == ["python", "train.py"]
+    assert trainer["args"] == ["$(KUBEFLOW_TRAINER_OPT_LR)", "$(KUBEFLOW_TRAINER_OPT_UNITS)"]
+    units = {"uniform": {"min": "1", "max": "9", "type": "Int"}}
+    assert made.spec["parameters"][1] == {"name": "units", "searchSpace": units}
+    back = convert(tmp_path, "job.yaml", made.done.stdout)
+    assert back.parameters["units"] == ("int", {"min": "1", "max": "9"})
+    (tmp_path / "back.yaml").write_text(back.done.stdout)
+    loaded = document.load(tmp_path / "back.yaml")
+    invocation = loaded.template.render("t", {"lr": "0.1", "units": "3"})
+    assert invocation.argv == ("python", "train.py", "0.1", "3")
+    assert "the file has none" not in back.done.stderr
+
+
+def test_a_sweep_there_and_back(tmp_path: Path) -> None:
+    command = {"spec.trialTemplate": {"command": "python train.py --lr=${trialParameters.lr}"
+               " --units=${trialParameters.units} --log"}}  # fmt: skip
+    made = convert(tmp_path, "e.yaml", text(command), "--to", "wandb")
+    assert made.data["program"] == "train.py"
+    assert made.data["command"] == ["python", "${program}", "${args}", "--log"]
+    back = convert(tmp_path, "sweep.yaml", made.done.stdout)
+    template = back.spec["trialTemplate"]["command"]
+    assert template[:3] == ["python", "train.py", "--lr=${trialParameters.lr}"]
+
+
+def test_every_example_becomes_a_file_for_a_cluster(tmp_path: Path) -> None:
+    short = EXAMPLES / "short-form.yaml"
+    made = convert(tmp_path, "e.yaml", short.read_text(), "--to", "katib")
+    assert made.spec["trialTemplate"]["trialSpec"]["kind"] == "Job"
+    assert "cluster:" not in made.done.stderr
+    assert "put your image in place of" in made.done.stderr
+
+
+def test_an_experiment_stays_what_it_is(tmp_path: Path) -> None:
+    for path in sorted(EXAMPLES.glob("*.yaml")):
+        made = convert(tmp_path, "e.yaml", path.read_text())
+        before = yaml.load(path.read_text(), yaml.BaseLoader)
+        after = yaml.load(made.done.stdout, yaml.BaseLoader)
+        for spec in (before["spec"], after["spec"]):
+            for parameter in spec["parameters"]:
+                feasible = parameter["feasibleSpace"]
+                if parameter["parameterType"] == "double":
+                    feasible |= {k: float(v) for k, v in feasible.items() if k in ("min", "max")}
+            spec["algorithm"].get("algorithmSettings", []).sort(key=lambda entry: entry["name"])
+        assert after["spec"] == before["spec"], path
+
+
+# ------------------------------------------------------------------------ what is wrong
+
+
+def test_what_validate_refuses_is_said(tmp_path: Path) -> None:
+    grid = SWEEP.replace("bayes", "grid")
+    told = convert(tmp_path, "sweep.yaml", grid, status=1).done.stderr
+    assert "error: the result:" in told
+    assert "suggest validate refuses the result" in told
+
+
+def test_all_broken_parameters_at_once(tmp_path: Path) -> None:
+    broken = STUDY_2018.replace("max: 0.07", "max: 0.01").replace("list: [16, 32]", "list: [a]")
+    told = convert(tmp_path, "study.yaml", broken, status=1).done.output
+    assert "configs[0]: parameter '--lr': min must not exceed max" in told
+    assert "configs[2]: parameter '--batch': list entries of a discrete parameter" in told
+
+
+def test_strict_writes_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out.yaml"
+    convert(tmp_path, "sweep.yaml", SWEEP, "--strict", "--output", str(out), status=1)
+    assert not out.exists()
+    convert(tmp_path, "sweep.yaml", SWEEP, "--output", str(out))
+    assert document.load(out).document["metadata"]["name"] == "my-sweep"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.yaml", "a: [1"),
+        ("a.yaml", "x: 1"),
+        ("a.yaml", ""),
+        ("a.yaml", "- 1"),
+        ("a.json", "{"),
+        ("a.yaml", "a: &a [*a]"),
+        ("a.yaml", "!!python/object/apply:os.system [x]"),
+        ("a.py", "def ("),
+        ("a.py", "x = {}"),
+        ("a.yaml", "method: random\nparameters: 3"),
+        ("a.yaml", "method: random\nparameters: {x: 3}"),
+        ("a.yaml", "x: {_type: choice, _value: 3}"),
+        ("a.yaml", "x: {_type: [], _value: {}}"),
+        ("a.yaml", "parameterconfigs: []"),
+        ("a.yaml", "kind: OptimizationJob\nspec: {parameters: [{}], trainJobTemplate: 3}"),
+        ("a.yaml", "apiVersion: kubeflow.org/v1alpha1"),
+        ("a.yaml", "x: tune.uniform(1)"),
+        ("a.yaml", "x: tune.choice(9 ** 9 ** 9)"),
+        ("a.json", '{"studySpec": {"parameters": [{"parameterId": 3, "doubleValueSpec": 4}]}}'),
+        ("a.json", '{"x": {"name": "FloatDistribution", "attributes": 7}}'),
+    ],
+)
+def test_no_file_ends_in_a_traceback(tmp_path: Path, name: str, content: str) -> None:
+    done = convert(tmp_path, name, content, status=1).done
+    assert "Error:" in done.output or "refuses the result" in done.output
+
+
+def test_yaml_that_is_dedented(tmp_path: Path) -> None:
+    source = textwrap.dedent(SWEEP)
+    made = convert(tmp_path, "sweep.yaml", source, "--from", "wandb", "--name", "other")
+    assert made.data["metadata"]["name"] == "other"
