@@ -116,10 +116,11 @@ bench-regret: $(READY) ## prints the comparison of engines from the stored resul
 	$(BIN)/python -m benchmarks.regret report
 
 page: ## builds the page of `suggest ui` from frontend/ (needs npm)
-	cd frontend && npm ci --silent --no-fund --no-audit --ignore-scripts && npm run --silent check && npm run --silent build
+	cd frontend && npm ci --silent --no-fund --no-audit --ignore-scripts && npm run --silent check && npm test --silent && \
+		npm run --silent build
 
 check-page: ## builds it elsewhere, and compares it with what is committed
-	cd frontend && npm ci --silent --no-fund --no-audit --ignore-scripts && npm run --silent check && \
+	cd frontend && npm ci --silent --no-fund --no-audit --ignore-scripts && npm run --silent check && npm test --silent && \
 		npm run --silent build -- ../build/page
 	cmp build/page/app.js suggestion/views/web/static/app.js
 	cmp build/page/app.css suggestion/views/web/static/app.css

@@ -12,13 +12,31 @@ import type { Detail, Trial } from "./types";
 const LONGEST = 400_000;
 
 export function Copy({ text }: { text: string }) {
-  const [done, setDone] = useState(false);
+  const [said, setSaid] = useState("copy");
+  const place = useRef<HTMLButtonElement>(null);
   const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    setDone(true);
-    setTimeout(() => setDone(false), 1500);
+    setSaid(await copied(text, place.current) ? "copied" : "cannot copy here");
+    setTimeout(() => setSaid("copy"), 1500);
   };
-  return <button type="button" onClick={copy}>{done ? "copied" : "copy"}</button>;
+  return <button ref={place} type="button" onClick={copy}>{said}</button>;
+}
+
+/** Copy a text; a page that is not of this machine, and comes without TLS, has no clipboard but the older command. */
+async function copied(text: string, beside: HTMLElement | null): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = document.createElement("textarea");
+    area.value = text;
+    // In the open dialog, if there is one: nothing else can have the focus.
+    (beside?.parentElement ?? document.body).append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    beside?.focus();
+    return done;
+  }
 }
 
 export function TrialDetail({ shown, id }: { shown: Study; id: string | null }) {
@@ -61,7 +79,7 @@ function Inside({ shown, trial, id }: { shown: Study; trial: Trial; id: string |
         <button type="button" disabled={trial.number >= last} onClick={() => { opened.value = trial.number + 1; }}>next</button>
         <button type="button" onClick={() => { opened.value = null; }}>close</button>
       </header>
-      <p class="soft"><Name of={trial.name} />{trial.attempt > 1 ? `, attempt ${trial.attempt}` : ""}
+      <p class="soft"><Name of={trial.name} />{trial.attempt > 1 ? `, attempt ${trial.attempt}` : ""}{trial.slot === null ? "" : `, slot ${trial.slot + 1}`}
         {Number.isNaN(ran) ? "" : ` · ${duration(ran)}`}</p>
       {trial.reason && <p class="break"><Name of={trial.reason} longest={2000} /></p>}
       <div class="columns">

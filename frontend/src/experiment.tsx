@@ -87,10 +87,11 @@ function Head({ shown }: { shown: Study }) {
   const running = shown.trials.filter((trial) => trial.condition === "Running").length;
   const failed = shown.trials.filter((trial) => trial.condition === "Failed" || trial.condition === "MetricsUnavailable").length;
   const { metric, maximize, goal } = shown.objective;
-  const limit = shown.limits.trials;
+  const { trials: limit, parallel, failures } = shown.limits;
   const settings = clip(Object.entries(shown.algorithm.settings).map(([name, value]) => `${name}=${value}`).join(", "), 300);
   const words = [
-    `${ended}${limit === null ? "" : ` of ${limit}`} trials`, running ? `${running} running` : "", failed ? `${failed} failed` : "",
+    `${ended}${limit === null ? "" : ` of ${limit}`} trials`, running ? `${running} running` : "", failed ? `${failed} failed${failures === null ? "" : `, ends at ${failures}`}` : "",
+    done ? "" : `at most ${parallel} at a time`,
     duration(seconds(shown.started, shown.completed || new Date().toISOString())),
   ];
   const state = done ? shown.condition.type : shown.runs ? "running" : "no runner is at work; run the same command to resume";
@@ -98,7 +99,7 @@ function Head({ shown }: { shown: Study }) {
     <header class="head">
       <h1><Name of={shown.name} /></h1>
       <p class="soft break"><Name of={shown.place} /></p>
-      <p><strong class={`state ${shown.condition.type}`}>{state}</strong>{done && shown.condition.message ? <> · <Name of={shown.condition.message} /></> : ""}</p>
+      <p><strong class={`state ${shown.condition.type}`} title={shown.condition.reason}>{state}</strong>{done && shown.condition.message ? <> · <Name of={shown.condition.message} /></> : ""}</p>
       <p>{words.filter(Boolean).join(" · ")}</p>
       {limit !== null && <progress max={limit} value={ended} aria-label="Trials that have ended">{ended}</progress>}
       <p>{shown.algorithm.name}{settings && <span class="soft break"> ({settings})</span>}{shown.earlyStopping ? `, ${shown.earlyStopping.name}` : ""}

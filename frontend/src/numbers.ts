@@ -17,13 +17,18 @@ export function brief(value: number, digits = 5): string {
 /** A text with five significant digits if it is a number with a fraction; else as it is. */
 export function short(text: string): string {
   const trimmed = text.trim();
-  return WHOLE.test(trimmed) || !NUMBER.test(trimmed) ? text : brief(Number(trimmed));
+  if (WHOLE.test(trimmed) || !NUMBER.test(trimmed)) return text;
+  const value = Number(trimmed);
+  // 1e999 and 1e-999 are numbers that a browser has no other text for.
+  const kept = Number.isFinite(value) && (value !== 0 || !/[1-9]/.test(trimmed.replace(/e.*/i, "")));
+  return kept ? brief(value) : text;
 }
 
 /** The finite number that a text holds; NaN if there is none. */
 export function numberOf(text: string | null | undefined): number {
   if (text === null || text === undefined || !NUMBER.test(text.trim())) return NaN;
-  return Number(text);
+  const value = Number(text);
+  return Number.isFinite(value) ? value : NaN;
 }
 
 export function duration(seconds: number): string {

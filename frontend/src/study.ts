@@ -1,7 +1,7 @@
 /** An experiment in the browser: what was sent, and what the charts need of it. */
 
 import { numberOf } from "./numbers";
-import type { Changes, Curve, Everything, Trial } from "./types";
+import type { Changes, Curve, Everything, Parameter, Trial } from "./types";
 
 export const ACTIVE: ReadonlySet<string> = new Set(["Created", "Running"]);
 const JUDGED: ReadonlySet<string> = new Set(["Succeeded", "EarlyStopped"]);
@@ -35,16 +35,52 @@ export function after(known: Everything, changes: Changes): Everything {
   const { trials: changed, curves, ...head } = changes;
   const trials = changed.length ? known.trials.slice() : known.trials;
   for (const trial of changed) trials[trial.number] = trial;
+  // An empty curve is one that is not shown any more: its attempt does not count, or others are later.
   const drawn: Record<string, Curve> = { ...known.curves, ...curves };
+  for (const [number, curve] of Object.entries(curves)) if (!curve.length) delete drawn[number];
   return { ...known, ...head, trials, curves: drawn };
 }
 
-/** A parameter of a trial as a place on an axis: of a category its index. */
+/** The best value so far: number of the trial and value, at each that is better, and at the last one. */
+export function bestSoFar(shown: Study): [number, number][] {
+  const front: [number, number][] = [];
+  let best = NaN;
+  shown.trials.forEach((trial, place) => {
+    const value = shown.losses[place] ?? NaN;
+    if (Number.isNaN(value)) return;
+    if (Number.isNaN(best) || better(shown, value, best)) {
+      best = value;
+      front.push([trial.number, best]);
+    }
+  });
+  const last = shown.trials[shown.trials.length - 1];
+  if (front.length && last) front.push([last.number, best]);
+  return front;
+}
+
+/** Places of the trials that have a value, the worst first. */
+export function ranked(shown: Study): number[] {
+  const sign = shown.objective.maximize ? 1 : -1;
+  return valued(shown).sort((a, b) => sign * ((shown.losses[a] ?? 0) - (shown.losses[b] ?? 0)));
+}
+
+/** Places of the trials that have a value. */
+export function valued(shown: Study): number[] {
+  return shown.trials.map((_, place) => place).filter((place) => Number.isFinite(shown.losses[place]));
+}
+
+/** A parameter of a trial as a place on an axis: of a category its index; NaN where it has none. */
 export function coordinate(sent: Everything, trial: Trial, parameter: number): number {
   const declared = sent.parameters[parameter];
   const text = trial.values[parameter];
-  if (!declared || text === null || text === undefined) return NaN;
-  return declared.type === "categorical" ? (declared.list ?? []).indexOf(text) : numberOf(text);
+  return declared && text !== null && text !== undefined ? position(declared, text) : NaN;
+}
+
+/** A text as a place on the axis of a parameter; NaN where it has none. */
+export function position(declared: Parameter, text: string): number {
+  if (declared.type !== "categorical") return numberOf(text);
+  const index = (declared.list ?? []).indexOf(text);
+  return index < 0 ? NaN : index;
 }
 
 export interface Extent {
@@ -79,19 +115,21 @@ export function robust(values: readonly number[]): { min: number; max: number } 
   return { min: kept[0] ?? low, max: kept[kept.length - 1] ?? high };
 }
 
-/** At most `most` of some places, evenly; those in `first` are kept as far as there is room. */
+/** At most `most` of some places, evenly and in their order; those in `first` are kept as far as there is room. */
 export function sampled(places: readonly number[], most: number, first: ReadonlySet<number> | null = null): number[] {
   if (places.length <= most) return [...places];
   const wanted = first ? places.filter((place) => first.has(place)) : [];
   const others = first ? places.filter((place) => !first.has(place)) : places;
   const evenly = (of: readonly number[], count: number) =>
-    of.length <= count ? [...of] : Array.from({ length: count }, (_, i) => of[Math.floor((i * of.length) / count)] ?? 0);
-  const kept = evenly(wanted, Math.ceil(most * 0.8));
-  return [...evenly(others, most - kept.length), ...kept];
+    of.length <= count ? of : Array.from({ length: count }, (_, i) => of[Math.floor((i * of.length) / count)] ?? 0);
+  const some = evenly(wanted, Math.ceil(most * 0.8));
+  const kept = new Set([...some, ...evenly(others, most - some.length)]);
+  return places.filter((place) => kept.has(place));
 }
 
-/** Spearman's rank correlation; NaN if one of them does not vary. */
+/** Spearman's rank correlation; NaN if one of them does not vary, or of fewer than three pairs. */
 export function rankCorrelation(a: readonly number[], b: readonly number[]): number {
+  if (a.length < 3) return NaN;
   return pearson(ranks(a), ranks(b));
 }
 

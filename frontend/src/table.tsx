@@ -1,7 +1,8 @@
 /** The trials as a table; only the rows that are seen are in the document. */
 
 import { useMemo, useRef, useState } from "preact/hooks";
-import { clip, numberOf, seconds, short } from "./numbers";
+import { columns, filter, sorted } from "./columns";
+import { clip, numberOf, short } from "./numbers";
 import { opened, select, selected, toggle } from "./state";
 import type { Study } from "./study";
 import type { Trial } from "./types";
@@ -16,74 +17,10 @@ export function Mark({ condition }: { condition: string }) {
   return <span class={`mark ${condition}`}><span aria-hidden="true">{MARKS[condition] ?? "·"}</span> {condition}</span>;
 }
 
-interface Column {
-  name: string;
-  text: (trial: Trial) => string;
-  wide?: boolean;
-}
-
-function columns(shown: Study): Column[] {
-  return [
-    { name: "#", text: (trial) => String(trial.number) },
-    { name: "trial", text: (trial) => trial.name, wide: true },
-    { name: "condition", text: (trial) => trial.condition },
-    ...shown.objective.metrics.map((name, i) => ({ name, text: (trial: Trial) => trial.metrics[i] ?? "" })),
-    ...shown.parameters.map((parameter, i) => ({ name: parameter.name, text: (trial: Trial) => trial.values[i] ?? "" })),
-    { name: "seconds", text: (trial) => { const s = seconds(trial.started, trial.completed); return Number.isNaN(s) ? "" : String(s); } },
-    { name: "reports", text: (trial) => String(trial.reports) },
-    { name: "reason", text: (trial) => trial.reason, wide: true },
-  ];
-}
-
-const TERM = /^(.+?)(<=|>=|!=|=|<|>)(.*)$/;
-
-/** What the search means: words that a row has, or comparisons such as lr<0.1. */
-export function filter(shown: Study, search: string): (trial: Trial) => boolean {
-  const known = columns(shown);
-  const tests = search.split(/\s+/).filter(Boolean).map((word): ((trial: Trial) => boolean) => {
-    const [, name, operator, wanted] = TERM.exec(word) ?? [];
-    const column = known.find((other) => other.name === name);
-    if (column && operator !== undefined && wanted !== undefined) {
-      const number = numberOf(wanted);
-      return (trial) => {
-        const text = column.text(trial);
-        const value = numberOf(text);
-        const same = Number.isNaN(number) ? text === wanted : value === number;
-        switch (operator) {
-          case "=": return same;
-          case "!=": return !same;
-          case "<": return value < number;
-          case "<=": return value <= number;
-          case ">": return value > number;
-          default: return value >= number;
-        }
-      };
-    }
-    const low = word.toLowerCase();
-    return (trial) => known.some((other) => other.text(trial).toLowerCase().includes(low));
-  });
-  return (trial) => tests.every((test) => test(trial));
-}
-
-function sorted(trials: Trial[], column: Column, down: boolean): Trial[] {
-  const keyed = trials.map((trial) => {
-    const text = column.text(trial);
-    return { trial, text, value: numberOf(text) };
-  });
-  const sign = down ? -1 : 1;
-  keyed.sort((a, b) => {
-    const [empty, other] = [a.text === "", b.text === ""];
-    if (empty || other) return Number(empty) - Number(other);
-    const numbers = !Number.isNaN(a.value) && !Number.isNaN(b.value);
-    return sign * (numbers ? a.value - b.value : a.text < b.text ? -1 : a.text > b.text ? 1 : 0);
-  });
-  return keyed.map(({ trial }) => trial);
-}
-
 export function Table({ shown }: { shown: Study }) {
   const all = columns(shown);
   const [search, setSearch] = useState("");
-  const [order, setOrder] = useState<{ name: string; down: boolean }>({ name: "#", down: true });
+  const [order, setOrder] = useState<{ key: string; down: boolean }>({ key: "number", down: true });
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set(["reason"]));
   const [only, setOnly] = useState(false);
   const [top, setTop] = useState(0);
@@ -91,13 +28,13 @@ export function Table({ shown }: { shown: Study }) {
   const chosen = selected.value;
 
   const rows = useMemo(() => {
-    let found = shown.trials.filter(filter(shown, search));
+    let found = shown.trials.filter(filter(all, search));
     if (only && chosen) found = found.filter((trial) => chosen.has(trial.number));
-    const by = all.find((column) => column.name === order.name) ?? all[0];
+    const by = all.find((column) => column.key === order.key) ?? all[0];
     return by ? sorted(found, by, order.down) : found;
   }, [shown, search, order, only, chosen]);
 
-  const visible = all.filter((column) => !hidden.has(column.name));
+  const visible = all.filter((column) => !hidden.has(column.key));
   const height = 420;
   const begin = Math.max(Math.floor(top / ROW) - 6, 0);
   const end = Math.min(begin + Math.ceil(height / ROW) + 12, rows.length);
@@ -140,11 +77,11 @@ export function Table({ shown }: { shown: Study }) {
         <details class="menu">
           <summary>columns</summary>
           <div>
-            {all.map((column, i) => (
-              <label key={i}>
+            {all.map((column) => (
+              <label key={column.key}>
                 <input
-                  type="checkbox" checked={!hidden.has(column.name)}
-                  onChange={() => { const next = new Set(hidden); if (!next.delete(column.name)) next.add(column.name); setHidden(next); }}
+                  type="checkbox" checked={!hidden.has(column.key)}
+                  onChange={() => { const next = new Set(hidden); if (!next.delete(column.key)) next.add(column.key); setHidden(next); }}
                 />{" "}
                 {clip(column.name)}
               </label>
@@ -160,11 +97,11 @@ export function Table({ shown }: { shown: Study }) {
           <thead>
             <tr aria-rowindex={1}>
               <th scope="col"><span class="hidden">selected</span></th>
-              {visible.map((column, i) => {
-                const active = order.name === column.name;
+              {visible.map((column) => {
+                const active = order.key === column.key;
                 return (
-                  <th key={i} scope="col" aria-sort={active ? (order.down ? "descending" : "ascending") : "none"}>
-                    <button type="button" title={column.name} onClick={() => setOrder({ name: column.name, down: active && !order.down })}>
+                  <th key={column.key} scope="col" aria-sort={active ? (order.down ? "descending" : "ascending") : "none"}>
+                    <button type="button" title={column.name} onClick={() => setOrder({ key: column.key, down: active && !order.down })}>
                       {clip(column.name, 20)}<span aria-hidden="true">{active ? (order.down ? " ↓" : " ↑") : ""}</span>
                     </button>
                   </th>
@@ -187,11 +124,11 @@ export function Table({ shown }: { shown: Study }) {
                     onClick={(event) => event.stopPropagation()} onChange={() => toggle(trial.number, WHERE)}
                   />
                 </td>
-                {visible.map((column, j) => {
+                {visible.map((column) => {
                   const text = column.text(trial);
                   return (
-                    <td key={j} title={text} class={Number.isNaN(numberOf(text)) ? "" : "number"}>
-                      {column.name === "condition" ? <Mark condition={trial.condition} /> : <bdi>{clip(short(text), column.wide ? 36 : 22)}</bdi>}
+                    <td key={column.key} title={text} class={Number.isNaN(numberOf(text)) ? "" : "number"}>
+                      {column.key === "condition" ? <Mark condition={trial.condition} /> : <bdi>{clip(short(text), column.wide ? 36 : 22)}</bdi>}
                     </td>
                   );
                 })}

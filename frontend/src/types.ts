@@ -52,18 +52,21 @@ export interface Head {
 
 export interface Changes extends Head {
   trials: Trial[];
+  /** By number of the trial; an empty one is not shown any more. */
   curves: Record<string, Curve>;
+  curvesLeftOut: number;
 }
 
 export interface Everything extends Changes {
   name: string;
   place: string;
+  /** The same for experiments whose files differ in name, seed and length alone. */
+  digest: string;
   algorithm: Named;
   earlyStopping: Named | null;
   objective: { metric: string; maximize: boolean; goal: number | null; metrics: string[] };
   parameters: Parameter[];
   file: string;
-  curvesLeftOut: number;
   importance?: Importance;
 }
 
@@ -85,14 +88,12 @@ export interface Summary {
   message?: string;
   algorithm?: string;
   metric?: string;
-  maximize?: boolean;
   best?: string;
   ended?: number;
   failed?: number;
   running?: number;
   limit?: number | null;
-  started?: string;
-  completed?: string;
+  done?: boolean;
 }
 
 export interface Detail {

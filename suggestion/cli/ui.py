@@ -17,7 +17,8 @@ from suggestion.views.directory import FOLDER, RUNS
     default="127.0.0.1:8080",
     show_default=True,
     metavar="HOST:PORT",
-    help="Where to listen. Beyond this machine, the address to open has a token.",
+    help="Where to listen. The address that is printed has a token, without which nobody can see "
+    "the page.",
 )
 def ui(directories: tuple[Path, ...], address: str) -> None:
     """Show the experiments below each DIRECTORY in a browser, live while they run.

@@ -54,6 +54,11 @@ def last_line(path: Path) -> str:
     return one_line(next((line for line in reversed(text.splitlines()) if line.strip()), ""))
 
 
+def not_kept(size: int) -> bytes:
+    """Return the line that is shown in place of `size` bytes that were given back."""
+    return f"\n[... {size} bytes are not kept ...]\n".encode()
+
+
 @cache
 def _libc() -> Any:
     libc = ctypes.CDLL(None, use_errno=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from suggestion.client.numbers import short
 from suggestion.controller.activity import Inactive, none
 from suggestion.controller.observation import Objective
+from suggestion.controller.output import last_line
 from suggestion.controller.shown import one_line
 from suggestion.controller.trials import Condition, Trial
 
@@ -42,6 +44,16 @@ def value_of(trial: Trial, objective: Objective) -> str:
     """Return the objective value of a trial as text; ``-`` without one."""
     series = trial.series.get(objective.metric)
     return "-" if series is None else series.by(objective.strategies[objective.metric])
+
+
+def why(trial: Trial, output: Path) -> str:
+    """Say why a trial is in its condition; of one that has failed also its last line of output.
+
+    Args:
+        output: The file that it prints to.
+    """
+    last = last_line(output) if trial.condition is Condition.FAILED else ""
+    return f"{trial.reason}: {last}" if last else trial.reason
 
 
 def assigned(

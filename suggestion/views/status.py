@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -17,11 +18,12 @@ from suggestion.controller.activity import inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.files import open_own
 from suggestion.controller.observation import Objective, Series
-from suggestion.controller.output import last_line
+from suggestion.controller.output import not_kept
 from suggestion.controller.shown import plain
 from suggestion.controller.store import Store
 from suggestion.controller.trials import JUDGED, Condition, Trial
-from suggestion.views.live import assigned
+from suggestion.controller.workspace import trial_files
+from suggestion.views.live import assigned, why
 
 _FOLLOW_SECONDS: Final = 0.3
 
@@ -129,21 +131,13 @@ def text(experiment: Experiment, trials: Sequence[Trial], directory: Path | None
     failed = [trial for trial in trials if trial.condition is Condition.FAILED]
     if failed and directory is not None:
         last = max(failed, key=lambda trial: (trial.completed, trial.number))
-        lines.append(f"Last failure: {last.name}: {why(directory, last)}")
+        lines.append(f"Last failure: {last.name}: {why(last, trial_files(directory, last).output)}")
         lines.append(f"  all that it printed: suggest logs {directory} {last.name}")
     return plain("\n".join(lines)) + "\n"
 
 
-def why(directory: Path, trial: Trial) -> str:
-    """Say why a trial is in its condition; of one that has failed also its last line of output."""
-    said = ""
-    if trial.condition is Condition.FAILED:
-        said = last_line(_output(directory, trial, trial.attempt))
-    return f"{trial.reason}: {said}" if said else trial.reason
-
-
 def _output(directory: Path, trial: Trial, attempt: int) -> Path:
-    return directory / "trials" / trial.name / f"output-{attempt}.log"
+    return trial_files(directory, replace(trial, attempt=attempt)).output
 
 
 def _describe(made: Mapping[str, Any], experiment: Experiment) -> Iterator[str]:
@@ -388,7 +382,7 @@ def output_of(directory: Path, trial: Trial, attempt: int | None = None) -> Iter
     with file:
         if cut is not None:
             yield file.read(cut[0])
-            yield f"\n[... {cut[1] - cut[0]} bytes are not kept ...]\n".encode()
+            yield not_kept(cut[1] - cut[0])
             file.seek(cut[1])
         while piece := file.read(1 << 20):
             yield piece

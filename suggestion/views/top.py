@@ -18,8 +18,9 @@ from suggestion.controller.moments import parse
 from suggestion.controller.observation import Objective
 from suggestion.controller.store import Store
 from suggestion.controller.trials import FAILED, Condition, Trial
+from suggestion.controller.workspace import trial_files
 from suggestion.views import status
-from suggestion.views.live import Frame
+from suggestion.views.live import Frame, why
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,7 +91,7 @@ def frame(
     until = parse(experiment.completed) or now
     failure = ""
     if failed:
-        failure = f"{failed[-1].name}: {status.why(directory, failed[-1])}"
+        failure = f"{failed[-1].name}: {why(failed[-1], trial_files(directory, failed[-1]).output)}"
     return Frame(
         experiment.name,
         objective,

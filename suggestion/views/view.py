@@ -8,12 +8,11 @@ import time
 from typing import TYPE_CHECKING, Final, TextIO
 
 from suggestion.client.numbers import short
-from suggestion.controller.output import last_line
 from suggestion.controller.shown import plain
 from suggestion.controller.state import HALT
 from suggestion.controller.trials import FAILED, Condition, Trial
 from suggestion.views.advice import advice
-from suggestion.views.live import Frame, assigned, value_of
+from suggestion.views.live import Frame, assigned, value_of, why
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,12 +32,8 @@ def describe(controller: Controller, trial: Trial) -> str:
     )
 
 
-def why(controller: Controller, trial: Trial) -> str:
-    """Why a trial is in its condition; of one that has failed also the last line of its output."""
-    if trial.condition is not Condition.FAILED:
-        return trial.reason
-    last = last_line(controller.workspace.files(trial).output)
-    return f"{trial.reason}: {last}" if last else trial.reason
+def _why(controller: Controller, trial: Trial) -> str:
+    return why(trial, controller.workspace.files(trial).output)
 
 
 def seconds_left(controller: Controller) -> float | None:
@@ -110,7 +105,7 @@ class Plain:
             if controller.best is not None and controller.best.name == trial.name:
                 words.append("best so far")
         if trial.reason:
-            words.append(f"({why(controller, trial)})")
+            words.append(f"({_why(controller, trial)})")
         return " ".join(words)
 
 
@@ -175,7 +170,7 @@ class Rich:
             None if experiment.done else seconds_left(controller),
             state,
             controller.best,
-            "" if failed is None else f"{failed.name}: {why(controller, failed)}",
+            "" if failed is None else f"{failed.name}: {_why(controller, failed)}",
             [*self._recent, *(controller.trials[number] for number in controller.running)],
             controller.inactive,
         )
@@ -211,7 +206,7 @@ def ending(controller: Controller, directory: str) -> str:
     failed = [trial for trial in controller.trials.values() if trial.condition in FAILED]
     if failed:
         last = max(failed, key=lambda trial: trial.completed)
-        lines.append(f"{len(failed)} failed, at last {last.name}: {why(controller, last)}")
+        lines.append(f"{len(failed)} failed, at last {last.name}: {_why(controller, last)}")
         lines.append(f"  all that it printed: suggest logs {shlex.quote(directory)} {last.name}")
     if best is None or condition["type"] == "Failed":
         lines += advice(experiment, len(failed), controller.policy.first_failures)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 from typing import Any
+from urllib.request import Request
 
 from suggestion.controller.commands import Batch, Changes
 from suggestion.controller.experiment import Experiment
@@ -44,14 +45,33 @@ class Answer:
 
 @dataclass(frozen=True)
 class Page:
-    """A running server."""
+    """A running server.
 
-    url: str
+    Attributes:
+        address: What it has printed, with the token.
+    """
+
+    address: str
+
+    @property
+    def url(self) -> str:
+        return self.address.partition("?")[0]
+
+    @property
+    def cookie(self) -> str:
+        """What a browser has once it has opened the address."""
+        port = self.url.rpartition(":")[2].rstrip("/")
+        return f"suggest-{port}={self.address.partition('?token=')[2]}"
+
+    def request(self, path: str, headers: Mapping[str, str] | None = None) -> Request:
+        return Request(self.url + path, headers={"Cookie": self.cookie, **(headers or {})})
+
+    def stream(self, path: str) -> Any:
+        return urllib.request.urlopen(self.request(path), timeout=30)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        request = urllib.request.Request(self.url + path, headers=dict(headers or {}))
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(self.request(path, headers), timeout=30) as answer:
                 return Answer(answer.status, answer.headers, answer.read())
         except urllib.error.HTTPError as error:
             with error:

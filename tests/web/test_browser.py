@@ -20,7 +20,7 @@ from suggestion.controller.observation import Series
 from suggestion.views import plot
 from suggestion.views.web import reading
 from tests.experiments.support import document, environment, write
-from tests.web.support import experiment, serving, store, trial
+from tests.web.support import PARAMETERS, experiment, serving, store, trial
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -172,7 +172,7 @@ def test_no_axis_is_cut_without_a_word(browser: Any, tmp_path: Path) -> None:
         assert "beyond the axis" not in card.inner_text()
         assert card.locator("button", has_text="log").get_attribute("aria-pressed") == "true"
         card.locator("button", has_text="zoom to most").click()
-        page.get_by_text("1 trials are beyond the axis, 942.91: triangles at its edge.").wait_for()
+        page.get_by_text("1 trial is beyond the axis, 942.91: triangles at its edge.").wait_for()
 
 
 def test_ten_thousand_trials(browser: Any, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_ten_thousand_trials(browser: Any, tmp_path: Path) -> None:
               for one in trials]  # fmt: skip
     store(tmp_path / "runs" / "large", experiment("large"), trials, reports=False)
     with serving(tmp_path / "runs") as server, tab(browser) as page:
-        page.goto(server.url)
+        page.goto(server.address)
         page.get_by_role("link", name="large").click()
         page.get_by_role("status").filter(has_text="10000 trials").wait_for()
         assert page.locator("tr[data-trial]").count() < 60
@@ -243,7 +243,7 @@ def test_an_experiment_is_watched(
     """From before it begins, over the death of its runner, to its end, without a reload."""
     (tmp_path / "runs").mkdir()
     with serving(tmp_path / "runs") as server, tab(browser) as page:
-        page.goto(server.url)
+        page.goto(server.address)
         page.get_by_text("There is no experiment here yet").wait_for()
         runner = running()
         page.get_by_role("link", name="study").click()
@@ -271,17 +271,28 @@ def test_an_experiment_is_watched(
 
 
 def test_experiments_side_by_side(browser: Any, tmp_path: Path) -> None:
-    for name, algorithm in (("one", "tpe"), ("two", "tpe"), ("three", "random")):
-        made = experiment(name, algorithm={"algorithmName": algorithm})
-        trials = [trial(number, 1 / (number + 1)) for number in range(8)]
+    """Only experiments with equal files are one line; no more can be chosen than are shown."""
+    other = [PARAMETERS[0], {**PARAMETERS[1], "feasibleSpace": {"list": ["b", "a", "c"]}}]
+    kinds: list[tuple[str, dict[str, Any]]] = [
+        ("one", {}), ("two", {}), ("three", {"algorithm": {"algorithmName": "random"}}),
+        ("four", {"parameters": other}), ("five", {}), ("six", {}),
+    ]  # fmt: skip
+    for name, more in kinds:
+        made = experiment(name, **{"algorithm": {"algorithmName": "tpe"}, **more})
+        trials = [trial(number, 1 / (number + 1)) for number in range(4 if name == "four" else 8)]
         store(tmp_path / "runs" / name, made, trials)
     with serving(tmp_path / "runs") as server, tab(browser) as page:
-        page.goto(server.url)
-        for name in ("one", "two", "three"):
+        page.goto(server.address)
+        for name, _ in kinds[:5]:
             page.get_by_label(f"Compare {name}").check()
-        page.get_by_role("button", name="compare 3").click()
+        assert page.get_by_label("Compare six").is_disabled()
+        page.get_by_label("Compare five").uncheck()
+        page.get_by_role("button", name="compare 4").click()
         page.get_by_role("heading", name="Shared parameters").wait_for()
         see_all(page)
         label = page.locator(".canvas").first.get_attribute("aria-label")
-        assert label == "Best so far of 3 experiments: one 0.125, two 0.125, three 0.125"
+        assert label == (
+            "Best so far of 4 experiments: one 0.125, two 0.125, three 0.125, four 0.25; "
+            "lines: tpe (2 runs), three: random, four: tpe"
+        )
         assert violations(page) == []

@@ -25,6 +25,7 @@ def after(known: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """What the page makes of changes, as frontend/src/study.ts does."""
     trials = {trial["number"]: trial for trial in [*known["trials"], *changes["trials"]]}
     curves = {**known["curves"], **changes["curves"]}
+    curves = {number: curve for number, curve in curves.items() if curve}
     return {**known, **changes, "trials": [trials[n] for n in sorted(trials)], "curves": curves}
 
 
@@ -82,6 +83,10 @@ def test_what_is_written_without_an_event_is_told_too(tmp_path: Path) -> None:
         changes = reader.changes()
         assert changes is not None
         assert changes["curves"] == {"1": [(1, 0.25)]}
+        writer.commit(Changes(forgotten=((1, -2),), trials=(running.again("tried again", 1),)))
+        changes = reader.changes()
+        assert changes is not None
+        assert changes["curves"] == {"1": []}
     finally:
         reader.close()
         writer.close()
@@ -101,6 +106,41 @@ def test_texts_are_exact_and_a_parameter_may_be_missing(tmp_path: Path) -> None:
     assert "maxTrialCount" in read["file"]
     assert read["trials"][0]["metrics"] == [exact]
     assert read["trials"][1]["values"] == [None, "b"]
+
+
+def test_only_the_latest_curves_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document, "CURVES", 2)
+    folder = support.store(
+        tmp_path / "one", support.experiment(), [support.trial(n, 0.5) for n in range(2)]
+    )
+    reader, writer = reading.Reader(folder), Store(folder, create=True)
+    try:
+        first = reader.everything()
+        batch = Batch(2, 1, [Report("loss", "9.5"), Report("loss", "0.25")])
+        writer.commit(Changes(trials=(support.trial(2, 0.25),), batches=(batch,)))
+        changes = reader.changes()
+        assert changes is not None
+        assert changes["curves"] == {"0": [], "2": [(1, 9.5), (2, 0.25)]}
+        now = after(first, changes)
+        assert (set(now["curves"]), now["curvesLeftOut"]) == ({"1", "2"}, 1)
+        assert now == reader.everything()
+    finally:
+        reader.close()
+        writer.close()
+
+
+def test_experiments_that_repeat_each_other_have_one_digest() -> None:
+    def digest(name: str, seed: str, **spec: Any) -> str:
+        settings = [{"name": "random_state", "value": seed}, {"name": "gamma", "value": "0.2"}]
+        algorithm = {"algorithmName": "tpe", "algorithmSettings": settings}
+        made = support.experiment(name, **{"algorithm": algorithm, **spec})
+        return document.digest(made.document)
+
+    one = digest("one", "1")
+    assert one == digest("two", "2", maxTrialCount="9")
+    assert one != digest("one", "1", parallelTrialCount="1")
+    assert one != digest("one", "1", trialTemplate={"command": ["other"]})
+    assert one != digest("one", "1", algorithm={"algorithmName": "tpe"})
 
 
 CONDITION = [{"name": "conditions", "value": "lr if kind == 'a'"}]

@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 import json
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import yaml
 from suggestion.controller.commands import Changes
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Condition
+from suggestion.views.web import detail
 from suggestion.views.web.app import application
 from tests.web.support import Page, experiment, serving, store, trial
 
@@ -80,13 +80,37 @@ def test_files(page: Page) -> None:
 
 def test_a_trial(page: Page) -> None:
     one = f"api/experiments/{page.identifier('one')}/trials"
-    detail = page.get(f"{one}/0").json
-    assert detail["command"] == "/bin/sh -c 'echo 0.01234567 a'"
-    assert {entry["name"]: entry["bytes"] for entry in detail["files"]}["model/weights.bin"] == 4
+    found = page.get(f"{one}/0").json
+    assert found["command"] == "/bin/sh -c 'echo 0.01234567 a'"
+    assert {entry["name"]: entry["bytes"] for entry in found["files"]}["model/weights.bin"] == 4
     printed = page.get(f"{one}/0/output").json
     assert printed["text"] == "first\nloss=0.5\n\ufffd€\n"
     assert page.get(f"{one}/0/output?after=6").json["text"].startswith("loss=0.5")
     assert page.get(f"{one}/0/output?after={printed['end']}").json["text"] == ""
+
+
+def test_a_part_of_an_output_that_is_not_kept(tmp_path: Path) -> None:
+    """It reads as zeros; a page that comes to it is told so."""
+    one = trial(0, 0.5, cut=(8, 4096))
+    made = store(tmp_path / "one", experiment("one"), [one])
+    output = made / "trials" / one.name / "output-1.log"
+    output.parent.mkdir(parents=True)
+    output.write_bytes(b"begins\n\n" + bytes(4088) + b"\nends\n")
+    first = detail.output(made, one, 0)
+    assert (first["text"], first["end"]) == ("begins\n\n", 8)
+    then = detail.output(made, one, 8)
+    assert (then["text"], then["begin"]) == ("\n[... 4088 bytes are not kept ...]\n\nends\n", 4096)
+
+
+def test_the_command_of_a_trial_has_its_own_checkpoints(tmp_path: Path) -> None:
+    settings = [{"name": "suggestion_trial_dir", "value": "/checkpoints"}]
+    template = {"command": ["train", "--dir=/checkpoints"]}
+    algorithm = {"algorithmName": "pbt", "algorithmSettings": settings}
+    made = experiment("one", algorithm=algorithm, trialTemplate=template)
+    (tmp_path / "checkpoints").mkdir()
+    one = trial(0, 0.5)
+    command = detail.command(tmp_path, made, one)
+    assert command == f"train --dir={tmp_path / 'checkpoints' / 'one' / one.name}"
 
 
 def test_a_trial_cannot_make_the_page_show_other_files(page: Page) -> None:
@@ -97,20 +121,21 @@ def test_a_trial_cannot_make_the_page_show_other_files(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "said"),
     [
-        "api/experiments/nobody",
-        "api/experiments/..%2F..%2Foutside",
-        "api/experiments/%2Fetc",
-        "api/experiments/nobody/changes",
-        "static/../../x",
-        "api/experiments/{one}/trials/99",
-        "api/experiments/{one}/trials/-1",
-        "api/experiments/{one}/trials/99999999999999999999",
+        ("api/experiments/nobody", "there is no such experiment"),
+        ("api/experiments/..%2F..%2Foutside", "Not Found"),
+        ("api/experiments/%2Fetc", "Not Found"),
+        ("api/experiments/nobody/changes", "there is no such experiment"),
+        ("static/../../x", "Not Found"),
+        ("api/experiments/{one}/trials/99", "there is no trial 99"),
+        ("api/experiments/{one}/trials/-1", "Not Found"),
+        ("api/experiments/{one}/trials/99999999999999999999", "there is no trial 2147483648"),
     ],
 )
-def test_what_is_not_there(page: Page, path: str) -> None:
-    assert page.get(path.format(one=page.identifier("one"))).status in (404, 503)
+def test_what_is_not_there(page: Page, path: str, said: str) -> None:
+    answer = page.get(path.format(one=page.identifier("one")))
+    assert (answer.status, answer.json) == (404, {"error": said})
 
 
 @pytest.mark.parametrize(
@@ -143,8 +168,8 @@ def test_the_page_itself(page: Page) -> None:
     assert page.get("api/experiments", own).status == 200
 
 
-def test_a_token_is_needed_where_others_can_reach_the_server(folder: Path) -> None:
-    app = application([folder], {"localhost:80"}, "secret", "suggest-80")
+def test_a_token_is_needed(folder: Path) -> None:
+    app = application([folder], None, "secret", "suggest-80")
 
     def get(path: str, query: str = "", **headers: str) -> tuple[int, dict[str, str]]:
         sent: list[Any] = []
@@ -180,12 +205,18 @@ def test_a_token_is_needed_where_others_can_reach_the_server(folder: Path) -> No
     assert get("/", cookie="suggest-80=wrong")[0] == 401
 
 
+def test_without_the_token_nothing_is_shown(page: Page) -> None:
+    """Every user of this machine can reach the server."""
+    assert page.get("", {"Cookie": ""}).status == 401
+    assert page.get("api/experiments", {"Cookie": page.cookie + "x"}).status == 401
+
+
 def test_changes_come_as_they_are_written(page: Page, folder: Path) -> None:
     made = store(folder / "live", experiment("live"), [trial(0, 0.5)])
     writer = Store(made, create=True)
-    url = f"{page.url}api/experiments/{page.identifier('live')}/changes"
+    path = f"api/experiments/{page.identifier('live')}/changes"
     try:
-        with urllib.request.urlopen(url, timeout=30) as stream:
+        with page.stream(path) as stream:
 
             def message() -> tuple[str, Any]:
                 kind = ""
@@ -204,8 +235,8 @@ def test_changes_come_as_they_are_written(page: Page, folder: Path) -> None:
             assert kind == "changes"
             assert [(t["number"], t["condition"]) for t in changes["trials"]] == [(1, "Running")]
             # A fresh start puts another experiment in its place.
-            for path in made.glob("state.db*"):
-                path.rename(path.with_name(f"earlier-{path.name}"))
+            for file in made.glob("state.db*"):
+                file.rename(file.with_name(f"earlier-{file.name}"))
             writer.close()
             writer = Store(made, create=True)
             writer.save_experiment(experiment("live"))
@@ -253,9 +284,7 @@ def test_it_ends_while_somebody_looks(tmp_path: Path) -> None:
     """In good order, though a browser waits for changes; `serving` looks at what it says."""
     store(tmp_path / "one", experiment("one"), [trial(0, 0.5)])
     with serving(tmp_path) as page:
-        stream = urllib.request.urlopen(
-            f"{page.url}api/experiments/{page.identifier('one')}/changes", timeout=30
-        )
+        stream = page.stream(f"api/experiments/{page.identifier('one')}/changes")
         assert stream.readline() == b"event: everything\n"
     stream.close()
 
@@ -263,12 +292,9 @@ def test_it_ends_while_somebody_looks(tmp_path: Path) -> None:
 def test_everybody_who_looks_is_told_of_trouble(tmp_path: Path) -> None:
     made = store(tmp_path / "one", experiment("one"), [trial(0, 0.5)])
     with serving(tmp_path) as page:
-        url = f"{page.url}api/experiments/{page.identifier('one')}/changes"
-        for path in made.glob("state.db*"):
-            path.write_bytes(b"damaged" * 1000)
-        with (
-            urllib.request.urlopen(url, timeout=30) as first,
-            urllib.request.urlopen(url, timeout=30) as second,
-        ):
+        path = f"api/experiments/{page.identifier('one')}/changes"
+        for file in made.glob("state.db*"):
+            file.write_bytes(b"damaged" * 1000)
+        with page.stream(path) as first, page.stream(path) as second:
             assert first.readline() == b"event: trouble\n"
             assert second.readline() == b"event: trouble\n"

@@ -4,7 +4,7 @@ import { brief, numberOf } from "../numbers";
 import { opened, selected } from "../state";
 import { ACTIVE, type Study } from "../study";
 import { type Colours, type Drawn, Chart, axis, describe, grid, hint } from "./chart";
-import { edge, cutNote, scaled, type Scale, useScale } from "./scale";
+import { beyond, cutNote, scaled, type Scale, useScale } from "./scale";
 
 const THRESHOLDS = 5;
 
@@ -46,6 +46,8 @@ function drawn(
   }
   // Rules move as trials end: the last few are those that stop what runs now.
   const latest = [...thresholds.values()].slice(-THRESHOLDS);
+  const compared = latest.filter(([, at]) => (!scale.log || at > 0) && !beyond(scale, at));
+  const hidden = latest.length - compared.length;
   const of = Object.entries(shown.curves).map(([key, curve]) => ({ number: Number(key), curve }));
   const series = of.map(({ number, curve }) => {
     const trial = shown.trials[number];
@@ -62,13 +64,14 @@ function drawn(
         opacity: dim ? 0.15 : best || active ? 1 : of.length > 60 ? 0.35 : 0.6,
         type: trial?.condition === "EarlyStopped" ? "dashed" : "solid",
       },
-      data: curve.filter(([, value]) => !scale.log || value > 0).map(([step, value]) => [step, edge(scale, value)]),
+      data: scale.log ? curve.filter(([, value]) => value > 0) : curve,
     };
   });
   const note = [
-    cutNote(scale, values, "reports are"),
+    cutNote(scale, values, ["report", "reports"], "lines leave the chart"),
     "Dashed: stopped early.",
     latest.length ? `Bars: where the ${latest.length === 1 ? "rule compares" : `last ${latest.length} rules compare`}, and with what.` : "",
+    hidden ? `${hidden} of these ${hidden === 1 ? "is" : "are"} beyond the axis.` : "",
     shown.curvesLeftOut ? `The ${shown.curvesLeftOut} earliest curves are left out.` : "",
   ];
   return {
@@ -83,7 +86,7 @@ function drawn(
         ...series,
         { id: "thresholds", type: "scatter", z: 6, symbol: "rect", symbolSize: [26, 2.5],
           itemStyle: { color: colour.ink, opacity: 0.85 },
-          data: latest.map(([start, at]) => [start, edge(scale, at)]) },
+          data: compared },
       ],
     },
   };

@@ -2,27 +2,12 @@
 
 import { brief, numberOf } from "../numbers";
 import { opened, select, selected } from "../state";
-import { ACTIVE, type Study, better, extent } from "../study";
-import { type Colours, type Drawn, type Instance, Chart, axis, describe, grid, hint, numberIn } from "./chart";
-import { beyond, cutNote, edge, scaled, type Scale, useScale } from "./scale";
+import { ACTIVE, type Study, bestSoFar, extent } from "../study";
+import { type Colours, type Drawn, type Instance, type Option, Chart, axis, describe, grid, hint, numberIn } from "./chart";
+import { TRIALS, TRIANGLES, beyond, cutNote, edge, scaled, type Scale, useScale } from "./scale";
 
 type Point = [number, number, number];
-
-export function bestSoFar(shown: Study): [number, number][] {
-  const front: [number, number][] = [];
-  let best = NaN;
-  shown.trials.forEach((trial, place) => {
-    const value = shown.losses[place] ?? NaN;
-    if (Number.isNaN(value)) return;
-    if (Number.isNaN(best) || better(shown, value, best)) {
-      best = value;
-      front.push([trial.number, best]);
-    }
-  });
-  const last = shown.trials[shown.trials.length - 1];
-  if (front.length && last) front.push([last.number, best]);
-  return front;
-}
+interface Styled { value: Point; itemStyle: Option }
 
 export function History({ shown }: { shown: Study }) {
   const values = [...shown.losses].filter(Number.isFinite);
@@ -77,35 +62,45 @@ export const BRUSH = {
 
 function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<number> | null): Drawn {
   const inside: Point[] = [];
-  const outside: Point[] = [];
+  const outside: Styled[] = [];
+  const values: number[] = [];
+  const reached = shown.best !== null && beyond(scale, shown.losses[shown.best.number] ?? NaN);
   const running: Point[] = [];
   const without: Point[] = [];
   const dimmed: Point[] = [];
+  let unscaled = 0;
   shown.trials.forEach((trial, place) => {
     const value = shown.losses[place] ?? NaN;
     if (Number.isFinite(value)) {
       const at: Point = [trial.number, edge(scale, value), trial.number];
-      if (beyond(scale, value)) outside.push(at);
+      values.push(value);
+      if (beyond(scale, value)) outside.push({ value: at, itemStyle: { color: trial === shown.best ? colour.best : colour.point } });
       else if (chosen && !chosen.has(trial.number)) dimmed.push(at);
       else inside.push(at);
     } else if (ACTIVE.has(trial.condition)) {
       const now = numberOf(trial.metrics[0]);
-      if (Number.isFinite(now) && (!scale.log || now > 0)) running.push([trial.number, edge(scale, now), trial.number]);
+      if (!Number.isFinite(now)) return;
+      values.push(now);
+      const at: Point = [trial.number, edge(scale, now), trial.number];
+      if (scale.log && now <= 0) unscaled++;
+      else if (beyond(scale, now)) outside.push({ value: at, itemStyle: { color: "transparent", borderColor: colour.running, borderWidth: 2 } });
+      else running.push(at);
     } else {
       without.push([trial.number, 0, trial.number]);
     }
   });
   const { metric, goal, maximize } = shown.objective;
   const marks =
-    goal !== null && (!scale.log || goal > 0)
+    goal !== null && onAxis(shown, scale, goal)
       ? { silent: true, symbol: "none", lineStyle: { color: colour.soft, type: "dashed" },
           label: { formatter: `goal ${brief(goal)}`, position: "insideEndTop", color: colour.soft },
-          data: [{ yAxis: edge(scale, goal) }] }
+          data: [{ yAxis: goal }] }
       : {};
   const best = shown.best;
   const note = [
-    cutNote(scale, [...shown.losses], "trials are"),
-    goal !== null && far(shown, goal) ? `The goal, ${brief(goal)}, is beyond the axis.` : "",
+    cutNote(scale, values, TRIALS, TRIANGLES),
+    unscaled ? `${unscaled} running without a value above 0 ${unscaled === 1 ? "is" : "are"} not on the logarithmic axis.` : "",
+    goal !== null && !onAxis(shown, scale, goal) ? `The goal, ${brief(goal)}, is beyond the axis.` : "",
     without.length ? `${without.length} without a value: crosses below the chart.` : "",
   ];
   return {
@@ -123,7 +118,7 @@ function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<
         { name: "trial", type: "scatter", data: inside, symbolSize: inside.length > 2000 ? 4 : 7,
           itemStyle: { color: colour.point, opacity: inside.length > 500 ? 0.5 : 0.8 }, markLine: marks },
         { name: "beyond", type: "scatter", data: outside, symbol: "triangle", symbolRotate: maximize ? 180 : 0,
-          symbolSize: 9, itemStyle: { color: colour.point } },
+          symbolSize: 9 },
         { name: "running", type: "scatter", data: running, symbolSize: 9,
           itemStyle: { color: "transparent", borderColor: colour.running, borderWidth: 2 } },
         { name: "without a value", type: "scatter", yAxisIndex: 1, data: without,
@@ -131,16 +126,16 @@ function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<
           symbolSize: 7, symbolOffset: [0, 8], clip: false, itemStyle: { color: colour.bad } },
         { name: "best so far", type: "line", step: "end", symbol: "none", silent: true, z: 4,
           lineStyle: { color: colour.best, width: 2 }, itemStyle: { color: colour.best },
-          data: bestSoFar(shown).map(([number, value]) => [number, edge(scale, value), -1]) },
+          data: bestSoFar(shown).map(([number, value]) => [number, value, -1]) },
         { name: "best", type: "scatter", z: 5, symbolSize: 12, itemStyle: { color: colour.best, borderColor: colour.card, borderWidth: 2 },
-          data: best ? [[best.number, edge(scale, shown.losses[best.number] ?? NaN), best.number]] : [] },
+          data: best && !reached ? [[best.number, shown.losses[best.number], best.number]] : [] },
       ],
     },
   };
 }
 
-/** Whether the goal is far from all values. */
-function far(shown: Study, goal: number): boolean {
-  const { min, max } = extent([...shown.losses].filter(Number.isFinite));
-  return goal < min || goal > max;
+/** Whether the goal is between the ends of the axis. */
+function onAxis(shown: Study, scale: Scale, goal: number): boolean {
+  const { min, max } = scale.bulk ?? extent([...shown.losses].filter(Number.isFinite));
+  return min <= goal && goal <= max;
 }

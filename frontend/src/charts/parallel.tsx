@@ -3,7 +3,7 @@
 import { useRef } from "preact/hooks";
 import { brief, clip } from "../numbers";
 import { select, selected, selectedIn } from "../state";
-import { type Study, coordinate, extent, sampled } from "../study";
+import { type Study, coordinate, extent, ranked, sampled } from "../study";
 import type { Parameter } from "../types";
 import { type Colours, type Drawn, type Instance, type Option, Chart } from "./chart";
 
@@ -82,13 +82,12 @@ export function ends(declared: Parameter, values: number[]): Option {
 }
 
 function drawn(shown: Study, colour: Colours, chosen: ReadonlySet<number> | null): Drawn {
-  const all = shown.trials.map((_, place) => place).filter((place) => Number.isFinite(shown.losses[place]));
-  // The best are drawn last, on top.
-  const sign = shown.objective.maximize ? 1 : -1;
-  all.sort((a, b) => sign * ((shown.losses[a] ?? 0) - (shown.losses[b] ?? 0)));
+  // The best are drawn last, on top; colours are ranks among all, drawn or not.
+  const all = ranked(shown);
+  const ranks = new Map(all.map((place, rank) => [place, all.length > 1 ? rank / (all.length - 1) : 1]));
   const places = sampled(all, MOST, chosen);
   const best = all[all.length - 1];
-  if (best !== undefined && places.length < all.length) places.push(best);
+  if (best !== undefined && places[places.length - 1] !== best) places.push(best);
   const inactive = new Set<number>();
   const columns = shown.parameters.map((_, i) => places.map((place) => {
     const trial = shown.trials[place];
@@ -105,7 +104,7 @@ function drawn(shown: Study, colour: Colours, chosen: ReadonlySet<number> | null
     areaSelectStyle: { color: colour.best, borderColor: colour.best, opacity: 0.3, width: 16 },
   };
   const data = places.map((place, row) => {
-    const rank = places.length > 1 ? row / (places.length - 1) : 1;
+    const rank = ranks.get(place) ?? 1;
     const best = place === shown.best?.number;
     const dim = chosen !== null && !chosen.has(place);
     return {
@@ -119,7 +118,7 @@ function drawn(shown: Study, colour: Colours, chosen: ReadonlySet<number> | null
   });
   const note = [
     `From blue, the worst ${shown.objective.metric}, to yellow, the best.`,
-    places.length < all.length ? `${MOST} of ${all.length} trials are drawn, evenly by rank; all can be selected.` : "",
+    places.length < all.length ? `${places.length} of ${all.length} trials are drawn, evenly by rank; all can be selected.` : "",
     inactive.size ? `${inactive.size} trials lack parameters whose condition is not met; their lines have gaps.` : "",
   ];
   return {

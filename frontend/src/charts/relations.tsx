@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { brief, clip } from "../numbers";
 import { importance } from "../source";
-import { type Study, coordinate, rankCorrelation } from "../study";
+import { type Study, coordinate, rankCorrelation, valued } from "../study";
 import type { Importance as Found } from "../types";
 import { type Colours, type Option, Chart, axis, grid, hint } from "./chart";
 import { mixed } from "./parallel";
@@ -68,7 +68,7 @@ function bars(colour: Colours, rows: NonNullable<Found["parameters"]>): Option {
 }
 
 export function Correlation({ shown }: { shown: Study }) {
-  const places = shown.trials.map((_, place) => place).filter((place) => Number.isFinite(shown.losses[place]));
+  const places = valued(shown);
   const numeric = shown.parameters.map((declared, i) => ({ declared, i })).filter(({ declared }) => declared.type !== "categorical");
   if (places.length < 3) return <p class="empty">Needs three trials with a value.</p>;
   const names = [...numeric.map(({ declared }) => declared.name), shown.objective.metric];

@@ -66,10 +66,14 @@ export function edge(scale: Scale, value: number): number {
 
 export const beyond = (scale: Scale, value: number): boolean => edge(scale, value) !== value;
 
-export function cutNote(scale: Scale, values: readonly number[], what: string): string {
+/** What is said of values beyond the axis: `how` says what becomes of them. */
+export function cutNote(scale: Scale, values: readonly number[], [one, many]: readonly [string, string], how: string): string {
   const cut = values.filter((value) => Number.isFinite(value) && beyond(scale, value));
   if (!cut.length) return "";
   const { min, max } = extent(cut);
   const range = cut.length === 1 ? brief(min) : `${brief(min)} to ${brief(max)}`;
-  return `${cut.length} ${what} beyond the axis, ${range}: triangles at its edge.`;
+  return `${cut.length} ${cut.length === 1 ? `${one} is` : `${many} are`} beyond the axis, ${range}: ${how}.`;
 }
+
+export const TRIALS = ["trial", "trials"] as const;
+export const TRIANGLES = "triangles at its edge";

@@ -3,17 +3,17 @@
 import { useState } from "preact/hooks";
 import { clip } from "../numbers";
 import { selected } from "../state";
-import { type Study, coordinate, sampled } from "../study";
+import { type Study, coordinate, ranked, sampled, valued } from "../study";
 import { type Colours, type Option, Chart, axis, describe, grid, hint, numberIn, upright } from "./chart";
 import { BRUSH, selectable } from "./history";
 import { ends, mixed } from "./parallel";
-import { beyond, cutNote, edge, scaled, type Scale, useScale } from "./scale";
+import { TRIALS, TRIANGLES, beyond, cutNote, edge, scaled, type Scale, useScale } from "./scale";
 
 const MOST = 2500;
 
 /** What is drawn of many trials, and the words that say so. */
 function some(shown: Study, chosen: ReadonlySet<number> | null): { places: number[]; note: string } {
-  const all = finished(shown);
+  const all = valued(shown);
   const places = sampled(all, MOST, chosen);
   const best = shown.best?.number;
   if (best !== undefined && !places.includes(best)) places.push(best);
@@ -21,10 +21,6 @@ function some(shown: Study, chosen: ReadonlySet<number> | null): { places: numbe
     places,
     note: places.length < all.length ? `${places.length} of ${all.length} trials are drawn, evenly${chosen ? ", selected ones first" : ""}.` : "",
   };
-}
-
-function finished(shown: Study): number[] {
-  return shown.trials.map((_, place) => place).filter((place) => Number.isFinite(shown.losses[place]));
 }
 
 export function Slices({ shown }: { shown: Study }) {
@@ -45,7 +41,7 @@ export function Slices({ shown }: { shown: Study }) {
             of={[shown, scale.log, scale.bulk?.max, chosen]}
             events={(chart) => selectable(chart, `slice ${i}`)}
             draw={(colour) => ({
-              note: cutNote(scale, [...shown.losses], "trials are"),
+              note: cutNote(scale, [...shown.losses], TRIALS, TRIANGLES),
               option: slice(shown, colour, places, i, scale, chosen),
             })}
           />
@@ -132,9 +128,10 @@ export function Pairs({ shown }: { shown: Study }) {
 function pair(
   shown: Study, colour: Colours, places: number[], x: number, y: number, chosen: ReadonlySet<number> | null,
 ): Option {
-  const sign = shown.objective.maximize ? 1 : -1;
-  const ranked = [...places].sort((a, b) => sign * ((shown.losses[a] ?? 0) - (shown.losses[b] ?? 0)));
-  const data = ranked.flatMap((place, rank) => {
+  const all = ranked(shown);
+  const drawn = new Set(places);
+  const data = all.flatMap((place, rank) => {
+    if (!drawn.has(place)) return [];
     const trial = shown.trials[place];
     if (!trial) return [];
     const at = [coordinate(shown, trial, x), coordinate(shown, trial, y)];
@@ -145,7 +142,7 @@ function pair(
       value: [...at, place],
       symbolSize: best ? 13 : 8,
       itemStyle: {
-        color: dim ? colour.bad : best ? colour.best : mixed(colour.order, rank / Math.max(ranked.length - 1, 1)),
+        color: dim ? colour.bad : best ? colour.best : mixed(colour.order, rank / Math.max(all.length - 1, 1)),
         opacity: dim ? 0.15 : 0.85,
       },
     }];

@@ -42,8 +42,8 @@ _TYPES: Final = {
 
 def application(
     folders: Sequence[Path],
-    hosts: Collection[str],
-    token: str | None,
+    hosts: Collection[str] | None,
+    token: str,
     cookie: str,
     watches: Watches | None = None,
 ) -> Starlette:

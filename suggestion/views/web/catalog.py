@@ -86,12 +86,10 @@ def _summary(path: Path) -> Json:
         "message": experiment.condition()["message"],
         "algorithm": experiment.document["spec"]["algorithm"]["algorithmName"],
         "metric": objective.metric,
-        "maximize": objective.maximize,
         "best": "" if best is None else objective.shown(best.series, objective.metric),
         "ended": sum(not trial.condition.active for trial in trials),
         "failed": sum(trial.condition in FAILED for trial in trials),
         "running": sum(trial.condition is Condition.RUNNING for trial in trials),
         "limit": experiment.limits.trials,
-        "started": experiment.started,
-        "completed": experiment.completed,
+        "done": experiment.done,
     }

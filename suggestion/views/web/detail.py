@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from suggestion import collectors
 from suggestion.client import collector, template
+from suggestion.controller import messages
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.files import Unusable, open_own
 from suggestion.controller.observation import Objective
+from suggestion.controller.output import not_kept
 from suggestion.controller.shown import plain
 from suggestion.controller.trials import Trial
 from suggestion.controller.workspace import TrialWorkspace, trial_files
@@ -31,10 +33,20 @@ def command(directory: Path, experiment: Experiment, trial: Trial) -> str:
         settings, _ = collector.read(document, True)
         made, _, _ = template.read(document, begun=True)
         collected = collectors.collector(settings, Objective.of(document).metrics)
-        workspace = TrialWorkspace(directory, experiment.name, made, collected)
+        data = _data(directory, document)
+        workspace = TrialWorkspace(directory, experiment.name, made, collected, data=data)
         return shlex.join(workspace.command(trial))
     except (KeyError, ValueError, ImportError):  # a trial of a version that checked less
         return ""
+
+
+def _data(directory: Path, document: Mapping[str, Any]) -> tuple[str, Path] | None:
+    """Return where trials find checkpoints, if the algorithm copies these from trial to trial."""
+    inside = messages.settings(document).get("suggestion_trial_dir")
+    if inside is None:
+        return None
+    own = directory / "checkpoints"  # unless a server elsewhere hands them on
+    return inside, own if own.is_dir() else Path(inside)
 
 
 def artefacts(directory: Path, trial: Trial) -> list[Json]:
@@ -76,18 +88,23 @@ def output(directory: Path, trial: Trial, after: int | None) -> Json:
         return {"text": "", "begin": 0, "end": 0, "error": str(error)}
     if file is None:
         return {"text": "", "begin": 0, "end": 0, "error": ""}
+    first, last = trial.cut or (0, 0)  # bytes that are not kept, and read as zeros
+    note = b""
     with file:
         size = file.seek(0, os.SEEK_END)
         begin = max(size - PIECE, 0) if after is None else min(max(after, 0), size)
+        if first <= begin < last:
+            begin = last
+            note = not_kept(last - first) if after is not None else b""
         file.seek(begin)
-        data = file.read(PIECE)
+        data = file.read(max(min(PIECE, first - begin), 0) if begin < first else PIECE)
         if after is None and begin:  # from the beginning of a line on
             line = data.find(b"\n") + 1
             begin, data = begin + line, data[line:]
         # Whole lines while there may be more, since a character may be cut in the middle.
         if trial.condition.active and 0 < (cut := data.rfind(b"\n") + 1) < len(data):
             data = data[:cut]
-    text = plain(data.decode("utf-8", "replace"))
+    text = plain((note + data).decode("utf-8", "replace"))
     return {"text": text, "begin": begin, "end": begin + len(data), "error": ""}
 
 

@@ -5,6 +5,8 @@ Numbers of trials stay the texts that servers and trials wrote; the page reads a
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,6 +19,10 @@ from suggestion.controller.trials import Trial
 #: Points of one learning curve, and curves, at most; the page says when there are more.
 POINTS: Final = 200
 CURVES: Final = 300
+
+# Fields of a spec in which experiments that repeat each other may differ: how far they go.
+_LENGTH: Final = ("maxTrialCount", "maxFailedTrialCount", "resumePolicy")
+_SEED: Final = "random_state"
 
 Json = dict[str, Any]
 #: Number of the report, and its value.
@@ -58,6 +64,7 @@ def declared(experiment: Experiment, place: str) -> Json:
     return {
         "name": experiment.name,
         "place": place,
+        "digest": digest(experiment.document),
         "algorithm": _named(spec["algorithm"]),
         "earlyStopping": None if not stopping else _named(stopping),
         "objective": {
@@ -71,6 +78,18 @@ def declared(experiment: Experiment, place: str) -> Json:
             dict(experiment.document), sort_keys=False, allow_unicode=True, width=100
         ),
     }
+
+
+def digest(document: Mapping[str, Any]) -> str:
+    """Return a text that is the same for experiments that differ in name, seed and length alone."""
+    spec = {key: value for key, value in document["spec"].items() if key not in _LENGTH}
+    for section in ("algorithm", "earlyStopping"):
+        if spec.get(section):
+            known = spec[section].get("algorithmSettings") or ()
+            settings = {str(entry["name"]): str(entry["value"]) for entry in known}
+            settings.pop(_SEED, None)
+            spec[section] = {**spec[section], "algorithmSettings": settings}
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _named(part: Mapping[str, Any]) -> Json:

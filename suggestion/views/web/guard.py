@@ -2,7 +2,7 @@
 
 The server shows what is on this machine, and any site that a browser visits can send requests to
 it. So a request must name an address of this server (no DNS rebinding), must not come from another
-site, and, where others than this machine can reach it, must carry the token.
+site, and must carry the token: every user of this machine can reach the loopback, too.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ class Guard:
     """Middleware that lets only requests of this server's own page through.
 
     Args:
-        hosts: Values of ``Host`` that name this server; any if there is a token.
-        token: That the first request must have in its address, and later ones in a cookie; None
-            where only this machine can reach the server.
+        hosts: Values of ``Host`` that name this server; None for any, where other machines can
+            reach it under names that it does not know.
+        token: That the first request must have in its address, and later ones in a cookie.
         cookie: Name of that cookie.
     """
 
     def __init__(
-        self, app: ASGIApp, hosts: Collection[str], token: str | None, cookie: str
+        self, app: ASGIApp, hosts: Collection[str] | None, token: str, cookie: str
     ) -> None:
         self._app = app
-        self._hosts = frozenset(hosts)
+        self._hosts = None if hosts is None else frozenset(hosts)
         self._token = token
         self._cookie = cookie
 
@@ -66,7 +66,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "").lower()
-        if self._token is None and host not in self._hosts:
+        if self._hosts is not None and host not in self._hosts:
             known = ", ".join(sorted(self._hosts))
             return _refused(f"Host: must be one of {known}, got {host[:200]!r}")
         origin = headers.get("origin")
@@ -81,8 +81,6 @@ class Guard:
 
     def _entry(self, scope: Scope) -> Response | None:
         """Return what somebody gets who has no cookie with the token; None if he has."""
-        if self._token is None:
-            return None
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         if scope["path"] == "/" and self._matches(query.get("token", "")):
             entry = RedirectResponse("/", 303)
@@ -95,7 +93,7 @@ class Guard:
         )
 
     def _matches(self, text: str) -> bool:
-        return hmac.compare_digest(text.encode(), (self._token or "").encode())
+        return hmac.compare_digest(text.encode(), self._token.encode())
 
 
 def _cookie(header: str, name: str) -> str:

@@ -63,7 +63,8 @@ class Reader:
                 self.trials: dict[int, Trial] = {t.number: t for t in self._store.trials()}
                 self._event = self._latest_event()
                 self._reports: dict[int, _Reports] = {}
-                self._read_reports(self._with_curves())
+                self._shown: set[int] = set()
+                self._curves()
         except BaseException:
             self.close()
             raise
@@ -80,15 +81,13 @@ class Reader:
 
     def everything(self) -> Json:
         """Return the experiment as the page reads it."""
-        shown = self._with_curves()
-        reporting = sum(self._has_curve(trial) for trial in self.trials.values())
         return {
             # The whole path is nobody's business to whom a page is sent.
             **document.declared(self.experiment, "/".join(self.directory.resolve().parts[-2:])),
             **document.head(self.experiment, self._runs),
             "trials": [self._row(trial) for trial in self.trials.values()],
-            "curves": self._curves(shown),
-            "curvesLeftOut": reporting - len(shown),
+            "curves": self._drawn(self._shown),
+            "curvesLeftOut": self._left_out,
         }
 
     def changes(self) -> Json | None:
@@ -103,12 +102,16 @@ class Reader:
             changed = self._changed_trials()
             for trial in changed:
                 self.trials[trial.number] = trial
-            with_curves = [trial for trial in changed if self._has_curve(trial)]
-            self._read_reports(with_curves)
+            before = self._shown
+            self._curves()
+        # An empty curve is none any more: of an attempt that does not count, or left out by now.
+        fresh = {trial.number for trial in changed} | (self._shown - before)
+        gone: dict[str, Curve] = {str(number): [] for number in sorted(before - self._shown)}
         return {
             **document.head(self.experiment, runs),
             "trials": [self._row(trial) for trial in changed],
-            "curves": self._curves(with_curves),
+            "curves": {**gone, **self._drawn(self._shown & fresh)},
+            "curvesLeftOut": self._left_out,
         }
 
     # --------------------------------------------------------------------- trials
@@ -147,14 +150,23 @@ class Reader:
         series = trial.series.get(self.objective.metric)
         return series is not None and series.count > 1
 
-    def _with_curves(self) -> list[Trial]:
+    def _curves(self) -> None:
+        """Choose the trials whose curves are shown, and read their new reports."""
         having = [trial for trial in self.trials.values() if self._has_curve(trial)]
-        return having[-document.CURVES :]
+        latest = having[-document.CURVES :]
+        self._left_out = len(having) - len(latest)
+        self._shown = {trial.number for trial in latest}
+        for number in [*self._reports]:
+            if number not in self._shown:
+                del self._reports[number]
+        self._read_reports(latest)
 
     def _read_reports(self, trials: Iterable[Trial]) -> None:
         """Read the reports of `trials` that have come since the last time."""
         for trial in trials:
             known = self._reports.get(trial.number)
+            if known is not None and (known.attempt, known.batch) == (trial.attempt, trial.batch):
+                continue
             if known is None or known.attempt != trial.attempt:
                 reports = self._store.reports(trial.number)
                 known = self._reports[trial.number] = _Reports(trial.attempt)
@@ -170,11 +182,10 @@ class Reader:
             if not trial.condition.active:
                 known.points = document.thinned(known.points)
 
-    def _curves(self, trials: Iterable[Trial]) -> dict[str, Curve]:
+    def _drawn(self, numbers: Iterable[int]) -> dict[str, Curve]:
         return {
-            str(trial.number): document.thinned(known.points)
-            for trial in trials
-            if (known := self._reports.get(trial.number)) is not None
+            str(number): document.thinned(self._reports[number].points)
+            for number in sorted(numbers)
         }
 
 

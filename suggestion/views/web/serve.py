@@ -32,12 +32,13 @@ def serve(folders: Sequence[Path], address: str, announce: Callable[[str], None]
     """
     listening = bind(address, backlog=_BACKLOG)
     host, port = listening.getsockname()[:2]
-    local = _is_loopback(host)
-    token = None if local else secrets.token_urlsafe(24)
+    token = secrets.token_urlsafe(24)
     named = address.rpartition(":")[0].lower()
-    hosts = {f"{name}:{port}" for name in (named, "localhost", "127.0.0.1", "[::1]")}
-    if port == 80:
-        hosts |= {name.rpartition(":")[0] for name in hosts}
+    hosts = None
+    if _is_loopback(host):
+        hosts = {f"{name}:{port}" for name in (named, "localhost", "127.0.0.1", "[::1]")}
+        if port == 80:
+            hosts |= {name.rpartition(":")[0] for name in hosts}
     watches = Watches()
     config = uvicorn.Config(
         application(folders, hosts, token, f"suggest-{port}", watches),
@@ -51,7 +52,7 @@ def serve(folders: Sequence[Path], address: str, announce: Callable[[str], None]
         timeout_graceful_shutdown=_LAST_SECONDS,
     )
     shown = socket.gethostname() if host in ("0.0.0.0", "::") else named
-    announce(f"http://{shown}:{port}/" + (f"?token={token}" if token else ""))
+    announce(f"http://{shown}:{port}/?token={token}")
     with listening:
         _Server(config, watches).run(sockets=[listening])
 

@@ -1,0 +1,101 @@
+/** What the page computes, without a browser: `npm test`. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { columns, filter, sorted } from "../src/columns";
+import { band, groups, shared } from "../src/groups";
+import { brief, numberOf, short } from "../src/numbers";
+import { type Study, after, coordinate, rankCorrelation, sampled, study } from "../src/study";
+import type { Everything, Parameter, Trial } from "../src/types";
+
+const LR: Parameter = { name: "lr", type: "double", list: null, log: true, min: 1e-3, max: 1 };
+
+function kind(...list: string[]): Parameter {
+  return { name: "kind", type: "categorical", list, log: false, min: null, max: null };
+}
+
+function trial(number: number, metric: string, values: (string | null)[] = ["0.1"], more: Partial<Trial> = {}): Trial {
+  return {
+    number, name: `t-${number}`, condition: metric ? "Succeeded" : "Failed", reason: "", attempt: 1, slot: null, started: "", completed: "",
+    metrics: [metric], reports: 2, values, labels: {}, rules: [], ...more,
+  };
+}
+
+function everything(trials: Trial[], more: Partial<Everything> = {}): Everything {
+  return {
+    name: "one", place: "runs/one", digest: "a", algorithm: { name: "tpe", settings: {} }, earlyStopping: null,
+    objective: { metric: "loss", maximize: false, goal: null, metrics: ["loss"] }, parameters: [LR], file: "",
+    condition: { type: "Running", reason: "", message: "" }, limits: { parallel: 1, trials: null, failures: null },
+    started: "", completed: "", runs: true, trials, curves: {}, curvesLeftOut: 0, ...more,
+  };
+}
+
+const run = (losses: number[], more: Partial<Everything> = {}): Study =>
+  study(everything(losses.map((loss, n) => trial(n, String(loss))), more));
+
+test("experiments are repeats of each other if their files are", () => {
+  const made = groups([run([1]), run([2], { name: "two" }), run([3], { name: "three", digest: "b" })]);
+  assert.deepEqual(made.map((group) => [group.name, group.studies.length]), [["tpe (2 runs)", 2], ["three: tpe", 1]]);
+});
+
+test("a band ends with the shortest run", () => {
+  const rows = band({ name: "", studies: [run([5, 4, 3, 2, 1]), run([9, 6])] });
+  assert.deepEqual(rows, [[0, 5, 7, 9], [1, 4, 5, 6]]);
+  assert.deepEqual(band({ name: "", studies: [run([1, 2]), run([])] }), []);
+});
+
+test("shared categories are those of all lists", () => {
+  const one = run([1], { parameters: [kind("a", "b"), LR] });
+  const two = run([1], { parameters: [{ ...LR, max: 10 }, kind("c", "a")] });
+  const found = shared([one, two]);
+  assert.deepEqual(found.map((parameter) => [parameter.name, parameter.list, parameter.max]), [["kind", ["a", "b", "c"], null], ["lr", null, 10]]);
+});
+
+test("an unknown category has no place", () => {
+  const sent = everything([trial(0, "1", ["z"])], { parameters: [kind("a")] });
+  assert.ok(Number.isNaN(coordinate(sent, sent.trials[0] as Trial, 0)));
+});
+
+test("a sample keeps the order, and what is selected", () => {
+  const places = Array.from({ length: 100 }, (_, n) => 99 - n);
+  const found = sampled(places, 10, new Set([50, 3]));
+  assert.equal(found.length, 10);
+  assert.deepEqual(found, [...found].sort((a, b) => b - a));
+  assert.ok(found.includes(50) && found.includes(3));
+});
+
+test("a curve that does not count any more goes", () => {
+  const known = everything([trial(0, "1"), trial(1, "1")], { curves: { 0: [[1, 2], [2, 1]], 1: [[1, 3]] } });
+  const now = after(known, { ...known, trials: [], curves: { 0: [], 1: [[1, 3], [2, 2]] } });
+  assert.deepEqual(now.curves, { 1: [[1, 3], [2, 2]] });
+});
+
+test("two trials have no correlation", () => {
+  assert.ok(Number.isNaN(rankCorrelation([1, 2], [1, 2])));
+  assert.equal(rankCorrelation([1, 2, 3], [1, 4, 9]), 1);
+});
+
+test("numbers that a browser has not", () => {
+  assert.ok(Number.isNaN(numberOf("1e999")));
+  assert.equal(short("1e999"), "1e999");
+  assert.equal(short("1.5e-999"), "1.5e-999");
+  assert.equal(short("0.0e-999"), "0");
+  assert.equal(short("0.123456789"), "0.12346");
+  assert.equal(brief(1234567), "1.2346e6");
+});
+
+test("columns of the same name", () => {
+  const shown = study(everything([trial(0, "1", ["warm"]), trial(1, "", ["cold"])], { parameters: [{ ...kind("warm", "cold"), name: "condition" }] }));
+  const known = columns(shown);
+  assert.equal(new Set(known.map((column) => column.key)).size, known.length);
+  const found = (search: string) => shown.trials.filter(filter(known, search)).map((one) => one.number);
+  assert.deepEqual(found("condition=Failed"), [1]);
+  assert.deepEqual(found("condition=warm"), [0]);
+  assert.deepEqual(found("condition!=warm condition!=Failed"), []);
+});
+
+test("numbers are sorted by value, before texts; what is empty is last", () => {
+  const shown = study(everything(["10", "x", "", "9"].map((text, n) => trial(n, "1", [text]))));
+  const column = columns(shown).find((one) => one.name === "lr");
+  if (column) assert.deepEqual([true, false].map((down) => sorted(shown.trials, column, down).map((one) => one.number)), [[0, 3, 1, 2], [3, 0, 1, 2]]);
+});
