@@ -196,9 +196,10 @@ def _sound(examined: Examined) -> tuple[dict[str, Any], tuple[int, ...], bool]:
     given = spec.get("parameters") if () not in places else None
     parameters: list[Any] = given if isinstance(given, list) else []
     kept = tuple(index for index in range(len(parameters)) if (index,) not in places)
-    objective = {"type": "minimize", "objectiveMetricName": "objective"}
+    objective: dict[str, Any] = {"type": "minimize", "objectiveMetricName": "objective"}
     if ("objective",) not in broken and "objective" in spec:
         objective = {key: spec["objective"][key] for key in objective}
+        objective["additionalMetricNames"] = spec["objective"].get("additionalMetricNames") or ()
     part: dict[str, Any] = {
         "objective": objective,
         "algorithm": {"algorithmName": ""},

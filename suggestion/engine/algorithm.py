@@ -31,7 +31,14 @@ class Ability(enum.Enum):
 
 
 #: What an algorithm can do that samples the space and learns nothing.
-WITHOUT_MODEL: Final = frozenset({Ability.CONDITIONS, Ability.PARAMETER_CONSTRAINTS})
+WITHOUT_MODEL: Final = frozenset(
+    {
+        Ability.SEVERAL_OBJECTIVES,
+        Ability.METRIC_CONSTRAINTS,
+        Ability.CONDITIONS,
+        Ability.PARAMETER_CONSTRAINTS,
+    }
+)
 
 #: What a violation is about, where an ability is missing.
 _PLACES: Final[Mapping[Ability, Location]] = {

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from suggestion.engine import goals
+from suggestion.engine.goals import METRIC_CONSTRAINTS, OBJECTIVES
+from suggestion.engine.mistakes import violation
 from suggestion.engine.settings import RawSetting, Setting
 from suggestion.problem.conditions import When
 from suggestion.problem.errors import Invalid, Violation, quote
@@ -44,9 +47,14 @@ PRIOR_TRIALS: Final = Setting(
     help="Trials of earlier studies to learn from: a JSON object of studies by name.",
 )
 #: Settings that every algorithm shares, besides the seed.
-SHARED: Final = (CONDITIONS, PARAMETER_CONSTRAINTS, INITIAL_POINTS, PRIOR_TRIALS)
-
-_KEPT: Final = 60  # characters of a text that a message repeats
+SHARED: Final = (
+    CONDITIONS,
+    PARAMETER_CONSTRAINTS,
+    METRIC_CONSTRAINTS,
+    OBJECTIVES,
+    INITIAL_POINTS,
+    PRIOR_TRIALS,
+)
 
 
 def given(settings: Sequence[RawSetting]) -> Mapping[str, tuple[int, str]]:
@@ -60,7 +68,7 @@ def given(settings: Sequence[RawSetting]) -> Mapping[str, tuple[int, str]]:
 
 
 def declare(problem: Problem, shared: Mapping[str, tuple[int, str]]) -> Problem:
-    """Return `problem` with the conditions and constraints of its settings.
+    """Return `problem` with the conditions, constraints and objectives of its settings.
 
     Args:
         shared: As `given` returns them.
@@ -80,9 +88,10 @@ def declare(problem: Problem, shared: Mapping[str, tuple[int, str]]) -> Problem:
             found += [
                 Violation(at, f"setting 'conditions': {v.description}") for v in error.violations
             ]
+    metrics = goals.declare(problem.metrics, shared, found)
     if found:
         raise Invalid(found)
-    return replace(problem, space=space)
+    return replace(problem, space=space, metrics=metrics)
 
 
 def _conditions(
@@ -105,7 +114,7 @@ def _conditions(
     mistakes = list(read())
     if text and not made and not mistakes:
         mistakes.append(Mistake("must hold a condition", 0))
-    found += [_violation(CONDITIONS, place, text, mistake) for mistake in mistakes]
+    found += [violation(CONDITIONS, place, text, mistake) for mistake in mistakes]
     return tuple(made)
 
 
@@ -156,7 +165,7 @@ def _constraints(
     try:
         made = parse(text, _names(space))
     except Mistakes as error:
-        found += [_violation(PARAMETER_CONSTRAINTS, place, text, each) for each in error.found]
+        found += [violation(PARAMETER_CONSTRAINTS, place, text, each) for each in error.found]
         return ()
     at = ("settings", place, "value")
     if text and not made:
@@ -175,15 +184,3 @@ def _constraints(
 
 def _names(space: SearchSpace) -> Names:
     return {p.name: p.values if isinstance(p, Categorical) else None for p in space.parameters}
-
-
-def _violation(setting: Setting, place: int, text: str, mistake: Mistake) -> Violation:
-    """Return a mistake as a violation, with the place in the text of the setting."""
-    start = max(mistake.position - _KEPT // 2, 0)
-    shown = " ".join(text[start : start + _KEPT].split())
-    shown = f"{'...' if start else ''}{shown}{'...' if start + _KEPT < len(text) else ''}"
-    return Violation(
-        ("settings", place, "value"),
-        f"setting {quote(setting.name)}, character {mistake.position + 1} of {quote(shown)}: "
-        f"{mistake.rule}",
-    )

@@ -279,7 +279,9 @@ class Engine:
                 violations += error.violations
         if problem is not None and configured is not None:
             algorithm, random_state = configured
-            able = partial(abilities_of, self._registry)
+            # Whoever is refused may use another server: not only what is served here counts.
+            installed = Registry[Algorithm](self._registry.group, self._registry.noun)
+            able = partial(abilities_of, installed)
             violations += missing(type(algorithm), problem, prior, able)
             if isinstance(algorithm, TransformsSpace):
                 problem = replace(problem, space=algorithm.search_space(problem.space))

@@ -238,3 +238,14 @@ class Study:
     def losses_of(self, observations: Sequence[Observation]) -> Array:
         """Return the objectives of `observations`, in the form of `losses`."""
         return self.problem.losses([trial.metrics for trial in observations])
+
+    @cached_property
+    def violations(self) -> Array:
+        """By how much the observations violate each constraint on a metric, see
+        `Problem.violations`; shape (n, number of constraints).
+        """
+        return self.violations_of(self.observations)
+
+    def violations_of(self, observations: Sequence[Observation]) -> Array:
+        """Return the violations of `observations`, in the form of `violations`."""
+        return self.problem.violations([trial.metrics for trial in observations])

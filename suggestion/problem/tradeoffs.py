@@ -1,0 +1,129 @@
+"""Which trials are better than others: several objectives, and constraints on metrics.
+
+Losses have the shape (n, k): k objectives of n trials, lower is better. Violations have the shape
+(n, c), as `Problem.violations` returns them: 0 where a constraint is met, infinite where its metric
+is lacking. Everything is finite otherwise.
+
+.. [Deb2002] K. Deb, A. Pratap, S. Agarwal, T. Meyarivan. A fast and elitist multiobjective genetic
+   algorithm: NSGA-II. IEEE Transactions on Evolutionary Computation 6(2), 2002.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suggestion.problem.parameters import Array
+from suggestion.problem.terms import Flags
+
+Integers: TypeAlias = NDArray[np.int64]
+
+
+def feasible(violations: Array) -> Flags:
+    """Return which trials meet all constraints, shape (n,)."""
+    return np.asarray((violations <= 0).all(axis=1))
+
+
+def severity(violations: Array) -> Array:
+    """Return how far trials are from being feasible, shape (n, 2); rows compare as tuples do.
+
+    The first column is the number of constraints whose metric is lacking, the second the sum of the
+    other violations. Both are 0 for feasible trials.
+    """
+    lacking = np.isinf(violations)
+    known = np.where(lacking, 0.0, violations)
+    return np.column_stack([lacking.sum(axis=1), known.sum(axis=1)])
+
+
+def best_first(losses: Array, violations: Array) -> Integers:
+    """Return the order of trials by the main objective, shape (n,).
+
+    Feasible ones come first; the others follow, the least violated first. Of equal ones, the
+    further objectives decide, and then the order in which they are given.
+    """
+    columns = [*severity(violations).T, *losses.T]
+    order: Integers = np.lexsort(columns[::-1])
+    return order
+
+
+def nondominated(losses: Array) -> Flags:
+    """Return which points no other one dominates, shape (n,).
+
+    A point dominates another one if no loss of it is greater and at least one is smaller. Equal
+    points do not dominate each other.
+    """
+    if losses.shape[1] == 1:
+        least = losses.min(axis=0, initial=np.inf)
+        return np.asarray(losses[:, 0] == least)
+    different, where = np.unique(losses, axis=0, return_inverse=True)
+    found = np.zeros(len(different), dtype=bool)
+    if losses.shape[1] == 2:
+        # In the order of the first loss, ties by the second: each must improve the second.
+        before = np.minimum.accumulate(np.concatenate([[np.inf], different[:-1, 1]]))
+        found = different[:, 1] < before[: len(different)]
+    else:
+        left = np.arange(len(different))
+        while len(left):  # the first of the rest is dominated by none: rows are sorted
+            first, rest = left[0], left[1:]
+            found[first] = True
+            left = rest[(different[rest] < different[first]).any(axis=1)]
+    return np.asarray(found[where.ravel()])
+
+
+def front(losses: Array, violations: Array) -> Flags:
+    """Return which trials are the trade-off, shape (n,): feasible, and dominated by no feasible
+    one.
+    """
+    found = feasible(violations)
+    found[found] = nondominated(losses[found])
+    return found
+
+
+def ranks(losses: Array, violations: Array, most: int | None = None) -> Integers:
+    """Return the rank of each trial by constrained domination, shape (n,); the best have rank 0.
+
+    Definition 1 of [Deb2002]_, section VI: a feasible trial dominates an infeasible one; of two
+    infeasible ones the less violated dominates; feasible ones compare by their losses. Trials of
+    rank r are dominated by trials of lower ranks alone.
+
+    Args:
+        most: Number of trials of the best ranks that are of interest: once so many have a rank, all
+            others have the next one.
+    """
+    count = len(losses)
+    most = count if most is None else most
+    found = np.full(count, -1, dtype=np.int64)
+    left = np.flatnonzero(feasible(violations))
+    rank = done = 0
+    while len(left) and done < most:
+        best = nondominated(losses[left])
+        found[left[best]] = rank
+        rank, done, left = rank + 1, done + int(best.sum()), left[~best]
+    if done < most:
+        others = np.flatnonzero(found < 0)
+        _, levels = np.unique(severity(violations[others]), axis=0, return_inverse=True)
+        found[others] = rank + levels.ravel()
+    found[found < 0] = rank
+    return found
+
+
+def crowding(losses: Array) -> Array:
+    """Return the crowding distance of the points of one front, shape (n,).
+
+    Section III-B of [Deb2002]_: the sum over objectives of the distance between both neighbours, in
+    units of the front's range; infinite for the outermost points.
+    """
+    count = len(losses)
+    found = np.zeros(count)
+    for column in losses.T:
+        order = np.argsort(column, kind="stable")
+        ordered = column[order]
+        width = ordered[-1] - ordered[0] if count else 0.0
+        if not (width > 0 and np.isfinite(width)):
+            width = 1.0
+        own = np.full(count, np.inf)
+        own[1:-1] = (ordered[2:] - ordered[:-2]) / width
+        found[order] += own
+    return found
