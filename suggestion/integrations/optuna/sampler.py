@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import threading
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -15,6 +15,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
+from suggestion.integrations.optuna.claims import Decision, decide
+from suggestion.integrations.optuna.replay import ATTRIBUTE, CLAIMED, INDEX, Proposal, Replay
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, SpaceExhausted
 from suggestion.tuning.goals import Method, Objective, Settings
 from suggestion.tuning.reading import read_space
@@ -22,10 +24,11 @@ from suggestion.tuning.solvers import Solver, Suggested, check_method, open_solv
 from suggestion.tuning.space import Space
 from suggestion.tuning.tls import TLS
 
-#: Attribute of a trial with what it was suggested, for the other workers of a storage.
-_ATTRIBUTE: Final = "suggestion:point"
-# Workers may ask at the same moment and get one point; each then asks again, with the other's.
-_ATTEMPTS: Final = 8
+# A point is lost only to a worker that has just asked; so many in a row there are not.
+_ATTEMPTS: Final = 64
+# Seconds to wait for a worker that may have died, and between looks.
+_LONGEST_WAIT: Final = 10.0
+_PAUSE: Final = 0.01
 _TIMEOUT: Final = 60.0
 
 
@@ -37,8 +40,8 @@ class SuggestionSampler(BaseSampler):
     conditional space, are sampled one by one by `independent_sampler`, as Optuna's own samplers
     do. A pruned trial counts with its last intermediate value, one without a value as failed.
 
-    The points are a function of the study's name, the number of the trial and the history in the
-    storage: a restarted program goes on, and workers of one storage get distinct points.
+    The points are a function of the study's name and the history in the storage: a restarted
+    program goes on, and workers of one storage get distinct points.
 
     Args:
         algorithm: Its name; ``suggest algorithms`` lists them.
@@ -97,7 +100,7 @@ class SuggestionSampler(BaseSampler):
     def _reset(self) -> None:
         self._lock = threading.RLock()  # threads of `Study.optimize(n_jobs=...)` share the sampler
         self._intersection: tuple[object, IntersectionSearchSpace] | None = None
-        self._replay: _Replay | None = None
+        self._replay: Replay | None = None
 
     def _open(self, name: str, space: Space, objective: Objective) -> Solver:
         solver = open_solver(name, space, objective, self._method, *self._server)
@@ -155,33 +158,32 @@ class SuggestionSampler(BaseSampler):
                     raise error from None
                 raise optuna.TrialPruned(str(error)) from error
 
-    def _fresh(self, study: optuna.Study, search_space: Mapping[str, BaseDistribution]) -> _Replay:
+    def _fresh(self, study: optuna.Study, search_space: Mapping[str, BaseDistribution]) -> Replay:
         name = study.study_name
         space = read_space(search_space)
         maximize = study.direction is optuna.study.StudyDirection.MAXIMIZE
         objective = Objective(maximize=maximize)
         key = _key(study, search_space)
-        return _Replay(key, name, space, lambda: self._open(name, space, objective))
+        return Replay(key, name, space, lambda: self._open(name, space, objective))
 
     def _distinct(
-        self, study: optuna.Study, trial: FrozenTrial, replay: _Replay
+        self, study: optuna.Study, trial: FrozenTrial, replay: Replay
     ) -> dict[str, object]:
-        """Return a point that no other running trial has, and tell the other workers.
+        """Return a point that no other running trial has, and tell the other workers; see `claims`.
 
-        A worker writes its point and then reads those of the others. Of two with the same point,
-        the one that writes last sees it, whatever the order of the steps.
+        Where the space has too few points, the one of another trial.
         """
         others = _others(study, trial)
         for _ in range(_ATTEMPTS):
-            made = replay.suggest(others, trial.number)
-            texts = dict(made.texts)
-            study._storage.set_trial_system_attr(
-                trial._trial_id, _ATTRIBUTE, {"name": made.name, "parameters": texts}
-            )
-            others = _others(study, trial)
-            if texts not in replay.running(others):
+            proposal = replay.suggest(others)
+            _write(study, trial, proposal, {CLAIMED: True})
+            if not proposal.free:
                 break
-        return replay.space.decode_active(texts)
+            confirmed, others = _compare(study, trial, replay, proposal.made)
+            if confirmed:
+                break
+        _write(study, trial, proposal, {})
+        return replay.space.decode_active(proposal.made.texts)
 
     # ------------------------------------------------------------------ one by one
 
@@ -229,92 +231,6 @@ class SuggestionSampler(BaseSampler):
             self._independent.reseed_rng()
 
 
-class _Replay:
-    """The trials of an Optuna study, told to a solver: each once, however often it is asked.
-
-    Args:
-        key: Of study and space; another one needs another replay.
-        name: Of the study.
-        open: Makes a solver without a history.
-    """
-
-    def __init__(self, key: object, name: str, space: Space, open: Callable[[], Solver]) -> None:
-        self.key = key
-        self.space = space
-        self._name = name
-        self._open = open
-        self._restart(open())
-
-    def _restart(self, solver: Solver) -> None:
-        self._solver = solver
-        self._started: dict[int, tuple[str, Mapping[str, str]]] = {}
-        self._finished: set[int] = set()
-
-    def suggest(self, others: Sequence[FrozenTrial], number: int) -> Suggested:
-        """Return a suggestion with the index `number`, after all that `others` have come to."""
-        new = [other for other in others if other.number not in self._finished]
-        entries = {other.number: self._entry(other) for other in new}
-        running = self._started.keys() - self._finished
-        if any(self._started[place] != entries.get(place) for place in running):
-            # One has other values than were suggested, as after a clash: tell everything again.
-            solver = self._open()
-            self.close()
-            self._restart(solver)
-            new = list(others)
-            entries = {other.number: self._entry(other) for other in new}
-        for other in new:
-            place, (name, texts) = other.number, entries[other.number]
-            if texts and place not in self._started:
-                self._solver.start(place, name, texts)
-                self._started[place] = entries[place]
-            if other.state.is_finished():
-                if place in self._started:
-                    self._solver.finish(place, _value(other))
-                self._finished.add(place)
-        made = self._solver.suggest(1, number)[0]
-        taken = self.running(others)
-        if made.texts not in taken:
-            return made
-        # The points of one reply are distinct, unless the space has too few.
-        try:
-            several = self._solver.suggest(len(taken) + 1, number)
-        except SpaceExhausted:
-            return made
-        return next((each for each in several if each.texts not in taken), made)
-
-    def close(self) -> None:
-        """Close the solver."""
-        self._solver.close()
-
-    def running(self, others: Sequence[FrozenTrial]) -> list[Mapping[str, str]]:
-        """Return the points of those of `others` that run."""
-        return [self._entry(other)[1] for other in others if not other.state.is_finished()]
-
-    def _default(self, number: int) -> str:
-        return f"{self._name}-{number:05}"
-
-    def _entry(self, trial: FrozenTrial) -> tuple[str, Mapping[str, str]]:
-        """Return name and texts of a trial; no texts where it has not all parameters.
-
-        Those of a suggestion are what it has: parameters whose condition is not met are left out.
-        """
-        point = _suggested(trial)
-        suggested: Mapping[str, str] = point.get("parameters", {})
-        texts = {}
-        for name, parameter in self.space.parameters.items():
-            if name in trial.params:  # enqueued trials have others than were suggested
-                text = parameter.encode(trial.params[name])
-            else:
-                text = suggested.get(name)
-            if text is not None:
-                texts[name] = text
-        needed = set(self.space.parameters)
-        if suggested:
-            needed &= suggested.keys()
-        complete = needed <= texts.keys()
-        return point.get("name") or self._default(trial.number), texts if complete else {}
-
-
 def _several_valued(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
     return {name: entry for name, entry in space.items() if not entry.single()}
 
@@ -336,18 +252,27 @@ def _others(study: optuna.Study, trial: FrozenTrial) -> list[FrozenTrial]:
     ]
 
 
-def _suggested(trial: FrozenTrial) -> Mapping[str, Any]:
-    return trial.system_attrs.get(_ATTRIBUTE) or {}
+def _write(
+    study: optuna.Study, trial: FrozenTrial, proposal: Proposal, state: Mapping[str, bool]
+) -> None:
+    """Tell the other workers what a trial was suggested."""
+    made = proposal.made
+    index = {} if proposal.index == trial.number else {INDEX: proposal.index}
+    point: Any = {"name": made.name, "parameters": dict(made.texts), **index, **state}
+    study._storage.set_trial_system_attr(trial._trial_id, ATTRIBUTE, point)
 
 
-def _value(trial: FrozenTrial) -> float | None:
-    """Return what a trial has come to; None if it has failed."""
-    value: float | None = None
-    if trial.state is TrialState.COMPLETE:
-        value = trial.value
-    elif trial.state is TrialState.PRUNED and trial.intermediate_values:
-        value = trial.intermediate_values[max(trial.intermediate_values)]
-    return value if value is not None and math.isfinite(value) else None
+def _compare(
+    study: optuna.Study, trial: FrozenTrial, replay: Replay, made: Suggested
+) -> tuple[bool, list[FrozenTrial]]:
+    """Return whether a claimed point can be kept, and the other trials as they are now."""
+    deadline = time.monotonic() + _LONGEST_WAIT
+    while True:
+        others = _others(study, trial)
+        decision = decide(trial.number, made.texts, replay.claims(others))
+        if decision is not Decision.WAIT or time.monotonic() > deadline:
+            return decision is Decision.CONFIRM, others
+        time.sleep(_PAUSE)
 
 
 def _refuse(study: optuna.Study) -> None:
