@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from suggestion.cli.runtime_options import RuntimeCommand, chosen
 from suggestion.cli.shared import (
     FILE,
     Duration,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from suggestion.api.v1beta1.channels import ClientTLS
 
 
-@click.command()
+@click.command(cls=RuntimeCommand)
 @click.argument("experiment", type=FILE)
 @click.option(
     "--target",
@@ -50,13 +51,20 @@ if TYPE_CHECKING:
     help="Where the experiment's state, outputs and metrics are kept.  [default: runs/NAME]",
 )
 @file_changes
-@runtime_option
+@runtime_option("process, or where the directory's trials ran")
 @click.option(
     "--retries",
     default=0,
     show_default=True,
     type=click.IntRange(0),
     help="How often a failed trial is run again.",
+)
+@click.option(
+    "--lost-retries",
+    default=3,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How often a trial is run again that was lost: its machine died, or it was preempted.",
 )
 @click.option(
     "--give-up-after",
@@ -70,6 +78,13 @@ if TYPE_CHECKING:
     "--fresh",
     is_flag=True,
     help="Start again from nothing; what the directory holds is kept in a folder there.",
+)
+@click.option(
+    "--lost-host",
+    "lost_hosts",
+    multiple=True,
+    metavar="HOST",
+    help="A machine that is gone for good, and with it its trials of the directory. Repeatable.",
 )
 @click.option("--time-limit", type=Duration(), help="Stop everything after this: 2h.")
 @click.option("--trial-timeout", type=Duration(), help="A trial that runs longer has failed.")
@@ -107,11 +122,13 @@ def run(
     directory: Path | None,
     changes: tuple[str, ...],
     command: str | None,
-    runtime: str,
+    runtime: str | None,
     retries: int,
+    lost_retries: int,
     give_up_after: int | None,
     retry_failed: bool,
     fresh: bool,
+    lost_hosts: tuple[str, ...],
     time_limit: float | None,
     trial_timeout: float | None,
     grace: float,
@@ -121,8 +138,9 @@ def run(
     strict_cluster: bool,
     plain: bool,
     tls: ClientTLS | None,
+    **of_runtimes: Any,
 ) -> None:
-    """Run EXPERIMENT, a Katib Experiment file, on this machine.
+    """Run EXPERIMENT, a Katib Experiment file, on this machine or on many.
 
     The same command goes on where it was interrupted or killed. Ctrl-C lets the running trials
     finish, a second one stops them.
@@ -143,7 +161,8 @@ def run(
         directory,
         changes,
         command,
-        runtime,
+        runtime or "",
+        chosen(of_runtimes),
         None if gpus is None else [gpu.strip() for gpu in gpus.split(",") if gpu.strip()],
         gpus_per_trial,
         cpus_per_trial,
@@ -153,11 +172,13 @@ def run(
             trial_timeout=trial_timeout,
             time_limit=time_limit,
             give_up_after=give_up_after,
+            lost_retries=lost_retries,
         ),
         retry_failed,
         fresh,
         strict_cluster,
         tls,
+        lost_hosts,
     )
     console = Console()
     shown = view.Plain() if plain or not console.is_terminal else view.Rich(console)

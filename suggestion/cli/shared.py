@@ -56,17 +56,20 @@ class Target(click.ParamType[str]):
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
 
-def runtime_option(command: _Command) -> _Command:
-    """Add the option ``--runtime``, which says where trials run."""
+def runtime_option(default: str) -> Callable[[_Command], _Command]:
+    """Return what adds the option ``--runtime``, which says where trials run.
+
+    Args:
+        default: What applies without it, for the help.
+    """
     from suggestion.runtimes import RUNTIMES  # noqa: PLC0415  (most commands need none)
 
     return click.option(
         "--runtime",
         type=click.Choice(list(RUNTIMES)),
-        default="process",
-        show_default=True,
-        help="Run the container's command here, or its image in Docker.",
-    )(command)
+        help=f"Where trials run: the container's command here (process), its image in Docker, or "
+        f"on other machines.  [default: {default}]",
+    )
 
 
 def client_tls(command: Callable[..., Any]) -> Callable[..., Any]:

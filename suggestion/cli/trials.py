@@ -17,7 +17,7 @@ from suggestion.views.directory import ExperimentFolder, loaded
     "--sort",
     metavar="COLUMN",
     help="A metric, a parameter, or number, trial, condition, reason, attempt, started, "
-    "completed, seconds.",
+    "completed, seconds, lost.",
 )
 @click.option("--reverse", is_flag=True, help="Show the greatest or latest first.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets and pandas.")

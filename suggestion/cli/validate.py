@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("experiments", nargs=-1, required=True, type=FILE, metavar="EXPERIMENT...")
 @file_changes
-@runtime_option
+@runtime_option("process")
 @click.option(
     "--strict-cluster", is_flag=True, help="Count what a cluster would refuse as an error."
 )
@@ -35,7 +35,7 @@ def validate(
     experiments: Sequence[Path],
     changes: tuple[str, ...],
     command: str | None,
-    runtime: str,
+    runtime: str | None,
     strict_cluster: bool,
     output: str,
 ) -> None:
@@ -50,7 +50,7 @@ def validate(
     from suggestion.client.manifest import Severity  # noqa: PLC0415
 
     refused = {Severity.ERROR} | ({Severity.CLUSTER} if strict_cluster else set())
-    image = not runtimes.place(runtime).local
+    image = not runtimes.place(runtime or "process").local
     findings: list[Finding] = []
     lines: list[str] = []
     for path in experiments:

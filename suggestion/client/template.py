@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from suggestion.client import containers, references
+from suggestion.client import containers, demand, references
 from suggestion.client.containers import DEADLINE, SILENT, USED, Problem
+from suggestion.client.demand import ANY, GPUS, Demand
 from suggestion.client.manifest import FieldPath
 from suggestion.client.references import METADATA, REFERENCE, metadata
 
@@ -17,7 +18,6 @@ _VARIABLE: Final = re.compile(r"\$(\$\([A-Za-z_][\w.-]*\)|\(([A-Za-z_][\w.-]*)\)
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 # Kubeflow's SDK makes a script of a function, and writes it to a file named like the user's source.
 _SCRIPT: Final = re.compile(r"\$\{?SCRIPT\}?\"?\s*>\s*\"?(?![\s$/])")
-_GPUS: Final = frozenset({"nvidia.com/gpu", "amd.com/gpu"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,14 @@ class Template:
         container: The primary container, unrendered.
         references: What each ``${trialParameters.name}`` stands for: a parameter of the space, or
             ``${trialSpec.…}``.
-        meta: Of the trial's object, for ``${trialSpec.…}``: apiVersion, kind, metadata.
+        meta: The trial's object, unrendered; its metadata are what ``${trialSpec.…}`` names.
         namespace: Of the experiment.
         ignored: Paths of what the file says that has no meaning on one machine.
         gpus: That one trial asks for.
         deadline: Seconds after which a trial is stopped; None without a limit.
         own_folder: The trial writes a file of its program into its working directory, which must
             not be that of the user's sources.
+        demand: What a trial needs of the machines that it runs on.
     """
 
     container: Mapping[str, Any]
@@ -64,6 +65,7 @@ class Template:
     gpus: int
     deadline: float | None
     own_folder: bool = False
+    demand: Demand = ANY
 
     def render(self, trial: str, assignment: Mapping[str, str]) -> Invocation:
         """The process of `trial`.
@@ -71,17 +73,7 @@ class Template:
         Raises:
             KeyError: If `assignment` lacks a parameter that the template uses.
         """
-
-        def substitute(match: re.Match[str]) -> str:
-            if match[1] == "trialSpec":
-                return self._spec(trial, match[2])
-            reference = self.references[match[2]]
-            inner = REFERENCE.fullmatch(reference)
-            if inner is not None and inner[1] == "trialSpec":
-                return self._spec(trial, inner[2])
-            return assignment[reference]
-
-        container = _map(self.container, lambda text: REFERENCE.sub(substitute, text))
+        container = self._rendered(self.container, trial, assignment)
         env: dict[str, str] = {}
         for entry in container.get("env") or ():
             if not entry.get("valueFrom"):  # without a value it is empty, as in Kubernetes
@@ -96,6 +88,27 @@ class Template:
         image = container.get("image") or ""
         commanded = bool(container.get("command"))
         return Invocation(argv, env, container.get("workingDir"), image, commanded)
+
+    def render_object(self, trial: str, assignment: Mapping[str, str]) -> Mapping[str, Any]:
+        """The object of `trial`, as a cluster gets it; empty if the template has none.
+
+        Raises:
+            KeyError: If `assignment` lacks a parameter that the template uses.
+        """
+        made: Mapping[str, Any] = self._rendered(self.meta, trial, assignment)
+        return made
+
+    def _rendered(self, node: Any, trial: str, assignment: Mapping[str, str]) -> Any:
+        def substitute(match: re.Match[str]) -> str:
+            if match[1] == "trialSpec":
+                return self._spec(trial, match[2])
+            reference = self.references[match[2]]
+            inner = REFERENCE.fullmatch(reference)
+            if inner is not None and inner[1] == "trialSpec":
+                return self._spec(trial, inner[2])
+            return assignment[reference]
+
+        return _map(node, lambda text: REFERENCE.sub(substitute, text))
 
     def _spec(self, trial: str, field: str) -> str:
         plain = {
@@ -131,7 +144,7 @@ def read(
     gpus = 0
     for kind in ("requests", "limits"):
         for key, value in (resources.get(kind) or {}).items():
-            if key not in _GPUS:
+            if key not in GPUS:
                 ignored.append((*path, "resources", kind, key))
             elif _WHOLE.fullmatch(str(value).strip()):
                 gpus = int(value)
@@ -146,7 +159,17 @@ def read(
     deadline = _deadline(primary.meta)
     words = [*(container.get("command") or ()), *(container.get("args") or ())]
     writes = any(_SCRIPT.search(word) for word in words)
-    made = Template(used, names, primary.meta, namespace, tuple(ignored), gpus, deadline, writes)
+    made = Template(
+        used,
+        names,
+        primary.meta,
+        namespace,
+        tuple(ignored),
+        gpus,
+        deadline,
+        writes,
+        demand.read(resources, (*path, "resources"), primary.meta),
+    )
     return made, primary.found, primary.notes
 
 

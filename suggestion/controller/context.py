@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from suggestion.controller.events import Suggestion
 from suggestion.controller.observation import Report, Series
 from suggestion.controller.rules import Rule
+from suggestion.controller.state import LOST_RETRIES
 
 if TYPE_CHECKING:
     from suggestion.controller.driver import Controller
@@ -39,6 +40,7 @@ class Options:
 
     Attributes:
         retries: Times that a failed trial is run again.
+        lost_retries: Times that a lost trial is run again.
         grace: Seconds between SIGTERM and SIGKILL.
         trial_timeout: Seconds after which a trial is stopped as failed; None: never.
         time_limit: Seconds after which the session stops its trials and ends; None: never.
@@ -53,6 +55,7 @@ class Options:
     time_limit: float | None = None
     output_bytes: int = 16 * 1024 * 1024
     give_up_after: int | None = None
+    lost_retries: int = LOST_RETRIES
 
 
 class View(Protocol):

@@ -36,7 +36,7 @@ from suggestion.controller.experiment import Experiment
 from suggestion.controller.moments import Timekeeper, moment
 from suggestion.controller.observation import Objective
 from suggestion.controller.rim import Rim
-from suggestion.controller.runtime import Exit, Loss, Running
+from suggestion.controller.runtime import Exit, Loss, Notice, Running, Started
 from suggestion.controller.slots import Slot
 from suggestion.controller.state import HALT, Attempt, Policy
 from suggestion.controller.store import Store
@@ -239,14 +239,19 @@ class Controller:
             self._interrupted += 1
             yield e.Interrupted(moment(self.clock))
         for seen in self.rim.runtime.events():
+            if isinstance(seen, Notice):
+                self.rim.view.note(f"{seen.trial}: {seen.text}" if seen.trial else seen.text)
+                continue
             number = self._names.get(seen.trial)
             if number is None:
                 continue
             at = moment(self.clock)
             if isinstance(seen, Exit):
-                yield e.Exited(at, number, seen.status)
+                yield e.Exited(at, number, seen.status, seen.reason)
             elif isinstance(seen, Loss):
-                yield e.Lost(at, number, seen.begun)
+                yield e.Lost(at, number, seen.begun, seen.reason)
+            elif isinstance(seen, Started):
+                yield e.Started(at, number, seen.seconds)
             else:
                 trouble = self._collection.printed(self.trials[number], seen.data)
                 if trouble is not None:
@@ -319,10 +324,10 @@ class Controller:
         found = self.rim.runtime.adopt(self.workspace.files(trial), trial.handle)
         at = moment(self.clock)
         if isinstance(found, Running):
-            return [e.Adopted(at, command.trial, found.seconds)]
+            return [e.Adopted(at, command.trial, found.seconds, found.queued)]
         if isinstance(found, Exit):
-            return [e.Exited(at, command.trial, found.status)]
-        return [e.Lost(at, command.trial, found.begun)]
+            return [e.Exited(at, command.trial, found.status, found.reason)]
+        return [e.Lost(at, command.trial, found.begun, found.reason)]
 
     def _stop(self, command: c.Stop) -> None:
         self.rim.runtime.stop(self.trials[command.trial].name, self.policy.grace)
@@ -351,7 +356,10 @@ class Controller:
         )
 
     def _tell_rules(self, command: c.TellRules) -> None:
-        tell_rules(self.workspace, self.trials[command.trial])
+        trial = self.trials[command.trial]
+        text = tell_rules(self.workspace, trial)
+        if text:
+            self.rim.runtime.tell(trial.name, text)
 
     def _observe(self, command: c.Observe) -> None:
         number, name = command.trial, self.trials[command.trial].name

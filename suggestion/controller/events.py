@@ -97,6 +97,17 @@ class Launched(TrialEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Started(TrialEvent):
+    """A trial that its runtime had queued runs.
+
+    Attributes:
+        seconds: That it has run so far.
+    """
+
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchFailed(TrialEvent):
     """The trial cannot be started.
 
@@ -116,9 +127,11 @@ class Adopted(TrialEvent):
 
     Attributes:
         seconds: That it has run so far.
+        queued: It waits for a place instead.
     """
 
     seconds: float = 0.0
+    queued: bool = False
 
     def detail(self) -> Mapping[str, Any]:
         return {"seconds": self.seconds}
@@ -161,26 +174,30 @@ class Exited(TrialEvent):
 
     Attributes:
         status: As shells have it, 128 + n for signal n; None if nobody knows.
+        reason: Why it has not succeeded, for people; empty: the status says it.
     """
 
     status: int | None
+    reason: str = ""
 
     def detail(self) -> Mapping[str, Any]:
-        return {"status": self.status}
+        return {"status": self.status} | ({"reason": self.reason} if self.reason else {})
 
 
 @dataclass(frozen=True, slots=True)
 class Lost(TrialEvent):
-    """The trial is gone, and nobody knows how it ended.
+    """The trial is gone through no fault of its own, or nobody knows how it ended.
 
     Attributes:
         begun: Whether it may have begun to run.
+        reason: For people; empty if nothing is known.
     """
 
     begun: bool = True
+    reason: str = ""
 
     def detail(self) -> Mapping[str, Any]:
-        return {"begun": self.begun}
+        return {"begun": self.begun} | ({"reason": self.reason} if self.reason else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def deadline(policy: Policy, state: State) -> float | None:
         due += [
             attempt.begun + policy.trial_timeout
             for number, attempt in state.attempts.items()
-            if attempt.runs and not state.active[number].stopping
+            if attempt.runs and not attempt.queued and not state.active[number].stopping
         ]
     if state.waiting_since is not None:
         due.append(state.waiting_since + policy.grace)
@@ -138,8 +138,24 @@ def _launched(draft: Draft, event: e.Launched) -> None:
     trial, attempt = draft.active[event.trial], draft.attempts[event.trial]
     trial = replace(trial, condition=Condition.RUNNING, handle=event.handle, started=event.at.text)
     draft.save(trial)
-    draft.attempts[event.trial] = replace(attempt, begun=event.at.seconds, launched=True)
+    queued = draft.policy.queues
+    draft.attempts[event.trial] = replace(
+        attempt, begun=event.at.seconds, launched=True, queued=queued
+    )
     draft.commands += [Begin(event.trial), Show(trial)]
+
+
+def _started(draft: Draft, event: e.Started) -> None:
+    known = draft.running(event.trial)
+    if known is None or not known[1].queued:
+        return
+    trial, attempt = known
+    begun = event.at.seconds - event.seconds
+    draft.attempts[event.trial] = replace(attempt, begun=begun, queued=False)
+    if not event.seconds:  # else a session before has seen it start
+        trial = replace(trial, started=event.at.text)
+        draft.save(trial)
+        draft.commands.append(Show(trial))
 
 
 def _launch_failed(draft: Draft, event: e.LaunchFailed) -> None:
@@ -149,7 +165,7 @@ def _launch_failed(draft: Draft, event: e.LaunchFailed) -> None:
 def _adopted(draft: Draft, event: e.Adopted) -> None:
     trial, attempt = draft.active[event.trial], draft.attempts[event.trial]
     begun = event.at.seconds - event.seconds
-    draft.attempts[event.trial] = replace(attempt, begun=begun, launched=True)
+    draft.attempts[event.trial] = replace(attempt, begun=begun, launched=True, queued=event.queued)
     if trial.stopping:
         draft.commands.append(Stop(event.trial))
     elif draft.policy.asks_again and trial.watch is not None:
@@ -244,7 +260,9 @@ def _unreadable(draft: Draft, event: e.Unreadable) -> None:
 def _exited(draft: Draft, event: e.Exited) -> None:
     known = draft.running(event.trial)
     if known is not None:
-        draft.attempts[event.trial] = replace(known[1], ended=True, status=event.status)
+        draft.attempts[event.trial] = replace(
+            known[1], ended=True, status=event.status, reason=event.reason
+        )
 
 
 def _lost(draft: Draft, event: e.Lost) -> None:
@@ -257,8 +275,23 @@ def _lost(draft: Draft, event: e.Lost) -> None:
         draft.save(replace(trial, condition=Condition.CREATED, handle=None, slot=None, started=""))
     elif trial.stopping not in (Stopping.NO, Stopping.INTERRUPT):
         draft.attempts[event.trial] = replace(attempt, ended=True, status=None)
+    elif trial.stopping is Stopping.INTERRUPT:
+        _again(draft, trial, "stopped; it runs again")
     else:
-        _again(draft, trial, "its process is gone; it runs again")
+        _lose(draft, event, trial)
+
+
+def _lose(draft: Draft, event: e.Lost, trial: Trial) -> None:
+    """Run a lost trial again; one that is lost again and again fails."""
+    reason = event.reason or "its process is gone"
+    losses = trial.losses + 1
+    if trial.losses < draft.policy.lost_retries:
+        draft.commands.append(Note(f"{trial.name}: lost: {reason}; it runs again"))
+        _again(draft, replace(trial, losses=losses), f"lost: {reason}; it runs again")
+    else:
+        text = f"lost {losses} times, the last time: {reason}" if losses > 1 else f"lost: {reason}"
+        trial = replace(trial, losses=losses)
+        draft.finish(trial, Condition.FAILED, text, trial.series, event.at.text)
 
 
 def _collected(draft: Draft, event: e.Collected) -> None:
@@ -275,7 +308,7 @@ def _collected(draft: Draft, event: e.Collected) -> None:
     elif trial.stopping is Stopping.TIMEOUT:
         _fail(draft, event, trial, f"ran longer than {policy.trial_timeout:g} s")
     elif attempt.status != 0 and trial.stopping is not Stopping.EARLY:
-        _fail(draft, event, trial, exit_text(attempt.status))
+        _fail(draft, event, trial, attempt.reason or exit_text(attempt.status))
     elif policy.stops_early or policy.pushed:
         # Only after its reports, of which the rules of later trials are made.
         draft.attempts[event.trial] = replace(attempt, judging=True, found=event.found)
@@ -322,7 +355,7 @@ def _fail(draft: Draft, event: e.Event, trial: Trial, reason: str) -> None:
 
 def _again(draft: Draft, trial: Trial, reason: str) -> None:
     """Put a trial back to the start, with nothing left of the attempt but its output."""
-    fresh = trial.again(reason, trial.failures)
+    fresh = trial.again(reason, trial.failures, trial.losses)
     draft.attempts.pop(trial.number, None)
     draft.forget(trial)
     draft.save(fresh)
@@ -334,6 +367,7 @@ _HANDLERS: Final[Mapping[type[e.Event], Callable[[Draft, Any], None]]] = {
     e.Suggested: _suggested,
     e.Exhausted: _exhausted,
     e.Launched: _launched,
+    e.Started: _started,
     e.LaunchFailed: _launch_failed,
     e.Adopted: _adopted,
     e.Reported: _reported,

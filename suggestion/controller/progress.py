@@ -65,7 +65,8 @@ def _stop_trials(draft: Draft, event: Event) -> None:
         trial = draft.active[number]
         if not attempt.runs or trial.stopping:
             continue
-        if timeout is not None and event.at.seconds >= attempt.begun + timeout:
+        overdue = timeout is not None and event.at.seconds >= attempt.begun + timeout
+        if overdue and not attempt.queued:
             why = Stopping.TIMEOUT
         elif draft.interruptions >= HALT:
             why = Stopping.INTERRUPT

@@ -47,7 +47,7 @@ def resume(
     changed = replace(known, document=dict(document))
     reached = known.condition()["reason"] == "ExperimentGoalReached"
     failed = [trial for trial in trials if trial.condition in FAILED]
-    again = [trial.again("tried again", 0) for trial in failed] if retry_failed else []
+    again = [trial.again("tried again", 0, 0) for trial in failed] if retry_failed else []
     if reached:
         again = []
     why = "failed trials are tried again" if again else ""

@@ -6,15 +6,19 @@ To add one: a folder in `suggestion.runtimes` and its line in the registry there
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from suggestion.client.demand import ANY, Demand
+from suggestion.client.document import Loaded
 from suggestion.client.template import Invocation
 from suggestion.controller.slots import Slot
 
 #: What a runtime finds a trial by: JSON that nobody else reads.
 Handle: TypeAlias = Mapping[str, Any]
+#: Values of a runtime's options by their names: a text, or a list of texts if it is repeatable.
+Chosen: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,9 @@ class LaunchSpec:
         slot: Its part of the machine.
         cwd: Working directory of a trial that names none.
         search_path: Folder in front of ``PATH``; empty without one.
+        attempt: Its number, from 1.
+        demand: What one process of the trial needs of a machine.
+        object: The object of the trial template with every parameter in its place; empty without.
     """
 
     files: TrialFiles
@@ -58,6 +65,9 @@ class LaunchSpec:
     slot: Slot
     cwd: Path
     search_path: str
+    attempt: int = 1
+    demand: Demand = ANY
+    object: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +76,23 @@ class Running:
 
     Attributes:
         seconds: That it has run so far.
+        queued: It waits for a place instead; `Started` will tell when it runs.
     """
 
     seconds: float
+    queued: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A trial that was queued runs.
+
+    Attributes:
+        seconds: That it has run so far.
+    """
+
+    trial: str
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +101,26 @@ class Exit:
 
     Attributes:
         status: As shells have it, 128 + n for signal n; None if nobody knows.
+        reason: Why it has not succeeded, for people; empty: the status says it.
     """
 
     trial: str
     status: int | None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A trial is gone, and how it ended cannot be known.
+    """A trial is gone through no fault of its own, or nobody knows how it ended.
 
     Attributes:
         begun: Whether it may have begun to run.
+        reason: For people: ``node n1 failed``; empty if nothing is known.
     """
 
     trial: str
     begun: bool = True
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +131,15 @@ class Output:
     data: bytes
 
 
-RuntimeEvent: TypeAlias = Exit | Loss | Output
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a person should know of the place, or of a trial: it is waited for, say."""
+
+    text: str
+    trial: str = ""
+
+
+RuntimeEvent: TypeAlias = Started | Exit | Loss | Output | Notice
 
 
 class Runtime(Protocol):
@@ -135,6 +171,10 @@ class Runtime(Protocol):
         """Ask a trial to end, and end it by force after `grace` seconds. Returns at once."""
         ...
 
+    def tell(self, trial: str, rules: str) -> None:
+        """Let a trial know its next rules, JSON, where it cannot see a file of this machine."""
+        ...
+
     def events(self) -> Sequence[RuntimeEvent]:
         """Return what has happened since the last call."""
         ...
@@ -152,16 +192,101 @@ class Unavailable(Exception):
     """A runtime cannot be used here; the text says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of one runtime on the command line.
+
+    Attributes:
+        name: ``sbatch-option``.
+        metavar: What its value is, for the help.
+        repeatable: It can be given several times.
+    """
+
+    name: str
+    metavar: str
+    help: str
+    repeatable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a run asks of its runtime.
+
+    Attributes:
+        gpus: ``--gpus`` hands out GPUs of this machine.
+        gpus_each, cpus_each: For each trial; 0: as the file says.
+        database: Of a DB manager that runs already; empty: one is started on this machine.
+        pushed: Trials report to the DB manager themselves.
+        checkpoints: The algorithm copies checkpoints from trial to trial on this machine.
+    """
+
+    loaded: Loaded
+    gpus: bool = False
+    gpus_each: int = 0
+    cpus_each: int = 0
+    database: str = ""
+    pushed: bool = False
+    checkpoints: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """The experiment whose trials a runtime runs.
+
+    Attributes:
+        id: No other experiment has it, whatever its name; the same in every session.
+        directory: Where it is kept, absolute.
+        document: The Experiment; empty if only trials are to be stopped.
+    """
+
+    name: str
+    id: str
+    directory: Path
+    document: Mapping[str, Any]
+
+
 class Place(Protocol):
     """What a runtime's folder offers.
 
     Attributes:
-        local: Trials run the container's command and see the paths of this machine; else they run
-            the container's image and see its paths.
+        local: Trials run the container's command; else they run the container's image and see its
+            paths.
+        shared: Trials see the experiment's directory under the paths that it has here.
+        here: Trials share the processors of this machine.
+        objects: Trials are made of the whole object of the trial template.
+        queues: Trials wait for a place after they are launched; `Started` tells when they run.
+        host_bound: Only the machine that has launched a trial can adopt it; handles have ``host``.
+        options: What the command line takes for it.
     """
 
     @property
     def local(self) -> bool: ...
+
+    @property
+    def shared(self) -> bool: ...
+
+    @property
+    def here(self) -> bool: ...
+
+    @property
+    def objects(self) -> bool: ...
+
+    @property
+    def queues(self) -> bool: ...
+
+    @property
+    def host_bound(self) -> bool: ...
+
+    @property
+    def options(self) -> Sequence[Option]: ...
+
+    def configured(self, chosen: Chosen) -> Place:
+        """Return the place with values of its options."""
+        ...
+
+    def refusals(self, asked: Asked) -> Sequence[str]:
+        """Return what it cannot honour of a run, each as *subject: rule, got value*."""
+        ...
 
     def check(self) -> None:
         """Try whether trials can run there.
@@ -171,6 +296,6 @@ class Place(Protocol):
         """
         ...
 
-    def open(self) -> Runtime:
+    def open(self, whose: Whose) -> Runtime:
         """Return a runtime for one session."""
         ...

@@ -10,9 +10,9 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 
-_TRIALS: Final = """
+_TRIALS_2: Final = """
 CREATE TABLE trials (
     number INTEGER PRIMARY KEY, -- of the suggestion, from 0
     name TEXT NOT NULL UNIQUE,
@@ -36,6 +36,8 @@ CREATE TABLE trials (
     completed TEXT NOT NULL
 )
 """
+# Attempts that were lost, which are no failures.
+_LOSSES: Final = "ALTER TABLE trials ADD COLUMN losses INTEGER NOT NULL DEFAULT 0"
 _EVENTS: Final = """
 CREATE TABLE events (           -- what has happened, in order, written with what followed from it
     id INTEGER PRIMARY KEY,
@@ -60,7 +62,8 @@ CREATE TABLE experiment (
     completed TEXT NOT NULL
 )
 """,
-    _TRIALS,
+    _TRIALS_2,
+    _LOSSES,
     """
 CREATE TABLE reports (
     trial INTEGER NOT NULL REFERENCES trials (number),
@@ -91,15 +94,19 @@ SELECT number, name, assignment, labels, rules, condition, reason, attempt, fail
     created, started, completed
 FROM main.trials
 """
-_VIEWS: Final = {1: f"CREATE TEMP VIEW trials AS {_TRIALS_1}"}
+_VIEWS: Final = {
+    1: f"CREATE TEMP VIEW trials AS SELECT *, 0 AS losses FROM ({_TRIALS_1})",
+    2: "CREATE TEMP VIEW trials AS SELECT *, 0 AS losses FROM main.trials",
+}
 _MIGRATIONS: Final = {
     1: (
-        _TRIALS.replace("TABLE trials", "TABLE trials_2"),
+        _TRIALS_2.replace("TABLE trials", "TABLE trials_2"),
         f"INSERT INTO trials_2 {_TRIALS_1}",
         "DROP TABLE trials",
         "ALTER TABLE trials_2 RENAME TO trials",
         _EVENTS,
     ),
+    2: (_LOSSES,),
 }
 
 
@@ -114,11 +121,11 @@ def upgrade(db: sqlite3.Connection) -> None:
     found = version(db)
     if found > VERSION:
         return
-    statements = _SCHEMA if found == 0 else ()
-    for step in range(found or VERSION, VERSION):
-        statements = (*statements, *_MIGRATIONS[step])
-    for statement in statements:
+    for statement in _SCHEMA if found == 0 else ():
         db.execute(statement)
+    for step in range(found or VERSION, VERSION):
+        for statement in _MIGRATIONS[step]:
+            db.execute(statement)
     if found != VERSION:
         db.execute(f"PRAGMA user_version = {VERSION}")
 

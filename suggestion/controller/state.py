@@ -16,6 +16,8 @@ from suggestion.controller.trials import FAILED, JUDGED, Trial
 #: stopped.
 DRAIN: Final = 1
 HALT: Final = 2
+#: Times that a lost trial is run again, unless the user wants another number.
+LOST_RETRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Policy:
         first_failures: Number of trials that may fail before any has succeeded; with that many the
             experiment ends. None: any number.
         asks_again: The early-stopping rules of a running trial are asked for again and again.
+        lost_retries: Times that a lost trial is run again.
+        queues: Trials wait for a place after they are launched.
     """
 
     objective: Objective
@@ -45,6 +49,8 @@ class Policy:
     pushed: bool = False
     first_failures: int | None = None
     asks_again: bool = False
+    lost_retries: int = LOST_RETRIES
+    queues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,9 @@ class Attempt:
         last: Time of its latest report.
         kept: Number of its reports that are stored.
         launched: The runtime has it.
-        ended, status: It has ended, with this exit status.
+        queued: It waits for a place, and does not run yet.
+        ended, status, reason: It has ended, with this exit status; the reason, if there is one,
+            tells more than that.
         judging: The servers are told what it has come to.
         asking: Its next rules have been asked for.
         found: What was read in place of the objective; empty if that was reported.
@@ -71,6 +79,8 @@ class Attempt:
     judging: bool = False
     found: str = ""
     asking: bool = False
+    queued: bool = False
+    reason: str = ""
 
     @property
     def runs(self) -> bool:

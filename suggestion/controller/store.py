@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from suggestion.controller import observation, schema
+from suggestion.controller import disk, observation, schema
 from suggestion.controller.commands import Batch, Changes
 from suggestion.controller.events import Event
 from suggestion.controller.experiment import Experiment
@@ -96,9 +96,11 @@ class Store:
     def _open(self, create: bool) -> None:
         if create:
             # WAL and NORMAL: a transaction survives the death of the process at once, and that of
-            # the machine from the next checkpoint on; the file is sound either way.
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
+            # the machine from the next checkpoint on; the file is sound either way. WAL needs
+            # memory that all its users share, which two machines do not have.
+            journal = ("TRUNCATE", "FULL") if disk.shared(self.folder) else ("WAL", "NORMAL")
+            self._db.execute(f"PRAGMA journal_mode = {journal[0]}")
+            self._db.execute(f"PRAGMA synchronous = {journal[1]}")
             with self.transaction():
                 schema.upgrade(self._db)
         version = schema.version(self._db)
@@ -307,7 +309,7 @@ def _readable(db: sqlite3.Connection) -> bool:
     return True
 
 
-_SAVE_TRIAL: Final = f"INSERT OR REPLACE INTO trials VALUES ({', '.join('?' * 20)})"
+_SAVE_TRIAL: Final = f"INSERT OR REPLACE INTO trials VALUES ({', '.join('?' * 21)})"
 _SAVE_EXPERIMENT: Final = "INSERT OR REPLACE INTO experiment VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -333,6 +335,7 @@ def _trial_row(trial: Trial) -> tuple[Any, ...]:
         trial.created,
         trial.started,
         trial.completed,
+        trial.losses,
     )
 
 
@@ -359,6 +362,7 @@ def _trial(row: sqlite3.Row) -> Trial:
         row["created"],
         row["started"],
         row["completed"],
+        row["losses"],
     )
 
 

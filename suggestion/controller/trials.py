@@ -55,6 +55,7 @@ class Trial:
         reason: Why it is in its condition, for people.
         attempt: From 1; a new one begins from nothing.
         failures: Attempts that failed.
+        losses: Attempts that were lost: their node died, say. They are no failures.
         stopping: Why it is being stopped.
         handle: What its runtime finds it by, JSON that only the runtime reads; None before launch.
         slot: Number of the slot that it has; in a created trial, for which it is being launched.
@@ -86,8 +87,9 @@ class Trial:
     created: str = ""
     started: str = ""
     completed: str = ""
+    losses: int = 0
 
-    def again(self, reason: str, failures: int) -> Trial:
+    def again(self, reason: str, failures: int, losses: int) -> Trial:
         """Return it back at the start, with nothing left of this attempt but its output."""
         return Trial(
             self.number,
@@ -100,6 +102,7 @@ class Trial:
             failures=failures,
             batch=self.batch,
             created=self.created,
+            losses=losses,
         )
 
 

@@ -96,6 +96,7 @@ class TrialWorkspace:
             trials are, ``<experiment>/<trial>``: checkpoints that an algorithm copies from trial to
             trial.
         local: Trials see the paths of this machine.
+        objects: Trials are made of the whole object of the template.
     """
 
     root: Path
@@ -106,6 +107,7 @@ class TrialWorkspace:
     search_path: str = ""
     data: tuple[str, Path] | None = None
     local: bool = True
+    objects: bool = False
 
     def files(self, trial: Trial) -> TrialFiles:
         return trial_files(self.root, trial)
@@ -148,6 +150,7 @@ class TrialWorkspace:
         data = self._data(trial)
         if data is not None:
             data.mkdir(parents=True, exist_ok=True)
+        rendered = self.template.render_object(trial.name, trial.assignment) if self.objects else {}
         return LaunchSpec(
             files,
             self.invocation(trial),
@@ -158,6 +161,9 @@ class TrialWorkspace:
             slot,
             files.folder.resolve() if self.template.own_folder else self.cwd,
             self.search_path,
+            trial.attempt,
+            self.template.demand,
+            rendered,
         )
 
     def invocation(self, trial: Trial) -> Invocation:

@@ -13,7 +13,7 @@ from suggestion.controller.context import DiskFull, Fatal, Options, Servers, Vie
 from suggestion.controller.driver import Controller
 from suggestion.controller.moments import Timekeeper
 from suggestion.controller.rim import Rim
-from suggestion.controller.runtime import Place
+from suggestion.controller.runtime import Place, Whose
 from suggestion.controller.slots import Slot
 from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
@@ -30,6 +30,7 @@ class Sessions:
     Attributes:
         directory: Where it is kept.
         place: Where its trials run.
+        whose: Which experiment it is, for its runtime.
         servers: Makes what answers its controller, for each session anew.
         slots: A part of the machine for each trial at a time.
         stopped: Set while no session runs.
@@ -38,6 +39,7 @@ class Sessions:
     directory: Path
     store: Store
     place: Place
+    whose: Whose
     servers: Callable[[], Servers]
     workspace: TrialWorkspace
     slots: Sequence[Slot]
@@ -52,7 +54,7 @@ class Sessions:
             before: One that ended since it could not store what it had decided.
         """
         self.stopped.clear()
-        rim = Rim.of(self.store, self.place.open(), self.servers(), view, clock)
+        rim = Rim.of(self.store, self.place.open(self.whose), self.servers(), view, clock)
         return Controller(rim, self.workspace, self.slots, self.policy, self.options, before)
 
 

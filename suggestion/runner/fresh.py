@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from suggestion.controller.lock import Lock
-from suggestion.controller.runtime import Exit, Loss, Place, Running
+from suggestion.controller.runtime import Exit, Loss, Place, Running, Whose
 from suggestion.controller.store import FILE, Store
 from suggestion.controller.trials import Trial
 from suggestion.controller.workspace import trial_files
 from suggestion.runner.errors import ExperimentRefused
+from suggestion.runner.where import Where, expect_own, whose
 
 #: What an experiment keeps in its directory; nothing else there is touched.
 # The state last: until then it is an experiment, whose moving the next run goes on with.
@@ -22,10 +24,12 @@ _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 _POLL_SECONDS: Final = 0.05
 
 
-def set_aside(directory: Path, place: Place, grace: float) -> Path | None:
+def set_aside(directory: Path, where: Where, grace: float, gone: Sequence[str] = ()) -> Path | None:
     """Move what an experiment has left in `directory` to a folder in it; end trials that still run.
 
     Args:
+        where: Where they run.
+        gone: Machines whose trials are known to be gone.
         grace: Seconds that a trial has to stop.
 
     Returns:
@@ -39,7 +43,7 @@ def set_aside(directory: Path, place: Place, grace: float) -> Path | None:
         return None
     lock = Lock(directory)
     try:
-        _end_trials(directory, place, grace)
+        _end_trials(directory, where.known or where, grace, gone)
         number = 1
         while (target := directory / f"earlier-{number}").exists():
             number += 1
@@ -54,7 +58,7 @@ def set_aside(directory: Path, place: Place, grace: float) -> Path | None:
     return target
 
 
-def _end_trials(directory: Path, place: Place, grace: float) -> None:
+def _end_trials(directory: Path, where: Where, grace: float, gone: Sequence[str]) -> None:
     """End the trials that a runner has left running; nobody would ever look at them again."""
     try:
         store = Store(directory, create=True)
@@ -64,16 +68,19 @@ def _end_trials(directory: Path, place: Place, grace: float) -> None:
         return  # its trials cannot be known
     try:
         running = [trial for trial in store.trials() if trial.handle is not None]
+        experiment = store.experiment()
     except sqlite3.Error:
         return  # nor here
     finally:
         store.close()
-    if running:
-        _stop(directory, place, grace, running)
+    if running and experiment is not None:
+        place = where.place()
+        expect_own(directory, where, place, running, gone)
+        _stop(directory, place, whose(directory, experiment), grace, running)
 
 
-def _stop(directory: Path, place: Place, grace: float, running: list[Trial]) -> None:
-    runtime = place.open()
+def _stop(directory: Path, place: Place, owner: Whose, grace: float, running: list[Trial]) -> None:
+    runtime = place.open(owner)
     try:
         left = set()
         for trial in running:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from suggestion.api.v1beta1.channels import ClientTLS
 from suggestion.controller.context import Options
@@ -17,11 +18,14 @@ class Request:
     Attributes:
         target, early_stopping, database: Servers that run already, ``host:port``.
         directory: Of the experiment; by default ``runs/<name>``.
+        runtime: Where trials run; empty: where those of the directory run, else ``process``.
+        runtime_options: Of the runtime; those that are not named stay as they are in the directory.
         gpus: That may be used; None leaves them alone.
         gpus_each, cpus_each: For each trial; 0: as the file says, none bound.
         retry_failed: Try trials of the directory again that failed or have no metrics.
         fresh: Set aside what is in the directory, and start again from nothing.
         strict_cluster: Refuse a file that a cluster would refuse.
+        lost_hosts: Machines whose trials are gone, as far as the directory's trials ran there.
         tls: To reach servers that run already; None for connections without encryption.
     """
 
@@ -32,7 +36,8 @@ class Request:
     directory: Path | None = None
     changes: Sequence[str] = ()
     command: str | None = None
-    runtime: str = "process"
+    runtime: str = ""
+    runtime_options: Mapping[str, Any] = field(default_factory=dict)
     gpus: Sequence[str] | None = None
     gpus_each: int = 0
     cpus_each: int = 0
@@ -41,6 +46,7 @@ class Request:
     fresh: bool = False
     strict_cluster: bool = False
     tls: ClientTLS | None = None
+    lost_hosts: Sequence[str] = ()
 
     def folder(self, name: str) -> Path:
         """Return the directory of the experiment `name`."""

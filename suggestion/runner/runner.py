@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from suggestion import collectors, runtimes
+from suggestion import collectors
 from suggestion.client.document import Loaded
 from suggestion.client.launch import LocalServer
 from suggestion.client.manifest import ManifestError, without_nulls
@@ -25,9 +25,8 @@ from suggestion.controller.lock import Busy, Lock
 from suggestion.controller.moments import Clock, Timekeeper, rfc3339
 from suggestion.controller.observation import Objective
 from suggestion.controller.resumption import CannotResume, resume
-from suggestion.controller.runtime import Unavailable
+from suggestion.controller.runtime import Asked, Unavailable
 from suggestion.controller.servers import Clients, RemoteServers
-from suggestion.controller.slots import divide
 from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
 from suggestion.controller.workspace import TrialWorkspace
@@ -38,6 +37,7 @@ from suggestion.runner.errors import ExperimentRefused
 from suggestion.runner.fresh import set_aside
 from suggestion.runner.request import Request
 from suggestion.runner.validation import validate
+from suggestion.runner.where import Where, choose, expect_honoured, expect_own, slots_of, whose
 
 
 def run(
@@ -61,17 +61,19 @@ def run(
         Fatal: If it cannot go on; the same command goes on later.
     """
     clock = clock or Clock()
-    place = runtimes.place(request.runtime)
+    where = choose(request)
+    place = where.place()
     loaded = reading.read(request, place.local)
     for text in reading.notes(loaded, request, place.local):
         view.note(text)
+    expect_honoured(where, place, _asked(request, loaded))
     try:
         place.check()
     except Unavailable as error:
         raise ExperimentRefused(str(error)) from error
     directory = request.folder(loaded.document["metadata"]["name"])
     if request.fresh:
-        aside = set_aside(directory, place, request.options.grace)
+        aside = set_aside(directory, where, request.options.grace, request.lost_hosts)
         if aside is not None:
             view.note(f"what was in {directory} is in {aside}")
     try:
@@ -82,13 +84,26 @@ def run(
     with ExitStack() as stack:
         lock = Lock(directory)
         stack.callback(lock.release)
-        prepared = _prepare(request, loaded, directory, view, clock, stack)
+        prepared = _prepare(request, loaded, where, directory, view, clock, stack)
         return control(prepared, view, interrupted, clock)
+
+
+def _asked(request: Request, loaded: Loaded) -> Asked:
+    return Asked(
+        loaded,
+        request.gpus is not None,
+        request.gpus_each,
+        request.cpus_each,
+        request.database or "",
+        loaded.collector.kind == "Push",
+        "suggestion_trial_dir" in messages.settings(loaded.document),
+    )
 
 
 def _prepare(
     request: Request,
     loaded: Loaded,
+    where: Where,
     directory: Path,
     view: View,
     clock: Timekeeper,
@@ -100,32 +115,28 @@ def _prepare(
         raise ExperimentRefused(f"{directory}: {error}") from error
     stack.callback(store.close)
     known = store.experiment()
+    place = where.place()
     if known is not None:
+        expect_own(directory, where, place, store.trials(), request.lost_hosts)
         now = rfc3339(clock.now())
-        known = _resume(known, loaded.document, store, request, view, now)
+        known = where.noted(_resume(known, loaded.document, store, request, view, now))
+        store.save_experiment(known)
     stopped = threading.Event()
     # An experiment that has ended needs no servers; should it, they start when they are called.
     launch = known is None or not known.done or bool(store.undelivered())
     clients = _clients(request, loaded, directory, view, stopped, launch, stack)
     spec = loaded.document["spec"]
-    try:
-        slots = divide(
-            int(spec.get("parallelTrialCount") or 3),
-            request.gpus,
-            request.gpus_each or loaded.template.gpus or 1,
-            request.cpus_each,
-        )
-    except ValueError as error:
-        raise ExperimentRefused(str(error)) from error
-    if len(slots) < int(spec.get("parallelTrialCount") or 3):
+    parallel = Limits.of(loaded.document).parallel
+    slots = slots_of(request, place, parallel, loaded.template.gpus)
+    if len(slots) < parallel:
         view.note(f"there is room for {len(slots)} trials at a time")
     if known is None:
         validate(clients, loaded)
         now = rfc3339(clock.now())
         fresh = Experiment(loaded.document["metadata"]["name"], loaded.document, started=now)
         text = "the experiment is created"
-        store.save_experiment(fresh.mark("Created", "ExperimentCreated", text, now))
-    place = runtimes.place(request.runtime)
+        known = where.noted(fresh.mark("Created", "ExperimentCreated", text, now))
+        store.save_experiment(known)
     objective = Objective.of(loaded.document)
     collector = collectors.collector(loaded.collector, objective.metrics)
     options = request.options
@@ -141,6 +152,8 @@ def _prepare(
         collector.pushed,
         Limits.of(loaded.document).first_failures(options.give_up_after),
         clients.stopping is not None,
+        options.lost_retries,
+        place.queues,
     )
     workspace = TrialWorkspace(
         directory,
@@ -150,13 +163,15 @@ def _prepare(
         loaded.folder,
         _path(),
         _data(request, loaded, directory),
-        place.local,
+        place.local and place.shared,
+        place.objects,
     )
     parameters = tuple(parameter["name"] for parameter in spec["parameters"])
     return Sessions(
         directory,
         store,
         place,
+        whose(directory, known),
         lambda: RemoteServers(clients, objective, parameters, view.note),
         workspace,
         slots,

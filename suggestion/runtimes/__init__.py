@@ -1,7 +1,8 @@
 """Places where trials run, by the name that ``--runtime`` takes.
 
-To add one: a folder here with a module-level `PLACE`, and its line in `RUNTIMES`. What `PLACE.open`
-returns follows the protocol `suggestion.controller.runtime.Runtime`.
+To add one: a folder here with a module-level `PLACE`, and its line in `RUNTIMES`. `PLACE` follows
+the protocol `suggestion.controller.runtime.Place`; its module imports nothing heavy, since the
+command line reads there which options the runtime has.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # `typing` would cost each trial that is a function some milliseconds
 if TYPE_CHECKING:
-    from suggestion.controller.runtime import Place
+    from suggestion.controller.runtime import Chosen, Place
 
 RUNTIMES = {
     "process": "suggestion.runtimes.process",
@@ -18,7 +19,7 @@ RUNTIMES = {
 }
 
 
-def place(name: str) -> Place:
-    """Return the place named `name`, one of `RUNTIMES`."""
+def place(name: str, chosen: Chosen | None = None) -> Place:
+    """Return the place named `name`, one of `RUNTIMES`, with values of its options."""
     found: Place = import_module(RUNTIMES[name]).PLACE
-    return found
+    return found.configured(chosen) if chosen else found

@@ -20,6 +20,7 @@ from suggestion.controller.lock import Lock
 from suggestion.controller.moments import Clock, rfc3339
 from suggestion.controller.observation import Objective
 from suggestion.controller.resumption import CannotResume, resume
+from suggestion.controller.runtime import Whose
 from suggestion.controller.slots import Slot, divide
 from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
@@ -94,6 +95,7 @@ def run(
             directory,
             store,
             runtimes.place("process"),
+            Whose(request.name, "", directory.absolute(), document),
             lambda: Library(store, suggest, rule, objective, parameters, stopped),
             TrialWorkspace(
                 directory, request.name, made, FunctionMetrics(objective.metrics), Path.cwd()
@@ -108,6 +110,7 @@ def run(
                 options.time_limit,
                 first_failures=first,
                 asks_again=isinstance(rule, Stepwise),
+                lost_retries=options.lost_retries,
             ),
             options,
             stopped,

@@ -128,6 +128,11 @@ def text(experiment: Experiment, trials: Sequence[Trial], directory: Path | None
         directory: Of the experiment; with it, of the last failed trial the end of what it printed.
     """
     lines = list(_describe(crd(experiment, trials), experiment))
+    losses = sum(trial.losses for trial in trials)
+    if losses:
+        lost = [trial.name for trial in trials if trial.losses]
+        some = ", ".join(lost[:20]) + (f", ... ({len(lost)})" if len(lost) > 20 else "")
+        lines.append(f"Lost attempts: {losses}, of {some}")
     failed = [trial for trial in trials if trial.condition is Condition.FAILED]
     if failed and directory is not None:
         last = max(failed, key=lambda trial: (trial.completed, trial.number))
@@ -186,6 +191,7 @@ def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> N
     parameters = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
     writer = csv.writer(out, lineterminator="\n")
     head = ["number", "trial", "condition", "reason", "attempt", "started", "completed", "seconds"]
+    head.append("lost")  # attempts
     other = [name for name in objective.additional if name not in objective.chosen]
     latest = [f"{name} latest" for name in other]
     writer.writerow([*head, *parameters, *objective.metrics, *latest])
@@ -203,6 +209,7 @@ def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> N
                 trial.started,
                 trial.completed,
                 "" if seconds is None else f"{seconds:.3f}",
+                trial.losses,
                 *("" if name in left_out else trial.assignment[name] for name in parameters),
                 *(_judged(objective, trial.series, name) for name in objective.metrics),
                 *(objective.shown(trial.series, name) for name in other),
@@ -287,6 +294,7 @@ def _key(
         "started": trial.started,
         "completed": trial.completed,
         "seconds": str(elapsed(trial) or ""),
+        "lost": str(trial.losses),
     }
     names = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
     if column in objective.metrics:

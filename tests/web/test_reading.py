@@ -71,7 +71,7 @@ def test_what_is_written_without_an_event_is_told_too(tmp_path: Path) -> None:
     reader, writer = reading.Reader(folder), Store(folder, create=True)
     try:
         assert reader.changes() is None
-        writer.commit(Changes(trials=(trials[1].again("tried again", 0),)))
+        writer.commit(Changes(trials=(trials[1].again("tried again", 0, 0),)))
         changes = reader.changes()
         assert changes is not None
         assert [(t["number"], t["attempt"]) for t in changes["trials"]] == [(1, 2)]

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from suggestion.controller.context import Fatal
-from suggestion.controller.runtime import LaunchSpec, Runtime, Unavailable
+from suggestion.controller.runtime import LaunchSpec, Runtime, Unavailable, Whose
+from suggestion.runtimes.here import Here
 from suggestion.runtimes.process import Command, ProcessRuntime
 
 _SECONDS: Final = 60
@@ -67,8 +68,9 @@ def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Containers:
+class _Containers(Here):
     local: bool = False
+    shared: bool = False
 
     def check(self) -> None:
         if shutil.which("docker") is None:
@@ -77,7 +79,7 @@ class _Containers:
         if asked.returncode:
             raise Unavailable(f"--runtime docker needs an engine: {asked.stderr.strip()}")
 
-    def open(self) -> Runtime:
+    def open(self, whose: Whose) -> Runtime:
         return ProcessRuntime(_run, lambda trial: (_docker("kill", trial), None)[1])
 
 

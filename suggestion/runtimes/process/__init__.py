@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,9 +22,11 @@ from suggestion.controller.runtime import (
     Runtime,
     RuntimeEvent,
     TrialFiles,
+    Whose,
 )  # fmt: skip
 from suggestion.reporting.reporter import RULES, RULES_FILE
 from suggestion.reporting.sinks import FORMAT, PATH
+from suggestion.runtimes.here import Here
 from suggestion.runtimes.process import session
 from suggestion.runtimes.process.session import Identity, Process
 from suggestion.runtimes.python.names import LOADING
@@ -114,7 +117,12 @@ class ProcessRuntime:
         )
         self._follow(_Followed(process, files, begun=False))
         identity = process.identity
-        return {"pid": identity.pid, "started": identity.started, "boot": identity.boot}
+        return {
+            "pid": identity.pid,
+            "started": identity.started,
+            "boot": identity.boot,
+            "host": socket.gethostname(),
+        }
 
     def begin(self, trial: str) -> None:
         known = self._followed[trial]
@@ -143,6 +151,9 @@ class ProcessRuntime:
             known.grace = grace
             known.kill_at = time.monotonic() + grace
             known.process.signal(signal.SIGTERM)
+
+    def tell(self, trial: str, rules: str) -> None:
+        """Nothing: a process reads the file, and a container is told its first rules only."""
 
     def events(self) -> Sequence[RuntimeEvent]:
         ended = {descriptor for descriptor, _ in self._ends.poll(0)}
@@ -183,13 +194,11 @@ class ProcessRuntime:
 
 
 @dataclass(frozen=True, slots=True)
-class _Processes:
-    local: bool = True
-
+class _Processes(Here):
     def check(self) -> None:
         """Every machine has processes."""
 
-    def open(self) -> Runtime:
+    def open(self, whose: Whose) -> Runtime:
         return ProcessRuntime()
 
 

@@ -47,6 +47,9 @@ class SimulatedRuntime:
         self._world.stop(trial, grace)
         self._looked = None
 
+    def tell(self, trial: str, rules: str) -> None:
+        """Nothing in a `World` listens."""
+
     def events(self) -> Sequence[RuntimeEvent]:
         now = self._world.clock.seconds
         if self._looked == now:
