@@ -83,7 +83,7 @@ def test_what_is_written_without_an_event_is_told_too(tmp_path: Path) -> None:
         changes = reader.changes()
         assert changes is not None
         assert changes["curves"] == {"1": [(1, 0.25)]}
-        writer.commit(Changes(forgotten=((1, -2),), trials=(running.again("tried again", 1),)))
+        writer.commit(Changes(forgotten=((1, -2),), trials=(running.again("tried again", 1, 0),)))
         changes = reader.changes()
         assert changes is not None
         assert changes["curves"] == {"1": []}
