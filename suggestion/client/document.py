@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from suggestion.client import changes as changing
-from suggestion.client import cluster, collector, containers, manifest, schema, template
+from suggestion.client import cluster, collector, containers, manifest, roles, schema, template
 from suggestion.client.collector import Collector
 from suggestion.client.containers import Problem
 from suggestion.client.manifest import FieldPath, Finding, Manifest, ManifestError, Severity
@@ -142,6 +142,9 @@ def examine(
             wrong = list(collector.without_default(document, collected))
             notes += collector.unmatched(document, collected)
         found += wrong
+    if sound("objective", "algorithm") and runs:
+        found += roles.unsuited(document)
+        notes += roles.lenient(document)
     if sound("trialTemplate", "parameters") and (runs or "trialTemplate" in document["spec"]):
         wrong = list(containers.shapes(document))
         if not wrong:

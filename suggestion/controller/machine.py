@@ -338,7 +338,10 @@ def _conclude(
     if trial.stopping is Stopping.EARLY:
         draft.finish(trial, Condition.EARLY_STOPPED, "its rules fired", series, event.at.text)
     elif objective.available(series):
-        draft.finish(trial, Condition.SUCCEEDED, "", series, event.at.text)
+        # As on a cluster, where the controller knows of the main objective alone.
+        lacking = [name for name in objective.lacking(series) if name != objective.metric]
+        reason = f"reported no {', '.join(lacking)}: failed to the algorithm" if lacking else ""
+        draft.finish(trial, Condition.SUCCEEDED, reason, series, event.at.text)
     else:
         reason = f"reported no {objective.metric}" + (f": {found}" if found else "")
         draft.finish(trial, Condition.METRICS_UNAVAILABLE, reason, series, event.at.text)

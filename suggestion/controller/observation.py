@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from suggestion.problem.problem import Metric
 
 UNAVAILABLE: Final = "unavailable"
 STRATEGIES: Final = ("min", "max", "latest")
+#: Settings that declare what additional metrics are for.
+_DECLARING: Final = frozenset({"objectives", "metric_constraints"})
 
 
 def number(text: str) -> float:
@@ -89,6 +94,7 @@ class Objective:
         additional: Names of other metrics to collect.
         strategies: By metric, which of its reports counts: ``min``, ``max`` or ``latest``.
         chosen: Metrics whose strategy the file names.
+        roles: Further objectives, and constraints, which the algorithm's settings declare.
     """
 
     metric: str
@@ -97,6 +103,7 @@ class Objective:
     additional: tuple[str, ...]
     strategies: Mapping[str, str]
     chosen: frozenset[str] = frozenset()
+    roles: tuple[Metric, ...] = ()
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Objective:
@@ -117,6 +124,7 @@ class Objective:
             additional,
             {name: strategies.get(name, default) for name in (metric, *additional)},
             frozenset(strategies),
+            _roles(document),
         )
 
     @property
@@ -130,9 +138,68 @@ class Objective:
 
     def value(self, series: Mapping[str, Series]) -> float | None:
         """Return the objective value of a trial; None where there is no finite one."""
-        if self.metric not in series:
+        return self._number(series, self.metric)
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """All that are optimised, the main one first."""
+        return (self.metric, *(each.name for each in self.roles if each.bound is None))
+
+    @property
+    def directions(self) -> tuple[bool, ...]:
+        """Of each objective, whether it is maximized."""
+        # A loss of 1 is what is minimized.
+        return (self.maximize, *(each.loss(1.0) < 0 for each in self.roles if each.bound is None))
+
+    @property
+    def constraints(self) -> tuple[Metric, ...]:
+        """Bounds on additional metrics."""
+        return tuple(each for each in self.roles if each.bound is not None)
+
+    def values(self, series: Mapping[str, Series]) -> tuple[float, ...] | None:
+        """Return all objectives of a trial, the main one first; None without one of them."""
+        known = [self._number(series, name) for name in self.objectives]
+        found = tuple(value for value in known if value is not None)
+        return found if len(found) == len(known) else None
+
+    def losses(self, series: Mapping[str, Series]) -> tuple[float, ...] | None:
+        """Return all objectives of a trial, lower is better; None without one of them."""
+        values = self.values(series)
+        if values is None:
             return None
-        value = number(series[self.metric].by(self.strategies[self.metric]))
+        pairs = zip(values, self.directions, strict=True)
+        return tuple(-value if maximize else value for value, maximize in pairs)
+
+    def violations(self, series: Mapping[str, Series]) -> tuple[float, ...]:
+        """Return by how much a trial violates each constraint; see `Metric.violation`."""
+        return tuple(each.violation(self._number(series, each.name)) for each in self.constraints)
+
+    def feasible(self, series: Mapping[str, Series]) -> bool:
+        """Return whether a trial meets all constraints."""
+        return not any(self.violations(series))
+
+    def standing(self, series: Mapping[str, Series]) -> tuple[float, ...] | None:
+        """Return what trials are compared by, the less the better; None without an objective.
+
+        Feasible trials come first, and by their objectives, the main one first; others by the
+        number of metrics that are lacking, and then by their violations.
+        """
+        losses = self.losses(series)
+        if losses is None:
+            return None
+        violations = self.violations(series)
+        known = [each for each in violations if math.isfinite(each)]
+        return (len(violations) - len(known), math.fsum(known), *losses)
+
+    def lacking(self, series: Mapping[str, Series]) -> list[str]:
+        """Return the objectives of which a trial has no finite value."""
+        return [name for name in self.objectives if self._number(series, name) is None]
+
+    def _number(self, series: Mapping[str, Series], name: str) -> float | None:
+        """Return the value of a metric by its strategy; None where there is no finite one."""
+        if name not in series:
+            return None
+        value = number(series[name].by(self.strategies[name]))
         return value if math.isfinite(value) else None
 
     def observed(self, series: Mapping[str, Series]) -> list[tuple[str, str]]:
@@ -154,15 +221,21 @@ class Objective:
         judged = metric == self.metric or metric in self.chosen
         return series[metric].by(self.strategies[metric]) if judged else series[metric].latest
 
-    def better(self, value: float, other: float | None) -> bool:
-        """Return whether `value` beats `other`, the best so far."""
-        return other is None or (value > other if self.maximize else value < other)
-
     def reached(self, value: float | None) -> bool:
         """Return whether `value` meets the goal."""
         if self.goal is None or value is None:
             return False
         return value >= self.goal if self.maximize else value <= self.goal
+
+
+def _roles(document: Mapping[str, Any]) -> tuple[Metric, ...]:
+    settings = document["spec"].get("algorithm", {}).get("algorithmSettings") or ()
+    if not any(entry["name"] in _DECLARING for entry in settings):
+        return ()
+    from suggestion.client.roles import metrics  # noqa: PLC0415  (imports the engine)
+    from suggestion.problem.problem import Role  # noqa: PLC0415
+
+    return tuple(each for each in metrics(document)[1:] if each.role is not Role.REPORTED)
 
 
 def dump(series: Mapping[str, Series]) -> dict[str, Sequence[Any]]:

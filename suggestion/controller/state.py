@@ -98,23 +98,27 @@ class Tally:
     """The trials that have ended, in short.
 
     Attributes:
-        best: The first of those with the best value.
-        best_value: Its objective value; None without a best trial.
+        best: The first of the best ones: feasible if any is, else the least violated one.
+        standing: What it is compared by, see `Objective.standing`; None without a best trial.
+        best_value: Its value of the main objective if it is feasible.
     """
 
     completed: int = 0
     failed: int = 0
     best: Trial | None = None
+    standing: tuple[float, ...] | None = None
     best_value: float | None = None
 
     def plus(self, trial: Trial, objective: Objective) -> Tally:
         """Return the tally with one more trial that has ended."""
-        best, best_value = self.best, self.best_value
-        value = objective.value(trial.series) if trial.condition in JUDGED else None
-        if value is not None and objective.better(value, best_value):
-            best, best_value = trial, value
+        best, standing, best_value = self.best, self.standing, self.best_value
+        own = objective.standing(trial.series) if trial.condition in JUDGED else None
+        if own is not None and (standing is None or own < standing):
+            feasible = objective.feasible(trial.series)
+            best, standing = trial, own
+            best_value = objective.value(trial.series) if feasible else None
         failed = self.failed + (trial.condition in FAILED)
-        return Tally(self.completed + 1, failed, best, best_value)
+        return Tally(self.completed + 1, failed, best, standing, best_value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _ATTRIBUTE: Final = "suggest:trial"
+_VIOLATED: Final = 1e300  # in place of infinity, which databases do not keep
 
 
 def to_optuna(directory: Path, url: str) -> tuple[str, int]:
@@ -33,8 +34,8 @@ def to_optuna(directory: Path, url: str) -> tuple[str, int]:
 
     Raises:
         ModuleNotFoundError: If Optuna is not installed.
-        ValueError: If there is no database at `url`, or in it a study of this name with another
-            direction; or if a trial has a whole number above 2^53 that Optuna would change.
+        ValueError: If there is no database at `url`, or in it a study of this name with other
+            directions; or if a trial has a whole number above 2^53 that Optuna would change.
     """
     import optuna  # noqa: PLC0415
     from optuna.study import StudyDirection  # noqa: PLC0415
@@ -44,7 +45,10 @@ def to_optuna(directory: Path, url: str) -> tuple[str, int]:
     space = distributions(experiment)
     finished = [trial for trial in trials if not trial.condition.active]
     _refuse_unkept(space, finished)
-    direction = StudyDirection.MAXIMIZE if objective.maximize else StudyDirection.MINIMIZE
+    directions = [
+        StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
+        for maximize in objective.directions
+    ]
     with closing_storage(url) as storage:
         before = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -52,13 +56,13 @@ def to_optuna(directory: Path, url: str) -> tuple[str, int]:
             study = optuna.create_study(
                 storage=storage,
                 study_name=experiment.name,
-                direction=direction,
+                directions=directions,
                 load_if_exists=True,
             )
         finally:
             optuna.logging.set_verbosity(before)
-        if study.direction is not direction:
-            has = study.direction.name.lower()
+        if study.directions != directions:
+            has = ", ".join(direction.name.lower() for direction in study.directions)
             raise ValueError(f"{url}: the study {experiment.name} is to {has}")
         known = {trial.user_attrs.get(_ATTRIBUTE) for trial in study.get_trials(deepcopy=False)}
         store = Store(directory)
@@ -71,6 +75,10 @@ def to_optuna(directory: Path, url: str) -> tuple[str, int]:
         finally:
             store.close()
         study.add_trials(fresh)
+        if len(directions) > 1:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names([*objective.objectives])
         study.set_user_attr("suggest:algorithm", experiment.document["spec"]["algorithm"])
     return experiment.name, len(fresh)
 
@@ -170,22 +178,29 @@ def _frozen(
             numeric = isinstance(made.choices[0], float)
             parameters[name] = float(text) if numeric else text
     values = [finite(report.value) for report in reports if report.metric == objective.metric]
-    value = objective.value(trial.series)
+    found = objective.values(trial.series)
     state = TrialState.FAIL
-    if trial.condition is Condition.SUCCEEDED and value is not None:
+    if trial.condition is Condition.SUCCEEDED and found is not None:
         state = TrialState.COMPLETE
     elif trial.condition is Condition.EARLY_STOPPED:
         state = TrialState.PRUNED
+    several = len(objective.objectives) > 1
+    violations = [min(each, _VIOLATED) for each in objective.violations(trial.series)]
     frozen = create_trial(
         state=state,
-        value=None if state is TrialState.FAIL else value,
+        values=None if state is TrialState.FAIL else found,
         params=parameters,
         distributions=dict(space),
         user_attrs={
             _ATTRIBUTE: trial.name,
             **dict(objective.observed(trial.series)),
         },
-        intermediate_values={step: known for step, known in enumerate(values) if known is not None},
+        # A study of several objectives has no intermediate values.
+        intermediate_values={}
+        if several
+        else {step: known for step, known in enumerate(values) if known is not None},
+        # What its samplers read: at most 0 where a constraint is met.
+        system_attrs={"constraints": violations} if violations else None,
     )
     if trial.started:
         # Optuna keeps local times without a zone.

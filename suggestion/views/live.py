@@ -131,6 +131,8 @@ class Frame:
     def _best(self, best: Trial) -> str:
         metric = one_line(self.objective.metric)
         words = [f"best {metric} {short(value_of(best, self.objective))}", self._short_name(best)]
+        if not self.objective.feasible(best.series):
+            words.append("(infeasible)")
         words += [
             f"{one_line(name)}={value}"
             for name, value in assigned(best, self.parameters, self.inactive).items()
@@ -183,6 +185,10 @@ class Frame:
             ("condition", conditions),
             (self.objective.metric, [_plain(short(value)) for value in values]),
             ("reports", [_plain(str(s.count) if s else "") for s in series]),
+            *(
+                (name, [_plain(short(self.objective.shown(t.series, name))) for t in self.rows])
+                for name in dict.fromkeys(each.name for each in self.objective.roles)
+            ),
             *(
                 (entry["name"], [_plain(row.get(entry["name"], "")) for row in shown])
                 for entry in self.parameters

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from suggestion.client.numbers import finite, short
-from suggestion.controller import messages
+from suggestion.controller import messages, standings
 from suggestion.controller.activity import inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.files import open_own
@@ -23,6 +23,7 @@ from suggestion.controller.shown import plain
 from suggestion.controller.store import Store
 from suggestion.controller.trials import JUDGED, Condition, Trial
 from suggestion.controller.workspace import trial_files
+from suggestion.views import tradeoff
 from suggestion.views.live import assigned, why
 
 _FOLLOW_SECONDS: Final = 0.3
@@ -57,18 +58,6 @@ def load(directory: Path) -> tuple[Experiment, list[Trial]]:
     return experiment, trials
 
 
-def optimal(trials: Sequence[Trial], objective: Objective) -> Trial | None:
-    """The best trial; of equal ones the first."""
-    best: Trial | None = None
-    for trial in trials:
-        value = objective.value(trial.series)
-        if trial.condition not in JUDGED or value is None:
-            continue
-        if objective.better(value, None if best is None else objective.value(best.series)):
-            best = trial
-    return best
-
-
 def _metrics(trial: Trial, objective: Objective) -> list[dict[str, str]]:
     return [
         {"name": name, "min": s.min, "max": s.max, "latest": s.latest}
@@ -92,7 +81,7 @@ def crd(experiment: Experiment, trials: Sequence[Trial]) -> dict[str, Any]:
             for entry in experiment.conditions
         ],
     }
-    best = optimal(trials, objective)
+    best = standings.best(trials, objective)
     status["currentOptimalTrial"] = (
         {}
         if best is None
@@ -104,6 +93,8 @@ def crd(experiment: Experiment, trials: Sequence[Trial]) -> dict[str, Any]:
             "observation": {"metrics": _metrics(best, objective)},
         }
     )
+    if len(objective.objectives) > 1:
+        status["tradeOffTrialList"] = [t.name for t in standings.front(trials, objective)]
     for condition, (names, _) in _LISTS.items():
         listed = [trial.name for trial in trials if trial.condition is condition]
         if listed:
@@ -127,7 +118,7 @@ def text(experiment: Experiment, trials: Sequence[Trial], directory: Path | None
     Args:
         directory: Of the experiment; with it, of the last failed trial the end of what it printed.
     """
-    lines = list(_describe(crd(experiment, trials), experiment))
+    lines = list(_describe(crd(experiment, trials), experiment, trials))
     losses = sum(trial.losses for trial in trials)
     if losses:
         lost = [trial.name for trial in trials if trial.losses]
@@ -145,7 +136,9 @@ def _output(directory: Path, trial: Trial, attempt: int) -> Path:
     return trial_files(directory, replace(trial, attempt=attempt)).output
 
 
-def _describe(made: Mapping[str, Any], experiment: Experiment) -> Iterator[str]:
+def _describe(
+    made: Mapping[str, Any], experiment: Experiment, trials: Sequence[Trial]
+) -> Iterator[str]:
     status = made["status"]
     spec = experiment.document["spec"]
     yield f"Name:       {experiment.name}"
@@ -176,6 +169,11 @@ def _describe(made: Mapping[str, Any], experiment: Experiment) -> Iterator[str]:
                 f"    {entry['name']}: min {short(entry['min'])}, max {short(entry['max'])}, "
                 f"latest {short(entry['latest'])}"
             )
+    judged = Objective.of(experiment.document)
+    found = standings.best(trials, judged)
+    if found is not None and (text := tradeoff.infeasible(judged, found)):
+        yield f"  {text}"
+    yield from tradeoff.lines(judged, trials)
     yield f"Trials:     {status['trials']}"
     for names, count in _LISTS.values():
         if count in status:
@@ -194,7 +192,8 @@ def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> N
     head.append("lost")  # attempts
     other = [name for name in objective.additional if name not in objective.chosen]
     latest = [f"{name} latest" for name in other]
-    writer.writerow([*head, *parameters, *objective.metrics, *latest])
+    feasible = ["feasible"] if objective.constraints else []
+    writer.writerow([*head, *parameters, *objective.metrics, *latest, *feasible])
     inactive = inactive_of(experiment.document)
     for trial in trials:
         seconds = elapsed(trial)
@@ -213,8 +212,15 @@ def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> N
                 *("" if name in left_out else trial.assignment[name] for name in parameters),
                 *(_judged(objective, trial.series, name) for name in objective.metrics),
                 *(objective.shown(trial.series, name) for name in other),
+                *(_feasible(objective, trial) for _ in feasible),
             ]
         )
+
+
+def _feasible(objective: Objective, trial: Trial) -> str:
+    """Return ``true`` or ``false``; empty for a trial that cannot be judged."""
+    judged = trial.condition in JUDGED and objective.standing(trial.series) is not None
+    return str(objective.feasible(trial.series)).lower() if judged else ""
 
 
 def table(experiment: Experiment, trials: Sequence[Trial]) -> str:
@@ -256,7 +262,7 @@ def arranged(
         sort: Name of a metric or parameter, or of another column of the CSV; what is no number
             comes after what is one, and what has no value last.
         reverse: From the greatest to the least.
-        best: Number of trials with the best values of the objective, the best one first.
+        best: Number of the best trials, the best one first; see `standings.best_first`.
 
     Raises:
         LookupError: If there is no column `sort`.
@@ -264,10 +270,7 @@ def arranged(
     objective = Objective.of(experiment.document)
     listed = list(trials)
     if best is not None:
-        judged = [(t, objective.value(t.series)) for t in listed if t.condition in JUDGED]
-        valued = [(trial, value) for trial, value in judged if value is not None]
-        valued.sort(key=lambda pair: pair[1], reverse=objective.maximize)
-        listed = [trial for trial, _ in valued[:best]]
+        listed = standings.best_first(listed, objective)[:best]
     if sort is not None:
         keys = {trial.number: _key(experiment, objective, trial, sort) for trial in listed}
         having = [trial for trial in listed if keys[trial.number] is not None]

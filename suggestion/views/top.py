@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from suggestion.controller import standings
 from suggestion.controller.activity import inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.lock import held
@@ -102,7 +103,7 @@ def frame(
         (until - began).total_seconds(),
         left,
         str(experiment.condition()["type"]) if experiment.done else state,
-        status.optimal(trials, objective),
+        standings.best(trials, objective),
         failure,
         [*ended[-_RECENT:], *(t for t in trials if t.condition is Condition.RUNNING)],
         inactive_of(experiment.document),

@@ -8,9 +8,11 @@ import time
 from typing import TYPE_CHECKING, Final, TextIO
 
 from suggestion.client.numbers import short
+from suggestion.controller import standings
 from suggestion.controller.shown import plain
 from suggestion.controller.state import HALT
-from suggestion.controller.trials import FAILED, Condition, Trial
+from suggestion.controller.trials import FAILED, JUDGED, Condition, Trial
+from suggestion.views import tradeoff
 from suggestion.views.advice import advice
 from suggestion.views.live import Frame, assigned, value_of, why
 
@@ -98,7 +100,14 @@ class Plain:
             words.append(describe(controller, trial))
         elif trial.condition is not Condition.CREATED:
             value = short(value_of(trial, controller.objective))
-            words.append(f"{controller.objective.metric}={value}")
+            objective = controller.objective
+            words.append(f"{objective.metric}={value}")
+            words += [
+                f"{name}={short(objective.shown(trial.series, name)) or '-'}"
+                for name in dict.fromkeys(each.name for each in objective.roles)
+            ]
+            if trial.condition in JUDGED and not objective.feasible(trial.series):
+                words.append("infeasible")
             counts = controller.counts
             total = f"/{controller.max_trials}" if controller.max_trials is not None else ""
             words.append(f"[{counts.completed}{total}]")
@@ -193,9 +202,15 @@ def ending(controller: Controller, directory: str) -> str:
         )
     best = controller.best
     if best is not None:
-        metric = controller.objective.metric
-        value = short(value_of(best, controller.objective))
-        lines.append(f"best trial {best.name}: {metric} {value}")
+        objective = controller.objective
+        value = short(value_of(best, objective))
+        lines.append(f"best trial {best.name}: {objective.metric} {value}")
+        if text := tradeoff.infeasible(objective, best):
+            lines.append(f"  {text}")
+        if len(objective.objectives) > 1:
+            number = len(standings.front([*controller.trials.values()], objective))
+            names = ", ".join(objective.objectives)
+            lines.append(f"  one of {number} trials that are the trade-off of {names}")
         shown = assigned(best, experiment.document["spec"]["parameters"], controller.inactive)
         lines += [f"  {name} = {value}" for name, value in shown.items()]
         argv = controller.workspace.command(best)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from suggestion.controller import standings
 from suggestion.controller.lock import held
 from suggestion.controller.observation import Objective
 from suggestion.controller.trials import FAILED, Condition
@@ -78,7 +79,7 @@ def _summary(path: Path) -> Json:
     except (OSError, ValueError, sqlite3.Error) as error:
         return {"name": path.name, "error": str(error)}
     objective = Objective.of(experiment.document)
-    best = status.optimal(trials, objective)
+    best = standings.best(trials, objective)
     return {
         "name": experiment.name,
         "error": "",

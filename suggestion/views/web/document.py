@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from suggestion.client.numbers import finite
+from suggestion.controller import standings
 from suggestion.controller.activity import Inactive
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Report
-from suggestion.controller.trials import Trial
+from suggestion.controller.trials import JUDGED, Trial
+from suggestion.problem.problem import Goal
 
 #: Points of one learning curve, and curves, at most; the page says when there are more.
 POINTS: Final = 200
@@ -72,6 +75,21 @@ def declared(experiment: Experiment, place: str) -> Json:
             "maximize": objective.maximize,
             "goal": objective.goal,
             "metrics": list(objective.metrics),
+            # All objectives, the main one first.
+            "objectives": [
+                {"metric": name, "maximize": maximize}
+                for name, maximize in zip(objective.objectives, objective.directions, strict=True)
+            ],
+            # Bounds on metrics: feasible is at most, or at least, the bound; if strict, beyond it.
+            "constraints": [
+                {
+                    "metric": each.name,
+                    "atMost": each.goal is Goal.MINIMIZE,
+                    "bound": each.bound,
+                    "strict": each.strict,
+                }
+                for each in objective.constraints
+            ],
         },
         "parameters": [_parameter(entry) for entry in spec["parameters"]],
         "file": yaml.safe_dump(
@@ -122,6 +140,7 @@ def row(trial: Trial, objective: Objective, parameters: Sequence[str], inactive:
     """
     main = trial.series.get(objective.metric)
     left_out = inactive(trial.assignment)
+    judged = trial.condition in JUDGED and objective.standing(trial.series) is not None
     return {
         "number": trial.number,
         "name": trial.name,
@@ -138,11 +157,25 @@ def row(trial: Trial, objective: Objective, parameters: Sequence[str], inactive:
             else (series.latest if (series := trial.series.get(name)) else "")
             for name in objective.metrics
         ],
+        # By how much each constraint is violated, as a share of its bound: 0 where it is met, None
+        # where its metric is lacking; of a trial that cannot be judged, nothing.
+        "violations": [
+            each if math.isfinite(each) else None
+            for each in (objective.violations(trial.series) if judged else ())
+        ],
+        "feasible": objective.feasible(trial.series) if judged else None,
         "reports": 0 if main is None else main.count,
         "values": [None if name in left_out else trial.assignment.get(name) for name in parameters],
         "labels": dict(trial.labels),
         "rules": [list(rule) for rule in trial.rules],
     }
+
+
+def front(trials: Iterable[Trial], objective: Objective) -> list[int] | None:
+    """Return the numbers of the trials that are the trade-off; None with one objective."""
+    if len(objective.objectives) < 2:
+        return None
+    return [trial.number for trial in standings.front([*trials], objective)]
 
 
 def curve(reports: Iterable[Report], metric: str, begin: int = 0) -> tuple[Curve, int]:

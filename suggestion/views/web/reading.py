@@ -85,6 +85,7 @@ class Reader:
             # The whole path is nobody's business to whom a page is sent.
             **document.declared(self.experiment, "/".join(self.directory.resolve().parts[-2:])),
             **document.head(self.experiment, self._runs),
+            "front": document.front(self.trials.values(), self.objective),
             "trials": [self._row(trial) for trial in self.trials.values()],
             "curves": self._drawn(self._shown),
             "curvesLeftOut": self._left_out,
@@ -109,6 +110,7 @@ class Reader:
         gone: dict[str, Curve] = {str(number): [] for number in sorted(before - self._shown)}
         return {
             **document.head(self.experiment, runs),
+            "front": document.front(self.trials.values(), self.objective),
             "trials": [self._row(trial) for trial in changed],
             "curves": {**gone, **self._drawn(self._shown & fresh)},
             "curvesLeftOut": self._left_out,

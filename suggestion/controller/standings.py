@@ -1,0 +1,70 @@
+"""Which trials of an experiment are the best, with all of its objectives and constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from suggestion.controller.observation import Objective
+from suggestion.controller.trials import JUDGED, Trial
+
+
+def judged(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
+    """Return the trials that can be the best: those that have ended with all objectives."""
+    return [
+        trial
+        for trial in trials
+        if trial.condition in JUDGED and objective.standing(trial.series) is not None
+    ]
+
+
+def best(trials: Sequence[Trial], objective: Objective) -> Trial | None:
+    """Return the best trial by the main objective; of equal ones the first.
+
+    It is feasible if any is, else the least violated one.
+    """
+    return min(
+        judged(trials, objective),
+        key=lambda trial: objective.standing(trial.series) or (),
+        default=None,
+    )
+
+
+def front(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
+    """Return the trade-off: the feasible trials that no feasible one dominates, in their order.
+
+    With one objective it is the best trial, and those that are equally good.
+    """
+    from suggestion.problem import tradeoffs  # noqa: PLC0415  (imports NumPy)
+
+    known = judged(trials, objective)
+    if not known:
+        return []
+    chosen = tradeoffs.front(*_arrays(known, objective))
+    return [trial for trial, one in zip(known, chosen.tolist(), strict=True) if one]
+
+
+def best_first(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
+    """Return the trials that can be the best, the best one first.
+
+    With several objectives those of the trade-off come first, then those that only they dominate,
+    and so on; among these the main objective decides.
+    """
+    known = judged(trials, objective)
+    known.sort(key=lambda trial: objective.standing(trial.series) or ())
+    if len(objective.objectives) < 2 or not known:
+        return known
+    from suggestion.problem import tradeoffs  # noqa: PLC0415
+
+    ranks = tradeoffs.ranks(*_arrays(known, objective)).tolist()
+    pairs = sorted(zip(ranks, range(len(known)), strict=True))
+    return [known[place] for _, place in pairs]
+
+
+def _arrays(trials: Sequence[Trial], objective: Objective) -> tuple[Any, Any]:
+    """Return losses and violations of judged trials, as `tradeoffs` takes them."""
+    import numpy as np  # noqa: PLC0415
+
+    losses = [objective.losses(trial.series) for trial in trials]
+    violations = [objective.violations(trial.series) for trial in trials]
+    return np.array(losses, dtype=float), np.array(violations, dtype=float)
