@@ -40,7 +40,7 @@ class BayesianOptimization:
     """
 
     abilities: ClassVar[frozenset[Ability]] = frozenset(
-        {Ability.CONDITIONS, Ability.PARAMETER_CONSTRAINTS}
+        {Ability.CONDITIONS, Ability.PARAMETER_CONSTRAINTS, Ability.PRIOR_STUDIES}
     )
 
     base_estimator: Literal["GP", "RF", "ET", "GBRT"] = setting(
@@ -53,7 +53,7 @@ class BayesianOptimization:
         at_least=0,
         at_most=MOST_TRIALS,
         help="Number of trials, in any condition, before the model is used: the middle of the "
-        "space, then a Sobol sequence.",
+        "space, then a Sobol sequence; with earlier studies none.",
     )
     acq_func: Literal["gp_hedge", "LCB", "EI", "PI", "EIps", "PIps"] = setting(
         "gp_hedge",
@@ -75,6 +75,12 @@ class BayesianOptimization:
                     ("settings", "acq_optimizer"),
                     "setting 'acq_optimizer': lbfgs needs the gradients of base_estimator GP, got "
                     f"base_estimator {self.base_estimator}",
+                )
+            if study.prior:
+                yield Violation(
+                    ("settings", "base_estimator"),
+                    "setting 'base_estimator': earlier studies need base_estimator GP, got "
+                    f"{self.base_estimator}",
                 )
             if find_spec("skopt") is None:
                 yield Violation(
@@ -104,6 +110,7 @@ class BayesianOptimization:
                 latest = chosen[-(study.space.size or 1) + 1 :]
                 visited = sampling.Visited(study.space, latest, check)
             initial = not study.observations or known + len(chosen) < self.n_initial_points
+            initial = initial and not study.prior
             if initial or proposed == most:
                 point = sequence.next(index, visited)
             else:

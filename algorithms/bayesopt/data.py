@@ -64,7 +64,7 @@ def read(study: Study) -> Data:
 def distances(features: Callable[[Array], Array], points: Array) -> Array:
     """Return squared distances of the features of `points` to those of the first; shape (n,)."""
     first = features(points[:1])
-    parts = [points[start : start + _ROWS] for start in range(0, len(points), _ROWS)]
+    parts = [points[start : start + _ROWS] for start in range(0, max(len(points), 1), _ROWS)]
     return np.concatenate([np.sum(np.square(features(part) - first), axis=1) for part in parts])
 
 

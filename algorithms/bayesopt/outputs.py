@@ -38,7 +38,8 @@ class Outputs:
 
     def padded(self, count: int) -> Outputs:
         """Append `count` failed trials, which are as bad as the worst."""
-        values = np.append(self.values, np.full(count, np.max(self.values)))
+        worst = np.max(self.values) if len(self.values) else 0.0
+        values = np.append(self.values, np.full(count, worst))
         return Outputs(self.name, values, np.append(self.log_slopes, np.zeros(count)))
 
     def take(self, rows: NDArray[np.intp]) -> Outputs:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from suggestion.algorithms.bayesopt import data, gp, search
+from suggestion.algorithms.bayesopt import data, earlier, gp, search
 from suggestion.algorithms.bayesopt.features import Features
 from suggestion.algorithms.bayesopt.forests import Forest
 from suggestion.algorithms.bayesopt.model import Cost, Criterion, Kind, Mixture, Surrogate
@@ -51,6 +53,26 @@ HEDGE_FROM: Final = 25
 _INCUMBENTS: Final = 5
 _GOLDEN: Final = 0.6180339887498949  # multiples of it fill the unit interval evenly
 _SHORTEST: Final = 0.5  # seconds: times have a resolution of one
+
+
+#: Where no trial has a loss.
+NO_OUTPUTS: Final = Outputs("none", np.zeros(0), np.zeros(0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A surrogate of the losses under one transform.
+
+    Attributes:
+        log_weight: How probable it is, in log.
+        y: What the Gaussian process is fitted to, shape (n,).
+        mean: What was subtracted from the transformed losses; None for nothing.
+    """
+
+    log_weight: float
+    y: Array
+    fitted: gp.Hyperparameters
+    mean: earlier.Mean | None = None
 
 
 class TimeBudget:
@@ -96,7 +118,10 @@ class Proposer:
         self._go_on = TimeBudget(study.deadline, study.name)
         self._rng = streams.rng(study, study.first_index, "bayesianoptimization")
         trials = data.read(study)
+        before = [earlier.read(each, study.space) for each in study.prior]
         missing = np.asarray(np.isnan(trials.points).any(axis=0))
+        for each in before:
+            missing |= np.isnan(each.points).any(axis=0)
         coarse = Features(study.space, missing, trials.points[:1])
         kept = data.select(data.distances(coarse, trials.points), MOST_KEPT)
         pending = study.space.encode([trial.assignment for trial in study.pending])
@@ -104,7 +129,8 @@ class Proposer:
             rows = np.linspace(0, len(pending) - 1, MOST_PENDING).astype(np.intp)
             pending = pending[rows]
         pending = np.vstack([pending, study.space.encode(chosen)])
-        self._features = Features(study.space, missing, np.vstack([trials.points[kept], pending]))
+        seen = [trials.points[kept], pending, *(each.points for each in before)]
+        self._features = Features(study.space, missing, np.vstack(seen))
         # Forests need a feature; where all parameters are constant there is nothing to model.
         self._estimator = estimator if self._features.dimension else "GP"
         self._climb = self._estimator == "GP" and optimizer != "sampling"
@@ -112,7 +138,11 @@ class Proposer:
         self._inputs = self._features(self._trials.points)
         losses = trials.losses[~trials.failed]
         failed = len(trials.losses) - len(losses)
-        self._outputs = [outputs.padded(failed).take(kept) for outputs in transforms(losses)]
+        made = transforms(losses) if len(losses) else [NO_OUTPUTS]
+        self._outputs = [outputs.padded(failed).take(kept) for outputs in made]
+        self._sources: earlier.Sources | None = None
+        if before and self._features.dimension:
+            self._sources = earlier.Sources(self._features, before, self._go_on)
         surrogate, log_weights = self._surrogate()
         best, incumbents = self._incumbents(surrogate)
         space = study.space
@@ -137,12 +167,21 @@ class Proposer:
 
         Points are compared by the mean of the first surrogate.
         """
+        if self._trials.failed.all():  # only earlier studies say anything
+            return np.zeros(len(surrogate.predict(self._inputs[:0])[0])), self._learned()
         usable = self._trials.complete & ~self._trials.failed
         rows = np.flatnonzero(usable if usable.any() else ~self._trials.failed)
         means = surrogate.predict(self._inputs[rows])[0][:, :, 0]
         best = rows[np.argsort(means[0], kind="stable")[:_INCUMBENTS]]
-        points = self._trials.points[best]
+        points = np.vstack([self._trials.points[best], self._learned()])
         return means.min(axis=1), np.where(np.isnan(points), 0.5, points)
+
+    def _learned(self) -> Array:
+        """Return the best points of earlier studies, moved into the space, shape (m, dimension)."""
+        if self._sources is None:
+            return np.empty((0, self._study.space.dimension))
+        best = self._sources.best
+        return self._features.snap(np.where(np.isnan(best), 0.5, best))
 
     def _surrogate(self) -> tuple[Surrogate, Array]:
         """Fit the surrogate; also return the log weights of its outputs, shape (k,), largest first.
@@ -154,23 +193,50 @@ class Proposer:
         if self._estimator != "GP":
             return self._forest(self._inputs, self._outputs[0].values, "forest"), np.zeros(1)
         rows = data.select(data.distances(self._features, self._trials.points), MOST_FITTED)
+        groups = self._features.groups
+        members = self._fits(rows)
+        y = np.array([member.y for member in members])
+        fits = [member.fitted for member in members]
+        scores = np.array([member.log_weight for member in members])
+        posterior = gp.Posterior(fits, self._inputs, groups, y)
+        if self._sources is None:
+            return posterior, scores
+        means = [member.mean for member in members]
+        return earlier.Shifted(posterior, self._sources, means), scores
+
+    def _fits(self, rows: NDArray[np.intp]) -> list[_Member]:
+        """Fit each transform of the losses; return those that count, the most probable first.
+
+        With earlier studies, each is fitted with their mean function and without.
+        """
         inputs, groups = self._inputs[rows], self._features.groups
-        found: list[tuple[float, Outputs, gp.Hyperparameters]] = []
+        found: list[_Member] = []
+        at_trials = None if self._sources is None else self._sources.means(self._inputs)
+        plain: list[float] = []
         for outputs in self._outputs:
             if found and not self._go_on():
                 break
-            warm = found[0][2] if found else None
+            warm = found[0].fitted if found else None
+            slopes = float(np.sum(outputs.log_slopes[rows]))
+            if self._sources is not None and at_trials is not None:
+                mean = self._sources.mean_for(outputs.values, at_trials)
+                if mean is not None:
+                    left = outputs.values - mean.at(at_trials)
+                    fitted = gp.fit(inputs, groups, left[rows], warm=warm, go_on=self._go_on)
+                    score = slopes - fitted.loss + earlier.ADVANTAGE / TEMPERING
+                    found.append(_Member(score, left, fitted, mean))
             fitted = gp.fit(inputs, groups, outputs.values[rows], warm=warm, go_on=self._go_on)
-            found.append((float(np.sum(outputs.log_slopes[rows])) - fitted.loss, outputs, fitted))
-            if _gone_too_far([score for score, _, _ in found]):
+            found.append(_Member(slopes - fitted.loss, outputs.values, fitted))
+            plain.append(slopes - fitted.loss)
+            if _gone_too_far(plain):
                 break
-        found.sort(key=lambda f: -f[0])
-        scores = TEMPERING * np.array([score - found[0][0] for score, _, _ in found])
-        used = scores[:MOST_MEMBERS] > LEAST_LOG_WEIGHT
-        members = [member for member, use in zip(found, used, strict=False) if use]
-        y = np.array([outputs.values for _, outputs, _ in members])
-        fits = [fitted for _, _, fitted in members]
-        return gp.Posterior(fits, self._inputs, groups, y), scores[: len(members)]
+        found.sort(key=lambda member: -member.log_weight)
+        scores = [TEMPERING * (member.log_weight - found[0].log_weight) for member in found]
+        return [
+            replace(member, log_weight=score)
+            for member, score in zip(found[:MOST_MEMBERS], scores, strict=False)
+            if score > LEAST_LOG_WEIGHT
+        ]
 
     def _forest(self, inputs: Array, y: Array, purpose: str) -> Forest:
         seed = int(randomness.generator(self._study.seed, purpose).integers(2**31))
@@ -221,6 +287,8 @@ class Proposer:
         after it by a narrow LCB: EI over fantasies explores with most of a batch, at a time when
         there is more to gain near good points. Measured in docs/research/bayesopt.md.
         """
+        if self._trials.failed.all():  # there is nothing to improve on
+            return Criterion(self._mixture, "narrow LCB")
         if self._function == "gp_hedge":
             if index >= HEDGE_FROM:
                 return self._hedge(index)

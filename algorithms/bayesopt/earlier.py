@@ -1,0 +1,266 @@
+"""What earlier studies say about the loss: a mean function for the surrogate.
+
+The model of an output y at a point x is
+
+    y(x) = c + beta sum_i w_i mu_i(x) + g(x),
+
+where mu_i is the posterior mean of a Gaussian process on the trials of study i, in standard
+deviations of its outputs, and g a Gaussian process on what is left. The weights w_i tell how well
+study i orders the trials of this one; they do not depend on the units of either loss, as in the
+ranking-weighted ensembles of [Feurer2018]_. Unlike the paper, the ensemble is the mean of the
+surrogate and not the surrogate itself: what it predicts wrongly is corrected by g where there are
+trials. A surrogate without it competes, weighted by the evidence, so that studies which mislead
+lose their influence.
+
+.. [Feurer2018] M. Feurer, B. Letham, E. Bakshy. Scalable meta-learning for Bayesian optimization
+   using ranking-weighted Gaussian process ensembles. AutoML workshop at ICML, 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from suggestion.algorithms.bayesopt import data, gp
+from suggestion.algorithms.bayesopt.acquisition import Slopes
+from suggestion.algorithms.bayesopt.data import Data
+from suggestion.algorithms.bayesopt.features import Features
+from suggestion.algorithms.bayesopt.outputs import Outputs, transforms
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import Array, Parameter, Value
+from suggestion.problem.space import SearchSpace
+from suggestion.problem.study import Study
+
+#: Largest number of trials that a study's hyperparameters are fitted to, and that its posterior
+#: uses; with many studies as many in all of them as in five.
+MOST_FITTED: Final = 100
+MOST_KEPT: Final = 200
+_FULL_STUDIES: Final = 5
+_FEWEST_KEPT: Final = 20
+#: The correlation with the ensemble that is expected before there are trials, and the number of
+#: trials that this counts for.
+EXPECTED: Final = 0.7
+EXPECTED_TRIALS: Final = 3.0
+#: Least deviation of the ensemble over the trials that a factor is computed from.
+LEAST_SPREAD: Final = 0.4
+#: How fast weights fall with the share of pairs in wrong order, for each trial, and the most
+#: trials that count.
+RANKING_RATE: Final = 1.0
+MOST_RANKED: Final = 30
+#: Log of how much more a surrogate with the ensemble is believed than one without.
+ADVANTAGE: Final = 1.0
+
+_FARTHEST: Final = 2.0  # ranges outside the range of a parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean function: a constant plus a combination of the means of the sources.
+
+    Attributes:
+        constant: Value where all sources are 0.
+        factors: Of the sources, shape (s,).
+    """
+
+    constant: float
+    factors: Array
+
+    def at(self, means: Array) -> Array:
+        """Return its values where the sources have `means`, shape (s, m): shape (m,)."""
+        values: Array = self.constant + self.factors @ means
+        return values
+
+
+class Sources:
+    """Gaussian processes on the trials of earlier studies.
+
+    Args:
+        features: Of this study; see `missing` and `points` for what they must have room for.
+        read: The trials of each study, as `read` returns them.
+        go_on: Whether there is time for another step.
+    """
+
+    def __init__(self, features: Features, read: Sequence[Data], go_on: Callable[[], bool]) -> None:
+        self._posteriors: list[gp.Posterior] = []
+        best = []
+        share = min(1.0, _FULL_STUDIES / max(len(read), 1))
+        kept = max(int(share * MOST_KEPT), _FEWEST_KEPT)
+        fitted = max(int(share * MOST_FITTED), _FEWEST_KEPT)
+        for trials in read:
+            rows = data.select(data.distances(features, trials.points), kept)
+            y = _outputs(trials).values[rows]
+            inputs = features(trials.points[rows])
+            some = data.select(data.distances(features, trials.points[rows]), fitted)
+            found = gp.fit(inputs[some], features.groups, y[some], go_on=go_on)
+            self._posteriors.append(gp.Posterior([found], inputs, features.groups, y[None]))
+            best.append(trials.points[:1])
+        #: The best point of each study, shape (s, dimension), NaN where it lacks a value.
+        self.best = np.vstack(best)
+
+    def means(self, features: Array) -> Array:
+        """Return the means at `features` (m, p): shape (s, m)."""
+        return np.array([each.predict(features)[0][0, :, 0] for each in self._posteriors])
+
+    def slopes(self, features: Array) -> Array:
+        """Return the slopes of the means at `features` (m, p): shape (s, m, p)."""
+        return np.array([each.gradients(features, _mean)[1][0] for each in self._posteriors])
+
+    def mean_for(self, y: Array, means: Array) -> Mean | None:
+        """Return the mean function of outputs `y`; None if the sources say nothing about them.
+
+        Args:
+            y: Of standard deviation 1, shape (n,); lower is better.
+            means: Of the sources at the same trials, shape (s, n).
+        """
+        weights = ranking_weights(y, means)
+        ensemble = weights @ means
+        spread = float(np.std(ensemble)) if len(y) else 0.0
+        correlation = 0.0
+        if spread > 0 and np.std(y) > 0:
+            correlation = float(np.mean((ensemble - ensemble.mean()) * (y - y.mean())) / spread)
+        trials = max(len(y) - 1, 0)
+        expected = EXPECTED * EXPECTED_TRIALS + correlation * trials
+        factor = expected / (EXPECTED_TRIALS + trials) / max(spread, LEAST_SPREAD)
+        if factor <= 0:
+            return None
+        constant = float(np.mean(y - factor * ensemble)) if len(y) else 0.0
+        return Mean(constant, factor * weights)
+
+
+def ranking_weights(y: Array, means: Array) -> Array:
+    """Return how much each source is believed, shape (s,), of sum 1.
+
+    They fall exponentially with the share of pairs of trials that a source puts in wrong order.
+
+    Args:
+        y: Outputs, shape (n,).
+        means: Of the sources, shape (s, n).
+    """
+    if len(y) < 2:
+        return np.full(len(means), 1 / len(means))
+    better = np.sign(y[:, None] - y[None, :])
+    predicted = np.sign(means[:, :, None] - means[:, None, :])
+    pairs = max(float(np.abs(better).sum()), 1.0)
+    wrong = (np.abs(better) * (1 - better * predicted) / 2).sum(axis=(1, 2)) / pairs
+    logs = -RANKING_RATE * min(len(y), MOST_RANKED) * (wrong - wrong.min())
+    weights: Array = np.exp(logs) / np.exp(logs).sum()
+    return weights
+
+
+def _outputs(trials: Data) -> Outputs:
+    losses = trials.losses[~trials.failed]
+    # The compressed ones, or the only ones where all are equal.
+    return transforms(losses)[:2][-1].padded(len(trials.losses) - len(losses))
+
+
+def _mean(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
+    """Return the prediction itself as an acquisition function."""
+    return mean[..., 0], np.ones_like(mean), np.zeros_like(deviation)
+
+
+class Shifted:
+    """A surrogate whose outputs have mean functions.
+
+    Args:
+        posterior: Of what is left of the k outputs.
+        sources: The earlier studies.
+        means: Of each output; None without.
+    """
+
+    def __init__(
+        self, posterior: gp.Posterior, sources: Sources, means: Sequence[Mean | None]
+    ) -> None:
+        self._posterior, self._sources = posterior, sources
+        count = len(sources.best)
+        self._constants = np.array([0.0 if each is None else each.constant for each in means])
+        self._factors = np.array([np.zeros(count) if m is None else m.factors for m in means])
+        self._tracked = np.empty((len(means), 0))
+
+    def _shift(self, features: Array) -> Array:
+        shift: Array = self._constants[:, None] + self._factors @ self._sources.means(features)
+        return shift
+
+    def predict(self, features: Array) -> tuple[Array, Array]:
+        """Return means (k, m, fantasies) and deviations (k, m) at `features` (m, p)."""
+        mean, deviation = self._posterior.predict(features)
+        return mean + self._shift(features)[:, :, None], deviation
+
+    def track(self, features: Array) -> None:
+        """Set the points that `tracked` predicts."""
+        self._posterior.track(features)
+        self._tracked = self._shift(features)
+
+    def tracked(self) -> tuple[Array, Array]:
+        """Return what `predict` returns at the points set by `track`."""
+        mean, deviation = self._posterior.tracked()
+        return mean + self._tracked[:, :, None], deviation
+
+    def append(self, features: Array, normals: Array) -> Array:
+        """Add a point without outcome; return fantasies of it, shape (k, fantasies)."""
+        return self._posterior.append(features, normals) + self._shift(features[None])
+
+    def gradients(self, features: Array, slopes: Slopes) -> tuple[Array, Array]:
+        """Return an acquisition function and its slopes: (k, m) and (k, m, p)."""
+        shift = self._shift(features)[:, :, None]
+        kept: list[Array] = []
+
+        def shifted(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
+            values, by_mean, by_deviation = slopes(mean + shift, deviation)
+            kept.append(by_mean.sum(axis=2))
+            return values, by_mean, by_deviation
+
+        values, gradient = self._posterior.gradients(features, shifted)
+        rising = np.einsum("ks,smp->kmp", self._factors, self._sources.slopes(features))
+        return values, gradient + kept[0][:, :, None] * rising
+
+
+# ------------------------------------------------------------------- trials
+
+
+def read(study: Study, space: SearchSpace) -> Data:
+    """Return the trials of an earlier `study` at their places in the unit cube of `space`.
+
+    A value outside a range is at the place outside [0, 1] where it would be if the range went on;
+    a parameter that the study lacks is NaN. Trials are in the order of their losses.
+    """
+    own = data.read(study)
+    points = np.full((len(own.points), space.dimension), np.nan)
+    columns = {parameter.name: k for k, parameter in enumerate(study.space.parameters)}
+    for place, parameter in enumerate(space.parameters):
+        column = columns.get(parameter.name)
+        if column is not None:
+            rows = np.flatnonzero(~np.isnan(own.points[:, column]))
+            values = study.space.parameters[column].decode(own.points[rows, column])
+            points[rows, place] = _places(parameter, values)
+    return Data(points, own.losses, own.durations)
+
+
+def _places(parameter: Parameter, values: Sequence[Value]) -> Array:
+    """Return the coordinates of `values`, shape (n,); NaN for an unknown category."""
+    if isinstance(parameter, Categorical):
+        known = [value if value in parameter else None for value in values]
+        places = np.full(len(values), np.nan)
+        rows = [row for row, value in enumerate(known) if value is not None]
+        places[rows] = parameter.encode([values[row] for row in rows])
+        return places
+    numbers = np.array(values, dtype=np.float64)
+    if isinstance(parameter, Discrete):
+        middles = parameter.encode(parameter.numbers)
+        return np.asarray(np.interp(numbers, parameter.numbers, middles))
+    assert isinstance(parameter, Double | Int)
+    low, high = float(parameter.min), float(parameter.max)
+    if low == high:
+        return np.full(len(numbers), 0.5)
+    inside = np.clip(numbers, low, high)
+    whole: list[Value] = [*inside.tolist()]
+    if isinstance(parameter, Int):
+        whole = [round(value) for value in inside.tolist()]
+    outside = numbers - inside
+    width = high - low
+    if parameter.distribution.is_log:
+        outside, width = np.log(numbers) - np.log(inside), np.log(high) - np.log(low)
+    return parameter.encode(whole) + np.clip(outside / width, -_FARTHEST, _FARTHEST)

@@ -1,0 +1,212 @@
+"""Earlier studies as a mean function of the surrogate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from suggestion.algorithms.bayesopt import BayesianOptimization, earlier, gp
+from suggestion.algorithms.bayesopt.acquisition import ExpectedImprovement
+from suggestion.algorithms.bayesopt.features import Features
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1.trial_messages import STUDY_LABEL
+from suggestion.numerics.blas import one_thread
+from suggestion.problem.errors import Invalid
+from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.numeric import Double, Int
+from suggestion.problem.parameters import Array
+from suggestion.problem.priors import Distribution
+from suggestion.problem.problem import Metric, Problem
+from suggestion.problem.space import Assignment, SearchSpace
+from suggestion.problem.study import Failed, History, Observation, Pending, Study
+from tests.support.cases import suggest
+from tests.support.requests import (
+    ask_for,
+    categorical,
+    double,
+    experiment,
+    points_of,
+    trial,
+    values_of,
+)
+from tests.support.studies import LOSS, finished, study_on
+
+SQUARE = SearchSpace((Double("x", "0", "1"), Double("y", "0", "1")))
+
+
+def loss_at(points: Array) -> Array:
+    squares: Array = ((points - [0.8, 0.3]) ** 2).sum(axis=1)
+    return squares
+
+
+def prior(seed: int, scale: float = 1.0, shuffled: bool = False) -> Study:
+    rng = np.random.default_rng(seed)
+    points = rng.random((20, 2))
+    losses = scale * loss_at(points)
+    if shuffled:
+        losses = rng.permutation(losses)
+    trials = zip(SQUARE.decode(points), losses.tolist(), strict=True)
+    seen = tuple(finished(f"p{k}", a, loss) for k, (a, loss) in enumerate(trials))
+    return Study(Problem(f"s{seed}", SQUARE, (Metric(LOSS),)), trials=History(seen))
+
+
+def next_points(
+    studies: Sequence[Study], losses: Sequence[tuple[float, float, float]] = (), count: int = 1
+) -> Array:
+    seen = tuple(finished(f"t{k}", {"x": x, "y": y}, loss) for k, (x, y, loss) in enumerate(losses))
+    study = study_on(SQUARE, 3, len(seen), History(seen))
+    study = Study(study.problem, 3, len(seen), History(seen), prior=tuple(studies))
+    with one_thread():
+        return SQUARE.encode(BayesianOptimization().suggest(study, count))
+
+
+def test_the_first_point_is_where_earlier_trials_were_good() -> None:
+    (point,) = next_points([prior(0), prior(1)])
+    assert loss_at(point[None])[0] < 0.01
+
+
+def test_units_of_an_earlier_study_and_the_order_of_studies_do_not_matter() -> None:
+    trials = [(0.5, 0.5, 3.0), (0.8, 0.4, 1.0)]
+    first = next_points([prior(0), prior(1)], trials)
+    assert np.allclose(next_points([prior(0, 1e6), prior(1)], trials), first, atol=1e-3)
+    assert np.allclose(next_points([prior(1), prior(0)], trials), first, atol=1e-3)
+    assert (next_points([prior(0), prior(1)], trials) == first).all()
+
+
+def test_a_batch_before_the_first_result_has_different_points_near_good_ones() -> None:
+    batch = next_points([prior(0)], count=4)
+    assert len({tuple(point) for point in batch.tolist()}) == 4
+    assert np.median(loss_at(batch)) < 0.1
+
+
+def test_pending_and_failed_trials_alone_are_enough() -> None:
+    problem, taken = (
+        Problem("e", SQUARE, (Metric(LOSS),)),
+        SQUARE.decode(next_points([prior(0)]))[0],
+    )
+    trials = [History(pending=(Pending("a", taken),)), History(failed=(Failed("a", taken),))]
+    for history in trials:
+        study = Study(problem, 3, 1, history, prior=(prior(0),))
+        (other,) = BayesianOptimization().suggest(study, 1)
+        assert other != taken
+
+
+def test_a_study_that_orders_trials_wrongly_has_little_weight() -> None:
+    y = np.arange(10.0)
+    rng = np.random.default_rng(0)
+    weights = earlier.ranking_weights(y, np.array([y, rng.permutation(y), -y]))
+    assert weights[0] > 0.95
+    assert weights[1] > weights[2]
+    assert np.isclose(weights.sum(), 1)
+    assert earlier.ranking_weights(y[:1], np.zeros((4, 1))).tolist() == [0.25] * 4
+
+
+def test_gradients_are_those_of_the_sum() -> None:
+    features = Features(SQUARE)
+    rng = np.random.default_rng(0)
+    with one_thread():
+        reads = [earlier.read(prior(seed), SQUARE) for seed in (0, 1)]
+        sources = earlier.Sources(features, reads, lambda: True)
+        points = rng.random((12, 2))
+        inputs = features(points)
+        y = np.array([loss_at(points), np.sin(5 * points[:, 0])])
+        means = [sources.mean_for(y[0] / y[0].std(), sources.means(inputs)), None]
+        fits = [gp.fit(inputs, features.groups, row) for row in y]
+        surrogate = earlier.Shifted(gp.Posterior(fits, inputs, features.groups, y), sources, means)
+        function = ExpectedImprovement(y.min(axis=1)[:, None])
+        at = rng.random((5, 2))
+        values, slopes = surrogate.gradients(at, function.slopes)
+        assert np.allclose(values, function.values(*surrogate.predict(at)))
+        for column in range(2):
+            step = np.zeros(2)
+            step[column] = 1e-6
+            high = function.values(*surrogate.predict(at + step))
+            low = function.values(*surrogate.predict(at - step))
+            assert np.allclose((high - low) / 2e-6, slopes[:, :, column], rtol=1e-3, atol=1e-5)
+        surrogate.track(at)
+        assert np.allclose(surrogate.tracked()[0], surrogate.predict(at)[0])
+
+
+def test_values_outside_a_range_are_where_the_range_would_go_on() -> None:
+    space = SearchSpace(
+        (
+            Double("lr", "0.01", "1", None, Distribution.LOG_UNIFORM),
+            Int("units", "0", "10"),
+            Discrete("batch", ("10", "20", "40")),
+            Categorical("kind", ("a", "b")),
+            Double("lacking", "0", "1"),
+            Double("single", "2", "2"),
+        )
+    )
+    wide = SearchSpace(
+        (
+            Double("lr", "0.001", "100", None, Distribution.LOG_UNIFORM),
+            Int("units", "-11", "10"),
+            Discrete("batch", ("10", "20", "30", "40", "80")),
+            Categorical("kind", ("a", "b", "c")),
+            Double("single", "1", "3"),
+        )
+    )
+    values: tuple[Assignment, ...] = (
+        {"lr": 0.001, "units": -11, "batch": 30.0, "kind": "c", "single": 1.0},
+        {"lr": 10.0, "units": 5, "batch": 80.0, "kind": "b", "single": 3.0},
+    )
+    seen = tuple(Observation(str(k), each, {LOSS: k}) for k, each in enumerate(values))
+    study = Study(Problem("s", wide, (Metric(LOSS),)), trials=History(seen))
+    places = earlier.read(study, space).points
+    expected = [
+        [-0.5, 0.5 / 11 - 1.1, 4 / 6, np.nan, np.nan, 0.5],
+        [1.5, 0.5, 5 / 6, 0.75, np.nan, 0.5],
+    ]
+    assert np.allclose(places, expected, equal_nan=True)
+
+
+# ------------------------------------------------------------------ over the wire
+
+ROWS = [("0.2", "a", 0.9), ("0.75", "b", 0.1), ("0.8", "a", 0.2), ("0.1", "b", 0.8)]
+SPECS = (double("x", "0", "1"), categorical("kind", "a", "b"))
+
+
+def request(labelled: bool, own: int = 1, **settings: str) -> api.GetSuggestionsRequest:
+    columns = {
+        "parameters": {"x": [float(x) for x, *_ in ROWS], "kind": [kind for _, kind, _ in ROWS]},
+        "values": [value for *_, value in ROWS],
+    }
+    if not labelled:
+        settings["prior_trials"] = json.dumps({"before": columns})
+    message = experiment("bayesianoptimization", SPECS, settings=settings)
+    trials = [trial(f"t{k}", {"x": "0.5", "kind": "a"}, "0.5") for k in range(own)]
+    made = ask_for(message, 2, own + 2, trials)
+    for k, (x, kind, value) in enumerate(ROWS if labelled else ()):
+        each = trial(f"t{k}", {"x": x, "kind": kind}, repr(value))  # names may be the same
+        each.spec.labels[STUDY_LABEL] = "before"
+        made.trials.insert(k, each)
+    return made
+
+
+@pytest.mark.parametrize("own", [0, 1])
+def test_labelled_trials_and_the_setting_teach_the_same(own: int) -> None:
+    by_label, by_setting = suggest(request(True, own)), suggest(request(False, own))
+    assert points_of(by_label) == points_of(by_setting)
+    plain = request(False, own)
+    del plain.experiment.spec.algorithm.algorithm_settings[:]
+    assert points_of(suggest(plain)) != points_of(by_label)
+
+
+def test_trials_of_an_earlier_study_may_be_suggested_again() -> None:
+    message = request(True, 0)
+    assert not any(values_of(t.spec.parameter_assignments) == {} for t in message.trials)
+    finite = (double("x", "0", "1", step="0.5"),)
+    del message.experiment.spec.parameter_specs.parameters[:]
+    message.experiment.spec.parameter_specs.parameters.extend(finite)
+    message.current_request_number = message.total_request_number = 3
+    assert sorted(point["x"] for point in points_of(suggest(message))) == ["0.0", "0.5", "1.0"]
+
+
+def test_forests_cannot_learn() -> None:
+    pytest.importorskip("skopt")
+    with pytest.raises(Invalid, match="setting 'base_estimator': earlier studies need"):
+        suggest(request(False, base_estimator="RF"))
