@@ -51,6 +51,15 @@ if TYPE_CHECKING:
     help="Where the experiment's state, outputs and metrics are kept.  [default: runs/NAME]",
 )
 @file_changes
+@click.option(
+    "--learn-from",
+    "learn_from",
+    multiple=True,
+    type=click.Path(exists=False, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Directory of an earlier experiment whose trials the algorithm learns from; may be given "
+    "several times.",
+)
 @runtime_option("process, or where the directory's trials ran")
 @click.option(
     "--retries",
@@ -121,6 +130,7 @@ def run(
     db_manager: str | None,
     directory: Path | None,
     changes: tuple[str, ...],
+    learn_from: tuple[Path, ...],
     command: str | None,
     runtime: str | None,
     retries: int,
@@ -179,6 +189,7 @@ def run(
         strict_cluster,
         tls,
         lost_hosts,
+        learn_from,
     )
     console = Console()
     shown = view.Plain() if plain or not console.is_terminal else view.Rich(console)

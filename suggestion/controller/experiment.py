@@ -76,6 +76,8 @@ class Experiment:
 
     Attributes:
         document: The Experiment object, as in its file.
+        options: Of whoever has made it, JSON; ``prior_trials`` is sent to the algorithm with its
+            settings.
         overlay: Settings that replies laid over the algorithm's own.
         exhausted: Whether the algorithm has no more suggestions.
         conditions: As in the CRD's status.

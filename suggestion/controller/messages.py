@@ -15,6 +15,7 @@ from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Report
 from suggestion.controller.rules import EQUAL, GREATER, LESS, Rule
 from suggestion.controller.trials import Condition, Trial
+from suggestion.engine.declared import PRIOR_TRIALS
 
 _CONDITIONS: Final = {
     Condition.CREATED: api.TrialStatus.CREATED,
@@ -29,9 +30,11 @@ _COMPARISONS: Final = {api.EQUAL: EQUAL, api.LESS: LESS, api.GREATER: GREATER}
 
 
 def experiment(state: Experiment) -> api.Experiment:
-    """Write the experiment, with the settings of replies laid over its own."""
+    """Write the experiment, with what it learns from, and settings of replies laid over its own."""
     message = wire.write_experiment(state.document)
     settings = message.spec.algorithm.algorithm_settings
+    if PRIOR_TRIALS.name in state.options:
+        settings.add(name=PRIOR_TRIALS.name, value=state.options[PRIOR_TRIALS.name])
     for name, value in state.overlay.items():
         known = next((setting for setting in settings if setting.name == name), None)
         if known is None:

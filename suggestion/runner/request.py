@@ -27,6 +27,7 @@ class Request:
         strict_cluster: Refuse a file that a cluster would refuse.
         lost_hosts: Machines whose trials are gone, as far as the directory's trials ran there.
         tls: To reach servers that run already; None for connections without encryption.
+        learn_from: Directories of earlier experiments, whose trials the algorithm is told.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Request:
     strict_cluster: bool = False
     tls: ClientTLS | None = None
     lost_hosts: Sequence[str] = ()
+    learn_from: Sequence[Path] = ()
 
     def folder(self, name: str) -> Path:
         """Return the directory of the experiment `name`."""

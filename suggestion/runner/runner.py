@@ -31,7 +31,7 @@ from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
 from suggestion.controller.workspace import TrialWorkspace
 from suggestion.engine.algorithm import algorithms
-from suggestion.runner import reading
+from suggestion.runner import learning, reading
 from suggestion.runner.control import Sessions, control
 from suggestion.runner.errors import ExperimentRefused
 from suggestion.runner.fresh import set_aside
@@ -131,9 +131,12 @@ def _prepare(
     if len(slots) < parallel:
         view.note(f"there is room for {len(slots)} trials at a time")
     if known is None:
-        validate(clients, loaded)
+        name = loaded.document["metadata"]["name"]
+        kept = learning.options(request.learn_from, loaded.document)
+        fresh = Experiment(name, loaded.document, kept)
+        validate(clients, loaded, fresh)
         now = rfc3339(clock.now())
-        fresh = Experiment(loaded.document["metadata"]["name"], loaded.document, started=now)
+        fresh = replace(fresh, started=now)
         text = "the experiment is created"
         known = where.noted(fresh.mark("Created", "ExperimentCreated", text, now))
         store.save_experiment(known)
@@ -211,6 +214,7 @@ def _resume(
     """
     # A version before kept nulls.
     known = replace(known, document=without_nulls(known.document))
+    learning.require_same(known, request.learn_from)
     first = Limits.of(document).first_failures(request.options.give_up_after)
     try:
         changes = resume(known, store.trials(), document, now, first, request.retry_failed)

@@ -25,14 +25,16 @@ _VALIDATION_ATTEMPTS: Final = 10
 _VALIDATION_PAUSE: Final = 3.0
 
 
-def validate(clients: Clients, loaded: Loaded) -> None:
+def validate(clients: Clients, loaded: Loaded, state: Experiment) -> None:
     """Validate the settings of an experiment, once, as a controller does it.
+
+    Args:
+        state: The experiment that is to be made of the file.
 
     Raises:
         ExperimentRefused: If a server refuses: its words, and the lines of the file they are about.
     """
-    document = loaded.document
-    experiment = messages.experiment(Experiment(document["metadata"]["name"], document))
+    experiment = messages.experiment(state)
     calls: list[tuple[Client, str, Any]] = [
         (
             clients.suggestion,

@@ -1,0 +1,161 @@
+"""What a new experiment learns from: the trials in the directories of earlier ones."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from suggestion.api.v1beta1 import messages as wire
+from suggestion.controller.activity import inactive_of
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.observation import Objective
+from suggestion.controller.store import Store
+from suggestion.controller.trials import FAILED, JUDGED, Trial
+from suggestion.engine import prior_trials
+from suggestion.engine.declared import PRIOR_TRIALS
+from suggestion.problem.earlier import EarlierStudy, EarlierTrial, studies
+from suggestion.problem.errors import Invalid, quote
+from suggestion.runner.errors import ExperimentRefused
+
+#: Largest number of trials of one experiment that another learns from.
+MOST_LEARNED: Final = 1_000
+#: What the stored options call the directories.
+LEARN_FROM: Final = "learn_from"
+
+
+class CannotLearn(ValueError):
+    """Nothing can be learned from a directory; the text says why."""
+
+
+def options(directories: Sequence[Path], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an experiment keeps of the directories that it learns from.
+
+    It holds a copy of the trials: what becomes of the directories has no effect on it.
+
+    Args:
+        document: The new experiment.
+
+    Raises:
+        ExperimentRefused: With every directory that nothing can be learned from.
+    """
+    if not directories:
+        return {}
+    spec = document["spec"]
+    if any(
+        entry["name"] == PRIOR_TRIALS.name
+        for entry in spec["algorithm"].get("algorithmSettings") or ()
+    ):
+        text = f"the file has the setting {quote(PRIOR_TRIALS.name)}; give one of the two"
+        raise ExperimentRefused(f"--learn-from: {text}")
+    wrong: list[str] = []
+    found: list[EarlierStudy] = []
+    metric = spec["objective"]["objectiveMetricName"]
+    for directory in directories:
+        subject = f"--learn-from {directory}"
+        try:
+            found.append(read(directory, metric, subject))
+        except CannotLearn as error:
+            wrong.append(f"{subject}: {error}")
+    found = named(found)
+    try:
+        studies(found, wire.read_problem(wire.write_experiment(document)))
+    except Invalid as error:
+        wrong += [violation.description for violation in error.violations]
+    if wrong:
+        raise ExperimentRefused("\n".join(wrong))
+    return {
+        LEARN_FROM: [str(directory.resolve()) for directory in directories],
+        PRIOR_TRIALS.name: prior_trials.write(found),
+    }
+
+
+def require_same(known: Experiment, directories: Sequence[Path]) -> None:
+    """Check that an experiment that goes on is to learn from what it has learned from so far.
+
+    Raises:
+        ExperimentRefused: If `directories` are given, and they are others.
+    """
+    before = known.options.get(LEARN_FROM, [])
+    if directories and before != [str(directory.resolve()) for directory in directories]:
+        got = ", ".join(before) or "nothing"
+        raise ExperimentRefused(
+            f"--learn-from: the experiment in this directory learns from {got}; use another "
+            f"--directory, or --fresh to set aside what is here"
+        )
+
+
+def read(directory: Path, metric: str, subject: str = "") -> EarlierStudy:
+    """Return the trials in `directory` as an earlier study.
+
+    Of more than 1,000 it has the best half, and an even share of the others.
+
+    Args:
+        metric: Name of the objective, which must be the earlier one's too.
+
+    Raises:
+        CannotLearn: If there is no experiment, or one without a value of that objective.
+    """
+    try:
+        store = Store(directory)
+        try:
+            with store.snapshot():
+                experiment, trials = store.experiment(), store.trials()
+        finally:
+            store.close()
+    except FileNotFoundError as error:
+        raise CannotLearn("holds no experiment") from error
+    except (sqlite3.Error, ValueError, OSError) as error:
+        raise CannotLearn(f"cannot be read: {error}") from error
+    if experiment is None:
+        raise CannotLearn("holds no experiment")
+    objective = Objective.of(experiment.document)
+    if objective.metric != metric:
+        rule = f"must have the objective {quote(metric)}, got {quote(objective.metric)}"
+        raise CannotLearn(rule)
+    found = [*_trials(trials, objective, experiment.document)]
+    if all(trial.value is None for trial in found):
+        raise CannotLearn(f"must hold a trial with a value of {quote(metric)}, got none")
+    return EarlierStudy(experiment.name, thinned(found, objective.maximize), subject=subject)
+
+
+def _trials(
+    trials: Iterable[Trial], objective: Objective, document: Mapping[str, Any]
+) -> Iterable[EarlierTrial]:
+    inactive = inactive_of(document)
+    for trial in trials:
+        if trial.condition not in JUDGED and trial.condition not in FAILED:
+            continue
+        value = objective.value(trial.series) if trial.condition in JUDGED else None
+        left_out = inactive(trial.assignment)
+        texts = {name: text for name, text in trial.assignment.items() if name not in left_out}
+        yield EarlierTrial(texts, value)
+
+
+def thinned(
+    trials: Sequence[EarlierTrial], maximize: bool, most: int = MOST_LEARNED
+) -> Sequence[EarlierTrial]:
+    """Return at most `most` of `trials`: the best half, and an even share of the others."""
+    if len(trials) <= most:
+        return trials
+    sign = -1 if maximize else 1
+    worst = float("inf")
+    ranked = sorted(trials, key=lambda t: worst if t.value is None else sign * t.value)
+    best, others = ranked[: most // 2], ranked[most // 2 :]
+    count = most - len(best)
+    return [*best, *(others[k * len(others) // count] for k in range(count))]
+
+
+def named(found: Sequence[EarlierStudy]) -> list[EarlierStudy]:
+    """Return the studies with names that differ."""
+    made: list[EarlierStudy] = []
+    taken: set[str] = set()
+    for study in found:
+        name, number = study.name, 1
+        while name in taken:
+            number += 1
+            name = f"{study.name}-{number}"
+        taken.add(name)
+        made.append(EarlierStudy(name, study.trials, study.goal, study.location, study.subject))
+    return made
