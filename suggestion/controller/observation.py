@@ -5,15 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from suggestion.problem.problem import Metric
+from typing import Any, Final, Protocol
 
 UNAVAILABLE: Final = "unavailable"
 STRATEGIES: Final = ("min", "max", "latest")
-#: Settings that declare what additional metrics are for.
-_DECLARING: Final = frozenset({"objectives", "metric_constraints"})
 
 
 def number(text: str) -> float:
@@ -83,6 +78,41 @@ class Series:
         return self.latest if value == UNAVAILABLE else value
 
 
+class Role(Protocol):
+    """What a metric is for: a further objective, or a constraint, which alone has a bound.
+
+    `suggestion.problem.problem.Metric` is one, which says more of each method.
+    """
+
+    @property
+    def name(self) -> str:
+        """Of the metric."""
+        ...
+
+    @property
+    def bound(self) -> float | None:
+        """Of a constraint."""
+        ...
+
+    @property
+    def strict(self) -> bool:
+        """Whether the bound itself is infeasible."""
+        ...
+
+    @property
+    def rule(self) -> str:
+        """What a constraint demands, for people."""
+        ...
+
+    def loss(self, value: float) -> float:
+        """Return `value` such that lower is better."""
+        ...
+
+    def violation(self, value: float | None) -> float:
+        """Return by how much `value` violates a constraint."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Objective:
     """What the experiment optimises.
@@ -103,11 +133,14 @@ class Objective:
     additional: tuple[str, ...]
     strategies: Mapping[str, str]
     chosen: frozenset[str] = frozenset()
-    roles: tuple[Metric, ...] = ()
+    roles: tuple[Role, ...] = ()
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Objective:
-        """Read the objective of an Experiment document that has been validated."""
+        """Read the objective of an Experiment document that has been validated, without roles.
+
+        See `suggestion.controller.objectives.read`.
+        """
         objective = document["spec"]["objective"]
         goal = objective.get("goal")
         strategies = {
@@ -124,7 +157,6 @@ class Objective:
             additional,
             {name: strategies.get(name, default) for name in (metric, *additional)},
             frozenset(strategies),
-            _roles(document),
         )
 
     @property
@@ -152,7 +184,7 @@ class Objective:
         return (self.maximize, *(each.loss(1.0) < 0 for each in self.roles if each.bound is None))
 
     @property
-    def constraints(self) -> tuple[Metric, ...]:
+    def constraints(self) -> tuple[Role, ...]:
         """Bounds on additional metrics."""
         return tuple(each for each in self.roles if each.bound is not None)
 
@@ -171,7 +203,7 @@ class Objective:
         return tuple(-value if maximize else value for value, maximize in pairs)
 
     def violations(self, series: Mapping[str, Series]) -> tuple[float, ...]:
-        """Return by how much a trial violates each constraint; see `Metric.violation`."""
+        """Return by how much a trial violates each constraint; see `Role`."""
         return tuple(each.violation(self._number(series, each.name)) for each in self.constraints)
 
     def feasible(self, series: Mapping[str, Series]) -> bool:
@@ -226,16 +258,6 @@ class Objective:
         if self.goal is None or value is None:
             return False
         return value >= self.goal if self.maximize else value <= self.goal
-
-
-def _roles(document: Mapping[str, Any]) -> tuple[Metric, ...]:
-    settings = document["spec"].get("algorithm", {}).get("algorithmSettings") or ()
-    if not any(entry["name"] in _DECLARING for entry in settings):
-        return ()
-    from suggestion.client.roles import metrics  # noqa: PLC0415  (imports the engine)
-    from suggestion.problem.problem import Role  # noqa: PLC0415
-
-    return tuple(each for each in metrics(document)[1:] if each.role is not Role.REPORTED)
 
 
 def dump(series: Mapping[str, Series]) -> dict[str, Sequence[Any]]:

@@ -17,13 +17,12 @@ from suggestion.client.document import Loaded
 from suggestion.client.launch import LocalServer
 from suggestion.client.manifest import ManifestError, without_nulls
 from suggestion.client.servers import Client, Remote, Server
-from suggestion.controller import messages
+from suggestion.controller import messages, objectives
 from suggestion.controller.context import Fatal, View
 from suggestion.controller.driver import Controller
 from suggestion.controller.experiment import Experiment, Limits
 from suggestion.controller.lock import Busy, Lock
 from suggestion.controller.moments import Clock, Timekeeper, rfc3339
-from suggestion.controller.observation import Objective
 from suggestion.controller.resumption import CannotResume, resume
 from suggestion.controller.runtime import Asked, Unavailable
 from suggestion.controller.servers import Clients, RemoteServers
@@ -140,7 +139,7 @@ def _prepare(
         text = "the experiment is created"
         known = where.noted(fresh.mark("Created", "ExperimentCreated", text, now))
         store.save_experiment(known)
-    objective = Objective.of(loaded.document)
+    objective = objectives.read(loaded.document)
     collector = collectors.collector(loaded.collector, objective.metrics)
     options = request.options
     limits = [loaded.template.deadline, options.trial_timeout]

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
+from suggestion.controller import objectives
 from suggestion.controller import trials as stored
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, number
@@ -223,7 +224,7 @@ def load(
 ) -> Result:
     """Return what an experiment has come to; see `load_result`."""
     experiment, trials = status.load(directory)
-    objective = Objective.of(experiment.document)
+    objective = objectives.read(experiment.document)
     if space is None:
         declared = experiment.options.get("space") or experiment.document["spec"]["parameters"]
         space = from_json(declared, str(directory))

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from suggestion import runtimes
 from suggestion.client import template
+from suggestion.controller import objectives
 from suggestion.controller.context import Options, View
 from suggestion.controller.driver import Controller
 from suggestion.controller.experiment import Experiment, Limits
 from suggestion.controller.lock import Lock
 from suggestion.controller.moments import Clock, rfc3339
-from suggestion.controller.observation import Objective
 from suggestion.controller.resumption import CannotResume, resume
 from suggestion.controller.runtime import Whose
 from suggestion.controller.slots import Slot, divide
@@ -85,7 +85,7 @@ def run(
         _settle(store, document, request.space.to_json(), rfc3339(clock.now()), first)
         prepare()
         stopped = threading.Event()
-        objective = Objective.of(document)
+        objective = objectives.read(document)
         made, wrong, _ = template.read(document)
         assert not wrong, wrong
         rule = request.rule()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from suggestion.client.numbers import finite
+from suggestion.controller import objectives
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Report
 from suggestion.controller.store import Store
@@ -41,7 +42,7 @@ def to_optuna(directory: Path, url: str) -> tuple[str, int]:
     from optuna.study import StudyDirection  # noqa: PLC0415
 
     experiment, trials = status.load(directory)
-    objective = Objective.of(experiment.document)
+    objective = objectives.read(experiment.document)
     space = distributions(experiment)
     finished = [trial for trial in trials if not trial.condition.active]
     _refuse_unkept(space, finished)

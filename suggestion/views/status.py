@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from suggestion.client.numbers import finite, short
-from suggestion.controller import messages, standings
+from suggestion.controller import messages, objectives, standings
 from suggestion.controller.activity import inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.files import open_own
@@ -68,7 +68,7 @@ def _metrics(trial: Trial, objective: Objective) -> list[dict[str, str]]:
 
 def crd(experiment: Experiment, trials: Sequence[Trial]) -> dict[str, Any]:
     """The object as ``kubectl get experiment --output json`` has it, without its spec."""
-    objective = Objective.of(experiment.document)
+    objective = objectives.read(experiment.document)
     status: dict[str, Any] = {
         "startTime": messages.seconds(experiment.started),
         "completionTime": messages.seconds(experiment.completed) or None,
@@ -169,7 +169,7 @@ def _describe(
                 f"    {entry['name']}: min {short(entry['min'])}, max {short(entry['max'])}, "
                 f"latest {short(entry['latest'])}"
             )
-    judged = Objective.of(experiment.document)
+    judged = objectives.read(experiment.document)
     found = standings.best(trials, judged)
     if found is not None and (text := tradeoff.infeasible(judged, found)):
         yield f"  {text}"
@@ -185,7 +185,7 @@ def _describe(
 
 def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> None:
     """A line for each trial: its active parameters, then each metric by its strategy."""
-    objective = Objective.of(experiment.document)
+    objective = objectives.read(experiment.document)
     parameters = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
     writer = csv.writer(out, lineterminator="\n")
     head = ["number", "trial", "condition", "reason", "attempt", "started", "completed", "seconds"]
@@ -229,7 +229,7 @@ def table(experiment: Experiment, trials: Sequence[Trial]) -> str:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    objective = Objective.of(experiment.document)
+    objective = objectives.read(experiment.document)
     space = experiment.document["spec"]["parameters"]
     inactive = inactive_of(experiment.document)
     made = Table(box=None, pad_edge=False)
@@ -267,7 +267,7 @@ def arranged(
     Raises:
         LookupError: If there is no column `sort`.
     """
-    objective = Objective.of(experiment.document)
+    objective = objectives.read(experiment.document)
     listed = list(trials)
     if best is not None:
         listed = standings.best_first(listed, objective)[:best]

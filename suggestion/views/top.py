@@ -11,12 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from suggestion.controller import standings
+from suggestion.controller import objectives, standings
 from suggestion.controller.activity import inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.lock import held
 from suggestion.controller.moments import parse
-from suggestion.controller.observation import Objective
 from suggestion.controller.store import Store
 from suggestion.controller.trials import FAILED, Condition, Trial
 from suggestion.controller.workspace import trial_files
@@ -76,7 +75,7 @@ def frame(
     Args:
         state: What goes on, for people.
     """
-    objective = Objective.of(experiment.document)
+    objective = objectives.read(experiment.document)
     limits = experiment.limits
     ended = sorted(
         (trial for trial in trials if not trial.condition.active),

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from suggestion.cli.main import main
 from suggestion.client import document as documents
+from suggestion.controller import objectives
 from suggestion.controller.observation import Objective, Series
 from suggestion.controller.state import Tally
 from suggestion.controller.trials import Condition, Trial
@@ -143,7 +144,7 @@ def test_optuna_gets_a_study_of_several_objectives(
 
 
 def objective(**more: str) -> Objective:
-    return Objective.of(experiment(**more))
+    return objectives.read(experiment(**more))
 
 
 def trial(number: int, **metrics: float) -> Trial:

@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from suggestion.controller import objectives
 from suggestion.controller.experiment import Experiment
-from suggestion.controller.observation import Objective
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Trial
 from suggestion.views import status
@@ -190,7 +190,7 @@ def _stored(directory: Path, number: int) -> tuple[Experiment, Trial]:
 
 def _trial(directory: Path, number: int) -> dict[str, Any]:
     experiment, trial = _stored(directory, number)
-    objective = Objective.of(experiment.document)
+    objective = objectives.read(experiment.document)
     return {
         "command": detail.command(directory, experiment, trial),
         "files": detail.artefacts(directory, trial),

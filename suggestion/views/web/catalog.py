@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from suggestion.controller import standings
+from suggestion.controller import objectives, standings
 from suggestion.controller.lock import held
-from suggestion.controller.observation import Objective
 from suggestion.controller.trials import FAILED, Condition
 from suggestion.views import status
 from suggestion.views.directory import changed_at, experiments
@@ -78,7 +77,7 @@ def _summary(path: Path) -> Json:
         experiment, trials = status.load(path)
     except (OSError, ValueError, sqlite3.Error) as error:
         return {"name": path.name, "error": str(error)}
-    objective = Objective.of(experiment.document)
+    objective = objectives.read(experiment.document)
     best = standings.best(trials, objective)
     return {
         "name": experiment.name,

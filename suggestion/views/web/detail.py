@@ -11,10 +11,9 @@ from typing import Any, Final
 
 from suggestion import collectors
 from suggestion.client import collector, template
-from suggestion.controller import messages
+from suggestion.controller import messages, objectives
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.files import Unusable, open_own
-from suggestion.controller.observation import Objective
 from suggestion.controller.output import not_kept
 from suggestion.controller.shown import plain
 from suggestion.controller.trials import Trial
@@ -32,7 +31,7 @@ def command(directory: Path, experiment: Experiment, trial: Trial) -> str:
     try:
         settings, _ = collector.read(document, True)
         made, _, _ = template.read(document, begun=True)
-        collected = collectors.collector(settings, Objective.of(document).metrics)
+        collected = collectors.collector(settings, objectives.read(document).metrics)
         data = _data(directory, document)
         workspace = TrialWorkspace(directory, experiment.name, made, collected, data=data)
         return shlex.join(workspace.command(trial))

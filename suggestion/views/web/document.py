@@ -12,12 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from suggestion.client.numbers import finite
-from suggestion.controller import standings
+from suggestion.controller import objectives, standings
 from suggestion.controller.activity import Inactive
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Report
 from suggestion.controller.trials import JUDGED, Trial
-from suggestion.problem.problem import Goal
 
 #: Points of one learning curve, and curves, at most; the page says when there are more.
 POINTS: Final = 200
@@ -62,7 +61,7 @@ def declared(experiment: Experiment, place: str) -> Json:
     import yaml  # noqa: PLC0415
 
     spec = experiment.document["spec"]
-    objective = Objective.of(experiment.document)
+    objective = objectives.read(experiment.document)
     stopping = spec.get("earlyStopping")
     return {
         "name": experiment.name,
@@ -84,7 +83,7 @@ def declared(experiment: Experiment, place: str) -> Json:
             "constraints": [
                 {
                     "metric": each.name,
-                    "atMost": each.goal is Goal.MINIMIZE,
+                    "atMost": each.loss(1.0) > 0,
                     "bound": each.bound,
                     "strict": each.strict,
                 }

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from suggestion.client.numbers import finite
+from suggestion.controller import objectives
 from suggestion.controller.activity import Inactive, inactive_of
 from suggestion.controller.experiment import Experiment
-from suggestion.controller.observation import Objective
 from suggestion.controller.trials import JUDGED, Trial
 from suggestion.views.web.document import Json
 
@@ -40,7 +40,7 @@ def importance(experiment: Experiment, trials: Sequence[Trial]) -> Json:
 
     Breiman, "Random Forests", 2001, section 10; Geurts et al., "Extremely randomized trees", 2006.
     """
-    objective = Objective.of(experiment.document)
+    objective = objectives.read(experiment.document)
     judged = [
         (trial, value)
         for trial in trials

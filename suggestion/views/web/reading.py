@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from suggestion.controller import objectives
 from suggestion.controller.activity import inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.lock import held
-from suggestion.controller.observation import Objective
 from suggestion.controller.store import FILE, Store
 from suggestion.controller.trials import Trial
 from suggestion.views.web import document
@@ -55,7 +55,7 @@ class Reader:
                         f"{directory}: the experiment has not been validated yet"
                     )
                 self.experiment: Experiment = experiment
-                self.objective = Objective.of(experiment.document)
+                self.objective = objectives.read(experiment.document)
                 self._parameters = [
                     entry["name"] for entry in experiment.document["spec"]["parameters"]
                 ]
