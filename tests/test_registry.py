@@ -187,6 +187,12 @@ def test_a_total_without_this_request_is_the_same_question(case: Case) -> None:
     assert len({tuple(sorted(point.items())) for point in got}) == 8
     if case.name in ("random", "sobol", "grid"):
         assert got == points
+    # One that has failed is among the trials too.
+    failed = history([(f"t{k}", point) for k, point in enumerate(got[:3])])
+    failed[0].status.condition = api.TrialStatus.TrialConditionType.FAILED
+    failed[0].status.observation.ClearField("metrics")
+    (fourth,) = points_of(suggest(ask_for(message, 1, 3, failed)))
+    assert fourth not in got[:3]
 
 
 @every_algorithm

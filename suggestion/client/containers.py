@@ -160,6 +160,10 @@ def pods(node: Any, path: FieldPath, rank: int = len(_LEADERS)) -> Iterator[Pod]
             yield from pods(value, (*path, index), rank)
 
 
+#: Groups of objects whose pods are not trials by themselves: something in the cluster runs steps.
+_CLUSTER_GROUPS: Final = ("argoproj.io", "ray.io", "tekton.dev")
+
+
 def _in_object(template: Mapping[str, Any], made: Primary, commanded: bool) -> None:
     """Find the primary container in the trial's object."""
     root: FieldPath = (*TEMPLATE, "trialSpec")
@@ -168,7 +172,8 @@ def _in_object(template: Mapping[str, Any], made: Primary, commanded: bool) -> N
     if _is_train_job(made.meta):
         _in_train_job(made, root, commanded)
         return
-    found_pods = sorted(pods(made.meta, root), key=lambda pod: pod.rank)
+    orchestrated = str(made.meta.get("apiVersion")).partition("/")[0] in _CLUSTER_GROUPS
+    found_pods = [] if orchestrated else sorted(pods(made.meta, root), key=lambda pod: pod.rank)
     named = [
         (pod, index, container)
         for pod in found_pods

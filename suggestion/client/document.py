@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from suggestion.client import changes as changing
-from suggestion.client import cluster, collector, containers, manifest, roles, schema, template
+from suggestion.client import (
+    cluster,
+    collector,
+    containers,
+    manifest,
+    optimizationjob,
+    roles,
+    schema,
+    template,
+)
 from suggestion.client.collector import Collector
 from suggestion.client.containers import Problem
 from suggestion.client.manifest import FieldPath, Finding, Manifest, ManifestError, Severity
@@ -106,6 +115,8 @@ def examine(
 ) -> Examined:
     """Find everything that is wrong with an Experiment file; nothing is run.
 
+    An OptimizationJob is read as the Experiment that it means.
+
     Args:
         changes: ``spec.maxTrialCount=20``, applied before the checks.
         command: Replaces the trial's command.
@@ -115,9 +126,16 @@ def examine(
             whether each parameter is used: then this is told, not refused.
     """
     try:
-        read = manifest.load(path, {}, kind="Experiment")
+        read = manifest.load(path, {}, kind=("Experiment", optimizationjob.KIND))
     except ManifestError as error:
         return Examined(error.findings)
+    job = optimizationjob.is_one(read.document)
+    if job:
+        _name(read.document)
+        wrong = optimizationjob.problems(read.document)
+        if wrong:
+            return Examined(tuple(read.finding(*problem) for problem in wrong))
+        read = optimizationjob.as_experiment(read)
     document: Any = read.document
     options = [finding for change in changes for finding in changing.apply(document, change)]
     if command is not None:
@@ -155,7 +173,8 @@ def examine(
         found += wrong
     findings = [read.finding(*problem) for problem in found]
     findings += [read.finding(*problem, Severity.NOTE) for problem in notes]
-    findings += [read.finding(*problem, Severity.CLUSTER) for problem in cluster.refusals(read)]
+    refused = [] if job and broken else (optimizationjob if job else cluster).refusals(read)
+    findings += [read.finding(*problem, Severity.CLUSTER) for problem in refused]
     findings = [*options, *sorted(dict.fromkeys(findings), key=lambda finding: finding.line)]
     examined = Examined(tuple(findings), read, broken)
     if examined.errors or made is None or collected is None:

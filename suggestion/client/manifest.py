@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -73,17 +73,19 @@ class Manifest:
     Attributes:
         document: Mappings, lists, texts and None; numbers and booleans are texts as written.
         source: Name of the file, for messages.
+        origin: Where in the file is what stands at a path of the document, if it is not the same.
     """
 
     document: Any
     source: str
     root: yaml.Node
+    origin: Callable[[FieldPath], FieldPath] | None = None
 
     def line(self, path: FieldPath) -> int:
         """The line, from 1, of the field at `path`, or of the nearest one around it."""
         node = self.root
         line = node.start_mark.line + 1
-        for step in path:
+        for step in self._in_file(path):
             child = _child(node, step)
             if child is None:
                 break
@@ -93,7 +95,8 @@ class Manifest:
 
     def finding(self, path: FieldPath, rule: str, severity: Severity = Severity.ERROR) -> Finding:
         """Return what is wrong at `path`."""
-        return Finding(severity, self.source, self.line(path), dotted(path) or "the file", rule)
+        field = dotted(self._in_file(path)) or "the file"
+        return Finding(severity, self.source, self.line(path), field, rule)
 
     def has(self, path: FieldPath) -> bool:
         """Return whether something stands at `path` in the file itself."""
@@ -114,9 +117,12 @@ class Manifest:
             return _type_of(node)
         return ""
 
+    def _in_file(self, path: FieldPath) -> FieldPath:
+        return path if self.origin is None else self.origin(path)
+
     def _node(self, path: FieldPath) -> yaml.Node | None:
         node: yaml.Node | None = self.root
-        for step in path:
+        for step in self._in_file(path):
             node = None if node is None else _child(node, step)
         return node
 
@@ -135,12 +141,12 @@ def in_file(location: Location) -> FieldPath:
     return tuple(path)
 
 
-def load(path: Path, schema: dict[str, Any], *, kind: str | None = None) -> Manifest:
+def load(path: Path, schema: dict[str, Any], *, kind: str | Sequence[str] = ()) -> Manifest:
     """Reads and checks `path`.
 
     Args:
         schema: A JSON schema; all scalars are strings to it.
-        kind: If the file has several documents, the ``kind`` of the one meant.
+        kind: If the file has several documents, the ``kind`` of the one meant, or several.
 
     Raises:
         ManifestError: With every problem.
@@ -161,11 +167,12 @@ def load(path: Path, schema: dict[str, Any], *, kind: str | None = None) -> Mani
         raise _unusable(path, f"not YAML: {error.problem}", line) from error
     except (yaml.YAMLError, RecursionError) as error:
         raise _unusable(path, f"not YAML: {error}") from error
-    chosen = [m for m in manifests if kind is None or _kind(m.document) == kind]
+    kinds = (kind,) if isinstance(kind, str) else kind
+    chosen = [m for m in manifests if not kinds or _kind(m.document) in kinds]
     if len(chosen) != 1 and len(manifests) == 1:
         chosen = manifests
     if len(chosen) != 1:
-        what = f"documents of kind {kind}" if kind else "documents"
+        what = f"documents of kind {' or '.join(kinds)}" if kinds else "documents"
         raise _unusable(path, f"must hold one, got {len(chosen)} {what}")
     read = chosen[0]
     problems = [read.finding(*problem) for problem in violations(read.document, schema)]

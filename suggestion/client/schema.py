@@ -233,6 +233,68 @@ EXPERIMENT: Final[dict[str, Any]] = _object(
     "spec",
 )
 
+_WHOLE: Final = {
+    "type": "string",
+    "pattern": r"^\s*-?[0-9]{1,18}\s*$",
+    "description": "a whole number",
+}
+_ENDS: Final = _object(
+    {"min": _NUMBER, "max": _NUMBER, "type": {"enum": ["Int", "Float"]}}, "min", "max"
+)
+#: A whole OptimizationJob file.
+OPTIMIZATION_JOB: Final[dict[str, Any]] = _object(
+    {
+        "apiVersion": {"const": "trainer.kubeflow.org/v1alpha1"},
+        "kind": {"const": "OptimizationJob"},
+        "metadata": _METADATA,
+        "spec": _object(
+            {
+                "objectives": _list(
+                    _object(
+                        {"metric": _TEXT, "direction": {"enum": ["Minimize", "Maximize"]}}, "metric"
+                    )
+                ),
+                "searchAlgorithm": _object(
+                    {"random": _object({"seed": _WHOLE}), "grid": _object({})}
+                ),
+                "parameters": _list(
+                    _object(
+                        {
+                            "name": _TEXT,
+                            "searchSpace": _object(
+                                {
+                                    "uniform": _ENDS,
+                                    "logUniform": _ENDS,
+                                    "categorical": _object({"choices": _WORDS}, "choices"),
+                                }
+                            ),
+                        },
+                        "name",
+                        "searchSpace",
+                    )
+                ),
+                "numTrials": _COUNT,
+                "parallelTrials": _COUNT,
+                "trainJobTemplate": _object(
+                    {
+                        "metadata": _ANY_OBJECT,
+                        "spec": {"type": "object", "properties": {"trainer": CONTAINER}},
+                    },
+                    "spec",
+                ),
+            },
+            "objectives",
+            "parameters",
+            "trainJobTemplate",
+        ),
+        "status": _ANY_OBJECT,
+    },
+    "apiVersion",
+    "kind",
+    "metadata",
+    "spec",
+)
+
 #: The short form in which ``suggest ask --trials`` takes trials.
 TRIALS: Final[dict[str, Any]] = _list(
     _object(

@@ -90,10 +90,6 @@ class Fields:
         """Return a list of scalars as texts; empty if it is absent."""
         return tuple(scalar(entry) for _, entry in self.entries(*keys))
 
-    def items(self) -> Iterator[tuple[str, Any]]:
-        """Yield every field as it is."""
-        yield from ((str(key), value) for key, value in self._node.items())
-
     def ignore(self, *keys: str) -> None:
         """Use fields that say nothing about the experiment."""
         for key in keys:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from suggestion.client.optimizationjob import is_one
 from suggestion.conversion import (
     alpha,
     experiment,
@@ -106,7 +107,7 @@ SYSTEMS: Final[Mapping[str, System]] = {
     ),
     "optimizationjob": System(
         "an OptimizationJob",
-        optimizationjob.is_one,
+        is_one,
         optimizationjob.read,
         optimizationjob.write,
         texts=True,

@@ -157,6 +157,18 @@ def test_an_object_without_a_pod_runs_on_a_cluster_only(tmp_path: Path) -> None:
     assert made.render("t", {"lr": "1", "units": "2"}).argv == ("python", "t.py", "1", "2")
 
 
+def test_what_runs_steps_in_a_cluster_has_no_primary_pod(tmp_path: Path) -> None:
+    pod = {"spec": {"containers": [{"name": "main", "command": ["x", "${trialParameters.rate}"]}]}}
+    for version, kind in (
+        ("ray.io/v1", "RayJob"),
+        ("tekton.dev/v1", "PipelineRun"),
+        ("argoproj.io/v1alpha1", "Workflow"),
+    ):
+        spec = {"apiVersion": version, "kind": kind, "spec": {"template": pod}}
+        (line,) = found(tmp_path, {"spec.trialTemplate.trialSpec": spec}, Severity.ERROR)
+        assert f"a trial of kind {kind} runs on a cluster only; --command can stand in" in line
+
+
 def test_fields_of_the_short_form_do_not_stand_beside_an_object(tmp_path: Path) -> None:
     changes = {"spec.trialTemplate.command": "python other.py"}
     assert found(tmp_path, changes, Severity.ERROR) == [

@@ -33,6 +33,10 @@ from suggestion.runtimes.python.names import LOADING
 
 # What a trial around this runner was told: a trial of ours is not always told the same.
 _OF_ONE_TRIAL: Final = frozenset({RULES, RULES_FILE, PATH, FORMAT, LOADING})
+# Where a trial that pushes its metrics sends them; and a folder whose `sitecustomize` lets the SDK
+# of Kubeflow find it.
+_DB_MANAGER: Final = "SUGGEST_DB_MANAGER"
+_PUSHING: Final = str(Path(__file__).resolve().parent / "pushing")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -63,6 +67,8 @@ def plain(spec: LaunchSpec) -> Command:
         **invocation.env,
     }
     _reach_this_machine(env)
+    if _DB_MANAGER in spec.variables:
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, (_PUSHING, env.get("PYTHONPATH"))))
     if spec.search_path:
         env["PATH"] = f"{spec.search_path}:{env.get('PATH', os.defpath)}"
     cwd = spec.cwd
