@@ -126,16 +126,9 @@ def examine(
             whether each parameter is used: then this is told, not refused.
     """
     try:
-        read = manifest.load(path, {}, kind=("Experiment", optimizationjob.KIND))
+        read = _read(path)
     except ManifestError as error:
         return Examined(error.findings)
-    job = optimizationjob.is_one(read.document)
-    if job:
-        _name(read.document)
-        wrong = optimizationjob.problems(read.document)
-        if wrong:
-            return Examined(tuple(read.finding(*problem) for problem in wrong))
-        read = optimizationjob.as_experiment(read)
     document: Any = read.document
     options = [finding for change in changes for finding in changing.apply(document, change)]
     if command is not None:
@@ -147,7 +140,6 @@ def examine(
             text = f"{error}, got {quote(command)}"
             options.append(Finding(Severity.ERROR, "--command", 0, "", text))
             command = None
-    _name(document)
     found = list(manifest.violations(document, schema.EXPERIMENT))
     found += _semantics(document, _Sound(document, [where for where, _ in found]))
     broken = tuple(where for where, _ in found)
@@ -173,7 +165,7 @@ def examine(
         found += wrong
     findings = [read.finding(*problem) for problem in found]
     findings += [read.finding(*problem, Severity.NOTE) for problem in notes]
-    refused = [] if job and broken else (optimizationjob if job else cluster).refusals(read)
+    refused = cluster.refusals(read) if read.origin is None else optimizationjob.refusals(read)
     findings += [read.finding(*problem, Severity.CLUSTER) for problem in refused]
     findings = [*options, *sorted(dict.fromkeys(findings), key=lambda finding: finding.line)]
     examined = Examined(tuple(findings), read, broken)
@@ -185,6 +177,21 @@ def examine(
 
 # That Linux hands to a program in one piece.
 _LONGEST_WORD: Final = 128 * 1024
+
+
+def _read(path: Path) -> Manifest:
+    """Read an Experiment, or the one that an OptimizationJob means; it has a name if it can.
+
+    Raises:
+        ManifestError: If it cannot be read, or is an OptimizationJob that means none.
+    """
+    read = manifest.load(path, {}, kind=("Experiment", optimizationjob.KIND))
+    _name(read.document)
+    if not optimizationjob.is_one(read.document):
+        return read
+    if wrong := optimizationjob.problems(read.document):
+        raise ManifestError([read.finding(*problem) for problem in wrong])
+    return optimizationjob.as_experiment(read)
 
 
 class _Sound:

@@ -173,7 +173,10 @@ def refusals(read: Manifest) -> Iterator[Problem]:
         read: Its Experiment, whose paths are those of what is yielded.
     """
     spec = read.document["spec"]
-    trials, parallel = int(spec["maxTrialCount"]), int(spec["parallelTrialCount"])
+    try:
+        trials, parallel = int(spec["maxTrialCount"]), int(spec["parallelTrialCount"])
+    except (KeyError, ValueError):  # a change from the command line, which is refused anyway
+        return
     if trials > MOST_TRIALS:
         yield ("spec", "maxTrialCount"), f"must be at most {MOST_TRIALS}, got {trials}"
     if parallel > trials:
