@@ -131,6 +131,7 @@ def examine(
         return Examined(error.findings)
     document: Any = read.document
     options = [finding for change in changes for finding in changing.apply(document, change)]
+    _name(document)
     if command is not None:
         try:
             if changing.unwritable(command):
