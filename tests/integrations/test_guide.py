@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -27,6 +28,11 @@ def test_programs_run(program: str, tmp_path: Path) -> None:
         if find_spec(library) is None:
             pytest.skip(f"{library} is not installed")
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "HOME": str(tmp_path)},  # where Ray keeps its results
     )
     assert done.returncode == 0, done.stderr
