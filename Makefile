@@ -15,7 +15,7 @@ SECONDS ?= 3600
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: run test test-integration test-integrations test-conformance test-clients test-images test-cluster \
+.PHONY: run test test-integration test-machines test-integrations test-conformance test-clients test-images test-cluster \
 	images dockerfiles docs sbom audit fuzz lint bench bench-regret lock page check-page stubs clean help
 .DEFAULT_GOAL := help
 
@@ -44,7 +44,10 @@ test: $(READY) ## the tests that need nothing but Python, and kill nothing
 	$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist worksteal -m "not integration and not long"
 
 test-integration: $(READY) ## the tests that take long, kill, or need databases, a browser or containers
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "integration or long"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "(integration or long) and not machines"
+
+test-machines: $(READY) ## trials on many machines: Slurm's own daemons on this one (needs slurm-wlm and munge, and root)
+	$(BIN)/python -m pytest tests/slurm
 
 $(VENV)-integrations/.ready: requirements/build.txt requirements/integrations.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)-integrations

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 RUNTIMES = {
     "process": "suggestion.runtimes.process",
     "docker": "suggestion.runtimes.docker",
+    "slurm": "suggestion.runtimes.slurm",
 }
 
 

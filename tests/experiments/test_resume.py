@@ -37,6 +37,7 @@ class Runner:
         command += ["--directory", str(folder / "state"), "--plain", "--grace", "0.5s"]
         if "own servers" not in more:
             command += ["--target", machine.target, "--db-manager", machine.database]
+        command += [word for word in more if word != "own servers"]
         self.out = (folder / "out").open("ab")
         self.process = subprocess.Popen(
             command, stdout=self.out, stderr=subprocess.STDOUT, env=environment()
@@ -80,7 +81,13 @@ def runners(machine: Machine, tmp_path: Path) -> Iterator[Callable[..., Runner]]
     if (tmp_path / "state" / "state.db").exists():
         for trial in stored(tmp_path):
             if trial.handle is not None:
-                process.orphans(process.Identity(**trial.handle))
+                process.orphans(identity_of(trial))
+
+
+def identity_of(trial: Trial) -> process.Identity:
+    handle = trial.handle
+    assert handle is not None
+    return process.Identity(handle["pid"], handle["started"], handle["boot"])
 
 
 def running(trials: list[Trial]) -> list[Trial]:
@@ -236,7 +243,7 @@ def test_one_that_was_killed_with_its_runner_runs_again(
     trial = first.until(lambda trials: any("loss" in t.series for t in trials))[0]
     first.kill()
     assert trial.handle is not None
-    process.orphans(process.Identity(**trial.handle))
+    process.orphans(identity_of(trial))
     assert runners(made).wait() == 0
     (done,) = stored(tmp_path)
     assert (done.condition, done.attempt) == (Condition.SUCCEEDED, 2)

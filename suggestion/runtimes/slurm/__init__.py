@@ -1,0 +1,109 @@
+"""Trials as jobs of Slurm, which see the experiment's directory on a shared disk."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from suggestion.controller.runtime import (
+    Asked,
+    Chosen,
+    Option,
+    Runtime,
+    Unavailable,
+    Whose,
+)  # fmt: skip
+from suggestion.problem.locations import dotted
+
+_PROGRAMS: Final = ("sbatch", "squeue", "scancel")
+#: Options of sbatch that the runtime sets itself, or that would take a job out of its hands.
+_OWN: Final = frozenset(
+    {
+        *("--array", "--chdir", "--comment", "--error", "--export", "--export-file", "--input"),
+        *("--job-name", "--no-requeue", "--ntasks", "--output", "--parsable", "--quiet"),
+        *("--requeue", "--test-only", "--version", "--wait", "--wrap"),
+        *("-D", "-J", "-Q", "-V", "-W", "-a", "-e", "-i", "-n", "-o"),
+    }
+)
+OPTIONS: Final = (
+    Option("partition", "NAME", "Partition of the jobs."),
+    Option("account", "NAME", "Account that is charged for the jobs."),
+    Option(
+        "sbatch-option",
+        "OPTION",
+        "Handed to sbatch as it is: --sbatch-option=--time=2:00:00. Repeatable.",
+        repeatable=True,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slurm:
+    local: bool = True
+    shared: bool = True
+    here: bool = False
+    objects: bool = False
+    queues: bool = True
+    host_bound: bool = False
+    options: Sequence[Option] = OPTIONS
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+
+    def configured(self, chosen: Chosen) -> _Slurm:
+        return replace(self, chosen=dict(chosen))
+
+    @property
+    def arguments(self) -> list[str]:
+        """What the user has sbatch told."""
+        named = [f"--{name}={self.chosen[name]}" for name in ("partition", "account")
+                 if self.chosen.get(name)]  # fmt: skip
+        return [*named, *(self.chosen.get("sbatch-option") or ())]
+
+    def refusals(self, asked: Asked) -> Sequence[str]:
+        found = list(self._refusals(asked))
+        if not found and shutil.which("sbatch"):
+            from suggestion.runtimes.slurm import commands, script  # noqa: PLC0415
+
+            wanted = script.resources(asked.loaded.template.demand)
+            found = commands.refusal([*wanted, *self.arguments])
+        return found
+
+    def _refusals(self, asked: Asked) -> Iterator[str]:
+        if asked.gpus or asked.gpus_each:
+            yield "--gpus, --gpus-per-trial: a job gets the GPUs of resources.limits"
+        if asked.cpus_each:
+            yield "--cpus-per-trial: a job gets the processors of resources.limits.cpu"
+        if asked.pushed and not asked.database:
+            yield "the collector Push needs --db-manager with an address that nodes can reach"
+        if asked.pushed and asked.database.startswith(("127.", "localhost", "unix:", "[::1]")):
+            yield f"--db-manager: must be an address that nodes can reach, got {asked.database}"
+        for where, rule in asked.loaded.template.demand.unmet:
+            yield f"{dotted(where)}: {rule}"
+        for text in self.chosen.get("sbatch-option") or ():
+            if not re.match(r"-[A-Za-z]|--[a-z]", text):
+                yield f"--sbatch-option: must begin with a dash, got {text!r}"
+            elif (name := text.partition("=")[0]) in _OWN or text[:2] in _OWN:
+                yield f"--sbatch-option: {name} is not yours to set: the runtime needs it"
+
+    def check(self) -> None:
+        missing = [name for name in _PROGRAMS if shutil.which(name) is None]
+        if missing:
+            raise Unavailable(f"--runtime slurm needs {', '.join(missing)}, which is not installed")
+        from suggestion.runtimes.slurm import commands  # noqa: PLC0415
+
+        try:
+            commands.queue()
+        except commands.Away as error:
+            raise Unavailable(
+                f"--runtime slurm needs a controller that answers: {error}"
+            ) from error
+
+    def open(self, whose: Whose) -> Runtime:
+        from suggestion.runtimes.slurm.runtime import SlurmRuntime  # noqa: PLC0415
+
+        return SlurmRuntime(whose.id or whose.name, self.arguments)
+
+
+PLACE: Final = _Slurm()
