@@ -183,32 +183,57 @@ def connect(namespace: str | None) -> Trials:
         Unready: The client is not installed, or no cluster is configured.
     """
     try:
-        from kubernetes import client, config  # noqa: PLC0415
+        api_client, own = api(None)
     except ModuleNotFoundError as error:
         raise Unready(
             f"marking trials in a cluster needs the package {error.name!r}: "
             f"pip install 'suggestion-servers[kubernetes]', or choose another --trial-status"
         ) from error
+    except Unready as error:
+        raise Unready(f"{error}; choose another --trial-status") from error
+    from kubernetes import client  # noqa: PLC0415
+
+    return Trials(client.CustomObjectsApi(api_client), namespace or own)
+
+
+def api(context: str | None) -> tuple[Any, str]:
+    """Import the Kubernetes client and read how to reach a cluster; nothing is sent.
+
+    In a pod the pod's service account is used, elsewhere the kubeconfig (``$KUBECONFIG``,
+    ``~/.kube/config``).
+
+    Args:
+        context: Of the kubeconfig; None for its current one, or the service account.
+
+    Returns:
+        An ``ApiClient``, which repeats no call by itself, and the namespace to use by default.
+
+    Raises:
+        ModuleNotFoundError: The client is not installed.
+        Unready: No cluster is configured.
+    """
+    from kubernetes import client, config  # noqa: PLC0415
+
     loader: Any = config  # it has no type hints
     configuration = client.Configuration()
     try:
-        if statuses.in_cluster():
+        if context is None and statuses.in_cluster():
             loader.load_incluster_config(client_configuration=configuration)
             own = (statuses.SERVICE_ACCOUNT / "namespace").read_text().strip()
         else:
-            loader.load_kube_config(client_configuration=configuration)
-            _, active = loader.list_kube_config_contexts()
+            loader.load_kube_config(client_configuration=configuration, context=context)
+            contexts, active = loader.list_kube_config_contexts()
+            if context is not None:
+                active = next(known for known in contexts if known["name"] == context)
             own = active["context"].get("namespace", "default")
     except Exception as error:  # a damaged configuration ends in errors of YAML, base64 and others
-        raise Unready(
-            f"no Kubernetes cluster is configured: {error}; choose another --trial-status"
-        ) from error
-    configuration.retries = 0  # `repeat` knows how long the caller waits
-    api_client: Any = client.ApiClient(configuration)
+        raise Unready(f"no Kubernetes cluster is configured: {error}") from error
+    configuration.retries = 0  # callers know how long they wait
+    made: Any = client.ApiClient(configuration)
     if configuration.verify_ssl:
-        pools = api_client.rest_client.pool_manager
+        pools = made.rest_client.pool_manager
         pools.connection_pool_kw["ssl_context"] = _context(configuration.ssl_ca_cert)
-    return Trials(client.CustomObjectsApi(api_client), namespace or own)
+    return made, own
 
 
 def _context(authorities: str | None) -> ssl.SSLContext:

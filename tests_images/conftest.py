@@ -1,12 +1,15 @@
-"""Fixtures: every image of the table."""
+"""Fixtures: every image of the table, and a cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from suggestion.deployment.images import IMAGES, Image
+from tests_images import kubernetes
+from tests_images.kubernetes import PROGRAM, Cluster
 
 
 @pytest.fixture
@@ -32,3 +35,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def image(request: pytest.FixtureRequest) -> Image:
     chosen: Image = request.param
     return chosen
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Iterator[str]:
+    """The kubeconfig of a cluster of two nodes that has every image that tests need."""
+    images = [kubernetes.image(name) for name in kubernetes.IMAGES]
+    said = subprocess.run([PROGRAM, "start", "2"], capture_output=True, text=True, check=True)
+    try:
+        subprocess.run([PROGRAM, "load", *images], check=True, stdout=subprocess.DEVNULL)
+        yield said.stdout.strip().rpartition("KUBECONFIG=")[2]
+    finally:
+        subprocess.run([PROGRAM, "stop"], check=True)
+
+
+@pytest.fixture
+def cluster(kubeconfig: str) -> Cluster:
+    """A new namespace."""
+    return Cluster(kubeconfig)

@@ -1,20 +1,11 @@
-"""What Katib starts, on a real Kubernetes: early stopping marks trials, pbt hands checkpoints down.
-
-TEST_CLUSTER names a program that starts one: `start 1` prints ``export KUBECONFIG=FILE``, `load
-IMAGE...` hands it images, `stop` ends it. Pods must be reachable from here by their addresses.
-"""
+"""What Katib starts, on a real Kubernetes: early stopping marks trials, pbt copies checkpoints."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
-import yaml
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
@@ -22,8 +13,8 @@ from suggestion.client.transports import OverGrpc
 from suggestion.deployment.entries import Entry
 from suggestion.deployment.images import Kind, named
 from tests_images.containers import reference
+from tests_images.kubernetes import PROGRAM, Cluster
 
-PROGRAM = os.environ.get("TEST_CLUSTER", "")
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="TEST_CLUSTER names no program")
 
 _DIRECT = (("grpc.enable_http_proxy", 0),)
@@ -51,58 +42,6 @@ _TRIALS = {
         ],
     },
 }
-
-
-class Cluster:
-    """A namespace of its own in a cluster."""
-
-    def __init__(self, kubeconfig: str) -> None:
-        self._environment = {**os.environ, "KUBECONFIG": kubeconfig}
-        self.namespace = f"test-{uuid.uuid4().hex[:8]}"
-        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
-        self.apply(space)
-
-    def kubectl(self, *arguments: str, text: str | None = None) -> str:
-        command = ["kubectl", "--namespace", self.namespace, *arguments]
-        done = subprocess.run(
-            command,
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=self._environment,
-        )
-        assert done.returncode == 0, done.stderr + done.stdout
-        return done.stdout
-
-    def apply(self, *documents: Mapping[str, Any]) -> None:
-        self.kubectl("apply", "--filename", "-", text=yaml.safe_dump_all(documents))
-
-    def pod(self, name: str, container: Mapping[str, Any], **spec: Any) -> str:
-        """Start a pod of one container; return its address once it runs."""
-        whole = {"name": "container", "imagePullPolicy": "IfNotPresent", **container}
-        document = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "labels": {"app": name}},
-            "spec": {"containers": [whole], **spec},
-        }
-        self.apply(document)
-        self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")
-        return self.kubectl("get", "pod", name, "--output", "jsonpath={.status.podIP}")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    said = subprocess.run([PROGRAM, "start", "1"], capture_output=True, text=True, check=True)
-    kubeconfig = said.stdout.strip().rpartition("KUBECONFIG=")[2]
-    names = ("earlystopping-medianstop", "dbmanager", "suggestion-pbt")
-    try:
-        images = [reference(named(name)) for name in names]
-        subprocess.run([PROGRAM, "load", *images], check=True, stdout=subprocess.DEVNULL)
-        yield Cluster(kubeconfig)
-    finally:
-        subprocess.run([PROGRAM, "stop"], check=True)
 
 
 def test_a_stopped_trial_is_marked_with_its_observation(cluster: Cluster) -> None:

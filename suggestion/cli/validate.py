@@ -50,12 +50,13 @@ def validate(
     from suggestion.client.manifest import Severity  # noqa: PLC0415
 
     refused = {Severity.ERROR} | ({Severity.CLUSTER} if strict_cluster else set())
-    image = not runtimes.place(runtime or "process").local
+    place = runtimes.place(runtime or "process")
     findings: list[Finding] = []
     lines: list[str] = []
     for path in experiments:
         examined = algorithm_check.check(
-            document.examine(path, changes, command, image), always=True
+            document.examine(path, changes, command, not place.local, whole=place.objects),
+            always=True,
         )
         findings += examined.findings
         lines += _text(path, examined.findings, refused)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from suggestion.client import (
     roles,
     schema,
     template,
+    typed,
 )
 from suggestion.client.collector import Collector
 from suggestion.client.containers import Problem
@@ -112,6 +113,7 @@ def examine(
     image: bool = False,
     runs: bool = True,
     begun: bool = False,
+    whole: bool = False,
 ) -> Examined:
     """Find everything that is wrong with an Experiment file; nothing is run.
 
@@ -124,6 +126,7 @@ def examine(
         runs: Whether trials are run; else a file may do without a template.
         begun: Whether the experiment has been begun, perhaps by a version that did not look at
             whether each parameter is used: then this is told, not refused.
+        whole: Trials are made of the whole object of the template; else of its container.
     """
     try:
         read = _read(path)
@@ -159,9 +162,13 @@ def examine(
     if sound("trialTemplate", "parameters") and (runs or "trialTemplate" in document["spec"]):
         wrong = list(containers.shapes(document))
         if not wrong:
-            made, wrong, hardly = template.read(document, command, runs, begun)
+            made, wrong, hardly = template.read(document, command, runs, begun, whole)
             notes += hardly
-            if runs and not wrong:
+            if whole and made.meta:
+                if command is not None:
+                    options.append(Finding(Severity.ERROR, "--command", 0, "", _WHOLE))
+                made = replace(made, meta=typed.trial_spec(read), ignored=())
+            elif runs and not wrong:
                 wrong = list(_runnable(made, image))
         found += wrong
     findings = [read.finding(*problem) for problem in found]
@@ -172,12 +179,17 @@ def examine(
     examined = Examined(tuple(findings), read, broken)
     if examined.errors or made is None or collected is None:
         return examined
-    loaded = Loaded(read, made, collected, path.resolve().parent, examined.findings)
-    return Examined(examined.findings, read, broken, loaded)
+    return replace(
+        examined,
+        loaded=Loaded(read, made, collected, path.resolve().parent, examined.findings),
+    )
 
 
 # That Linux hands to a program in one piece.
 _LONGEST_WORD: Final = 128 * 1024
+
+
+_WHOLE: Final = "has no effect where trials are made of the whole trialSpec; change it there"
 
 
 def _read(path: Path) -> Manifest:

@@ -120,6 +120,17 @@ class Manifest:
     def _in_file(self, path: FieldPath) -> FieldPath:
         return path if self.origin is None else self.origin(path)
 
+    def type_as_written(self, path: FieldPath) -> str:
+        """Return what the scalar at `path` of the document is; one that an option has set is plain.
+
+        Returns:
+            As `type_of`, never empty.
+        """
+        value = self.document
+        for step in path:
+            value = value[step]
+        return self.type_of(path) or _type_of(yaml.ScalarNode("", str(value)))
+
     def _node(self, path: FieldPath) -> yaml.Node | None:
         node: yaml.Node | None = self.root
         for step in self._in_file(path):

@@ -16,7 +16,7 @@ METADATA: Final = re.compile(r"(Labels|Annotations)\[(.+)\]")
 
 
 def references(
-    document: Mapping[str, Any], primary: Primary, runs: bool, begun: bool
+    document: Mapping[str, Any], primary: Primary, runs: bool, begun: bool, whole: bool = False
 ) -> dict[str, str]:
     """Return what the names of trial parameters stand for.
 
@@ -25,6 +25,7 @@ def references(
     Args:
         runs: Whether trials run here; else a value may be used anywhere in the template.
         begun: Whether it is too late to refuse a parameter that is not used.
+        whole: Whether all of the trial's object counts; else its primary container.
     """
     template: Mapping[str, Any] = document["spec"].get("trialTemplate") or {}
     space = [parameter["name"] for parameter in document["spec"]["parameters"]]
@@ -44,7 +45,10 @@ def references(
         elif reference not in space:
             rule = f"must be a parameter of the experiment ({', '.join(space)})"
             found.append(((*where, "reference"), f"{rule}, got {quote(reference)}"))
-    for where, text in texts(primary.container, primary.path):
+    written = texts(primary.container, primary.path)
+    if whole and primary.meta:
+        written = texts(primary.meta, (*TEMPLATE, "trialSpec"))
+    for where, text in written:
         for match in REFERENCE.finditer(text):
             if match[1] == "trialSpec":
                 found += _check_spec(match[2], primary.meta, where)

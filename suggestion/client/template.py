@@ -125,7 +125,11 @@ class Template:
 
 
 def read(
-    document: Mapping[str, Any], command: str | None = None, runs: bool = True, begun: bool = False
+    document: Mapping[str, Any],
+    command: str | None = None,
+    runs: bool = True,
+    begun: bool = False,
+    whole: bool = False,
 ) -> tuple[Template, list[Problem], list[Problem]]:
     """Return the template of an Experiment document, the rules that it breaks, probable mistakes.
 
@@ -134,11 +138,13 @@ def read(
         command: Replaces the container's command and arguments.
         runs: Whether trials run here; else only the parameters are looked at.
         begun: Whether it is too late to refuse a parameter that is not used.
+        whole: Whether a trial is made of all of the template; else of its primary container.
     """
     primary = containers.primary(document, command)
-    if not runs:
+    without_pods = whole and primary.meta and not any(containers.pods(primary.meta, ()))
+    if not runs or without_pods:
         primary.found.clear()
-    names = references.references(document, primary, runs, begun)
+    names = references.references(document, primary, runs and not whole, begun, whole)
     container, path, ignored = primary.container, primary.path, primary.ignored
     resources = container.get("resources") or {}
     gpus = 0

@@ -288,8 +288,11 @@ class Place(Protocol):
         """Return what it cannot honour of a run, each as *subject: rule, got value*."""
         ...
 
-    def check(self) -> None:
+    def check(self, asked: Asked) -> None:
         """Try whether trials can run there.
+
+        Args:
+            asked: What will be asked of it; nothing of that is refused.
 
         Raises:
             Unavailable: If they cannot.

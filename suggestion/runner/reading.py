@@ -8,17 +8,18 @@ from collections.abc import Iterator
 from suggestion.client import algorithm_check, document
 from suggestion.client.document import Examined, Loaded
 from suggestion.client.manifest import ManifestError, Severity
+from suggestion.controller.runtime import Place
 from suggestion.controller.store import FILE as STATE
 from suggestion.problem.locations import dotted
 from suggestion.runner.errors import ExperimentRefused
 from suggestion.runner.request import Request
 
 
-def read(request: Request, local: bool) -> Loaded:
+def read(request: Request, place: Place) -> Loaded:
     """Return the file that `request` names.
 
     Args:
-        local: Whether trials run here; else in the container's image.
+        place: Where its trials are to run.
 
     Raises:
         ManifestError: If something is wrong with it, with every problem that is known here.
@@ -26,10 +27,11 @@ def read(request: Request, local: bool) -> Loaded:
             the servers that are named cannot work together.
     """
     own = {"algorithm": request.target is None, "earlyStopping": request.early_stopping is None}
-    given = (request.path, request.changes, request.command, not local)
-    examined = document.examine(*given)
+    given = (request.path, request.changes, request.command, not place.local)
+    whole = place.objects
+    examined = document.examine(*given, whole=whole)
     if examined.errors and _begun(request, examined):
-        examined = document.examine(*given, begun=True)
+        examined = document.examine(*given, begun=True, whole=whole)
     sections = [section for section in algorithm_check.SECTIONS if own[section]]
     examined = algorithm_check.check(examined, sections)
     if examined.loaded is None:
@@ -59,7 +61,7 @@ def _begun(request: Request, examined: Examined) -> bool:
     )
 
 
-def notes(loaded: Loaded, request: Request, local: bool) -> Iterator[str]:
+def notes(loaded: Loaded, request: Request, place: Place) -> Iterator[str]:
     """Yield what a cluster would say, what is probably a mistake, and what has no meaning here."""
     refusals = loaded.of(Severity.CLUSTER)
     if refusals:
@@ -74,15 +76,15 @@ def notes(loaded: Loaded, request: Request, local: bool) -> Iterator[str]:
         yield f"ignored: cluster only: {', '.join(ignored)}"
     container = loaded.template.container
     cwd = container.get("workingDir")
-    if cwd and local and not (loaded.folder / cwd).is_dir():
+    if cwd and place.local and not (loaded.folder / cwd).is_dir():
         yield f"workingDir {cwd} does not exist here; trials run in {loaded.folder}"
     path = loaded.collector.path
     words = [*(container.get("command") or ()), *(container.get("args") or ())]
     words += [str(entry.get("value")) for entry in container.get("env") or ()]
-    if path and local and not any(path in word for word in words):
+    if path and place.local and not any(path in word for word in words):
         yield (
             f"the trial's command does not name {path}; its metrics are looked for in the file "
             f"that SUGGEST_METRICS_PATH names"
         )
-    if loaded.template.gpus and request.gpus is None:
+    if place.here and loaded.template.gpus and request.gpus is None:
         yield f"a trial asks for {loaded.template.gpus} GPUs; --gpus 0,1,... hands them out"

@@ -62,12 +62,13 @@ def run(
     clock = clock or Clock()
     where = choose(request)
     place = where.place()
-    loaded = reading.read(request, place.local)
-    for text in reading.notes(loaded, request, place.local):
+    loaded = reading.read(request, place)
+    for text in reading.notes(loaded, request, place):
         view.note(text)
-    expect_honoured(where, place, _asked(request, loaded))
+    asked = _asked(request, loaded)
+    expect_honoured(where, place, asked)
     try:
-        place.check()
+        place.check(asked)
     except Unavailable as error:
         raise ExperimentRefused(str(error)) from error
     directory = request.folder(loaded.document["metadata"]["name"])

@@ -17,6 +17,7 @@ RUNTIMES = {
     "process": "suggestion.runtimes.process",
     "docker": "suggestion.runtimes.docker",
     "slurm": "suggestion.runtimes.slurm",
+    "kubernetes": "suggestion.runtimes.kubernetes",
 }
 
 

@@ -200,7 +200,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, opened: list[Any]) -> None:
         def refusals(self, asked: Any) -> Any:
             return ["--gpus: names GPUs of this machine"] if asked.gpus else []
 
-        def check(self) -> None:
+        def check(self, asked: Any) -> None:
             """It is always there."""
 
         def open(self, whose: Any) -> Any:

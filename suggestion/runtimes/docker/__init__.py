@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from suggestion.controller.context import Fatal
-from suggestion.controller.runtime import LaunchSpec, Runtime, Unavailable, Whose
+from suggestion.controller.runtime import Asked, LaunchSpec, Runtime, Unavailable, Whose
 from suggestion.runtimes.here import Here
 from suggestion.runtimes.process import Command, ProcessRuntime
 
@@ -72,12 +72,12 @@ class _Containers(Here):
     local: bool = False
     shared: bool = False
 
-    def check(self) -> None:
+    def check(self, asked: Asked) -> None:
         if shutil.which("docker") is None:
             raise Unavailable("--runtime docker needs the command docker, which is not installed")
-        asked = _docker("version", "--format", "{{.Server.Version}}")
-        if asked.returncode:
-            raise Unavailable(f"--runtime docker needs an engine: {asked.stderr.strip()}")
+        engine = _docker("version", "--format", "{{.Server.Version}}")
+        if engine.returncode:
+            raise Unavailable(f"--runtime docker needs an engine: {engine.stderr.strip()}")
 
     def open(self, whose: Whose) -> Runtime:
         return ProcessRuntime(_run, lambda trial: (_docker("kill", trial), None)[1])

@@ -14,6 +14,7 @@ from typing import Final
 
 from suggestion.client import template
 from suggestion.controller.runtime import (
+    Asked,
     Exit,
     Handle,
     LaunchSpec,
@@ -201,7 +202,7 @@ class ProcessRuntime:
 
 @dataclass(frozen=True, slots=True)
 class _Processes(Here):
-    def check(self) -> None:
+    def check(self, asked: Asked) -> None:
         """Every machine has processes."""
 
     def open(self, whose: Whose) -> Runtime:

@@ -1,0 +1,85 @@
+"""Trials as objects of a Kubernetes cluster: the object of the trial template, whatever its kind.
+
+Nothing of ours is installed there: the file stays Katib's, and its conditions, primary pod and
+collector mean what they mean to Katib. See `runtime` for what happens to a trial, `judging` for
+what its state is, `logs` for how its output comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from suggestion.controller.runtime import Asked, Chosen, Option, Runtime, Whose
+
+_OPTIONS: Final = (
+    Option("namespace", "NAME", "Of the trials.  [default: as the file or the context says]"),
+    Option("context", "NAME", "Of the kubeconfig.  [default: the current one]"),
+    Option(
+        "sidecar-image",
+        "IMAGE",
+        "With Python 3, for the collectors File and TensorFlowEvent.  [default: the trial's own]",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kubernetes:
+    """A cluster.
+
+    Attributes:
+        namespace, context, image: Values of the options; empty: their defaults.
+    """
+
+    namespace: str = ""
+    context: str = ""
+    image: str = ""
+    local: bool = False
+    shared: bool = False
+    here: bool = False
+    objects: bool = True
+    queues: bool = True
+    host_bound: bool = False
+    options: Sequence[Option] = _OPTIONS
+
+    def configured(self, chosen: Chosen) -> _Kubernetes:
+        return replace(
+            self,
+            namespace=chosen.get("namespace", ""),
+            context=chosen.get("context", ""),
+            image=chosen.get("sidecar-image", ""),
+        )
+
+    def refusals(self, asked: Asked) -> Sequence[str]:
+        from suggestion.runtimes.kubernetes import admission  # noqa: PLC0415
+
+        return list(admission.refusals(asked))
+
+    def check(self, asked: Asked) -> None:
+        from suggestion.runtimes.kubernetes import admission, api  # noqa: PLC0415
+
+        document = asked.loaded.document
+        connected = api.connect(self.context or None, self._namespace(document))
+        admission.expect_rights(connected, *admission.object_of(document))
+
+    def open(self, whose: Whose) -> Runtime:
+        from suggestion.runtimes.kubernetes import admission, api  # noqa: PLC0415
+        from suggestion.runtimes.kubernetes.runtime import KubernetesRuntime  # noqa: PLC0415
+
+        connected = api.connect(self.context or None, self._namespace(whose.document))
+        kind = admission.object_of(whose.document)
+        return KubernetesRuntime(
+            connected,
+            whose,
+            admission.conditions_of(whose.document),
+            lambda: admission.resource_of(connected, *kind),
+            self.image,
+        )
+
+    def _namespace(self, document: Chosen) -> str | None:
+        inside = (document.get("metadata") or {}).get("namespace")
+        return self.namespace or inside or None
+
+
+PLACE: Final = _Kubernetes()

@@ -1,0 +1,208 @@
+"""`suggest run --runtime kubernetes` on a real cluster of two nodes, and its faults."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from suggestion.controller.trials import Condition, Trial
+from tests_images.containers import ROOT
+from tests_images.kubernetes import (
+    PROGRAM,
+    Cluster,
+    Run,
+    conditions,
+    experiment,
+    job,
+)  # fmt: skip
+
+pytestmark = pytest.mark.skipif(not PROGRAM, reason="TEST_CLUSTER names no program")
+
+LINES = 4
+#: Some lines in some seconds, and how often it has run.
+STEPS = f"for i in $(seq {LINES}); do echo step=$i loss=$X; sleep 0.4; done"
+
+
+def fault(*arguments: str) -> None:
+    subprocess.run([PROGRAM, *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+def some_run(count: int) -> Any:
+    """Whether so many trials have ended and others run."""
+    return lambda trials: (
+        sum(not trial.condition.active for trial in trials) >= count
+        and any(trial.condition is Condition.RUNNING for trial in trials)
+    )
+
+
+def expect_whole(run: Run, trials: Sequence[Trial], count: int) -> None:
+    """Each trial has succeeded, with each line of its output once; nothing is left running."""
+    assert conditions(trials) == {Condition.SUCCEEDED: count}, run.said
+    for trial in trials:
+        value = trial.assignment["x"]
+        assert run.output(trial) == [f"step={i} loss={value}" for i in range(1, LINES + 1)]
+        assert trial.series["loss"].latest == value
+    assert run.cluster.pods() == []
+    assert run.cluster.get("jobs", "--selector", "suggestion/trial") == []
+
+
+def test_another_runner_goes_on_after_kill_9(kubeconfig: str, tmp_path: Path) -> None:
+    """In a namespace that enforces the restricted profile."""
+    cluster = Cluster(kubeconfig, **{"pod-security.kubernetes.io/enforce": "restricted"})
+    run = Run(cluster, tmp_path, experiment(job(STEPS), maxTrialCount=20))
+    process = run.start()
+    run.until(some_run(6))
+    process.kill()
+    process.wait()
+    seen = {item["metadata"]["uid"] for item in cluster.get("jobs")}
+    trials = run.finish()
+    expect_whole(run, trials, 20)
+    assert {trial.attempt for trial in trials} == {1}, run.said
+    assert len(seen) <= 8
+
+
+def test_a_dead_node_loses_its_trials(cluster: Cluster, tmp_path: Path) -> None:
+    run = Run(cluster, tmp_path, experiment(job(f"{STEPS}; sleep 6"), maxTrialCount=8))
+    process = run.start()
+    on_node = lambda: [p for p in cluster.pods() if p["spec"].get("nodeName") == "node-2"]  # noqa: E731
+    end = time.monotonic() + 60
+    while not any(pod["status"]["phase"] == "Running" for pod in on_node()):
+        assert time.monotonic() < end, run.said
+        time.sleep(0.3)
+    fault("kill-node", "2")
+    try:
+        trials = run.end(process)
+    finally:
+        fault("start-node", "2")
+    assert conditions(trials) == {Condition.SUCCEEDED: 8}, run.said
+    lost = [trial for trial in trials if trial.losses]
+    assert lost, run.said
+    assert all(trial.attempt == 1 + trial.losses and not trial.failures for trial in trials)
+
+
+def test_the_api_server_is_waited_for(cluster: Cluster, tmp_path: Path) -> None:
+    run = Run(cluster, tmp_path, experiment(job(STEPS), maxTrialCount=8))
+    process = run.start()
+    run.until(some_run(1))
+    fault("pause-api", "40")
+    trials = run.end(process)
+    expect_whole(run, trials, 8)
+    assert {trial.losses for trial in trials} == {0}
+
+
+def test_an_evicted_pod_is_no_failure(cluster: Cluster, tmp_path: Path) -> None:
+    run = Run(cluster, tmp_path, experiment(job(f"{STEPS}; sleep 3"), maxTrialCount=2))
+    process = run.start()
+    run.until(lambda trials: any(trial.series for trial in trials))
+    (pod, *_) = (p for p in cluster.pods() if p["status"]["phase"] == "Running")
+    name = pod["metadata"]["name"]
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": name, "namespace": cluster.namespace},
+    }
+    path = f"/api/v1/namespaces/{cluster.namespace}/pods/{name}/eviction"
+    cluster.kubectl("create", "--raw", path, "--filename", "-", text=json.dumps(eviction))
+    trials = run.end(process)
+    expect_whole(run, trials, 2)
+    assert sorted((t.losses, t.failures) for t in trials) == [(0, 0), (1, 0)], run.said
+    assert "EvictionByEvictionAPI" in run.said
+
+
+def test_failures_say_why(cluster: Cluster, tmp_path: Path) -> None:
+    spec = {"maxTrialCount": 1, "maxFailedTrialCount": 1}
+    run = Run(cluster, tmp_path, experiment(job("echo $X; exit 7"), **spec))
+    (trial,) = run.finish(status=1)
+    assert (trial.condition, trial.reason) == (Condition.FAILED, "exit status 7")
+
+
+def test_pods_that_are_forbidden_fail_their_trial(kubeconfig: str, tmp_path: Path) -> None:
+    cluster = Cluster(kubeconfig, **{"pod-security.kubernetes.io/enforce": "restricted"})
+    made = job("echo $X")
+    del made["spec"]["template"]["spec"]["containers"][0]["securityContext"]
+    spec = {"maxTrialCount": 1, "maxFailedTrialCount": 1}
+    run = Run(cluster, tmp_path, experiment(made, **spec))
+    (trial,) = run.finish(status=1)
+    assert trial.condition is Condition.FAILED
+    assert 'violates PodSecurity "restricted:latest"' in trial.reason
+
+
+def test_early_stopping_deletes_the_object(cluster: Cluster, tmp_path: Path) -> None:
+    settings = [{"name": "random_state", "value": "1"}]
+    stopping = [
+        {"name": "min_trials_required", "value": "2"},
+        {"name": "start_step", "value": "2"},
+    ]
+    document = experiment(
+        job("for i in $(seq 30); do echo loss=$X; sleep 0.2; done"),
+        maxTrialCount=8,
+        algorithm={"algorithmName": "random", "algorithmSettings": settings},
+        earlyStopping={"algorithmName": "medianstop", "algorithmSettings": stopping},
+    )
+    run = Run(cluster, tmp_path, document)
+    trials = run.finish()
+    found = conditions(trials)
+    assert set(found) == {Condition.SUCCEEDED, Condition.EARLY_STOPPED}, run.said
+    for trial in trials:
+        if trial.condition is Condition.EARLY_STOPPED:
+            assert 2 <= len(run.output(trial)) < 30
+            assert trial.series["loss"].latest == trial.assignment["x"]
+    assert cluster.pods() == []
+    assert cluster.get("jobs") == []
+
+
+def test_a_metrics_file_comes_by_a_side_car(kubeconfig: str, tmp_path: Path) -> None:
+    cluster = Cluster(kubeconfig, **{"pod-security.kubernetes.io/enforce": "restricted"})
+    source = {"fileSystemPath": {"path": "/katib/train.log", "kind": "File"}}
+    collector = {"collector": {"kind": "File"}, "source": source}
+    script = f"({STEPS}) >>$SUGGEST_METRICS_PATH; echo printed"
+    document = experiment(job(script), maxTrialCount=4, metricsCollectorSpec=collector)
+    run = Run(cluster, tmp_path, document)
+    trials = run.finish()
+    assert conditions(trials) == {Condition.SUCCEEDED: 4}, run.said
+    for trial in trials:
+        assert run.output(trial) == ["printed"]
+        assert trial.series["loss"].latest == trial.assignment["x"]
+
+
+def account(cluster: Cluster, *without: str) -> str:
+    """A kubeconfig for an account with the documented role, but for some verbs; its file's name."""
+    role, *rest = yaml.safe_load_all((ROOT / "deploy/kubernetes/role.yaml").read_text())
+    for rule in role["rules"]:
+        rule["verbs"] = [verb for verb in rule["verbs"] if verb not in without]
+    cluster.apply(role, *rest)
+    token = cluster.kubectl("create", "token", "suggest-run").strip()
+    with open(cluster.kubeconfig, encoding="utf-8") as file:
+        known = yaml.safe_load(file)
+    known["users"] = [{"name": "test", "user": {"token": token}}]
+    return yaml.safe_dump(known)
+
+
+def test_a_missing_right_is_named_before_the_first_trial(cluster: Cluster, tmp_path: Path) -> None:
+    run = Run(cluster, tmp_path, experiment(job(STEPS)))
+    (file := tmp_path / "kubeconfig").write_text(account(cluster, "watch"))
+    run.end(run.start(kubeconfig=str(file)), status=1)
+    for resource in ("jobs.batch", "pods"):
+        assert f"may not watch {resource} in namespace '{cluster.namespace}'" in run.said
+    assert run.trials() == []
+    # The whole role is enough.
+    file.write_text(account(cluster))
+    trials = run.end(run.start(kubeconfig=str(file)))
+    expect_whole(run, trials, 4)
+
+
+def test_deleting_the_config_map_ends_everything(cluster: Cluster, tmp_path: Path) -> None:
+    run = Run(cluster, tmp_path, experiment(job("echo loss=$X; sleep 300")))
+    process = run.start()
+    run.until(lambda trials: sum(bool(trial.series) for trial in trials) == 4)
+    cluster.kubectl("delete", "configmap", "--selector", "suggestion/experiment")
+    run.end(process, status=1)
+    assert "was deleted, and with it all trials" in run.said
+    cluster.kubectl("wait", "--for=delete", "pods", "--all", "--timeout=60s")
