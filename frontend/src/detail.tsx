@@ -1,6 +1,7 @@
 /** One trial: values, reports, command, files, and what it prints, live. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Stop, point, textsOf } from "./actions";
 import { bytes, duration, seconds, short } from "./numbers";
 import { Name } from "./name";
 import * as source from "./source";
@@ -75,6 +76,8 @@ function Inside({ shown, trial, id }: { shown: Study; trial: Trial; id: string |
         <h2>Trial {trial.number}</h2>
         <Mark condition={trial.condition} />
         <span class="grow" />
+        {id !== null && <Stop trial={trial} id={id} runs={shown.runs} />}
+        {id !== null && shown.completed === "" && <button type="button" onClick={() => { opened.value = null; point.value = textsOf(shown, trial); }}>enqueue alike</button>}
         <button type="button" disabled={trial.number <= 0} onClick={() => { opened.value = trial.number - 1; }}>previous</button>
         <button type="button" disabled={trial.number >= last} onClick={() => { opened.value = trial.number + 1; }}>next</button>
         <button type="button" onClick={() => { opened.value = null; }}>close</button>

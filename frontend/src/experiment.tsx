@@ -7,6 +7,7 @@ import { Parallel } from "./charts/parallel";
 import { Correlation, Importance } from "./charts/relations";
 import { Pairs, Slices } from "./charts/slices";
 import { Timeline } from "./charts/timeline";
+import { Actions, point } from "./actions";
 import { Copy, TrialDetail } from "./detail";
 import { brief, clip, duration, seconds, short } from "./numbers";
 import { Name } from "./name";
@@ -23,6 +24,7 @@ export function Watched({ id }: { id: string }) {
     setSent(null);
     select(null, "");
     opened.value = null;
+    point.value = null;
     return source.watch(id, { changed: setSent, trouble: setTrouble });
   }, [id]);
   return (
@@ -39,7 +41,7 @@ export function Experiment({ sent, id }: { sent: Everything; id: string | null }
   const two = shown.objective.metrics.length;
   return (
     <>
-      <Head shown={shown} />
+      <Head shown={shown} id={id} />
       <nav class="jump" aria-label="Views">
         {VIEWS.map(([key, title]) => <a key={key} href={`#${key}`} onClick={(event) => {
           event.preventDefault();
@@ -75,7 +77,7 @@ function Card({ id, wide = false, children }: { id: (typeof VIEWS)[number][0]; w
   return <section id={id} class={`card${wide ? " wide" : ""}`} aria-labelledby={`${id}-title`}><h2 id={`${id}-title`}>{title}</h2>{children}</section>;
 }
 
-function Head({ shown }: { shown: Study }) {
+function Head({ shown, id }: { shown: Study; id: string | null }) {
   const [, tick] = useState(0);
   const done = shown.completed !== "";
   useEffect(() => {
@@ -94,12 +96,16 @@ function Head({ shown }: { shown: Study }) {
     done ? "" : `at most ${parallel} at a time`,
     duration(seconds(shown.started, shown.completed || new Date().toISOString())),
   ];
-  const state = done ? shown.condition.type : shown.runs ? "running" : "no runner is at work; run the same command to resume";
+  const state = done ? shown.condition.type
+    : !shown.runs ? `no runner is at work; ${shown.command ? "to resume" : "run the same command to resume"}${shown.paused ? " (paused)" : ""}`
+    : shown.paused ? (running ? "paused; running trials go on" : "paused") : "running";
   return (
     <header class="head">
       <h1><Name of={shown.name} /></h1>
       <p class="soft break"><Name of={shown.place} /></p>
       <p><strong class={`state ${shown.condition.type}`} title={shown.condition.reason}>{state}</strong>{done && shown.condition.message ? <> · <Name of={shown.condition.message} /></> : ""}</p>
+      {!done && !shown.runs && shown.command && <p class="bar"><code class="break">{shown.command}</code><Copy text={shown.command} /></p>}
+      {id !== null && <Actions shown={shown} id={id} />}
       <p>{words.filter(Boolean).join(" · ")}</p>
       {limit !== null && <progress max={limit} value={ended} aria-label="Trials that have ended">{ended}</progress>}
       <p>{shown.algorithm.name}{settings && <span class="soft break"> ({settings})</span>}{shown.earlyStopping ? `, ${shown.earlyStopping.name}` : ""}

@@ -56,7 +56,7 @@ export function List() {
                 <h2><a href={`#/experiment/${entry.id}`}><Name of={entry.name} /></a></h2>
                 <p class="soft break"><Name of={entry.place} /> · changed {age(entry.changed * 1000)}</p>
                 {entry.error ? <p class="break" role="alert">{entry.error}</p> : (<>
-                  <p><strong class={`state ${entry.condition ?? ""}`}>{entry.done ? entry.condition : entry.runs ? "running" : "incomplete"}</strong>
+                  <p><strong class={`state ${entry.condition ?? ""}`}>{entry.done ? entry.condition : entry.paused ? "paused" : entry.runs ? "running" : "incomplete"}</strong>
                     {" · "}{entry.algorithm} · {entry.ended}{entry.limit === null ? "" : ` of ${entry.limit}`} trials
                     {entry.running ? `, ${entry.running} running` : ""}{entry.failed ? `, ${entry.failed} failed` : ""}</p>
                   {entry.done && entry.message ? <p class="soft break"><Name of={entry.message} longest={200} /></p> : null}

@@ -14,6 +14,31 @@ async function get<T>(path: string): Promise<T> {
   return content;
 }
 
+async function post<T>(path: string, content: object): Promise<T> {
+  const answer = await fetch(`api/experiments${path}`, {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content),
+  });
+  const text = await answer.text();
+  // A refusal of the guard is no JSON.
+  const read = answer.headers.get("Content-Type")?.startsWith("application/json") ? JSON.parse(text) : { error: text };
+  if (!answer.ok) throw new Error(read.error ?? answer.statusText);
+  return read;
+}
+
+/** Ask the runner for something; returns its answer, in words. */
+export const ask = async (id: string, content: { action: string } & Record<string, unknown>): Promise<string> =>
+  (await post<{ text: string }>(`/${id}/requests`, content)).text;
+
+export interface Point {
+  /** Parameters without a meaning for these values. */
+  inactive: string[];
+  /** What is wrong, by parameter; that of the whole by an empty name. */
+  errors: Record<string, string>;
+}
+
+/** What is known of a point while it is typed. */
+export const point = (id: string, assignment: Record<string, string>): Promise<Point> => post(`/${id}/point`, { assignment });
+
 export const list = async (): Promise<Summary[]> =>
   (await get<{ experiments: Summary[] }>("")).experiments;
 

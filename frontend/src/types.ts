@@ -7,6 +7,8 @@ export interface Parameter {
   log: boolean;
   min: number | null;
   max: number | null;
+  /** As in the file; null without one. */
+  step: string | null;
 }
 
 export interface Named {
@@ -48,6 +50,9 @@ export interface Head {
   started: string;
   completed: string;
   runs: boolean;
+  paused: boolean;
+  /** That ran it last; empty if it is not known. */
+  command: string;
 }
 
 export interface Changes extends Head {
@@ -94,6 +99,7 @@ export interface Summary {
   running?: number;
   limit?: number | null;
   done?: boolean;
+  paused?: boolean;
 }
 
 export interface Detail {

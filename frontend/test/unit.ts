@@ -8,10 +8,10 @@ import { brief, numberOf, short } from "../src/numbers";
 import { type Study, after, coordinate, rankCorrelation, sampled, study } from "../src/study";
 import type { Everything, Parameter, Trial } from "../src/types";
 
-const LR: Parameter = { name: "lr", type: "double", list: null, log: true, min: 1e-3, max: 1 };
+const LR: Parameter = { name: "lr", type: "double", list: null, log: true, min: 1e-3, max: 1, step: null };
 
 function kind(...list: string[]): Parameter {
-  return { name: "kind", type: "categorical", list, log: false, min: null, max: null };
+  return { name: "kind", type: "categorical", list, log: false, min: null, max: null, step: null };
 }
 
 function trial(number: number, metric: string, values: (string | null)[] = ["0.1"], more: Partial<Trial> = {}): Trial {
@@ -26,7 +26,7 @@ function everything(trials: Trial[], more: Partial<Everything> = {}): Everything
     name: "one", place: "runs/one", digest: "a", algorithm: { name: "tpe", settings: {} }, earlyStopping: null,
     objective: { metric: "loss", maximize: false, goal: null, metrics: ["loss"] }, parameters: [LR], file: "",
     condition: { type: "Running", reason: "", message: "" }, limits: { parallel: 1, trials: null, failures: null },
-    started: "", completed: "", runs: true, trials, curves: {}, curvesLeftOut: 0, ...more,
+    started: "", completed: "", runs: true, paused: false, command: "", trials, curves: {}, curvesLeftOut: 0, ...more,
   };
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sqlite3
 import sys
 from pathlib import Path
@@ -190,6 +192,7 @@ def run(
         tls,
         lost_hosts,
         learn_from,
+        shown=f"cd {shlex.quote(os.getcwd())} && {shlex.join(['suggest', *sys.argv[1:]])}",
     )
     console = Console()
     shown = view.Plain() if plain or not console.is_terminal else view.Rich(console)

@@ -69,7 +69,7 @@ def violations(examined: Examined, sections: Sequence[str] = SECTIONS) -> Iterat
     if examined.manifest is None or not isinstance(examined.manifest.document, dict):
         return
     if "algorithm" in sections:
-        with _scratch():
+        with scratch():
             found = list(_of_algorithm(examined, examined.manifest))
         yield from found
     if "earlyStopping" in sections:
@@ -113,7 +113,7 @@ def _spec(examined: Examined) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _scratch() -> Iterator[None]:
+def scratch() -> Iterator[None]:
     """Within it, what an algorithm writes for trials goes to a temporary folder: none will run."""
     before = os.environ.get(_DATA_DIR)
     with tempfile.TemporaryDirectory(prefix="suggest-") as folder:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Report
+from suggestion.controller.requests import Answer
 from suggestion.controller.trials import Trial
 
 
@@ -36,6 +37,7 @@ class Changes:
         trials: New or changed trials.
         batches: New reports, to be delivered.
         delivered: Trial and batch of confirmed deliveries.
+        answers: To requests of users.
     """
 
     experiment: Experiment | None = None
@@ -43,10 +45,16 @@ class Changes:
     trials: Sequence[Trial] = ()
     batches: Sequence[Batch] = ()
     delivered: Sequence[tuple[int, int]] = ()
+    answers: Sequence[Answer] = ()
 
     def __bool__(self) -> bool:
         return bool(
-            self.experiment or self.forgotten or self.trials or self.batches or self.delivered
+            self.experiment
+            or self.forgotten
+            or self.trials
+            or self.batches
+            or self.delivered
+            or self.answers
         )
 
 

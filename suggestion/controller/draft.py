@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from suggestion.controller.commands import Batch, Changes, Command, Deliver, Show
 from suggestion.controller.observation import Series
+from suggestion.controller.requests import Answer
 from suggestion.controller.state import Attempt, Policy, State
-from suggestion.controller.trials import Condition, Stopping, Trial
+from suggestion.controller.trials import Condition, Stopping, Trial, trial_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Draft:
         self.begun = state.begun
         self.waiting_since = state.waiting_since
         self.commands: list[Command] = []
+        self.answers: list[Answer] = []
         self._saved: dict[int, Trial] = {}
         self._forgotten: list[tuple[int, int]] = []
         self._batches: list[Batch] = []
@@ -68,8 +71,28 @@ class Draft:
             tuple(self._saved.values()),
             tuple(self._batches),
             tuple(self._delivered),
+            tuple(self.answers),
         )
         return Transition(state, changes, tuple(self.commands))
+
+    def add(
+        self,
+        assignment: Mapping[str, str],
+        name: str,
+        labels: Mapping[str, str],
+        rules: Sequence[Sequence[Any]],
+        now: str,
+    ) -> Trial:
+        """Make the next trial; one without a name gets one by its number."""
+        name = name or trial_name(self.experiment.name, self.made)
+        trial = Trial(self.made, name, assignment, labels, rules, created=now)
+        self.save(trial)
+        self.made += 1
+        if self.experiment.condition()["type"] != "Running":
+            self.experiment = self.experiment.mark(
+                "Running", "ExperimentRunning", "the experiment is running", now
+            )
+        return trial
 
     def save(self, trial: Trial) -> None:
         """Have a new or changed trial written."""

@@ -35,6 +35,7 @@ from suggestion.controller.draft import Transition
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.moments import Timekeeper, moment
 from suggestion.controller.observation import Objective
+from suggestion.controller.requests import Enqueue, Request
 from suggestion.controller.rim import Rim
 from suggestion.controller.runtime import Exit, Loss, Notice, Running, Started
 from suggestion.controller.slots import Slot
@@ -94,6 +95,8 @@ class Controller:
         self._collection = Collection(
             workspace, policy.objective, rim.clock, options.output_bytes, rim.view.note
         )
+        self._requests: list[Request] = []
+        self._seen: int | None = None  # the mark of the state when requests were looked for
         self._unwritten: list[e.Event] = []
         self._confirmed: list[tuple[int, int]] = []
         self._ended = False
@@ -173,7 +176,9 @@ class Controller:
         rim = self.rim
         try:
             self._interrupted, self._interrupts = self._interrupted + self._interrupts, 0
-            self._take([e.Opened(moment(self.clock), self.begun, self._interrupted)])
+            opened = e.Opened(moment(self.clock), self.begun, self._interrupted)
+            # What was asked for while nobody was at work comes before what the algorithm is asked.
+            self._take([opened, *self._wanted(asking=False)])
             waited = True
             while True:
                 while happened := list(self._happened()):
@@ -225,7 +230,8 @@ class Controller:
     # ------------------------------------------------------------------- what has happened
 
     def _happened(self) -> Iterator[e.Event]:
-        """What servers have answered, the user wants, and the runtime says."""
+        """What servers have answered, users want, and the runtime says."""
+        asking = self.state.asking
         while self._answers:
             answer = self._answers.popleft()
             if isinstance(answer, BaseException):
@@ -233,7 +239,9 @@ class Controller:
                     raise answer
                 yield e.ServerFailed(moment(self.clock), str(answer))
             elif (event := answer()) is not None:
+                asking = asking and not isinstance(event, e.Suggested | e.Exhausted)
                 yield event
+        yield from self._wanted(asking)
         while self._interrupts:
             self._interrupts -= 1
             self._interrupted += 1
@@ -256,6 +264,19 @@ class Controller:
                 trouble = self._collection.printed(self.trials[number], seen.data)
                 if trouble is not None:
                     yield trouble
+
+    def _wanted(self, asking: bool) -> Iterator[e.Event]:
+        """What users ask for from outside; points wait while their index is not known."""
+        mark = self.store.change_mark()
+        if mark != self._seen:
+            self._seen = mark
+            self._requests = self.store.requests()
+        waiting, self._requests = self._requests, []
+        for request in waiting:
+            if asking and isinstance(request.action, Enqueue):
+                self._requests.append(request)
+            else:
+                yield e.Requested(moment(self.clock), request.number, request.action)
 
     def _due(self) -> Iterator[e.Event]:
         due = machine.deadline(self.policy, self.state)

@@ -8,6 +8,7 @@ from typing import Any
 
 from suggestion.controller.moments import Moment
 from suggestion.controller.observation import Report, Series
+from suggestion.controller.requests import Action, StopTrial, dump
 from suggestion.controller.rules import Rule
 
 
@@ -273,6 +274,29 @@ class Timer(Event):
 @dataclass(frozen=True, slots=True)
 class Interrupted(Event):
     """The user wants the session to end: once after the running trials, twice at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requested(Event):
+    """Somebody has asked for something from outside.
+
+    A point comes only while no suggestion is asked for: it takes the index that is next.
+
+    Attributes:
+        request: Number of the request.
+    """
+
+    request: int
+    action: Action
+
+    @property
+    def trial(self) -> int | None:
+        """The trial that it is about, if there is one."""
+        return self.action.trial if isinstance(self.action, StopTrial) else None
+
+    def detail(self) -> Mapping[str, Any]:
+        kind, fields = dump(self.action)
+        return {"request": self.request, "action": kind, **fields}
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,9 @@ class Experiment:
     """The experiment; a change is a new value, which the store writes before it has an effect.
 
     Attributes:
-        document: The Experiment object, as in its file.
-        options: Of whoever has made it, JSON; ``prior_trials`` is sent to the algorithm with its
-            settings.
+        document: The Experiment object, as in its file, with what users have changed since.
+        options: How it is run here, and what users have asked for while it ran, JSON;
+            ``prior_trials`` is sent to the algorithm with its settings.
         overlay: Settings that replies laid over the algorithm's own.
         exhausted: Whether the algorithm has no more suggestions.
         conditions: As in the CRD's status.
@@ -127,6 +127,22 @@ class Experiment:
     def done(self) -> bool:
         """Whether it has succeeded or failed."""
         return self.condition()["type"] in {"Succeeded", "Failed"}
+
+    @property
+    def paused(self) -> bool:
+        """Whether no further trial begins until a user wants it to."""
+        return bool(self.options.get("paused"))
+
+    def pausing(self, paused: bool) -> Experiment:
+        """Return it paused, or going on."""
+        return replace(self, options={**self.options, "paused": paused})
+
+    @property
+    def changed(self) -> Mapping[str, tuple[Any, Any]]:
+        """Fields of the spec that users have changed: their value in the file, and the present."""
+        return {
+            name: (first, now) for name, (first, now) in self.options.get("changed", {}).items()
+        }
 
     @property
     def limits(self) -> Limits:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from suggestion.controller import actions, reporter
 from suggestion.controller import events as e
-from suggestion.controller import reporter
 from suggestion.controller.commands import (
     Adopt,
     AskRules,
@@ -34,7 +34,7 @@ from suggestion.controller.observation import Series
 from suggestion.controller.outcomes import exit_text
 from suggestion.controller.progress import proceed
 from suggestion.controller.state import HALT, Policy, State
-from suggestion.controller.trials import Condition, Stopping, Trial, trial_name
+from suggestion.controller.trials import Condition, Stopping, Trial
 
 
 def step(policy: Policy, state: State, happened: Sequence[e.Event]) -> Transition:
@@ -110,20 +110,10 @@ def _suggested(draft: Draft, event: e.Suggested) -> None:
         return
     rules = [[r.metric, r.value, r.comparison, r.start_step] for r in event.rules]
     for made in event.suggestions:
-        name = made.name or trial_name(draft.experiment.name, draft.made)
-        draft.save(
-            Trial(
-                draft.made, name, made.assignment, made.labels or {}, rules, created=event.at.text
-            )
-        )
-        draft.made += 1
+        draft.add(made.assignment, made.name, made.labels or {}, rules, event.at.text)
     known = draft.experiment.overlay
     if any(known.get(name) != value for name, value in event.settings.items()):
         draft.experiment = replace(draft.experiment, overlay={**known, **event.settings})
-    if draft.experiment.condition()["type"] != "Running":
-        draft.experiment = draft.experiment.mark(
-            "Running", "ExperimentRunning", "the experiment is running", event.at.text
-        )
 
 
 def _exhausted(draft: Draft, event: e.Exhausted) -> None:
@@ -305,6 +295,8 @@ def _collected(draft: Draft, event: e.Collected) -> None:
         _again(draft, trial, "stopped; it runs again")
     elif trial.stopping is Stopping.UNREADABLE:
         _fail(draft, event, trial, trial.reason)
+    elif trial.stopping is Stopping.USER:
+        draft.finish(trial, Condition.KILLED, actions.STOPPED, trial.series, event.at.text)
     elif trial.stopping is Stopping.TIMEOUT:
         _fail(draft, event, trial, f"ran longer than {policy.trial_timeout:g} s")
     elif attempt.status != 0 and trial.stopping is not Stopping.EARLY:
@@ -384,5 +376,6 @@ _HANDLERS: Final[Mapping[type[e.Event], Callable[[Draft, Any], None]]] = {
     e.Delivered: _delivered,
     e.Timer: _timer,
     e.Interrupted: _interrupted,
+    e.Requested: actions.take,
     e.ServerFailed: _server_failed,
 }

@@ -19,7 +19,8 @@ def proceed(draft: Draft, event: Event) -> None:
     if draft.experiment.done or draft.interruptions >= DRAIN:
         _withdraw(draft)
     if not draft.experiment.done and draft.interruptions < DRAIN:
-        _schedule(draft)
+        if not draft.experiment.paused:
+            _schedule(draft)
     elif not draft.attempts:
         _wind_up(draft, event)
     elif draft.interruptions >= HALT:

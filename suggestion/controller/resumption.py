@@ -42,9 +42,12 @@ def resume(
     Raises:
         CannotResume: If something has changed that must not, or the experiment has ended for good.
     """
+    document, edited = _kept(known, document)
     fruitless = not any(trial.condition in JUDGED for trial in trials)
     _same(known, document, (*EDITABLE, *FIXABLE) if retry_failed and fruitless else EDITABLE)
     changed = replace(known, document=dict(document))
+    if edited != known.changed:
+        changed = replace(changed, options={**known.options, "changed": edited})
     reached = known.condition()["reason"] == "ExperimentGoalReached"
     failed = [trial for trial in trials if trial.condition in FAILED]
     again = [trial.again("tried again", 0, 0) for trial in failed] if retry_failed else []
@@ -58,6 +61,24 @@ def resume(
         changed = changed.mark("Restarting", "ExperimentRestarting", why, now)
     forgotten = tuple((trial.number, -(trial.attempt - 1)) for trial in again)
     return Changes(None if changed == known else changed, forgotten, tuple(again))
+
+
+def _kept(
+    known: Experiment, document: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], Mapping[str, tuple[Any, Any]]]:
+    """Return the file with what users have changed while it ran, and these changes.
+
+    A field that has been edited in the file since is the file's.
+    """
+    spec = document["spec"]
+    kept = {
+        name: (first, now)
+        for name, (first, now) in known.changed.items()
+        if str(spec.get(name)) == str(first)
+    }
+    if not kept:
+        return document, kept
+    return {**document, "spec": {**spec, **{name: now for name, (_, now) in kept.items()}}}, kept
 
 
 def _same(known: Experiment, document: Mapping[str, Any], editable: Sequence[str]) -> None:

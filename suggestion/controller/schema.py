@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 _TRIALS_2: Final = """
 CREATE TABLE trials (
@@ -45,6 +45,16 @@ CREATE TABLE events (           -- what has happened, in order, written with wha
     kind TEXT NOT NULL,
     trial INTEGER,
     detail TEXT NOT NULL        -- JSON
+)
+"""
+_REQUESTS: Final = """
+CREATE TABLE requests (         -- what users have asked for from outside
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    time TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    content TEXT NOT NULL,      -- JSON
+    done INTEGER,               -- whether it was carried out, or is refused; with the answer
+    answer TEXT
 )
 """
 _SCHEMA: Final = (
@@ -82,6 +92,7 @@ CREATE TABLE outbox (           -- batches that the DBManager has not confirmed
 ) WITHOUT ROWID
 """,
     _EVENTS,
+    _REQUESTS,
 )
 
 # Trials of version 1, which knew only processes of this machine.
@@ -107,6 +118,7 @@ _MIGRATIONS: Final = {
         _EVENTS,
     ),
     2: (_LOSSES,),
+    3: (_REQUESTS,),
 }
 
 

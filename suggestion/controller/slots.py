@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+#: Trials at a time that users may ask for while an experiment runs, unless its file has more.
+MOST: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +37,21 @@ class Slot:
 
 
 def divide(
-    parallel: int, gpus: Sequence[str] | None, gpus_each: int, cpus_each: int
+    parallel: int, gpus: Sequence[str] | None, gpus_each: int, cpus_each: int, most: int = 0
 ) -> tuple[Slot, ...]:
-    """Divide the machine into as many slots as there is room for, at most `parallel`.
+    """Divide the machine into as many slots as there is room for, at most `parallel` or `most`.
 
     Args:
-        parallel: The experiment's ``parallelTrialCount``.
+        parallel: The experiment's ``parallelTrialCount``; threads are divided among as many.
         gpus: Those that may be used; None leaves them to the trials.
         gpus_each: GPUs that a trial gets.
         cpus_each: CPUs that a trial is bound to; 0 binds none.
+        most: Slots for what ``parallelTrialCount`` may be raised to.
 
     Raises:
         ValueError: If there is no room for one trial.
     """
-    count = parallel
+    count = max(parallel, most)
     if gpus is not None and gpus_each > 0:
         count = min(count, len(gpus) // gpus_each)
         if count == 0:
@@ -61,7 +66,7 @@ def divide(
             number,
             None if gpus is None else tuple(gpus[number * gpus_each : (number + 1) * gpus_each]),
             tuple(cpus[number * cpus_each : (number + 1) * cpus_each]),
-            cpus_each or max(len(cpus) // count, 1),
+            cpus_each or max(len(cpus) // min(parallel, count), 1),
         )
         for number in range(count)
     )

@@ -24,6 +24,7 @@ from suggestion.controller.files import private_file
 from suggestion.controller.moments import parse
 from suggestion.controller.observation import Report
 from suggestion.controller.reporter import NEVER
+from suggestion.controller.requests import Action, Answer, Request, dump, load
 from suggestion.controller.state import Attempt, State, Tally
 from suggestion.controller.trials import Condition, Stopping, Trial
 
@@ -172,6 +173,11 @@ class Store:
                 self._db.executemany(
                     "DELETE FROM outbox WHERE trial = ? AND batch = ?", changes.delivered
                 )
+            if changes.answers:
+                self._db.executemany(
+                    "UPDATE requests SET done = ?, answer = ? WHERE number = ?",
+                    ((answer.done, answer.text, answer.request) for answer in changes.answers),
+                )
             if changes.experiment is not None:
                 self._db.execute(_SAVE_EXPERIMENT, _experiment_row(changes.experiment))
             self._db.executemany(
@@ -192,6 +198,26 @@ class Store:
     def save_experiment(self, experiment: Experiment) -> None:
         """Replace the experiment."""
         self.commit(Changes(experiment))
+
+    def ask(self, action: Action, now: str) -> int:
+        """Write a request of a user, for the runner; return its number.
+
+        Raises:
+            sqlite3.Error: If that cannot be, as in a file of the version before.
+        """
+        kind, fields = dump(action)
+        with self.transaction():
+            row = self._db.execute(
+                "INSERT INTO requests (time, kind, content) VALUES (?, ?, ?)",
+                (now, kind, json.dumps(fields)),
+            )
+        assert row.lastrowid is not None
+        return row.lastrowid
+
+    def withdraw(self, request: int) -> None:
+        """Delete a request, unless it is answered. Only with the `Lock`: a runner may act on it."""
+        with self.transaction():
+            self._db.execute("DELETE FROM requests WHERE number = ? AND answer IS NULL", (request,))
 
     # ----------------------------------------------------------------- reading
 
@@ -275,6 +301,22 @@ class Store:
         """Return trial and batch of what the DBManager has not confirmed, in order."""
         rows = self._db.execute("SELECT trial, batch FROM outbox ORDER BY trial, batch")
         return [(row["trial"], row["batch"]) for row in rows]
+
+    def requests(self) -> list[Request]:
+        """Return the requests that wait for an answer, in order."""
+        rows = self._db.execute(
+            "SELECT number, kind, content FROM requests WHERE answer IS NULL ORDER BY number"
+        )
+        return [
+            Request(row["number"], load(row["kind"], json.loads(row["content"]))) for row in rows
+        ]
+
+    def answer(self, request: int) -> Answer | None:
+        """Return what has become of a request; None as long as nothing has."""
+        row = self._db.execute(
+            "SELECT done, answer FROM requests WHERE number = ? AND answer IS NOT NULL", (request,)
+        ).fetchone()
+        return None if row is None else Answer(request, bool(row["done"]), row["answer"])
 
     def latest_event(self) -> int:
         """Return the id of the last entry of the journal; 0 if there is none."""

@@ -42,6 +42,7 @@ class Stopping(StrEnum):
     TIMEOUT = "timeout"
     UNREADABLE = "unreadable"
     INTERRUPT = "interrupt"
+    USER = "user"
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ def _point(
             value = _value(parameter, given)
             if value is None:
                 refuse(
-                    f"{subject}: parameter {quote(name)} {_rule(parameter)}, got {_shown(given)}"
+                    f"{subject}: parameter {quote(name)} {rule_of(parameter)}, got {_shown(given)}"
                 )
             else:
                 values[name] = value
@@ -130,7 +130,8 @@ def _value(parameter: Parameter, given: Any) -> Value | None:
     return value if value is not None and value in parameter else None
 
 
-def _rule(parameter: Parameter) -> str:
+def rule_of(parameter: Parameter) -> str:
+    """Say which values a parameter may have, as the end of a sentence."""
     if isinstance(parameter, Double | Int):
         step = f" in steps of {parameter.step}" if parameter.step not in (None, 1) else ""
         whole = "a whole number" if isinstance(parameter, Int) else "a number"

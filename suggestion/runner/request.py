@@ -28,6 +28,7 @@ class Request:
         lost_hosts: Machines whose trials are gone, as far as the directory's trials ran there.
         tls: To reach servers that run already; None for connections without encryption.
         learn_from: Directories of earlier experiments, whose trials the algorithm is told.
+        shown: The command line, for people who want to resume the experiment; may be empty.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Request:
     tls: ClientTLS | None = None
     lost_hosts: Sequence[str] = ()
     learn_from: Sequence[Path] = ()
+    shown: str = ""
 
     def folder(self, name: str) -> Path:
         """Return the directory of the experiment `name`."""

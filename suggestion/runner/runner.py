@@ -31,6 +31,7 @@ from suggestion.controller.store import Store
 from suggestion.controller.workspace import TrialWorkspace
 from suggestion.engine.algorithm import algorithms
 from suggestion.runner import learning, reading
+from suggestion.runner.asking import COMMAND
 from suggestion.runner.control import Sessions, control
 from suggestion.runner.errors import ExperimentRefused
 from suggestion.runner.fresh import set_aside
@@ -120,13 +121,14 @@ def _prepare(
         expect_own(directory, where, place, store.trials(), request.lost_hosts)
         now = rfc3339(clock.now())
         known = where.noted(_resume(known, loaded.document, store, request, view, now))
-        store.save_experiment(known)
+        if known.paused:
+            view.note(f"the experiment is paused; to go on: suggest resume {directory}")
     stopped = threading.Event()
     # An experiment that has ended needs no servers; should it, they start when they are called.
     launch = known is None or not known.done or bool(store.undelivered())
     clients = _clients(request, loaded, directory, view, stopped, launch, stack)
     spec = loaded.document["spec"]
-    parallel = Limits.of(loaded.document).parallel
+    parallel = (Limits.of(loaded.document) if known is None else known.limits).parallel
     slots = slots_of(request, place, parallel, loaded.template.gpus)
     if len(slots) < parallel:
         view.note(f"there is room for {len(slots)} trials at a time")
@@ -139,7 +141,9 @@ def _prepare(
         fresh = replace(fresh, started=now)
         text = "the experiment is created"
         known = where.noted(fresh.mark("Created", "ExperimentCreated", text, now))
-        store.save_experiment(known)
+    if request.shown:
+        known = replace(known, options={**known.options, COMMAND: request.shown})
+    store.save_experiment(known)
     objective = objectives.read(loaded.document)
     collector = collectors.collector(loaded.collector, objective.metrics)
     options = request.options

@@ -14,7 +14,7 @@ from suggestion import runtimes
 from suggestion.client import document
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.runtime import Asked, Place, Whose
-from suggestion.controller.slots import Slot, divide
+from suggestion.controller.slots import MOST, Slot, divide
 from suggestion.controller.store import FILE, Store
 from suggestion.controller.trials import Trial
 from suggestion.runner.errors import ExperimentRefused
@@ -167,7 +167,7 @@ def _some(trials: Sequence[Trial]) -> str:
 
 
 def slots_of(request: Request, place: Place, parallel: int, gpus: int) -> Sequence[Slot]:
-    """Return a slot for each trial at a time.
+    """Return a slot for each trial at a time, and for those that users may ask for later.
 
     Args:
         gpus: That the file asks for, for each trial.
@@ -176,8 +176,9 @@ def slots_of(request: Request, place: Place, parallel: int, gpus: int) -> Sequen
         ExperimentRefused: If there is no room for one trial on this machine.
     """
     if not place.here:
-        return tuple(Slot(number) for number in range(parallel))
+        return tuple(Slot(number) for number in range(max(parallel, MOST)))
     try:
-        return divide(parallel, request.gpus, request.gpus_each or gpus or 1, request.cpus_each)
+        each = request.gpus_each or gpus or 1
+        return divide(parallel, request.gpus, each, request.cpus_each, MOST)
     except ValueError as error:
         raise ExperimentRefused(str(error)) from error

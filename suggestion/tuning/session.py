@@ -21,7 +21,7 @@ from suggestion.controller.lock import Lock
 from suggestion.controller.moments import Clock, rfc3339
 from suggestion.controller.resumption import CannotResume, resume
 from suggestion.controller.runtime import Whose
-from suggestion.controller.slots import Slot, divide
+from suggestion.controller.slots import MOST, Slot, divide
 from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
 from suggestion.controller.workspace import TrialWorkspace
@@ -120,7 +120,7 @@ def run(
 
 def _slots(parallel: int, machine: Machine) -> Sequence[Slot]:
     try:
-        return divide(parallel, machine.gpus, machine.gpus_each, machine.cpus_each)
+        return divide(parallel, machine.gpus, machine.gpus_each, machine.cpus_each, MOST)
     except ValueError as error:
         raise InvalidArgument([BrokenRule("parallel", str(error))]) from error
 
@@ -142,7 +142,8 @@ def _settle(
         return
     # Where Python and the directory are may change.
     own = {**known.document["spec"], "trialTemplate": document["spec"]["trialTemplate"]}
-    known = replace(known, document={**known.document, "spec": own}, options={"space": space})
+    known = replace(known, document={**known.document, "spec": own})
+    known = replace(known, options={**known.options, "space": space})
     # One that has failed is tuned again once its cause is fixed: its failed trials run again.
     failed = known.condition()["type"] == "Failed"
     try:

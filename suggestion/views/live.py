@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+#: What goes on in an experiment that a user has paused.
+PAUSED: Final = "paused; 'suggest resume' goes on"
 _GAP: Final = 2
 _WIDEST: Final = 20
 _BAR: Final = 60

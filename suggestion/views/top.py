@@ -20,7 +20,7 @@ from suggestion.controller.store import Store
 from suggestion.controller.trials import FAILED, Condition, Trial
 from suggestion.controller.workspace import trial_files
 from suggestion.views import status
-from suggestion.views.live import Frame, why
+from suggestion.views.live import PAUSED, Frame, why
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +63,8 @@ def _frame(directory: Path, store: Store) -> tuple[Frame, bool]:
         experiment, trials = store.experiment(), store.trials()
     assert experiment is not None
     runs = held(directory)
-    made = frame(experiment, trials, directory, datetime.now(UTC), "" if runs else "no runner")
+    state = "no runner" if not runs else PAUSED if experiment.paused else ""
+    made = frame(experiment, trials, directory, datetime.now(UTC), state)
     return made, experiment.done and not any(t.condition.active for t in trials)
 
 

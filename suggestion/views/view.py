@@ -14,7 +14,7 @@ from suggestion.controller.state import HALT
 from suggestion.controller.trials import FAILED, JUDGED, Condition, Trial
 from suggestion.views import tradeoff
 from suggestion.views.advice import advice
-from suggestion.views.live import Frame, assigned, value_of, why
+from suggestion.views.live import PAUSED, Frame, assigned, value_of, why
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -162,7 +162,7 @@ class Rich:
     def render(self, controller: Controller) -> Frame:
         """Return the whole view."""
         experiment, counts = controller.experiment, controller.counts
-        state = ""
+        state = PAUSED if experiment.paused else ""
         if controller.level == 1:
             state = "letting the running trials finish (Ctrl-C again stops them)"
         elif controller.level == HALT:

@@ -15,6 +15,7 @@ from suggestion.controller.driver import Controller
 from suggestion.controller.events import Event, Suggestion
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Report, Series
+from suggestion.controller.requests import Action
 from suggestion.controller.rim import Rim
 from suggestion.controller.rules import GREATER, Rule
 from suggestion.controller.slots import Slot
@@ -202,8 +203,35 @@ def document(trials: int, parallel: int) -> dict[str, Any]:
             "maxTrialCount": str(trials),
             "parallelTrialCount": str(parallel),
             "objective": {"type": "minimize", "objectiveMetricName": "loss"},
+            "parameters": [{"name": "x"}],
         }
     }
+
+
+class WaiterWithUser(VirtualWaiter):
+    """Waiting during which a user asks for something, at moments of the world's clock.
+
+    Args:
+        wanted: Seconds and actions that are still to come, in order; outlives the sessions.
+    """
+
+    def __init__(self, world: World, folder: Path, wanted: list[tuple[float, Action]]) -> None:
+        super().__init__(world)
+        self._clock = world.clock
+        self._folder = folder
+        self._wanted = wanted
+
+    def wait(self, until: float | None) -> None:
+        if self._wanted:
+            next_one = max(self._wanted[0][0], self._clock.seconds)
+            until = next_one if until is None else min(until, next_one)
+        super().wait(until)
+        while self._wanted and self._wanted[0][0] <= self._clock.seconds:
+            store = Store(self._folder)  # as another process
+            try:
+                store.ask(self._wanted.pop(0)[1], "")
+            finally:
+                store.close()
 
 
 @dataclass
@@ -220,10 +248,12 @@ class Simulation:
     workspace: Callable[[World], SimulatedWorkspace] = SimulatedWorkspace
     policy: dict[str, Any] = field(default_factory=dict)
     rule: Any = None
+    wanted: Sequence[tuple[float, Action]] = ()
     sessions: int = 0
 
     def __post_init__(self) -> None:
         self.points = Points(self.crash)
+        self._wanted = list(self.wanted)
         self.world = World(self.play or scripted(self.seed))
         self.servers = InProcess(self.seed, rule=self.rule)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -242,7 +272,7 @@ class Simulation:
         store = CrashingStore(self.folder, self.points)
         try:
             runtime = self.runtime(self.world)
-            waiter = VirtualWaiter(self.world)
+            waiter = WaiterWithUser(self.world, self.folder, self._wanted)
             rim = Rim(
                 store, runtime, self.servers, Inline(), Inline(), waiter, Nobody(), self.world.clock
             )

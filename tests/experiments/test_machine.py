@@ -18,9 +18,18 @@ from suggestion.controller.draft import Transition
 from suggestion.controller.experiment import Experiment, Limits
 from suggestion.controller.moments import Moment
 from suggestion.controller.observation import Objective, Report, Series
+from suggestion.controller.requests import (
+    Action,
+    Enqueue,
+    Pause,
+    Resume,
+    SetLimits,
+    StopTrial,
+    Unknown,
+)
 from suggestion.controller.rules import GREATER, Rule
 from suggestion.controller.state import Policy, State
-from suggestion.controller.trials import Condition, Stopping
+from suggestion.controller.trials import Condition, Stopping, trial_name
 from tests.experiments.simulation import document
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -392,9 +401,119 @@ def test_what_is_still_being_launched_waits_for_the_next_session(why: str) -> No
     assert 1 not in play.state.attempts
 
 
+def asked(play: Played, *actions: Action) -> list[tuple[bool, str]]:
+    """What is answered to requests that come in one step."""
+    play.step(*((e.Requested, number, action) for number, action in enumerate(actions, 1)))
+    assert play.last is not None
+    assert [answer.request for answer in play.last.changes.answers] == [*range(1, len(actions) + 1)]
+    return [(answer.done, answer.text) for answer in play.last.changes.answers]
+
+
+def test_a_trial_is_stopped_by_a_user() -> None:
+    play = Played(retries=2, stops_early=True).begun()
+    play.step((e.Reported, 0, [report("0.5")], 1))
+    commands = play.step((e.Requested, 1, StopTrial(0)))
+    assert c.Stop(0) in commands
+    # It is written before anything is stopped, and survives what ends the session.
+    assert play.state.active[0].stopping is Stopping.USER
+    assert asked(play, StopTrial(0)) == [
+        (False, f"trial 0, {trial_name('study', 0)}: is being stopped")
+    ]
+    play.step((e.Exited, 0, 143), (e.Collected, 0))
+    assert play.last is not None
+    (ended,) = (t for t in play.last.changes.trials if t.number == 0)
+    assert (ended.condition, ended.reason) == (Condition.KILLED, "stopped by the user")
+    assert (play.state.tally.completed, play.state.tally.failed, play.state.tally.best) == (
+        1,
+        0,
+        None,
+    )
+    assert asked(play, StopTrial(0), StopTrial(99)) == [
+        (False, "trial 0: has ended"), (False, "trial 99: is not made"),
+    ]  # fmt: skip
+
+
+def test_a_stopped_trial_that_is_lost_does_not_run_again() -> None:
+    play = Played().begun()
+    play.step((e.Requested, 1, StopTrial(0)), (e.Lost, 0))
+    play.step((e.Collected, 0))
+    assert 0 not in play.state.active
+    # One that is stopped since the session ends would run again, unless a user has stopped it.
+    play.step((e.Interrupted,), (e.Interrupted,))
+    assert play.state.active[1].stopping is Stopping.INTERRUPT
+    assert c.Stop(1) not in play.step((e.Requested, 2, StopTrial(1)))
+    play.step((e.Exited, 1, 143), (e.Collected, 1))
+    assert play.state.active == {}
+
+
+def test_a_point_takes_the_next_index() -> None:
+    play = Played(trials=4, parallel=3).begun()
+    play.step((e.Exited, 0, 0), (e.Reported, 0, [report("1")], 1), (e.Collected, 0))
+    play.step((e.Suggested, [e.Suggestion({"x": "9"})], {}, ()))
+    assert play.state.made == 4
+    (refused,) = asked(play, Enqueue({"x": "0.5"}))
+    assert refused == (False, "maxTrialCount is 4, and all these trials are made; raise it first")
+    (_, done) = asked(play, SetLimits(trials=6), Enqueue({"x": "0.5"}))
+    assert done == (True, f"the point is trial 4, {trial_name('study', 4)}")
+    assert play.state.active[4].assignment == {"x": "0.5"}
+    assert asked(play, Enqueue({"y": "1"})) == [(False, "a point must have the parameters x")]
+    # It runs when there is a place, before anything is asked for; then the algorithm goes on.
+    commands = play.step((e.Exited, 1, 0), (e.Reported, 1, [report("2")], 1), (e.Collected, 1))
+    assert c.Launch(4, 1) in commands
+    assert not [command for command in commands if isinstance(command, c.Ask)]
+    play.step((e.Launched, 4, {}))
+    commands = play.step((e.Exited, 2, 0), (e.Reported, 2, [report("2")], 1), (e.Collected, 2))
+    assert c.Ask(1, 6) in commands
+
+
+def test_limits_are_changed() -> None:
+    play = Played(trials=4, parallel=2)
+    play.policy = replace(play.policy, slots=3)
+    play.begun()
+    assert asked(play, SetLimits(parallel=9)) == [
+        (True, "parallelTrialCount is 9; there is room for 3 at a time")
+    ]
+    assert play.last is not None
+    assert [command for command in play.last.commands if isinstance(command, c.Ask)] == [
+        c.Ask(1, 3)
+    ]
+    assert play.state.experiment.changed == {"parallelTrialCount": ("2", 9)}
+    asked(play, SetLimits(parallel=2, trials=2))
+    assert play.state.experiment.changed == {
+        "parallelTrialCount": ("2", 2), "maxTrialCount": ("4", 2),
+    }  # fmt: skip
+    play.step((e.Suggested, [e.Suggestion({"x": "9"})], {}, ()))
+    for number in (0, 1):
+        play.step((e.Exited, number, 0), (e.Reported, number, [report("1")], 1))
+        play.step((e.Collected, number))
+    assert play.state.experiment.condition()["reason"] == "ExperimentMaxTrialsReached"
+    (refused,) = asked(play, Pause())
+    assert refused == (False, "the experiment has ended: maxTrialCount 2 is reached")
+
+
+def test_a_pause_begins_nothing_and_ends_nothing() -> None:
+    play = Played().begun()
+    asked(play, Pause())
+    assert play.last is not None
+    assert play.last.changes.experiment is not None
+    for number in (0, 1):
+        play.step((e.Exited, number, 0), (e.Reported, number, [report("1")], 1))
+        commands = play.step((e.Collected, number))
+        assert {type(command) for command in commands} <= {c.Show, c.Deliver}
+    assert asked(play, Enqueue({"x": "1"}))[0][0]
+    assert play.state.active[2].slot is None
+    commands = play.step((e.Requested, 9, Resume()))
+    assert c.Launch(2, 0) in commands
+    assert c.Ask(1, 4) in commands
+
+
+def test_a_request_of_another_version_is_refused() -> None:
+    assert asked(Played().begun(), Unknown("dance"))[0][0] is False
+
+
 PURE = (
-    "commands", "draft", "events", "experiment", "machine", "moments", "observation", "outcomes",
-    "progress", "reporter", "rules", "scheduler", "state", "trials",
+    "actions", "commands", "draft", "events", "experiment", "machine", "moments", "observation",
+    "outcomes", "progress", "reporter", "requests", "rules", "scheduler", "state", "trials",
 )  # fmt: skip
 ALLOWED = {
     "__future__", "collections", "contextlib", "dataclasses", "datetime", "enum", "hashlib",

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from suggestion.controller.context import Fatal
 from suggestion.controller.driver import Controller
 from suggestion.controller.observation import Report
+from suggestion.controller.requests import Action, Enqueue, Pause, Resume, SetLimits, StopTrial
 from suggestion.controller.runtime import LaunchSpec, RuntimeEvent
 from suggestion.controller.slots import Slot
 from suggestion.controller.trials import FAILED, Condition, Trial, trial_name
@@ -62,12 +64,22 @@ def test_crashes_over_and_over(tmp_path: Path) -> None:
     assert set(disturbed.points.crashes) >= KINDS
 
 
+ACTIONS = st.one_of(
+    st.builds(StopTrial, st.integers(0, 22)),
+    st.builds(lambda x: Enqueue({"x": repr(x)}), st.floats(0, 1)),
+    st.builds(SetLimits, st.integers(1, 7), st.integers(10, 25)),
+    st.just(Pause()),
+    st.just(Resume()),
+)
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 10**6),
     parallel=st.integers(1, 7),
     retries=st.integers(0, 2),
     crashes=st.sets(st.integers(1, 900), min_size=1, max_size=12),
+    wanted=st.lists(st.tuples(st.floats(1, 400), ACTIONS), max_size=6),
 )
 def test_any_crashes(
     tmp_path_factory: pytest.TempPathFactory,
@@ -75,13 +87,18 @@ def test_any_crashes(
     parallel: int,
     retries: int,
     crashes: set[int],
+    wanted: list[tuple[float, Action]],
 ) -> None:
     folder = tmp_path_factory.mktemp("world")
     play = scripted(seed, failing=0.3)
-    policy = {"retries": retries}
-    whole = Simulation(folder / "whole", 20, parallel, seed, play=play, policy=policy).run()
+    # Whatever is paused goes on in the end.
+    more: dict[str, Any] = {
+        "policy": {"retries": retries},
+        "wanted": [*sorted(wanted, key=lambda one: one[0]), (500.0, Resume())],
+    }
+    whole = Simulation(folder / "whole", 20, parallel, seed, play=play, **more).run()
     crash = lambda number, name: number in crashes  # noqa: E731
-    disturbed = Simulation(folder / "b", 20, parallel, seed, crash, play, policy=policy).run()
+    disturbed = Simulation(folder / "b", 20, parallel, seed, crash, play, **more).run()
     assert disturbed.outcome() == whole.outcome()
 
 
@@ -109,6 +126,37 @@ def test_asha_judges_at_each_rung_whatever_crashes(tmp_path: Path) -> None:
     assert disturbed.outcome() == whole.outcome()
     asked = {f"{side} {what}" for side in ("before", "after") for what in ("AskRules", "TellRules")}
     assert set(disturbed.points.crashes) >= asked
+
+
+def test_requests_of_users_whenever_the_process_dies(tmp_path: Path) -> None:
+    """A crash at each moment around them: each is carried out once, with the same numbers."""
+    play = scripted(4, failing=0.0)
+    wanted: list[tuple[float, Action]] = [
+        (20.1, StopTrial(1)), (25.2, Enqueue({"x": "0.125"})), (30.3, SetLimits(2, 9)),
+        (31.4, Pause()), (150.5, Enqueue({"x": "0.25"})), (160.6, Resume()),
+    ]  # fmt: skip
+    whole = Simulation(tmp_path / "whole", 6, 3, seed=4, play=play, wanted=wanted).run()
+    trials = whole.ended()
+    assert [trial.number for trial in trials] == list(range(9))
+    assert trials[1].condition is Condition.KILLED
+    given = [trial.number for trial in trials if trial.labels]
+    assert [trials[number].assignment["x"] for number in given] == ["0.125", "0.25"]
+    assert not any(31.4 < seconds(trial.started) < 160.6 for trial in trials)
+    # The others are what the algorithm suggests at their index, as without these points.
+    alone = Simulation(tmp_path / "alone", 9, 3, seed=4, play=play).run().ended()
+    assert all(t.assignment == alone[t.number].assignment for t in trials if t.number not in given)
+    chance = random.Random(2)
+    crash = lambda number, name: chance.random() < 0.08  # noqa: E731
+    for number in range(6):
+        disturbed = Simulation(
+            tmp_path / str(number), 6, 3, seed=4, crash=crash, play=play, wanted=wanted
+        ).run()
+        assert disturbed.sessions > 3
+        assert disturbed.outcome() == whole.outcome()
+
+
+def seconds(moment: str) -> float:
+    return (datetime.fromisoformat(moment) - datetime(2026, 1, 1, tzinfo=UTC)).total_seconds()
 
 
 @pytest.mark.long

@@ -70,18 +70,28 @@ class Page:
         return urllib.request.urlopen(self.request(path), timeout=30)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        try:
-            with urllib.request.urlopen(self.request(path, headers), timeout=30) as answer:
-                return Answer(answer.status, answer.headers, answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return Answer(error.code, error.headers, error.read())
+        return _answer(self.request(path, headers))
+
+    def post(self, path: str, content: Any, headers: Mapping[str, str] | None = None) -> Answer:
+        own = {"Origin": self.url.rstrip("/"), "Content-Type": "application/json"}
+        request = self.request(path, {**own, **(headers or {})})
+        request.data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        return _answer(request)
 
     def identifier(self, name: str) -> str:
         """Return what the server calls the experiment `name`."""
         (found,) = (e for e in self.get("api/experiments").json["experiments"] if e["name"] == name)
         identifier: str = found["id"]
         return identifier
+
+
+def _answer(request: Request) -> Answer:
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return Answer(answer.status, answer.headers, answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, error.headers, error.read())
 
 
 @contextmanager

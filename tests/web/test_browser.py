@@ -237,6 +237,44 @@ def running(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
         process.wait(60)
 
 
+def confirm(page: Any, button: str, say: str, answer: str) -> None:
+    """Ask for something, in the dialog that a button opens; the runner answers."""
+    page.get_by_role("button", name=button, exact=True).last.click()
+    question = page.locator("dialog.question")
+    assert violations(page) == []
+    question.get_by_role("button", name=say, exact=True).click()
+    question.get_by_text(answer).wait_for()
+    question.get_by_role("button", name="close").click()
+    question.wait_for(state="detached")
+
+
+def ask_for_everything(page: Any) -> None:
+    """Stop trial 1, enqueue a point, raise maxTrialCount to 5, pause."""
+    page.locator("tr[data-trial='1']").click()
+    confirm(page, "stop", "stop trial 1", "is being stopped")
+    page.locator("dialog .mark.Killed").wait_for()
+    page.keyboard.press("Escape")
+    # The third trial runs now.
+    page.locator("tr[data-trial='2'] .mark.Running").wait_for()
+    page.get_by_role("button", name="enqueue a point").click()
+    form = page.get_by_role("dialog", name="Enqueue a point")
+    assert form.get_by_role("button", name="enqueue").is_disabled()
+    form.get_by_label("x", exact=True).fill("7")
+    form.get_by_text("must be a number from 0.0 to 1.0, got '7'").wait_for()
+    form.get_by_label("x", exact=True).fill("0.25")
+    form.get_by_text("0 to 1", exact=True).wait_for()
+    assert violations(page) == []
+    form.get_by_role("button", name="enqueue").click()
+    form.get_by_text("the point is trial 3").wait_for()
+    form.get_by_role("button", name="close").click()
+    page.get_by_role("button", name="change limits").click()
+    page.get_by_label("maxTrialCount").fill("5")
+    page.get_by_role("button", name="change", exact=True).click()
+    page.get_by_text("maxTrialCount is 5").wait_for()
+    page.get_by_role("button", name="close").click()
+    confirm(page, "pause", "pause", "the experiment is paused:")
+
+
 def test_an_experiment_is_watched(
     browser: Any, tmp_path: Path, running: Callable[[], subprocess.Popen[str]]
 ) -> None:
@@ -253,18 +291,26 @@ def test_an_experiment_is_watched(
         output = page.locator("dialog pre.output")
         output.get_by_text("loss=3").wait_for()
         assert output.inner_text().startswith("hello\nloss=5")
+        page.keyboard.press("Escape")
+        ask_for_everything(page)
         os.kill(runner.pid, signal.SIGKILL)
         runner.wait()
-        page.keyboard.press("Escape")
-        page.get_by_text("no runner is at work").wait_for()
+        page.get_by_text("no runner is at work; to resume (paused)").wait_for()
+        assert page.locator(".head code").inner_text().endswith("runs/study --plain")
         running()
+        page.locator(".state", has_text="paused; running trials go on").wait_for()
+        confirm(page, "resume", "resume", "the experiment goes on")
         (tmp_path / "go").touch()
         page.locator(".state", has_text="Succeeded").wait_for()
-        page.get_by_text("4 of 4 trials").wait_for()
-        page.get_by_role("status").filter(has_text="4 trials").wait_for()
-        page.locator("tr[data-trial='3'] .mark.Succeeded").wait_for()
+        page.get_by_text("5 of 5 trials").wait_for()
+        page.get_by_role("status").filter(has_text="5 trials").wait_for()
+        page.locator("tr[data-trial='4'] .mark.Succeeded").wait_for()
+        page.locator("tr[data-trial='1'] .mark.Killed").wait_for()
         stored = reading.read(tmp_path / "runs" / "study")
-        best = min(stored["trials"], key=lambda one: float(one["metrics"][0]))
+        assert stored["trials"][3]["values"] == ["0.25"]
+        assert stored["trials"][3]["metrics"] == ["0.25"]
+        ended = [one for one in stored["trials"] if one["condition"] == "Succeeded"]
+        best = min(ended, key=lambda one: float(one["metrics"][0]))
         assert page.locator(".winner button").get_attribute("title") == best["metrics"][0]
         told = page.evaluate("fetch('api/experiments').then(answer => answer.json())")
         assert json.loads(json.dumps(told))["experiments"][0]["condition"] == "Succeeded"

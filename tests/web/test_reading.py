@@ -101,6 +101,7 @@ def test_texts_are_exact_and_a_parameter_may_be_missing(tmp_path: Path) -> None:
     assert read["trials"][0]["values"] == ["0.01234567", "a"]
     assert read["parameters"][0] == {
         "name": "lr", "type": "double", "list": None, "log": True, "min": 1e-5, "max": 1.0,
+        "step": None,
     }  # fmt: skip
     assert read["objective"]["goal"] is None
     assert "maxTrialCount" in read["file"]

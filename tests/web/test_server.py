@@ -6,6 +6,8 @@ import asyncio
 import csv
 import io
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -153,6 +155,69 @@ def test_other_sites_are_refused(page: Page, headers: dict[str, str], why: str) 
     answer = page.get("api/experiments", headers)
     assert answer.status == 403
     assert answer.body.decode().startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "why"),
+    [
+        ({"Origin": "http://example.com"}, 403, "Origin: must be"),
+        ({"Origin": ""}, 403, "Origin: must be"),
+        ({"Sec-Fetch-Site": "cross-site"}, 403, "Sec-Fetch-Site: must be"),
+        ({"Sec-Fetch-Site": "same-site"}, 403, "Sec-Fetch-Site: must be"),
+        ({"Content-Type": "text/plain"}, 403, "Content-Type: must be application/json"),
+        ({"Cookie": ""}, 401, "The address that"),
+    ],
+)
+def test_other_sites_cannot_ask_for_anything(
+    page: Page, folder: Path, headers: dict[str, str], status: int, why: str
+) -> None:
+    one = page.identifier("one")
+    answer = page.post(f"api/experiments/{one}/requests", {"action": "pause"}, headers)
+    assert (answer.status, answer.body.decode()[: len(why)]) == (status, why)
+    opened = Store(folder / "one")
+    try:
+        assert opened.requests() == []
+    finally:
+        opened.close()
+
+
+def test_requests_without_an_origin_are_refused(page: Page) -> None:
+    one = page.identifier("one")
+    request = page.request(f"api/experiments/{one}/requests", {"Content-Type": "application/json"})
+    request.data = b'{"action": "pause"}'
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request, timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "why"),
+    [
+        ({"action": "pause"}, 409, "nobody runs the experiment; run the same command to resume it"),
+        ({"action": "stop", "trial": 0}, 409, "nobody runs the experiment"),
+        ({"action": "stop", "trial": "x"}, 409, "trial: must be the number of a trial, got 'x'"),
+        ({"action": "dance"}, 409, "action: must be one of stop, enqueue, set, pause, resume"),
+        ({"action": "pause", "more": 1}, 409, "action 'pause': has other fields"),
+        ({"action": "set"}, 409, "nothing to change"),
+        ({"action": "set", "trials": 0}, 409, "maxTrialCount: must be a whole number from 1 on"),
+        ({"action": "set", "trials": True}, 409, "maxTrialCount: must be a whole number from 1"),
+        ({"action": "enqueue", "assignment": {"lr": 1}}, 409, "assignment: must be an object of"),
+        ({"action": "enqueue", "assignment": {"lr": "9"}}, 409, "parameter 'lr': must be a number"),
+        ([], 400, "content: must be a JSON object"),
+        (b"{", 400, "content: must be JSON"),
+        (b"[" * 100_000, 400, "content: must be JSON"),
+        (b" " * 300_000, 413, "content: must have at most"),
+    ],
+)
+def test_what_cannot_be_asked_for(page: Page, content: Any, status: int, why: str) -> None:
+    answer = page.post(f"api/experiments/{page.identifier('one')}/requests", content)
+    assert answer.status == status
+    assert answer.json["error"].startswith(why)
+
+
+def test_a_point_is_looked_at_while_it_is_typed(page: Page) -> None:
+    path = f"api/experiments/{page.identifier('one')}/point"
+    found = page.post(path, {"assignment": {"lr": "0.5", "kind": "c"}}).json
+    assert found == {"inactive": [], "errors": {"kind": "must be one of a, b, got 'c'"}}
 
 
 def test_the_page_itself(page: Page) -> None:

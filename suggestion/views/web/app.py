@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from importlib.resources import files
@@ -19,10 +20,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from suggestion.controller import objectives
+from suggestion.controller import objectives, requests
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Trial
+from suggestion.runner import asking
+from suggestion.runner.points import Point, examine
 from suggestion.views import status
 from suggestion.views.web import detail, reading
 from suggestion.views.web.catalog import Catalog
@@ -31,6 +34,9 @@ from suggestion.views.web.importance import importance
 from suggestion.views.web.watch import Watches
 
 _ALIVE_SECONDS: Final = 10.0
+# That a browser waits for a runner; what it has not done by then, it does later.
+_ANSWER_SECONDS: Final = 5.0
+_LONGEST: Final = 256 * 1024
 # More than any experiment has, and no more than its database can look for.
 _MOST_TRIALS: Final = 2**31
 _TYPES: Final = {
@@ -62,6 +68,8 @@ def application(
         Route("/api/experiments", page.list),
         Route(one, page.show),
         Route(f"{one}/changes", page.changes),
+        Route(f"{one}/requests", page.ask, methods=["POST"]),
+        Route(f"{one}/point", page.point, methods=["POST"]),
         Route(f"{one}/importance", page.importance),
         Route(f"{one}/servers", page.servers),
         Route(f"{one}/experiment.yaml", page.file),
@@ -122,6 +130,25 @@ class _Page:
                     yield f"event: {kind}\ndata: {text}\n\n"
 
         return StreamingResponse(events(), media_type="text/event-stream")
+
+    async def ask(self, request: Request) -> Response:
+        directory = await self._directory(request)
+        content = await _content(request)
+        try:
+            action = requests.read(str(content.pop("action", "")), content)
+            outcome = await _reading(asking.ask, directory, action, _ANSWER_SECONDS)
+        except (ValueError, asking.Refused) as refusal:
+            raise HTTPException(409, str(refusal)) from refusal
+        return JSONResponse({"done": outcome.done, "text": outcome.text})
+
+    async def point(self, request: Request) -> Response:
+        """Say what is known of a point while it is typed."""
+        directory = await self._directory(request)
+        texts = (await _content(request)).get("assignment")
+        if not isinstance(texts, dict) or not all(isinstance(t, str) for t in texts.values()):
+            raise HTTPException(400, f"assignment: must be an object of texts, got {texts!r}")
+        found = await _reading(_point, directory, texts)
+        return JSONResponse({"inactive": sorted(found.inactive), "errors": dict(found.errors)})
 
     async def importance(self, request: Request) -> Response:
         directory = await self._directory(request)
@@ -186,6 +213,31 @@ def _stored(directory: Path, number: int) -> tuple[Experiment, Trial]:
     if experiment is None or trial is None:
         raise HTTPException(404, f"there is no trial {number}")
     return experiment, trial
+
+
+async def _content(request: Request) -> dict[str, Any]:
+    """Return the JSON object that is sent.
+
+    Raises:
+        HTTPException: If it is none, or too long.
+    """
+    received = b""
+    async for piece in request.stream():
+        received += piece
+        if len(received) > _LONGEST:
+            raise HTTPException(413, f"content: must have at most {_LONGEST} bytes")
+    try:
+        content = json.loads(received)
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, f"content: must be JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise HTTPException(400, "content: must be a JSON object")
+    return content
+
+
+def _point(directory: Path, texts: dict[str, str]) -> Point:
+    experiment, _ = status.load(directory)
+    return examine(experiment.document, texts)
 
 
 def _trial(directory: Path, number: int) -> dict[str, Any]:

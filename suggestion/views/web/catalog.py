@@ -92,4 +92,5 @@ def _summary(path: Path) -> Json:
         "running": sum(trial.condition is Condition.RUNNING for trial in trials),
         "limit": experiment.limits.trials,
         "done": experiment.done,
+        "paused": experiment.paused,
     }

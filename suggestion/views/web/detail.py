@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from suggestion import collectors
+from suggestion import collectors, runtimes
 from suggestion.client import collector, template
 from suggestion.controller import messages, objectives
 from suggestion.controller.experiment import Experiment
@@ -18,6 +18,7 @@ from suggestion.controller.output import not_kept
 from suggestion.controller.shown import plain
 from suggestion.controller.trials import Trial
 from suggestion.controller.workspace import TrialWorkspace, trial_files
+from suggestion.runner.where import OPTIONS, RUNTIME
 from suggestion.views.web.document import Json
 
 #: Bytes of an output that are sent at a time, and of its end that are sent first.
@@ -32,11 +33,26 @@ def command(directory: Path, experiment: Experiment, trial: Trial) -> str:
         settings, _ = collector.read(document, True)
         made, _, _ = template.read(document, begun=True)
         collected = collectors.collector(settings, objectives.read(document).metrics)
-        data = _data(directory, document)
-        workspace = TrialWorkspace(directory, experiment.name, made, collected, data=data)
+        workspace = TrialWorkspace(
+            directory,
+            experiment.name,
+            made,
+            collected,
+            data=_data(directory, document),
+            local=_local(experiment),
+        )
         return shlex.join(workspace.command(trial))
     except (KeyError, ValueError, ImportError):  # a trial of a version that checked less
         return ""
+
+
+def _local(experiment: Experiment) -> bool:
+    """Return whether the trials of an experiment see the paths of this machine."""
+    name = experiment.options.get(RUNTIME)
+    if name not in runtimes.RUNTIMES:  # of a version that did not note it
+        return True
+    place = runtimes.place(name, experiment.options.get(OPTIONS) or {})
+    return place.local and place.shared
 
 
 def _data(directory: Path, document: Mapping[str, Any]) -> tuple[str, Path] | None:

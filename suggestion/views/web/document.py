@@ -17,6 +17,7 @@ from suggestion.controller.activity import Inactive
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Report
 from suggestion.controller.trials import JUDGED, Trial
+from suggestion.runner.asking import COMMAND
 
 #: Points of one learning curve, and curves, at most; the page says when there are more.
 POINTS: Final = 200
@@ -49,6 +50,8 @@ def head(experiment: Experiment, runs: bool) -> Json:
         "started": experiment.started,
         "completed": experiment.completed,
         "runs": runs,
+        "paused": experiment.paused,
+        "command": str(experiment.options.get(COMMAND, "")),
     }
 
 
@@ -127,6 +130,7 @@ def _parameter(entry: Mapping[str, Any]) -> Json:
         "log": feasible.get("distribution") in ("logUniform", "logNormal"),
         "min": None if listed else finite(str(feasible["min"])),
         "max": None if listed else finite(str(feasible["max"])),
+        "step": None if listed or not feasible.get("step") else str(feasible["step"]),
     }
 
 

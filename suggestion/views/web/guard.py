@@ -72,6 +72,14 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin.lower() != f"http://{host}":
             return _refused(f"Origin: must be http://{host}, got {origin[:200]!r}")
+        if scope["method"] == "POST":
+            # What changes something comes from the page itself: a form of another site can neither
+            # say so nor send JSON.
+            if origin is None:
+                return _refused(f"Origin: must be http://{host}, got none")
+            kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind != "application/json":
+                return _refused(f"Content-Type: must be application/json, got {kind[:200]!r}")
         # A link from elsewhere may lead to the page, and to nothing that it would load.
         if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             visits = headers.get("sec-fetch-mode") == "navigate" and scope["path"] == "/"
