@@ -108,7 +108,7 @@ def _read(script: Path) -> tuple[list[Parameter], list[str]]:
     except (SyntaxError, ValueError) as error:
         raise click.ClickException(f"{script}: must be a Python program: {error}") from error
     if not found:
-        raise click.ClickException(f"{script}: has no call of add_argument with a literal name")
+        raise click.ClickException(f"{script}: has no call of add_argument")
     return scaffold.guess(found)
 
 
@@ -139,7 +139,10 @@ def _report(file: Path, parameters: int, notes: Sequence[str]) -> None:
     from suggestion.client import algorithm_check, document  # noqa: PLC0415
     from suggestion.client.manifest import Severity  # noqa: PLC0415
 
-    click.echo(f"{file}: {parameters} parameters" + (f", {len(notes)} left out" if notes else ""))
+    click.echo(
+        f"{file}: {parameters} parameter{'s' * (parameters != 1)}"
+        + (f", {len(notes)} left out" if notes else "")
+    )
     findings = algorithm_check.check(document.examine(file), always=True).findings
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     for finding in errors:

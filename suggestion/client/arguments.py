@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+_ARITHMETIC: Final[Mapping[type[ast.operator], Callable[[float, float], float]]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+}
+_LARGEST: Final = 1000  # of numbers that are raised to a power, and of powers
+#: Calls that give a part of a parser, whose arguments are the parser's.
+_PARTS: Final = ("add_argument_group", "add_mutually_exclusive_group")
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,13 +25,15 @@ class Argument:
     """An argument that a script adds to a parser of ``argparse``.
 
     Attributes:
-        flag: Its longest option string, ``--lr``; of a positional argument the name.
+        flag: Its first long option string, ``--lr``, after which the script names the value; of a
+            positional argument the name; empty if that is no literal.
         kind: Name of its type: ``float``, ``int``, ``str``; else empty.
-        default: None if it has none, or none that is a literal.
+        default: None if it has none, or none that is made of literals and constants.
         choices: Literals; empty if there are none.
         action: ``store`` if it takes one value.
         help: One line.
         line: In the source, from 1.
+        subcommand: Of the script, which takes it; empty if the script itself does.
     """
 
     flag: str
@@ -29,6 +44,7 @@ class Argument:
     required: bool = False
     help: str = ""
     line: int = 0
+    subcommand: str = ""
 
     @property
     def name(self) -> str:
@@ -47,56 +63,143 @@ def read_arguments(source: str) -> Sequence[Argument]:
     Raises:
         SyntaxError: If `source` is no Python.
     """
-    found = [made for node in ast.walk(ast.parse(source)) for made in _argument(node)]
-    by_flag = {argument.flag: argument for argument in sorted(found, key=lambda a: a.line)}
+    tree = ast.parse(source)
+    constants, subcommands = _constants(tree), _subcommands(tree)
+    found = [
+        _argument(node, node.func, constants, subcommands)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "add_argument"
+    ]
+    ordered = sorted((each for each in found if each is not None), key=lambda each: each.line)
+    by_flag = {(a.subcommand, a.flag or str(a.line)): a for a in ordered}
     return list(by_flag.values())
 
 
-def _argument(node: ast.AST) -> Iterator[Argument]:
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-        return
-    flags = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+def _assignments(tree: ast.Module) -> Sequence[tuple[str, ast.expr]]:
+    """Return the names that `tree` assigns something to, each with that, in their order."""
+    found: list[tuple[int, str, ast.expr]] = []
+    for node in ast.walk(tree):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.AnnAssign | ast.NamedExpr):
+            targets = [node.target]
+        value = getattr(node, "value", None)
+        if isinstance(value, ast.expr):
+            found += [(t.lineno, t.id, value) for t in targets if isinstance(t, ast.Name)]
+    return [(name, value) for _, name, value in sorted(found, key=lambda entry: entry[0])]
+
+
+def _constants(tree: ast.Module) -> Mapping[str, object]:
+    """Return the literals that have a name which nothing else has."""
+    assigned = _assignments(tree)
+    names = [name for name, _ in assigned]
+    names += [
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+    ]
+    names += [node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)]
+    constants: dict[str, object] = {}
+    for name, value in assigned:
+        if names.count(name) == 2:  # as what is assigned to, and as a name that is stored
+            constants[name] = _literal(value, constants)
+    return constants
+
+
+def _subcommands(tree: ast.Module) -> Mapping[str, str]:
+    """Return the subcommand of each variable that holds its parser, or a part of that."""
+    found: dict[str, str] = {}
+    for name, value in _assignments(tree):
+        found.pop(name, None)
+        if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
+            continue
+        owner = _name(value.func.value)
+        if value.func.attr == "add_parser" and value.args:
+            found[name] = str(_literal(value.args[0], {}) or "")
+        elif value.func.attr in _PARTS and owner in found:
+            found[name] = found[owner]
+    return found
+
+
+def _argument(
+    node: ast.Call,
+    function: ast.Attribute,
+    constants: Mapping[str, object],
+    subcommands: Mapping[str, str],
+) -> Argument | None:
+    flags = [_literal(arg, constants) for arg in node.args]
     texts = [flag for flag in flags if isinstance(flag, str) and flag.strip("-")]
-    if node.func.attr != "add_argument" or not texts:
-        return
+    if not texts and None not in flags:
+        return None
+    long = [text for text in texts if text.startswith("--")]
     given = {entry.arg: entry.value for entry in node.keywords if entry.arg is not None}
-    choices = _literal(given.get("choices"))
-    default = _literal(given.get("default"))
+    choices = _literal(given.get("choices"), constants)
+    default = _literal(given.get("default"), constants)
     action = given.get("action")
     listed = isinstance(choices, list | tuple | set | range)
     many = "nargs" in given
-    yield Argument(
-        flag=max(texts, key=lambda text: (text.startswith("--"), len(text))),
+    return Argument(
+        flag=(long or texts or [""])[0],
         kind=_name(given.get("type")) or (type(default).__name__ if _number(default) else ""),
         default=default,
         choices=tuple(choices) if listed else (),  # type: ignore[arg-type]
         action="nargs" if many else "store" if action is None else _action(action),
-        required=_literal(given.get("required")) is True,
-        help=" ".join(str(_literal(given.get("help")) or "").split()),
+        required=_literal(given.get("required"), constants) is True,
+        help=" ".join(str(_literal(given.get("help"), constants) or "").split()),
         line=node.lineno,
+        subcommand=subcommands.get(_name(function.value), ""),
     )
 
 
 def _action(node: ast.expr) -> str:
-    text = _literal(node)
+    text = _literal(node, {})
     return text if isinstance(text, str) else _name(node) or "unknown"
 
 
-def _literal(node: ast.expr | None) -> object:
-    """Return the value of a literal, or of ``range`` of literals; None for anything else."""
-    if node is None:
-        return None
+def _literal(node: ast.expr | None, constants: Mapping[str, object]) -> object:
+    """Return the value of a literal, also one with arithmetic and names of `constants`.
+
+    None for anything else.
+    """
+    if isinstance(node, ast.Name):
+        return constants.get(node.id)
+    if isinstance(node, ast.BinOp):
+        return _computed(node, constants)
+    if isinstance(node, ast.JoinedStr):
+        parts = [
+            _literal(part.value if isinstance(part, ast.FormattedValue) else part, constants)
+            for part in node.values
+        ]
+        return None if any(part is None for part in parts) else "".join(map(str, parts))
     if isinstance(node, ast.Call) and _name(node.func) == "range":
-        ends = [end for arg in node.args if isinstance(end := _literal(arg), int)]
+        ends = [end for arg in node.args if isinstance(end := _literal(arg, constants), int)]
         try:
             return range(*ends) if len(ends) == len(node.args) else None
         except (TypeError, ValueError):
             return None
     try:
-        value: object = ast.literal_eval(node)
+        value: object = None if node is None else ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
     return value
+
+
+def _computed(node: ast.BinOp, constants: Mapping[str, object]) -> object:
+    compute = _ARITHMETIC.get(type(node.op))
+    try:
+        left, right = _literal(node.left, constants), _literal(node.right, constants)
+        if (
+            compute is None
+            or not isinstance(left, int | float)
+            or not isinstance(right, int | float)
+        ):
+            return None
+        if isinstance(node.op, ast.Pow) and (abs(left) > _LARGEST or abs(right) > _LARGEST):
+            return None
+        return compute(left, right)
+    except (ArithmeticError, RecursionError):
+        return None
 
 
 def _name(node: ast.expr | None) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from suggestion.client.arguments import Argument
 
@@ -17,8 +16,11 @@ _NOT_TUNED = re.compile(
     r"|port|verbose|log|interval|every|freq|version|limit|nodes|world|size-limit)([-_]|$)"
 )
 # Those whose magnitude matters.
-_BY_MAGNITUDE = re.compile(r"(^|[-_])(lr|rate|decay|alpha|lambda|eps|epsilon|reg|tol|c)([-_]|$)")
+_BY_MAGNITUDE = re.compile(
+    r"(^|[-_])(lr|rate|decay|alpha|lambda|eps|epsilon|reg|tol|wd|l1|l2|c)([-_]|$)"
+)
 _MOST_CHOICES = 50
+_LARGEST = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,16 @@ class Parameter:
         kind: ``double``, ``int``, ``discrete`` or ``categorical``.
         feasible: Its ``feasibleSpace``.
         comment: Why it is so.
-        flag: How the command of a trial gives it.
+        word: How the command of a trial gives it; by default as ``--NAME=``.
+        subcommand: Of the program, after which the word goes.
     """
 
     name: str
     kind: str
     feasible: Mapping[str, str | Sequence[str]]
     comment: str = ""
-    flag: str = ""
+    word: str = ""
+    subcommand: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +65,40 @@ class Draft:
 
 
 def guess(arguments: Sequence[Argument]) -> tuple[list[Parameter], list[str]]:
-    """Return a parameter for each argument that can be tuned, and a note on each other one."""
+    """Return a parameter for each argument that can be tuned, and a note on each other one.
+
+    Of several subcommands, the first one that has a parameter is tuned.
+    """
     parameters, notes = [], []
+    chosen = ""
+    others: dict[str, None] = {}
     for argument in arguments:
+        if chosen and argument.subcommand not in ("", chosen):
+            others[argument.subcommand] = None
+            continue
         made = _parameter(argument)
         if isinstance(made, Parameter):
             parameters.append(made)
+            chosen = chosen or argument.subcommand
         else:
             must = ", but must be given: add it to the command" if _must(argument) else ""
-            notes.append(f"{argument.flag}: {made}{must}")
+            notes.append(f"{argument.flag or f'line {argument.line}'}: {made}{must}")
+    notes += [f"{name}: is another subcommand than {chosen}" for name in others]
     return parameters, notes
 
 
 def _must(argument: Argument) -> bool:
-    return argument.required or (argument.positional and argument.action == "store")
+    positional = argument.flag != "" and argument.positional
+    return argument.required or (positional and argument.action == "store")
 
 
 def _parameter(argument: Argument) -> Parameter | str:
     """Return the parameter that an argument becomes, or why it becomes none."""
     name, default = argument.name, argument.default
+    if not argument.flag:
+        return "adds an argument whose name is no literal"
+    if argument.action == "BooleanOptionalAction":
+        return _switch(argument)
     if argument.positional or argument.action != "store":
         return "takes no single value after a flag"
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
@@ -92,11 +111,26 @@ def _parameter(argument: Argument) -> Parameter | str:
         return "is no number, and has no choices"
     if not isinstance(default, int | float) or isinstance(default, bool):
         return "has no default to choose a range around"
-    if not math.isfinite(default) or default < 0:
+    if not 0 <= default < _LARGEST:
         return f"no range is known around its default, {default}"
     comment = f"default {default}" + (f"; {argument.help}" if argument.help else "")
     kind, feasible = _range(name.lower(), argument.kind, default)
-    return Parameter(name, kind, feasible, comment, argument.flag)
+    return _made(argument, kind, feasible, comment)
+
+
+def _made(
+    argument: Argument, kind: str, feasible: Mapping[str, str | Sequence[str]], comment: str
+) -> Parameter:
+    word = f"{argument.flag}=${{trialParameters.{argument.name}}}"
+    return Parameter(argument.name, kind, feasible, comment, word, argument.subcommand)
+
+
+def _switch(argument: Argument) -> Parameter:
+    """Return the choice between ``--name`` and ``--no-name``."""
+    values = [f"--{argument.name}", f"--no-{argument.name}"]
+    word = f"${{trialParameters.{argument.name}}}"
+    made = Parameter(argument.name, "categorical", {"list": values}, argument.help, word)
+    return replace(made, subcommand=argument.subcommand)
 
 
 def _listed(argument: Argument) -> Parameter | str:
@@ -107,7 +141,7 @@ def _listed(argument: Argument) -> Parameter | str:
         isinstance(choice, int | float) for choice in argument.choices
     )
     kind = "discrete" if numbers else "categorical"
-    return Parameter(argument.name, kind, {"list": texts}, argument.help, argument.flag)
+    return _made(argument, kind, {"list": texts}, argument.help)
 
 
 def _range(name: str, kind: str, default: float) -> tuple[str, Mapping[str, str]]:
@@ -118,6 +152,8 @@ def _range(name: str, kind: str, default: float) -> tuple[str, Mapping[str, str]
     if default > 0 and (_BY_MAGNITUDE.search(name) or default < 0.05 or default > 1):
         ends = {"min": f"{default / 100:g}", "max": f"{default * 100:g}"}
         return "double", ends | {"distribution": "logUniform"}
+    if default == 0 and _BY_MAGNITUDE.search(name):
+        return "double", {"min": "1e-06", "max": "0.1", "distribution": "logUniform"}
     return "double", {"min": "0", "max": "0.99"}
 
 
@@ -174,10 +210,16 @@ def _parameter_lines(parameter: Parameter) -> Iterator[str]:
 
 
 def _command(draft: Draft) -> Iterator[str]:
-    yield from shlex.split(draft.command)
-    for parameter in draft.parameters:
-        flag = parameter.flag or f"--{parameter.name}"
-        yield f"{flag}=${{trialParameters.{parameter.name}}}"
+    words = shlex.split(draft.command)
+    yield from words
+    last = ""
+    # What the program itself takes stands before the subcommand.
+    for parameter in sorted(draft.parameters, key=lambda each: each.subcommand != ""):
+        if parameter.subcommand != last:
+            last = parameter.subcommand
+            if last not in words:
+                yield last
+        yield parameter.word or f"--{parameter.name}=${{trialParameters.{parameter.name}}}"
 
 
 def _scalar(text: str) -> str:

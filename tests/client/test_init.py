@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -103,6 +104,73 @@ def test_a_script_is_never_run(run: Init) -> None:
         assert f"  #   {note}\n" in text
 
 
+def test_constants_switches_and_names_that_are_made(run: Init) -> None:
+    name = script(
+        """
+        import argparse
+        LR, size = 1e-3, 3
+        RATE: float = 1e-3
+        twice = 1
+        twice = 2
+        BIG = 10**4
+        def main(given):
+            parser = argparse.ArgumentParser()
+            parser.add_argument("--rate", "--learning-rate", type=float, default=RATE)
+            parser.add_argument("--big", type=int, default=BIG // 1 * 2)
+            parser.add_argument("--more", type=int, default=BIG * 2 - 2**3)
+            parser.add_argument("--twice", type=int, default=twice)
+            parser.add_argument("--given", type=int, default=given)
+            parser.add_argument("--huge", type=float, default=10.0**999)
+            parser.add_argument("--weight-decay", type=float, default=0.0)
+            parser.add_argument("--amp", action=argparse.BooleanOptionalAction, default=True)
+            for each in ("a", "b"):
+                parser.add_argument(f"--{each}", type=float, default=1.0)
+            parser.add_argument(f"--with-{RATE}", type=float, default=1.0)
+        """
+    )
+    assert run("--from-argparse", name).exit_code == 0
+    made = spec()
+    parameters = {entry["name"]: entry["feasibleSpace"] for entry in made["parameters"]}
+    assert parameters.keys() == {"rate", "more", "weight-decay", "amp"}
+    assert parameters["rate"]["max"] == "0.1"
+    assert parameters["more"]["min"] == str((20000 - 8) // 4)
+    assert parameters["weight-decay"] == {
+        "min": "1e-06",
+        "max": "0.1",
+        "distribution": "logUniform",
+    }
+    assert parameters["amp"] == {"list": ["--amp", "--no-amp"]}
+    assert "${trialParameters.amp}" in made["trialTemplate"]["command"]
+    notes = Path("experiment.yaml").read_text()
+    assert re.search(r"#   line \d+: adds an argument whose name is no literal\n", notes)
+    assert "#   --with-0.001: its name is none of a parameter\n" in notes
+
+
+def test_a_subcommand_is_part_of_the_command(run: Init) -> None:
+    name = script(
+        """
+        import argparse
+        parser = argparse.ArgumentParser()
+        commands = parser.add_subparsers()
+        show = commands.add_parser("show")
+        show.add_argument("--all", action="store_true")
+        train = commands.add_parser("train")
+        more = train.add_argument_group("more")
+        more.add_argument("--rate", type=float, default=0.1)
+        evaluate = commands.add_parser("evaluate")
+        evaluate.add_argument("--rate", type=float, default=0.5)
+        parser.add_argument("--gamma", type=float, default=0.5)
+        """
+    )
+    words = ["--gamma=${trialParameters.gamma}", "train", "--rate=${trialParameters.rate}"]
+    assert run("--from-argparse", name).exit_code == 0
+    assert spec()["trialTemplate"]["command"] == ["python", "train.py", *words]
+    assert "#   evaluate: is another subcommand than train\n" in Path("experiment.yaml").read_text()
+    done = run("--from-argparse", name, "--force", "--command", "python train.py train")
+    assert done.exit_code == 0
+    assert spec()["trialTemplate"]["command"].count("train") == 1
+
+
 def test_what_is_read() -> None:
     source = 'p.add_argument("-x", "--long", default=3, help="one\\n two")\np.add_argument("")'
     assert read_arguments(source) == [
@@ -140,7 +208,7 @@ def test_what_is_refused(run: Init) -> None:
     assert done.exit_code == 2
     assert "--from-argparse TRAIN.PY must be given where nobody can be asked" in done.output
     done = run("--from-argparse", script("print('nothing')"))
-    assert "train.py: has no call of add_argument with a literal name" in done.output
+    assert "train.py: has no call of add_argument" in done.output
     done = run("--from-argparse", script("def ("))
     assert "train.py: must be a Python program: " in done.output
     done = run("--from-argparse", script("p.add_argument('--seed', type=int, default=1)"))
