@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from suggestion.deployment.registration import (
     shortages,
 )
 from suggestion.engine.algorithm import ALGORITHMS, Registry
+from suggestion.runtimes.kubernetes.admission import RIGHTS
 from tests.test_cli import suggest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +36,7 @@ DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())
 NAMES = Registry[Any](ALGORITHMS, "algorithm").names
 RULES = Registry[Any](EARLY_STOPPING, "early-stopping rule").names
 MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
+RUN = sorted((ROOT / "deploy" / "kubernetes" / "run").glob("*.yaml"))
 # The oldest release with gRPC probes that need no feature gate, and the newest known here.
 KUBERNETES = ("1.27", kubernetes_validate.latest_version())
 
@@ -505,8 +507,8 @@ def _restricted(pod: dict[str, Any]) -> None:
         assert container["resources"]["limits"].keys() >= {"cpu", "memory"}
 
 
-def documents() -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in MANIFESTS:
+def documents(manifests: Sequence[Path] = MANIFESTS) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in manifests:
         for document in yaml.safe_load_all(path.read_text()):
             if document["kind"] != "Kustomization":
                 yield path.name, document
@@ -552,6 +554,31 @@ def test_the_deployment_fits_its_service_budget_and_image() -> None:
     assert float(grace) < pod["terminationGracePeriodSeconds"]
 
 
+def test_the_runner_of_an_experiment_fits_its_role_and_image() -> None:
+    found = {document["kind"]: document for _, document in documents(RUN)}
+    for document in found.values():
+        _valid(document)
+    pod = found["Job"]["spec"]["template"]["spec"]
+    _restricted(pod)
+    (container,) = pod["containers"]
+    assert {"experiments", "kubernetes"} <= {*named(container["image"]).extras}
+    assert pod["serviceAccountName"] == found["ServiceAccount"]["metadata"]["name"]
+    assert found["RoleBinding"]["subjects"][0]["name"] == pod["serviceAccountName"]
+    granted = {
+        (verb, resource)
+        for rule in found["Role"]["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    needed = {
+        (verb, "jobs" if resource is None else str(resource))
+        for resource, verbs in RIGHTS
+        for verb in verbs
+    }
+    assert granted - needed == {("list", "events")}  # it does without
+    assert needed <= granted
+
+
 def test_the_policy_for_restricted_namespaces_gives_what_the_entries_of_algorithms_have() -> None:
     """Its parts fit each other; no cluster is asked here."""
     text = (ROOT / "deploy" / "katib" / "restricted.yaml").read_text()
@@ -573,6 +600,8 @@ def test_kustomizations_name_files_that_there_are() -> None:
     folder = ROOT / "deploy" / "kubernetes"
     kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
     assert {*kustomization["resources"], "kustomization.yaml"} == {p.name for p in MANIFESTS}
+    run = yaml.safe_load((folder / "run" / "kustomization.yaml").read_text())
+    assert {*run["resources"], "kustomization.yaml"} == {path.name for path in RUN}
     component = yaml.safe_load((ROOT / "deploy" / "katib" / "kustomization.yaml").read_text())
     assert component["configMapGenerator"][0]["files"] == ["katib-config.yaml"]
 

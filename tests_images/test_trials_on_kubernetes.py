@@ -20,6 +20,7 @@ from tests_images.kubernetes import (
     Run,
     conditions,
     experiment,
+    image,
     job,
 )  # fmt: skip
 
@@ -141,18 +142,18 @@ def test_early_stopping_deletes_the_object(cluster: Cluster, tmp_path: Path) -> 
         {"name": "start_step", "value": "2"},
     ]
     document = experiment(
-        job("for i in $(seq 30); do echo loss=$X; sleep 0.2; done"),
+        job("for i in $(seq 50); do echo loss=$X; sleep 0.2; done"),
         maxTrialCount=8,
         algorithm={"algorithmName": "random", "algorithmSettings": settings},
         earlyStopping={"algorithmName": "medianstop", "algorithmSettings": stopping},
     )
     run = Run(cluster, tmp_path, document)
-    trials = run.finish()
+    trials = run.finish("--grace", "1s")
     found = conditions(trials)
     assert set(found) == {Condition.SUCCEEDED, Condition.EARLY_STOPPED}, run.said
     for trial in trials:
         if trial.condition is Condition.EARLY_STOPPED:
-            assert 2 <= len(run.output(trial)) < 30
+            assert 2 <= len(run.output(trial)) < 50
             assert trial.series["loss"].latest == trial.assignment["x"]
     assert cluster.pods() == []
     assert cluster.get("jobs") == []
@@ -174,7 +175,7 @@ def test_a_metrics_file_comes_by_a_side_car(kubeconfig: str, tmp_path: Path) -> 
 
 def account(cluster: Cluster, *without: str) -> str:
     """A kubeconfig for an account with the documented role, but for some verbs; its file's name."""
-    role, *rest = yaml.safe_load_all((ROOT / "deploy/kubernetes/role.yaml").read_text())
+    role, *rest = yaml.safe_load_all((ROOT / "deploy/kubernetes/run/role.yaml").read_text())
     for rule in role["rules"]:
         rule["verbs"] = [verb for verb in rule["verbs"] if verb not in without]
     cluster.apply(role, *rest)
@@ -206,3 +207,116 @@ def test_deleting_the_config_map_ends_everything(cluster: Cluster, tmp_path: Pat
     run.end(process, status=1)
     assert "was deleted, and with it all trials" in run.said
     cluster.kubectl("wait", "--for=delete", "pods", "--all", "--timeout=60s")
+
+
+def test_the_runner_is_a_job_of_the_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    """As `deploy/kubernetes/run` has it; its pod is deleted in the middle."""
+    folder = ROOT / "deploy" / "kubernetes" / "run"
+    documents = [*yaml.safe_load_all((folder / "role.yaml").read_text())]
+    documents += yaml.safe_load_all((folder / "runner.yaml").read_text())
+    pod = documents[-1]["spec"]["template"]["spec"]
+    pod["containers"][0] |= {"image": image(), "imagePullPolicy": "IfNotPresent"}
+    # The volumes of this cluster belong to root, whatever fsGroup says.
+    pod["securityContext"] |= {"runAsNonRoot": False, "runAsUser": 0}
+    pod["containers"][0]["securityContext"] |= {"runAsNonRoot": False}
+    file = yaml.safe_dump(experiment(job(STEPS), maxTrialCount=8))
+    data = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"experiment.yaml": file}}
+    cluster.apply(*documents, {**data, "metadata": {"name": "suggest-run"}})
+    trials = lambda: cluster.get("jobs", "--selector", "suggestion/trial")  # noqa: E731
+    wait_until(lambda: bool(trials()), 120)
+    mine = "app.kubernetes.io/name=suggest-run"
+    cluster.kubectl("delete", "pod", "--selector", mine)
+    cluster.kubectl("wait", "--for=condition=Complete", "job/suggest-run", "--timeout=200s")
+    said = cluster.kubectl("logs", "--selector", mine, "--tail=-1")
+    assert "still running, adopted" in said
+    assert "study succeeded after 8 trials" in said
+    assert trials() == []
+    assert cluster.pods() == []
+
+
+def wait_until(holds: Any, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.3)
+
+
+PYTORCH_JOBS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "pytorchjobs.kubeflow.org"},
+    "spec": {
+        "group": "kubeflow.org",
+        "scope": "Namespaced",
+        "names": {"kind": "PyTorchJob", "plural": "pytorchjobs", "singular": "pytorchjob"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "subresources": {"status": {}},
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "x-kubernetes-preserve-unknown-fields": True,
+                    }
+                },
+            }
+        ],
+    },
+}
+
+
+def operate(cluster: Cluster) -> None:
+    """Do once what the operator of PyTorchJobs does, which is not installed here."""
+    pods = {pod["metadata"]["name"]: pod for pod in cluster.get("pods")}
+    for trial in cluster.get("pytorchjobs.kubeflow.org"):
+        metadata, replicas = trial["metadata"], trial["spec"]["pytorchReplicaSpecs"]
+        name = f"{metadata['name']}-master-0"
+        if name not in pods:
+            template = replicas["Master"]["template"]
+            labels = {
+                **template["metadata"]["labels"],
+                "training.kubeflow.org/job-name": metadata["name"],
+                "training.kubeflow.org/job-role": "master",
+            }
+            owner = {key: metadata[key] for key in ("name", "uid")}
+            owner |= {"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob"}
+            inside = {"name": name, "labels": labels, "ownerReferences": [owner]}
+            spec = {**template["spec"], "restartPolicy": "Never"}
+            cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": inside, "spec": spec})
+            continue
+        phase = pods[name]["status"].get("phase")
+        told = {"Succeeded": "Succeeded", "Failed": "Failed", "Running": "Running"}.get(phase)
+        if told and not any(
+            c["type"] == told for c in trial.get("status", {}).get("conditions", ())
+        ):
+            kind = {"type": told, "status": "True", "reason": f"PyTorchJob{told}"}
+            status = {"status": {"conditions": [kind]}}
+            cluster.kubectl(
+                "patch", "pytorchjobs.kubeflow.org", metadata["name"],
+                "--subresource=status", "--type=merge", "--patch", json.dumps(status),
+            )  # fmt: skip
+
+
+def test_a_kind_by_the_status_that_its_operator_writes(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.apply(PYTORCH_JOBS)
+    cluster.kubectl("wait", "--for=condition=Established", "crd/pytorchjobs.kubeflow.org")
+    template = job("echo loss=$X")["spec"]["template"]
+    replicas = {"Master": {"replicas": 1, "template": template}}
+    trial = {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "PyTorchJob",
+        "spec": {"pytorchReplicaSpecs": replicas},
+    }
+    run = Run(cluster, tmp_path, experiment(trial, parallelTrialCount=2, maxTrialCount=2))
+    process = run.start()
+    end = time.monotonic() + 120
+    while process.poll() is None:
+        assert time.monotonic() < end, run.said
+        operate(cluster)
+        time.sleep(0.5)
+    trials = run.end(process)
+    assert conditions(trials) == {Condition.SUCCEEDED: 2}, run.said
+    assert all(t.series["loss"].latest == t.assignment["x"] for t in trials)
+    assert cluster.get("pytorchjobs.kubeflow.org") == []

@@ -113,7 +113,7 @@ IMAGES: Final = (
     Image(
         "suggestion-all",
         (),
-        ("bayesianoptimization", "anneal", "cmaes", "kubernetes"),
+        ("bayesianoptimization", "anneal", "cmaes", "experiments", "kubernetes"),
         memory=512,
         registered=False,
     ),

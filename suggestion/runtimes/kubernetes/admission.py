@@ -25,8 +25,9 @@ from suggestion.runtimes.kubernetes.kinds import Conditions, conditions
 JOB: Final = ("batch/v1", "Job")
 _LONGEST_AWAY: Final = 60.0
 _PAUSE: Final = 2.0
-#: What the runner does, by resource; `None` stands for the trials' own. ``role.yaml`` grants it.
-_RIGHTS: Final[tuple[tuple[Resource | None, tuple[str, ...]], ...]] = (
+#: What the runner does, by resource; None stands for the trials' own. The role of
+#: ``deploy/kubernetes/run`` grants it.
+RIGHTS: Final[tuple[tuple[Resource | None, tuple[str, ...]], ...]] = (
     (CONFIG_MAPS, ("create", "get", "patch")),
     (None, ("create", "patch", "list", "watch", "delete")),
     (PODS, ("list", "watch", "delete")),
@@ -144,14 +145,14 @@ def expect_rights(api: Api, version: str, kind: str) -> None:
         raise Unavailable(
             "\n".join(
                 f"--runtime kubernetes: this account may not {verb} {resource} in namespace "
-                f"{quote(api.namespace)}; deploy/kubernetes/role.yaml grants what is needed"
+                f"{quote(api.namespace)}; deploy/kubernetes/run/role.yaml grants what is needed"
                 for verb, resource in lacking
             )
         )
 
 
 def _lacking(api: Api, own: Resource) -> Iterator[tuple[str, Resource]]:
-    for known, verbs in _RIGHTS:
+    for known, verbs in RIGHTS:
         for verb in verbs:
             if not api.may(verb, known or own):
                 yield verb, known or own
