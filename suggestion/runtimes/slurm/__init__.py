@@ -87,7 +87,7 @@ class _Slurm:
             elif (name := text.partition("=")[0]) in _OWN or text[:2] in _OWN:
                 yield f"--sbatch-option: {name} is not yours to set: the runtime needs it"
 
-    def check(self) -> None:
+    def check(self, asked: Asked) -> None:
         missing = [name for name in _PROGRAMS if shutil.which(name) is None]
         if missing:
             raise Unavailable(f"--runtime slurm needs {', '.join(missing)}, which is not installed")
