@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from suggestion.engine import installed
 from suggestion.engine.declared import SHARED
 from suggestion.engine.settings import SEED, RawSetting, Setting, configure, describe
-from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.errors import MOST_VIOLATIONS, Invalid, Violation, quote
 from suggestion.problem.locations import Location
 from suggestion.problem.problem import Problem
 from suggestion.problem.space import Assignment, SearchSpace
@@ -285,7 +286,7 @@ def abilities_of(registry: Registry[Algorithm], ability: Ability) -> Iterator[st
 def check(algorithm: object, study: Study) -> None:
     """Raises Invalid with the violations of `algorithm`'s own rules, if it has any."""
     if isinstance(algorithm, Validates):
-        found = tuple(algorithm.violations(study))
+        found = tuple(islice(algorithm.violations(study), MOST_VIOLATIONS))
         if found:
             raise Invalid(found)
 

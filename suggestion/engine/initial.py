@@ -10,7 +10,7 @@ from suggestion.engine import documents
 from suggestion.engine.declared import INITIAL_POINTS
 from suggestion.engine.documents import Pairs
 from suggestion.numerics.sampling import draws
-from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.errors import Invalid, Violation, Violations, quote
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Parameter, Value
 from suggestion.problem.problem import Problem
@@ -37,7 +37,7 @@ def read(
         Invalid: With everything that is wrong with them.
     """
     place, text = shared.get(INITIAL_POINTS.name, (0, "[]"))
-    found: list[Violation] = []
+    found = Violations()
 
     def refuse(rule: str) -> None:
         at = ("settings", place, "value")
@@ -98,17 +98,17 @@ def _point(
     """Return the values of one entry, active ones only as far as that is known."""
     values: dict[str, Value] = {}
     known = {parameter.name: parameter for parameter in space.parameters}
-    names = [name for name, _ in entry]
+    subject = f", point {number}"
+    seen: set[str] = set()
     for name, given in entry:
-        subject = f", point {number}"
         parameter = known.get(name)
         if parameter is None:
             listed = ", ".join(map(quote, [*known][:20]))
             refuse(f"{subject}: must name parameters ({listed}), got {quote(name)}")
-        elif names.count(name) > 1:
+        elif name in seen:
             refuse(f"{subject}: a parameter must not be named twice, got {quote(name)}")
-            names.remove(name)
         else:
+            seen.add(name)
             value = _value(parameter, given)
             if value is None:
                 refuse(

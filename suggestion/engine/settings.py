@@ -14,7 +14,7 @@ import typing
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
-from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.errors import Invalid, Violation, Violations, quote
 from suggestion.problem.numbers import parse_number
 from suggestion.problem.spelling import likely_meant
 
@@ -243,7 +243,7 @@ def configure(
     ignored: frozenset[str] = getattr(cls, "ignored", frozenset())
     values: dict[str, Any] = {}
     first: dict[str, str] = {}
-    found: list[Violation] = []
+    found = Violations()
     for index, item in enumerate(given):
         if item.name in ignored:
             continue

@@ -5,10 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final, Self
 
 from suggestion.problem.locations import Location
 
-_LONGEST = 80
+#: Violations that are collected before reading ends.
+MOST_VIOLATIONS: Final = 1000
+
+_LONGEST: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,28 @@ class Invalid(ValueError):
     def __init__(self, violations: Iterable[Violation]) -> None:
         self.violations = tuple(violations)
         super().__init__("; ".join(v.description for v in self.violations))
+
+
+class Violations(list[Violation]):
+    """Violations as they are found, at most `MOST_VIOLATIONS`.
+
+    Many small mistakes would take far more memory and time to describe than to send.
+
+    `append`, `extend` and ``+=`` raise `Invalid` with these once there are so many.
+    """
+
+    def append(self, violation: Violation, /) -> None:
+        self.extend((violation,))
+
+    def extend(self, violations: Iterable[Violation], /) -> None:
+        for violation in violations:
+            super().append(violation)
+            if len(self) >= MOST_VIOLATIONS:
+                raise Invalid(self)
+
+    def __iadd__(self, violations: Iterable[Violation], /) -> Self:  # type: ignore[override,misc]
+        self.extend(violations)
+        return self
 
 
 class Broken(Exception):

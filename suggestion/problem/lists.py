@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.errors import Invalid, Violation, Violations, quote
 from suggestion.problem.numbers import parse_number
 from suggestion.problem.parameters import Array, Parameter, Value, name_violations
 
@@ -22,7 +22,7 @@ class _Listed(Parameter):
     values: tuple[str, ...]  # verbatim
 
     def __post_init__(self) -> None:
-        found = name_violations(self.name)
+        found = Violations(name_violations(self.name))
         object.__setattr__(self, "values", tuple(self.values))
         if not self.values:
             found.append(self._violation("list must not be empty"))

@@ -7,18 +7,35 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from suggestion.problem import conditions as conditioning
 from suggestion.problem.conditions import Activation, When
-from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.errors import Invalid, Violation, Violations, quote
 from suggestion.problem.expressions import Expression
+from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.parameters import Array, Parameter, Value
 from suggestion.problem.terms import Flags
 
 Assignment: TypeAlias = Mapping[str, Value]
+
+#: Most parameters of a space, and entries of all of its lists: what takes about 10 MiB.
+MOST_PARAMETERS: Final = 5_000
+MOST_ENTRIES: Final = 20_000
+
+
+def size_violations(parameters: int, entries: int) -> list[Violation]:
+    """Return the rules that a space of so many parameters and entries of lists breaks."""
+    found = []
+    if parameters > MOST_PARAMETERS:
+        rule = f"the search space must have at most {MOST_PARAMETERS} parameters"
+        found.append(Violation(("parameters",), f"{rule}, got {parameters}"))
+    if entries > MOST_ENTRIES:
+        rule = f"the lists of the search space must have at most {MOST_ENTRIES} entries together"
+        found.append(Violation(("parameters",), f"{rule}, got {entries}"))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +46,7 @@ class SearchSpace:
     may lack it. A constraint that reads an inactive parameter holds.
 
     Raises:
-        Invalid: No parameters, a name used twice, or conditions that nothing can meet.
+        Invalid: No parameters or too many, a name used twice, or conditions that nothing can meet.
     """
 
     parameters: tuple[Parameter, ...]
@@ -48,7 +65,8 @@ class SearchSpace:
         object.__setattr__(self, "parameters", tuple(self.parameters))
         object.__setattr__(self, "conditions", tuple(self.conditions))
         object.__setattr__(self, "constraints", tuple(self.constraints))
-        found = []
+        listed = (len(p.values) for p in self.parameters if isinstance(p, Discrete | Categorical))
+        found = Violations(size_violations(len(self.parameters), sum(listed)))
         if not self.parameters:
             found.append(Violation(("space",), "the search space must have at least one parameter"))
         seen: set[str] = set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final, cast
 
 from google.protobuf import json_format
@@ -16,7 +17,7 @@ from google.protobuf.message import Message
 
 from suggestion.api import footprint
 from suggestion.api.service import Call, Rpc
-from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.errors import MOST_VIOLATIONS, Invalid, Violation, quote
 from suggestion.problem.locations import Location, dotted
 from suggestion.problem.spelling import likely_meant
 
@@ -71,7 +72,8 @@ def read(raw: bytes, message: type[Message]) -> Message:
     """
     document = _parse(raw)
     name = message.DESCRIPTOR.name
-    found = list(_violations(document, _descriptor(message), (), name))
+    violations = _violations(document, _descriptor(message), (), name)
+    found = list(islice(violations, MOST_VIOLATIONS))
     if found:
         raise Invalid(found)
     try:
@@ -114,9 +116,11 @@ def _malformed(text: str) -> Invalid:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {quote(twice)} is given twice in one object")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"key {quote(name)} is given twice in one object")
+            seen.add(name)
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.observations.schema import LONGEST_VALUE
 from suggestion.observations.storage import Point
-from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.errors import Invalid, Violation, Violations, quote
 from suggestion.problem.parameters import LONGEST_NAME
 from suggestion.problem.rfc3339 import canonical
 
@@ -46,7 +46,7 @@ def read_report(message: api.ReportObservationLogRequest) -> tuple[str, list[Poi
     Raises:
         Invalid: With every broken rule.
     """
-    found: list[Violation] = []
+    found = Violations()
     try:
         read_trial(message.trial_name)
     except Invalid as error:

@@ -15,7 +15,7 @@ from suggestion.api.v1beta1.trial_messages import own_trials
 from suggestion.earlystopping.rule import MAX_STEP, Threshold
 from suggestion.earlystopping.stepwise import Asking
 from suggestion.engine.settings import RawSetting
-from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.errors import Invalid, Violation, Violations, quote
 from suggestion.problem.locations import Location
 from suggestion.problem.parameters import LONGEST_NAME
 
@@ -74,7 +74,7 @@ def read_request(message: api.GetEarlyStoppingRulesRequest) -> Request:
         Invalid: If the objective is missing, the address is none, or a label of `STEP_LABEL` cannot
             be understood.
     """
-    found: list[Violation] = []
+    found = Violations()
     objective = message.experiment.spec.objective
     path = ("experiment", "spec", "objective")
     if objective.type not in (api.MINIMIZE, api.MAXIMIZE):

@@ -12,13 +12,13 @@ from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1.trial_messages import own_trials
 from suggestion.engine.engine import AlgorithmChoice
 from suggestion.engine.settings import RawSetting
-from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.errors import Invalid, Violation, Violations, quote
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import LONGEST_NAME, Parameter
 from suggestion.problem.priors import Distribution
 from suggestion.problem.problem import MOST_SUGGESTIONS, Goal, Metric, Problem, Role
-from suggestion.problem.space import SearchSpace
+from suggestion.problem.space import SearchSpace, size_violations
 from suggestion.problem.study import Suggestion
 
 __all__ = [
@@ -49,7 +49,7 @@ def read_problem(message: api.Experiment) -> Problem:
         Invalid: With every broken rule of the experiment, the space and the objective.
     """
     spec = message.spec
-    found: list[Violation] = []
+    found = Violations()
     if not message.name:
         found.append(Violation(("name",), "experiment name must not be empty"))
     elif len(message.name) > LONGEST_NAME:
@@ -105,6 +105,11 @@ def _read_space(
     messages: Sequence[api.ParameterSpec], found: list[Violation]
 ) -> SearchSpace | None:
     """The search space, or None with its violations added to `found`."""
+    # Looked at before anything is read.
+    listed = sum(len(message.feasible_space.list) for message in messages)
+    if too_many := size_violations(len(messages), listed):
+        found += too_many
+        return None
     parameters: list[Parameter] = []
     before = len(found)
     for index, message in enumerate(messages):
