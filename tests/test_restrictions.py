@@ -288,6 +288,25 @@ def test_a_finite_space_has_each_point_once_initial_ones_included(name: str) -> 
     assert again == points
 
 
+@pytest.mark.parametrize("name", RANDOM_LIKE)
+@pytest.mark.parametrize("constraints", ["", "a >= 0"])
+def test_there_may_be_more_initial_points_than_a_space_has(name: str, constraints: str) -> None:
+    settings = {"initial_points": json.dumps([{}, {"a": 1}, {}, {}])}
+    if constraints:
+        settings["parameter_constraints"] = constraints
+    message = experiment(name, [integer("a", "0", "2")], settings=settings)
+    points = [point["a"] for point in points_of(suggest(ask_for(message, 3)))]
+    assert points[1] == "1"
+    assert {*points} == {"0", "1", "2"}
+    if name == "grid":
+        with pytest.raises(Exhausted, match="the grid of 3 points is used up"):
+            suggest(ask_for(message, 1, 5))
+        return
+    assert points_of(suggest(ask_for(message, 4)))[3]["a"] in points
+    again = points_of(suggest(ask_for(message, 3, 7)))
+    assert {point["a"] for point in again} == {*points}
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
 from suggestion.engine.algorithm import WITHOUT_MODEL, Ability, register
+from suggestion.numerics import streams
 from suggestion.numerics.feasible import MOST_COMBINATIONS, FeasibleGrid
 from suggestion.numerics.randomness import Order, Permutation
 from suggestion.problem.errors import Exhausted, Violation, quote
@@ -61,9 +62,9 @@ class Grid:
             )
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
-        before = study.initial_points
-        points = _points(study, before)
-        first, size = study.first_index, points.size + len(before)
+        before = len(study.initial_points)
+        points = _points(study, streams.initial_points(study))
+        first, size = study.first_index, points.size + before
         if first >= size:
             raise Exhausted(f"the grid of {size} points is used up")
         if first + count > size:
@@ -71,7 +72,7 @@ class Grid:
                 f"the grid has {size - first} of its {size} points left, {count} were requested; "
                 f"request at most {size - first}, or set max_trial_count to {size}"
             )
-        found = points.points(first - len(before), count, study.deadline.check)
+        found = points.points(first - before, count, study.deadline.check)
         if len(found) < count:
             raise Exhausted(
                 f"the grid has {len(found)} points left among {MOST_COMBINATIONS} combinations of "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from suggestion.engine.algorithm import WITHOUT_MODEL, Ability, register
-from suggestion.numerics import sampling
+from suggestion.numerics import sampling, streams
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
 
@@ -28,6 +28,6 @@ class Random:
     abilities: ClassVar[frozenset[Ability]] = WITHOUT_MODEL
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
-        before, check = study.initial_points, study.deadline.check
-        first = study.first_index - len(before)
+        before, check = streams.initial_points(study), study.deadline.check
+        first = study.first_index - len(study.initial_points)
         return sampling.independent(study.space, study.seed, first, count, check, before)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from suggestion.engine.algorithm import WITHOUT_MODEL, Ability, register
-from suggestion.numerics import sampling
+from suggestion.numerics import sampling, streams
 from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
 from suggestion.problem.errors import Violation
 from suggestion.problem.parameters import Array
@@ -44,6 +44,6 @@ class Sobol:
         def draw(first: int, number: int) -> Array:
             return sobol(study.seed, first, number, study.space.dimension)
 
-        before, check = study.initial_points, study.deadline.check
-        first = study.first_index - len(before)
+        before, check = streams.initial_points(study), study.deadline.check
+        first = study.first_index - len(study.initial_points)
         return sampling.distinct(study.space, draw, study.seed, first, count, check, before)

@@ -35,6 +35,14 @@ def visited(study: Study) -> sampling.Visited:
     )
 
 
+def initial_points(study: Study) -> list[Assignment]:
+    """Return the different ones of the points that are suggested before any others.
+
+    Some are equal where a space has too few points to complete all of them differently.
+    """
+    return [*{study.space.key(point): point for point in study.initial_points}.values()]
+
+
 def centres(study: Study) -> Array | None:
     """Return the best observed points of a space with constraints, shape (k, dimension).
 
