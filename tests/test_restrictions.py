@@ -164,6 +164,20 @@ def test_a_large_grid_is_walked_lazily(constraints: str, number: int) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("name", RANDOM_LIKE)
+def test_a_finite_space_may_have_more_parameters_than_an_array_has_axes(name: str) -> None:
+    constants = [integer(f"c{k}", "1", "1") for k in range(70)]
+    message = with_settings(
+        name,
+        [integer("a", "0", "2"), *constants, integer("b", "0", "2")],
+        parameter_constraints="a != b",
+    )
+    points = points_of(suggest(ask_for(message, 6)))
+    assert {(point["a"], point["b"]) for point in points} == {
+        (str(a), str(b)) for a in range(3) for b in range(3) if a != b
+    }
+
+
 def test_a_grid_whose_points_cannot_be_found_ends() -> None:
     parameters = [integer(f"i{k}", "0", "999") for k in range(4)]
     hidden = "(i0 * 7919 + i1 * 104729 + i2 * 1299709 + i3 * 31) / 1000003 == 5"

@@ -321,7 +321,7 @@ class Proposer:
         space = self._study.space
         if self._enumerated:
             if self._region is not None:
-                return space.encode(self._region.listed or [])
+                return space.encode([*(self._region.listed or ())])
             return space.encode([space.point(k) for k in range(space.size or 0)])
         near = search.around(self._features, incumbents, search.LOCAL_CANDIDATES, self._rng)
         seed = int(self._rng.integers(2**62))

@@ -34,6 +34,7 @@ _MOST_WORK: Final = 1_500_000
 _LOOK: Final = 25.0
 _BOX: Final = 1 / 150
 _LETTERS: Final = 5  # of a text for each of its terms
+_CELLS: Final = 2**18  # levels that are computed together
 #: Points that are drawn after each round, and how many feasible ones of them are enough.
 _PROBES: Final = 128
 _ENOUGH: Final = 16
@@ -97,13 +98,27 @@ class Boxes:
         return float(np.prod(self.high - self.low + 1, axis=1).sum())
 
     def cells(self) -> Iterator[NDArray[np.int64]]:
-        """Yield the levels of all combinations, box by box, each of shape (m, dimension)."""
-        for low, high in zip(
-            self.low.astype(np.int64).tolist(), self.high.astype(np.int64).tolist(), strict=True
-        ):
-            axes = [np.arange(a, b + 1) for a, b in zip(low, high, strict=True)]
-            grid = np.meshgrid(*axes, indexing="ij")
-            yield np.stack([axis.ravel() for axis in grid], axis=1)
+        """Yield the levels of all combinations, some at a time, each of shape (m, dimension).
+
+        They come box by box, the last parameter running fastest.
+        """
+        rows = max(_CELLS // self.space.dimension, 1)
+        for low, high in zip(self.low.astype(np.int64), self.high.astype(np.int64), strict=True):
+            sizes = high - low + 1
+            wide = np.flatnonzero(sizes > 1).tolist()
+            total = math.prod(sizes[wide].tolist())
+            for first in range(0, total, rows):
+                rest = np.arange(first, min(first + rows, total))
+                levels = np.tile(low, (len(rest), 1))
+                for column in reversed(wide):
+                    rest, offset = np.divmod(rest, sizes[column])
+                    levels[:, column] += offset
+                yield levels
+
+    @property
+    def varying(self) -> list[int]:
+        """The parameters of which not all combinations have the same level."""
+        return np.flatnonzero(self.low.min(axis=0) < self.high.max(axis=0)).tolist()
 
 
 def pruned(

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
-from typing import Final
+from itertools import islice
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,11 @@ from suggestion.numerics.randomness import Order, Permutation, key, mix, uniform
 from suggestion.numerics.region import Region, region_of
 from suggestion.problem import decimals
 from suggestion.problem.conditions import When
-from suggestion.problem.parameters import Array
+from suggestion.problem.parameters import Array, Value
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.terms import Flags
+
+Key: TypeAlias = tuple[Value | None, ...]
 
 #: Points of a Sobol sequence, and combinations of a grid, that are looked at for one request; the
 #: rest of a sequence is independent draws, and a grid ends there.
@@ -74,10 +77,10 @@ def _weighted(region: Region, seed: int) -> list[int]:
     points = region.listed
     assert points is not None
     weights = np.ones(len(points))
-    for parameter in region.space.parameters:
-        rows = [row for row, point in enumerate(points) if parameter.name in point]
-        levels = np.array([parameter.level(points[r][parameter.name]) for r in rows], np.int64)
-        low, high = parameter.cells(levels)
+    for column, parameter in enumerate(region.space.parameters):
+        levels = points.levels(column)
+        rows = np.flatnonzero(levels >= 0)
+        low, high = parameter.cells(levels[rows])
         weights[rows] *= high - low
     clocks = -np.log1p(-uniforms(seed, 0, len(points), 1, "clocks")[:, 0])
     order: list[int] = np.argsort(clocks / np.maximum(weights, 1e-300), kind="stable").tolist()
@@ -98,18 +101,16 @@ def _different(
     while len(found) < count:
         block, first = divmod(start + len(found), _BLOCK)
         wanted = first + min(count - len(found), _BLOCK - first)
-        different: dict[object, Assignment] = {}
-        drawn: list[Assignment] = []
-        while len(different) < wanted and len(drawn) <= 8 * len(different) + _CHUNK:
+        different: dict[Key, None] = {}
+        drawn = 0
+        while len(different) < wanted and drawn <= 8 * len(different) + _CHUNK:
             check()
-            number = min(max(len(drawn), 16), _CHUNK)
-            chunk = draw(block * 16 * _BLOCK + len(drawn), number)
-            drawn += chunk
-            for assignment in chunk:
-                if (found_key := space.key(assignment)) not in left_out:
-                    different.setdefault(found_key, assignment)
-        points = [*different.values()] or drawn
-        found += [points[k % len(points)] for k in range(first, wanted)]
+            number = min(max(drawn, 16), _CHUNK)
+            chunk = [space.key(each) for each in draw(block * 16 * _BLOCK + drawn, number)]
+            drawn += len(chunk)
+            different.update(dict.fromkeys(each for each in chunk if each not in left_out))
+        keys = [*different] or chunk
+        found += [_point(space, keys[k % len(keys)]) for k in range(first, wanted)]
     return found
 
 
@@ -133,12 +134,11 @@ def walk(
     region = region_of(space)
     low, high = region.boxes.hull
     left_out = {space.key(assignment) for assignment in skip}
-    different: dict[object, Assignment] = {}
+    different: dict[Key, None] = {}
 
     def keep(assignments: Iterable[Assignment]) -> None:
-        for assignment in assignments:
-            if (found_key := space.key(assignment)) not in left_out:
-                different.setdefault(found_key, assignment)
+        keys = map(space.key, assignments)
+        different.update(dict.fromkeys(each for each in keys if each not in left_out))
 
     listed = region.listed
     most = MOST_WALKED if listed is None else min(MOST_WALKED, 64 * len(listed))
@@ -151,14 +151,20 @@ def walk(
     if listed is not None and len(different) < start + count:
         order = Permutation(len(listed), seed, "rest")
         keep(listed[order(index)] for index in range(len(listed)))
-        every = [*different.values()] or listed
-        return [every[(start + k) % len(every)] for k in range(count)]
-    found = [*different.values()]
-    missing = max(start + count - max(len(found), start), 0)
-    if missing:
-        more = independent(space, seed, max(start - len(found), 0), missing, check, skip)
-        return found[start : start + count] + more
-    return found[start : start + count]
+        every = [*different] or [*map(space.key, listed)]
+        return [_point(space, every[(start + k) % len(every)]) for k in range(count)]
+    # Keys take less memory than the points of which they are.
+    found = [_point(space, each) for each in islice(different, start, start + count)]
+    if missing := count - len(found):
+        before = max(start - len(different), 0)
+        found += independent(space, seed, before, missing, check, skip)
+    return found
+
+
+def _point(space: SearchSpace, found_key: Key) -> Assignment:
+    """Return the point that `SearchSpace.key` has returned `found_key` of."""
+    pairs = zip(space.parameters, found_key, strict=True)
+    return {p.name: value for p, value in pairs if value is not None}
 
 
 class FeasibleGrid:

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ class Region:
     anchors: Array
 
     @cached_property
-    def listed(self) -> list[Assignment] | None:
+    def listed(self) -> Listing | None:
         """All points, each once, in a fixed order; None if there may be too many."""
         if any(parameter.levels is None for parameter in self.space.parameters):
             return None
@@ -259,22 +259,70 @@ def _distance(space: SearchSpace, points: Array) -> Array:
     return np.where(feasible, 0.0, np.maximum(total, math.ulp(0.0)))
 
 
-def _enumerated(space: SearchSpace, boxes: Boxes) -> list[Assignment] | None:
+class Listing(Sequence[Assignment]):
+    """All points of a finite space, in little memory: each is made when it is looked at.
+
+    Args:
+        space: Of the points.
+        columns: The parameters that do not have the same level everywhere.
+        levels: Their levels at n points, -1 where one is inactive; shape (n, len(columns)).
+        fixed: The level of every parameter that is not among `columns`; shape (dimension,).
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        columns: Sequence[int],
+        levels: NDArray[np.int64],
+        fixed: NDArray[np.int64],
+    ) -> None:
+        self._space, self._columns = space, columns
+        self._levels, self._fixed = levels, fixed
+
+    def __len__(self) -> int:
+        return len(self._levels)
+
+    @overload
+    def __getitem__(self, index: int) -> Assignment: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Assignment]: ...
+
+    def __getitem__(self, index: int | slice) -> Assignment | Sequence[Assignment]:
+        if isinstance(index, slice):
+            return [self[k] for k in range(*index.indices(len(self)))]
+        levels = self._fixed.copy()
+        levels[self._columns] = self._levels[index]
+        pairs = zip(self._space.parameters, levels.tolist(), strict=True)
+        return {p.name: p.value(level) for p, level in pairs if level >= 0}
+
+    def levels(self, column: int) -> NDArray[np.int64]:
+        """Return the level of one parameter at every point, -1 where it is inactive; shape (n,)."""
+        if column not in self._columns:
+            return np.full(len(self), self._fixed[column])
+        return self._levels[:, self._columns.index(column)]
+
+
+def _enumerated(space: SearchSpace, boxes: Boxes) -> Listing | None:
     if boxes.combinations > MOST_ENUMERATED:
         return None
-    found: dict[tuple[Value | None, ...], Assignment] = {}
+    places = {p.name: k for k, p in enumerate(space.parameters)}
+    fixed = np.zeros(space.dimension, dtype=np.int64) if boxes.empty else boxes.low[0]
+    fixed = fixed.astype(np.int64)
+    varying = [] if boxes.empty else boxes.varying
+    columns = sorted({*varying, *(places[name] for name, _ in space.conditional)})
+    found: dict[bytes, None] = {}
     for cell in boxes.cells():
-        assignments = [
-            {p.name: p.value(level) for p, level in zip(space.parameters, row, strict=True)}
-            for row in cell.tolist()
-        ]
-        values = {p.name: [a[p.name] for a in assignments] for p in space.parameters}
+        values: dict[str, Sequence[Value]] = {
+            p.name: (
+                [p.value(level) for level in cell[:, k].tolist()]
+                if k in columns
+                else [p.value(int(fixed[k]))] * len(cell)
+            )
+            for k, p in enumerate(space.parameters)
+        }
         active, feasible = space.judge(values)
-        for assignment, mask, good in zip(
-            assignments, active.tolist(), feasible.tolist(), strict=True
-        ):
-            if good:
-                pairs = zip(assignment.items(), mask, strict=True)
-                point = {name: value for (name, value), is_active in pairs if is_active}
-                found.setdefault(tuple(point.get(p.name) for p in space.parameters), point)
-    return [*found.values()]
+        rows = np.where(active, cell, -1)[feasible][:, columns]
+        found.update(dict.fromkeys(row.tobytes() for row in np.ascontiguousarray(rows)))
+    levels = np.frombuffer(b"".join(found), dtype=np.int64).reshape(len(found), len(columns))
+    return Listing(space, columns, levels, fixed)

@@ -297,7 +297,7 @@ class Visited:
         return size is not None and len(self._keys) >= size
 
     @property
-    def _listed(self) -> list[Assignment] | None:
+    def _listed(self) -> Sequence[Assignment] | None:
         return region_of(self._space).listed
 
     def unvisited(self, seed: int, *stream: int | str) -> Assignment:
