@@ -19,6 +19,7 @@ export function columns(shown: Study): Column[] {
     { key: "condition", name: "condition", text: (trial) => trial.condition },
     ...shown.objective.metrics.map((name, i) => ({ key: `metric ${i}`, name, text: (trial: Trial) => trial.metrics[i] ?? "" })),
     ...shown.parameters.map(({ name }, i) => ({ key: `parameter ${i}`, name, text: (trial: Trial) => trial.values[i] ?? "" })),
+    ...(shown.objective.constraints.length ? [{ key: "feasible", name: "feasible", text: (trial: Trial) => (trial.feasible === null ? "" : trial.feasible ? "yes" : "no") }] : []),
     { key: "seconds", name: "seconds", text: (trial) => { const s = seconds(trial.started, trial.completed); return Number.isNaN(s) ? "" : String(s); } },
     { key: "reports", name: "reports", text: (trial) => String(trial.reports) },
     { key: "reason", name: "reason", text: (trial) => trial.reason, wide: true },

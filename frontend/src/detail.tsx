@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Stop, point, textsOf } from "./actions";
-import { bytes, duration, seconds, short } from "./numbers";
+import { brief, bytes, duration, seconds, short } from "./numbers";
 import { Name } from "./name";
 import * as source from "./source";
 import { opened } from "./state";
@@ -108,6 +108,12 @@ function Inside({ shown, trial, id }: { shown: Study; trial: Trial; id: string |
           </tbody>
         </table>
       </div>
+      {trial.feasible === false && (
+        <p class="warn">infeasible: {shown.objective.constraints.flatMap((each, i) => {
+          const violated = trial.violations[i];
+          return violated === 0 ? [] : [`${each.metric} must be ${each.atMost ? "at most" : "at least"} ${brief(each.bound)}`];
+        }).join(", ")}</p>
+      )}
       {labels.length > 0 && <p class="soft break">labels: {labels.map(([name, value]) => `${name}=${value}`).join(", ")}</p>}
       {trial.rules.length > 0 && (
         <p class="soft">stopped early if {trial.rules.map(([metric, value, comparison, start]) => `${metric} is ${comparison.toLowerCase()} than ${short(value)} at report ${start}`).join(", or ")}</p>

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { Curves } from "./charts/curves";
+import { Front } from "./charts/front";
 import { History } from "./charts/history";
 import { Parallel } from "./charts/parallel";
 import { Correlation, Importance } from "./charts/relations";
@@ -43,7 +44,7 @@ export function Experiment({ sent, id }: { sent: Everything; id: string | null }
     <>
       <Head shown={shown} id={id} />
       <nav class="jump" aria-label="Views">
-        {VIEWS.map(([key, title]) => <a key={key} href={`#${key}`} onClick={(event) => {
+        {VIEWS.filter(([key]) => key !== "front" || shown.objective.objectives.length > 1).map(([key, title]) => <a key={key} href={`#${key}`} onClick={(event) => {
           event.preventDefault();
           document.getElementById(key)?.scrollIntoView();
         }}>{title}</a>)}
@@ -51,6 +52,7 @@ export function Experiment({ sent, id }: { sent: Everything; id: string | null }
       <Selection count={shown.trials.length} />
       <div class="cards">
         <Card id="best" wide><History shown={shown} /></Card>
+        {shown.objective.objectives.length > 1 && <Card id="front" wide><Front shown={shown} /></Card>}
         <Card id="trials" wide><Table shown={shown} /></Card>
         <Card id="parallel" wide><Parallel shown={shown} /></Card>
         <Card id="importance"><Importance shown={shown} id={id} /></Card>
@@ -67,7 +69,7 @@ export function Experiment({ sent, id }: { sent: Everything; id: string | null }
 }
 
 const VIEWS = [
-  ["best", "Best so far"], ["trials", "Trials"], ["parallel", "Parallel coordinates"], ["importance", "Importance"],
+  ["best", "Best so far"], ["front", "Trade-off"], ["trials", "Trials"], ["parallel", "Parallel coordinates"], ["importance", "Importance"],
   ["correlation", "Correlation"], ["slices", "Slices"], ["pairs", "Pairs"], ["curves", "Learning curves"],
   ["timeline", "Timeline"], ["file", "Experiment file"],
 ] as const;
@@ -88,7 +90,7 @@ function Head({ shown, id }: { shown: Study; id: string | null }) {
   const ended = shown.trials.filter((trial) => !ACTIVE.has(trial.condition)).length;
   const running = shown.trials.filter((trial) => trial.condition === "Running").length;
   const failed = shown.trials.filter((trial) => trial.condition === "Failed" || trial.condition === "MetricsUnavailable").length;
-  const { metric, maximize, goal } = shown.objective;
+  const { metric, goal } = shown.objective;
   const { trials: limit, parallel, failures } = shown.limits;
   const settings = clip(Object.entries(shown.algorithm.settings).map(([name, value]) => `${name}=${value}`).join(", "), 300);
   const words = [
@@ -109,9 +111,10 @@ function Head({ shown, id }: { shown: Study; id: string | null }) {
       <p>{words.filter(Boolean).join(" · ")}</p>
       {limit !== null && <progress max={limit} value={ended} aria-label="Trials that have ended">{ended}</progress>}
       <p>{shown.algorithm.name}{settings && <span class="soft break"> ({settings})</span>}{shown.earlyStopping ? `, ${shown.earlyStopping.name}` : ""}
-        {" · "}{maximize ? "maximize" : "minimize"} <Name of={metric} />{goal === null ? "" : `, goal ${brief(goal)}`}</p>
+        {" · "}{shown.objective.objectives.map((each, i) => <span key={i}>{i ? ", " : ""}{each.maximize ? "maximize" : "minimize"} <Name of={each.metric} /></span>)}{goal === null ? "" : `, goal ${brief(goal)}`}
+        {shown.objective.constraints.map((each, i) => <span key={`c${i}`}>{i ? ", " : " · such that "}<Name of={each.metric} /> {each.atMost ? (each.strict ? "<" : "≤") : each.strict ? ">" : "≥"} {brief(each.bound)}</span>)}</p>
       {shown.best && (
-        <p class="winner">best <Name of={metric} />{" "}
+        <p class="winner">{shown.best.feasible === false ? "no trial is feasible; the least violated has" : "best"} <Name of={metric} />{" "}
           <button type="button" class="link" title={shown.best.metrics[0]} onClick={() => { opened.value = shown.best?.number ?? null; }}>
             {short(shown.best.metrics[0] ?? "")}
           </button>{" "}by trial {shown.best.number}:{" "}

@@ -4,9 +4,9 @@ import { numberOf } from "./numbers";
 import type { Changes, Curve, Everything, Parameter, Trial } from "./types";
 
 export const ACTIVE: ReadonlySet<string> = new Set(["Created", "Running"]);
-const JUDGED: ReadonlySet<string> = new Set(["Succeeded", "EarlyStopped"]);
+export const JUDGED: ReadonlySet<string> = new Set(["Succeeded", "EarlyStopped"]);
 
-export interface Study extends Everything {
+export interface Study extends Omit<Everything, "best"> {
   /** By place in `trials`: the objective, NaN where there is none. */
   losses: Float64Array;
   best: Trial | null;
@@ -16,17 +16,10 @@ export function study(sent: Everything): Study {
   const losses = Float64Array.from(sent.trials, (trial) =>
     JUDGED.has(trial.condition) ? numberOf(trial.metrics[0]) : NaN,
   );
-  let best: Trial | null = null;
-  let least = NaN;
-  sent.trials.forEach((trial, place) => {
-    const value = losses[place] ?? NaN;
-    if (Number.isNaN(value)) return;
-    if (best === null || better(sent, value, least)) [best, least] = [trial, value];
-  });
-  return { ...sent, losses, best };
+  return { ...sent, losses, best: sent.best === null ? null : sent.trials[sent.best] ?? null };
 }
 
-export function better(sent: Everything, value: number, other: number): boolean {
+export function better(sent: Pick<Everything, "objective">, value: number, other: number): boolean {
   return sent.objective.maximize ? value > other : value < other;
 }
 
@@ -41,13 +34,13 @@ export function after(known: Everything, changes: Changes): Everything {
   return { ...known, ...head, trials, curves: drawn };
 }
 
-/** The best value so far: number of the trial and value, at each that is better, and at the last one. */
+/** The best value so far of feasible trials: number of the trial and value, at each that is better, and at the last one. */
 export function bestSoFar(shown: Study): [number, number][] {
   const front: [number, number][] = [];
   let best = NaN;
   shown.trials.forEach((trial, place) => {
     const value = shown.losses[place] ?? NaN;
-    if (Number.isNaN(value)) return;
+    if (Number.isNaN(value) || trial.feasible === false) return;
     if (Number.isNaN(best) || better(shown, value, best)) {
       best = value;
       front.push([trial.number, best]);
@@ -70,7 +63,7 @@ export function valued(shown: Study): number[] {
 }
 
 /** A parameter of a trial as a place on an axis: of a category its index; NaN where it has none. */
-export function coordinate(sent: Everything, trial: Trial, parameter: number): number {
+export function coordinate(sent: Pick<Everything, "parameters">, trial: Trial, parameter: number): number {
   const declared = sent.parameters[parameter];
   const text = trial.values[parameter];
   return declared && text !== null && text !== undefined ? position(declared, text) : NaN;

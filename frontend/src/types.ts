@@ -40,6 +40,17 @@ export interface Trial {
   labels: Record<string, string>;
   /** Metric, value, comparison, start step. */
   rules: [string, string, string, number][];
+  /** By how much each constraint is violated, as a share of its bound; null where its metric is lacking. */
+  violations: (number | null)[];
+  /** null: it cannot be judged, or not yet. */
+  feasible: boolean | null;
+}
+
+export interface Constraint {
+  metric: string;
+  atMost: boolean;
+  bound: number;
+  strict: boolean;
 }
 
 export type Curve = [number, number][];
@@ -60,6 +71,10 @@ export interface Changes extends Head {
   /** By number of the trial; an empty one is not shown any more. */
   curves: Record<string, Curve>;
   curvesLeftOut: number;
+  /** Number of the best trial: feasible if one is, else the least violated one. */
+  best: number | null;
+  /** Numbers of the trials that are the trade-off of several objectives. */
+  front: number[] | null;
 }
 
 export interface Everything extends Changes {
@@ -69,7 +84,12 @@ export interface Everything extends Changes {
   digest: string;
   algorithm: Named;
   earlyStopping: Named | null;
-  objective: { metric: string; maximize: boolean; goal: number | null; metrics: string[] };
+  objective: {
+    metric: string; maximize: boolean; goal: number | null; metrics: string[];
+    /** All of them, the main one first. */
+    objectives: { metric: string; maximize: boolean }[];
+    constraints: Constraint[];
+  };
   parameters: Parameter[];
   file: string;
   importance?: Importance;

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { columns, filter, sorted } from "../src/columns";
 import { band, groups, shared } from "../src/groups";
 import { brief, numberOf, short } from "../src/numbers";
-import { type Study, after, coordinate, rankCorrelation, sampled, study } from "../src/study";
+import { type Study, after, bestSoFar, coordinate, rankCorrelation, sampled, study } from "../src/study";
 import type { Everything, Parameter, Trial } from "../src/types";
 
 const LR: Parameter = { name: "lr", type: "double", list: null, log: true, min: 1e-3, max: 1, step: null };
@@ -17,16 +17,16 @@ function kind(...list: string[]): Parameter {
 function trial(number: number, metric: string, values: (string | null)[] = ["0.1"], more: Partial<Trial> = {}): Trial {
   return {
     number, name: `t-${number}`, condition: metric ? "Succeeded" : "Failed", reason: "", attempt: 1, slot: null, started: "", completed: "",
-    metrics: [metric], reports: 2, values, labels: {}, rules: [], ...more,
+    metrics: [metric], reports: 2, values, labels: {}, rules: [], violations: [], feasible: metric ? true : null, ...more,
   };
 }
 
 function everything(trials: Trial[], more: Partial<Everything> = {}): Everything {
   return {
     name: "one", place: "runs/one", digest: "a", algorithm: { name: "tpe", settings: {} }, earlyStopping: null,
-    objective: { metric: "loss", maximize: false, goal: null, metrics: ["loss"] }, parameters: [LR], file: "",
+    objective: { metric: "loss", maximize: false, goal: null, metrics: ["loss"], objectives: [{ metric: "loss", maximize: false }], constraints: [] }, parameters: [LR], file: "",
     condition: { type: "Running", reason: "", message: "" }, limits: { parallel: 1, trials: null, failures: null },
-    started: "", completed: "", runs: true, paused: false, command: "", trials, curves: {}, curvesLeftOut: 0, ...more,
+    started: "", completed: "", runs: true, paused: false, command: "", trials, curves: {}, curvesLeftOut: 0, best: null, front: null, ...more,
   };
 }
 
@@ -68,6 +68,12 @@ test("a curve that does not count any more goes", () => {
   const known = everything([trial(0, "1"), trial(1, "1")], { curves: { 0: [[1, 2], [2, 1]], 1: [[1, 3]] } });
   const now = after(known, { ...known, trials: [], curves: { 0: [], 1: [[1, 3], [2, 2]] } });
   assert.deepEqual(now.curves, { 1: [[1, 3], [2, 2]] });
+});
+
+test("an infeasible trial is never the best so far", () => {
+  const shown = study(everything([trial(0, "5"), trial(1, "1", ["0.1"], { feasible: false }), trial(2, "4")], { best: 2 }));
+  assert.deepEqual(bestSoFar(shown), [[0, 5], [2, 4], [2, 4]]);
+  assert.equal(shown.best?.number, 2);
 });
 
 test("two trials have no correlation", () => {

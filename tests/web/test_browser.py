@@ -21,6 +21,7 @@ from suggestion.views import plot
 from suggestion.views.web import reading
 from tests.experiments.support import document, environment, write
 from tests.web.support import PARAMETERS, experiment, serving, store, trial
+from tests.web.test_reading import two
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -173,6 +174,26 @@ def test_no_axis_is_cut_without_a_word(browser: Any, tmp_path: Path) -> None:
         assert card.locator("button", has_text="log").get_attribute("aria-pressed") == "true"
         card.locator("button", has_text="zoom to most").click()
         page.get_by_text("1 trial is beyond the axis, 942.91: triangles at its edge.").wait_for()
+
+
+def test_a_trade_off_and_a_constraint(browser: Any, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    file.write_text(plot.page(two(tmp_path / "two")), encoding="utf-8")
+    with tab(browser) as page:
+        page.goto(file.as_uri())
+        see_all(page)
+        assert page.locator(".winner").inner_text().startswith("best loss 1 by trial 2")
+        assert page.get_by_text(
+            "minimize loss, minimize latency · such that memory ≤ 8"
+        ).is_visible()
+        label = page.locator("#front .canvas").get_attribute("aria-label")
+        assert label == "Trade-off between loss, latency: trials 0, 1, 2"
+        assert "Hollow: infeasible." in page.locator("#front").inner_text()
+        page.locator("#trials input[type=search]").fill("feasible=no")
+        page.get_by_role("status").filter(has_text="1 of 5 trials").wait_for()
+        page.locator("tr[data-trial='4']").click()
+        page.get_by_text("infeasible: memory must be at most 8").wait_for()
+        assert violations(page) == []
 
 
 def test_ten_thousand_trials(browser: Any, tmp_path: Path) -> None:

@@ -130,6 +130,50 @@ def test_only_the_latest_curves_are_shown(tmp_path: Path, monkeypatch: pytest.Mo
         writer.close()
 
 
+def two(folder: Path) -> Path:
+    """An experiment with two objectives and a bound; its best trial alone is infeasible."""
+    settings = [
+        {"name": "objectives", "value": "latency: minimize"},
+        {"name": "metric_constraints", "value": "memory <= 8"},
+    ]
+    objective = {
+        "type": "minimize", "objectiveMetricName": "loss",
+        "additionalMetricNames": ["latency", "memory"],
+    }  # fmt: skip
+    algorithm = {"algorithmName": "random", "algorithmSettings": settings}
+    values = [
+        ("3", "1", "4"),
+        ("2", "2", "4"),
+        ("1", "3", "8"),
+        ("2.5", "2.5", "4"),
+        ("0", "0", "9"),
+    ]
+    trials = []
+    for number, texts in enumerate(values):
+        named = zip(("loss", "latency", "memory"), texts, strict=True)
+        series = {name: Series(text, text, text, 1) for name, text in named}
+        trials.append(support.trial(number, 1.0, series=series))
+    made = support.experiment("two", objective=objective, algorithm=algorithm)
+    return support.store(folder, made, trials, reports=False)
+
+
+def test_the_trade_off_is_told_with_each_change(tmp_path: Path) -> None:
+    folder = two(tmp_path / "two")
+    reader, writer = reading.Reader(folder), Store(folder, create=True)
+    try:
+        first = reader.everything()
+        assert (first["best"], first["front"]) == (2, [0, 1, 2])
+        assert [trial["feasible"] for trial in first["trials"]] == [True] * 4 + [False]
+        series = {name: Series("0.5", "0.5", "0.5", 1) for name in ("loss", "latency", "memory")}
+        writer.commit(Changes(trials=(support.trial(5, 1.0, series=series),)))
+        changes = reader.changes()
+        assert changes is not None
+        assert (changes["best"], changes["front"]) == (5, [5])
+    finally:
+        reader.close()
+        writer.close()
+
+
 def test_experiments_that_repeat_each_other_have_one_digest() -> None:
     def digest(name: str, seed: str, **spec: Any) -> str:
         settings = [{"name": "random_state", "value": seed}, {"name": "gamma", "value": "0.2"}]

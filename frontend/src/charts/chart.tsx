@@ -249,7 +249,7 @@ export function hint(colour: Colours, lines: (data: unknown) => string[]): Optio
 export function describe(shown: Study, trial: Trial | undefined): string[] {
   if (!trial) return [];
   return [
-    `#${trial.number} ${trial.name} · ${trial.condition}`,
+    `#${trial.number} ${trial.name} · ${trial.condition}${trial.feasible === false ? " · infeasible" : ""}`,
     ...shown.objective.metrics.map((name, i) => `${name} ${trial.metrics[i] || "–"}`),
     ...shown.parameters.slice(0, 12).map((p, i) => `${clip(p.name)} = ${trial.values[i] ?? "–"}`),
   ];

@@ -68,6 +68,7 @@ function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<
   const running: Point[] = [];
   const without: Point[] = [];
   const dimmed: Point[] = [];
+  const infeasible: Point[] = [];
   let unscaled = 0;
   shown.trials.forEach((trial, place) => {
     const value = shown.losses[place] ?? NaN;
@@ -76,6 +77,7 @@ function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<
       values.push(value);
       if (beyond(scale, value)) outside.push({ value: at, itemStyle: { color: trial === shown.best ? colour.best : colour.point } });
       else if (chosen && !chosen.has(trial.number)) dimmed.push(at);
+      else if (trial.feasible === false) infeasible.push(at);
       else inside.push(at);
     } else if (ACTIVE.has(trial.condition)) {
       const now = numberOf(trial.metrics[0]);
@@ -101,6 +103,7 @@ function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<
     cutNote(scale, values, TRIALS, TRIANGLES),
     unscaled ? `${unscaled} running without a value above 0 ${unscaled === 1 ? "is" : "are"} not on the logarithmic axis.` : "",
     goal !== null && !onAxis(shown, scale, goal) ? `The goal, ${brief(goal)}, is beyond the axis.` : "",
+    infeasible.length ? "Infeasible trials are no best ones, whatever their value." : "",
     without.length ? `${without.length} without a value: crosses below the chart.` : "",
   ];
   return {
@@ -108,7 +111,7 @@ function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<
     option: {
       ...BRUSH,
       legend: { left: 0, top: 0, itemWidth: 14, itemHeight: 8, textStyle: { color: colour.soft },
-        data: ["trial", "best so far", ...(running.length ? ["running"] : [])] },
+        data: ["trial", "best so far", ...(infeasible.length ? ["infeasible"] : []), ...(running.length ? ["running"] : [])] },
       grid: grid({ top: 52, bottom: 52 }),
       tooltip: hint(colour, (data) => describe(shown, shown.trials[numberIn(data) ?? -1])),
       xAxis: axis(colour, "trial", { minInterval: 1, min: 0, max: Math.max(shown.trials.length - 1, 1), scale: false }),
@@ -117,6 +120,8 @@ function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<
         { name: "other", type: "scatter", data: dimmed, symbolSize: 5, itemStyle: { color: colour.bad, opacity: 0.25 } },
         { name: "trial", type: "scatter", data: inside, symbolSize: inside.length > 2000 ? 4 : 7,
           itemStyle: { color: colour.point, opacity: inside.length > 500 ? 0.5 : 0.8 }, markLine: marks },
+        { name: "infeasible", type: "scatter", data: infeasible, symbolSize: 7, symbol: "diamond",
+          itemStyle: { color: "transparent", borderColor: colour.bad, borderWidth: 1.5 } },
         { name: "beyond", type: "scatter", data: outside, symbol: "triangle", symbolRotate: maximize ? 180 : 0,
           symbolSize: 9 },
         { name: "running", type: "scatter", data: running, symbolSize: 9,

@@ -174,11 +174,18 @@ def row(trial: Trial, objective: Objective, parameters: Sequence[str], inactive:
     }
 
 
-def front(trials: Iterable[Trial], objective: Objective) -> list[int] | None:
-    """Return the numbers of the trials that are the trade-off; None with one objective."""
-    if len(objective.objectives) < 2:
-        return None
-    return [trial.number for trial in standings.front([*trials], objective)]
+def standing(trials: Iterable[Trial], objective: Objective) -> Json:
+    """Return the number of the best trial, None without one, and those of the trade-off.
+
+    With one objective there is no trade-off, and ``front`` is None.
+    """
+    known = [*trials]
+    best = standings.best(known, objective)
+    front = standings.front(known, objective) if len(objective.objectives) > 1 else None
+    return {
+        "best": None if best is None else best.number,
+        "front": None if front is None else [trial.number for trial in front],
+    }
 
 
 def curve(reports: Iterable[Report], metric: str, begin: int = 0) -> tuple[Curve, int]:

@@ -63,6 +63,7 @@ class Reader:
                 self.trials: dict[int, Trial] = {t.number: t for t in self._store.trials()}
                 self._event = self._latest_event()
                 self._reports: dict[int, _Reports] = {}
+                self._standing = document.standing(self.trials.values(), self.objective)
                 self._shown: set[int] = set()
                 self._curves()
         except BaseException:
@@ -85,7 +86,7 @@ class Reader:
             # The whole path is nobody's business to whom a page is sent.
             **document.declared(self.experiment, "/".join(self.directory.resolve().parts[-2:])),
             **document.head(self.experiment, self._runs),
-            "front": document.front(self.trials.values(), self.objective),
+            **self._standing,
             "trials": [self._row(trial) for trial in self.trials.values()],
             "curves": self._drawn(self._shown),
             "curvesLeftOut": self._left_out,
@@ -101,8 +102,11 @@ class Reader:
         with self._store.snapshot():
             self.experiment = self._store.experiment() or self.experiment
             changed = self._changed_trials()
+            before_these = [self.trials.get(trial.number) for trial in changed]
             for trial in changed:
                 self.trials[trial.number] = trial
+            if any(t is not None and not t.condition.active for t in (*before_these, *changed)):
+                self._standing = document.standing(self.trials.values(), self.objective)
             before = self._shown
             self._curves()
         # An empty curve is none any more: of an attempt that does not count, or left out by now.
@@ -110,7 +114,7 @@ class Reader:
         gone: dict[str, Curve] = {str(number): [] for number in sorted(before - self._shown)}
         return {
             **document.head(self.experiment, runs),
-            "front": document.front(self.trials.values(), self.objective),
+            **self._standing,
             "trials": [self._row(trial) for trial in changed],
             "curves": {**gone, **self._drawn(self._shown & fresh)},
             "curvesLeftOut": self._left_out,

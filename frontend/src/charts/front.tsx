@@ -1,0 +1,85 @@
+/** The trade-off between several objectives: the trials that no other is better than in all of them. */
+
+import { useState } from "preact/hooks";
+import { clip, numberOf } from "../numbers";
+import { selected } from "../state";
+import { JUDGED, type Study, extent } from "../study";
+import { type Colours, type Option, Chart, axis, describe, grid, hint, numberIn, upright } from "./chart";
+import { BRUSH, selectable } from "./history";
+
+type Point = [number, number, number];
+
+export function Front({ shown }: { shown: Study }) {
+  const [x, setX] = useState(0);
+  const [y, setY] = useState(1);
+  const all = shown.objective.objectives;
+  const chosen = selected.value;
+  const front = shown.front ?? [];
+  if (!shown.trials.some((trial) => trial.feasible !== null)) return <p class="empty">No trial has a value of each objective yet.</p>;
+  const menu = (label: string, value: number, set: (i: number) => void) => (
+    <label>
+      {label}{" "}
+      <select value={value} onChange={(event) => set(Number(event.currentTarget.value))}>
+        {all.map(({ metric }, i) => <option key={i} value={i}>{clip(metric)}</option>)}
+      </select>
+    </label>
+  );
+  return (
+    <Chart
+      name="trade-off"
+      label={`Trade-off between ${all.map(({ metric }) => metric).join(", ")}: trials ${front.join(", ") || "none"}`}
+      height={360}
+      of={[shown, x, y, chosen]}
+      events={(chart) => selectable(chart, "front")}
+      draw={(colour) => ({
+        note: [
+          `${front.length} ${front.length === 1 ? "trial is" : "trials are"} the trade-off: no feasible trial is better in one objective and as good in all others.`,
+          shown.objective.constraints.length ? "Hollow: infeasible." : "",
+          all.length > 2 ? `There are ${all.length} objectives: a trial of the trade-off may look worse in two of them.` : "",
+        ].filter(Boolean).join(" "),
+        option: drawn(shown, colour, x, y, chosen),
+      })}
+    >
+      {all.length > 2 && menu("across", x, setX)}
+      {all.length > 2 && menu("up", y, setY)}
+    </Chart>
+  );
+}
+
+function drawn(shown: Study, colour: Colours, x: number, y: number, chosen: ReadonlySet<number> | null): Option {
+  const { objectives, metrics } = shown.objective;
+  const [across, up] = [objectives[x], objectives[y]];
+  const places = [across, up].map((objective) => metrics.indexOf(objective?.metric ?? ""));
+  const points = shown.trials.flatMap((trial): Point[] => {
+    const [a, b] = places.map((place) => numberOf(trial.metrics[place]));
+    return JUDGED.has(trial.condition) && Number.isFinite(a) && Number.isFinite(b) ? [[a ?? 0, b ?? 0, trial.number]] : [];
+  });
+  const front = new Set(shown.front ?? []);
+  const best = points.filter(([, , number]) => front.has(number)).sort((a, b) => a[0] - b[0]);
+  const rest = points.filter(([, , number]) => !front.has(number) && shown.trials[number]?.feasible !== false);
+  const broken = points.filter(([, , number]) => shown.trials[number]?.feasible === false);
+  const spans = [0, 1].map((i) => extent(points.map((point) => point[i] ?? 0)));
+  const scaled = (i: number) => ({ type: spans[i]?.log ? "log" : "value" });
+  const named = (objective: typeof across, i: number) =>
+    `${objective?.metric ?? ""} (${objective?.maximize ? "more is better" : "less is better"}${spans[i]?.log ? ", log" : ""})`;
+  const dimmed = (of: Point[], opacity: number, more: Option = {}) =>
+    of.map((value) => ({ value, itemStyle: { ...more, opacity: chosen && !chosen.has(value[2]) ? 0.12 : opacity } }));
+  return {
+    ...BRUSH,
+    legend: { left: 0, top: 0, itemWidth: 14, itemHeight: 8, textStyle: { color: colour.soft }, data: ["trade-off", "other trials", ...(broken.length ? ["infeasible"] : [])] },
+    grid: grid({ top: 56, bottom: 44 }),
+    tooltip: hint(colour, (data) => describe(shown, shown.trials[numberIn(data) ?? -1])),
+    xAxis: axis(colour, named(across, 0), scaled(0)),
+    yAxis: upright(colour, named(up, 1), scaled(1)),
+    series: [
+      { name: "infeasible", type: "scatter", symbolSize: 7, itemStyle: { color: "transparent", borderColor: colour.bad, borderWidth: 1.5 },
+        data: dimmed(broken, 0.8, { color: "transparent", borderColor: colour.bad, borderWidth: 1.5 }) },
+      { name: "other trials", type: "scatter", symbolSize: 7, itemStyle: { color: colour.point }, data: dimmed(rest, 0.6, { color: colour.point }) },
+      // With two objectives nothing feasible lies beyond the stairs.
+      ...(objectives.length === 2 ? [{ name: "stairs", type: "line", silent: true, symbol: "none", z: 3, step: across?.maximize ? "start" : "end",
+        lineStyle: { color: colour.best, width: 1.5, type: "dashed" }, data: best.map(([a, b]) => [a, b]) }] : []),
+      { name: "trade-off", type: "scatter", z: 4, symbolSize: 10, itemStyle: { color: colour.best, borderColor: colour.card, borderWidth: 1.5 },
+        data: dimmed(best, 1, { color: colour.best, borderColor: colour.card, borderWidth: 1.5 }) },
+    ],
+  };
+}
