@@ -419,6 +419,49 @@ def test_what_cannot_be_registered_is_refused(arguments: Any, message: str) -> N
         ("kind: Pod", Format.KATIB_CONFIG, "must be a ConfigMap or KatibConfig, got Pod"),
         ("[]", Format.KATIB_CONFIG, "must be a ConfigMap or KatibConfig, got none"),
         ("a: [", Format.KATIB_CONFIG, "is not YAML"),
+        pytest.param("[" * 5000, Format.KATIB_CONFIG, "is not YAML", id="deep"),
+        ("{kind: KatibConfig, runtime: []}", Format.KATIB_CONFIG, "runtime must be an object"),
+        (
+            "{kind: KatibConfig, runtime: {suggestions: {a: b}}}",
+            Format.KATIB_CONFIG,
+            "runtime.suggestions must be a list, got dict",
+        ),
+        (
+            "{kind: KatibConfig, runtime: {suggestions: [{image: a}]}}",
+            Format.KATIB_CONFIG,
+            "runtime.suggestions[0].algorithmName must be a text, got NoneType",
+        ),
+        (
+            "{kind: KatibConfig, runtime: {earlyStoppings: [null]}}",
+            Format.KATIB_CONFIG,
+            "runtime.earlyStoppings[0] must be an object, got NoneType",
+        ),
+        (
+            "{kind: KatibConfig, runtime: {suggestions: [{algorithmName: pbt, env: [1]}]}}",
+            Format.KATIB_CONFIG,
+            "runtime.suggestions[0].env must be a list of objects, got list",
+        ),
+        (
+            "{kind: KatibConfig, runtime: {suggestions: [{algorithmName: tpe, resources: 1}]}}",
+            Format.KATIB_CONFIG,
+            "runtime.suggestions[0].resources must be an object, got int",
+        ),
+        (
+            "{kind: ConfigMap, data: {katib-config.yaml: null}}",
+            Format.KATIB_CONFIG,
+            "katib-config.yaml must be a text, got NoneType",
+        ),
+        ("{kind: ConfigMap, data: []}", Format.KATIB_CONFIG, "data must be an object, got list"),
+        (
+            "{kind: ConfigMap, data: {suggestion: '{'}}",
+            Format.LEGACY,
+            "suggestion must be a JSON object",
+        ),
+        (
+            '{kind: ConfigMap, data: {suggestion: \'{"random": "a"}\'}}',
+            Format.LEGACY,
+            "suggestion.random must be an object, got str",
+        ),
         ("kind: ConfigMap\ndata: {suggestion: '{}'}", Format.KATIB_CONFIG, "no key 'katib-config"),
         ("kind: ConfigMap\ndata: {katib-config.yaml: ''}", Format.LEGACY, "no key 'suggestion'"),
         (KATIB_CONFIG, Format.LEGACY, "got KatibConfig"),
@@ -427,8 +470,20 @@ def test_what_cannot_be_registered_is_refused(arguments: Any, message: str) -> N
 def test_what_cannot_be_merged_is_refused(
     made: Any, text: str, format: Format, message: str
 ) -> None:
-    with pytest.raises(InvalidRegistration, match=message):
+    with pytest.raises(InvalidRegistration, match=re.escape(message)):
         register(made, format, text)
+
+
+def test_nulls_of_an_installed_configuration_are_absent(made: Any) -> None:
+    empty = "{kind: ConfigMap, metadata: null, data: {katib-config.yaml: 'runtime:'}}"
+    inner = yaml.safe_load(register(made, Format.KATIB_CONFIG, empty))["data"]["katib-config.yaml"]
+    fresh = yaml.safe_load(register(made, Format.KATIB_CONFIG))
+    assert yaml.safe_load(inner)["runtime"] == fresh["runtime"]
+    nulls = {"algorithmName": "pbt", "volumeMountPath": None, "env": None, "resources": None}
+    installed = yaml.safe_dump({"kind": "KatibConfig", "runtime": {"suggestions": [nulls]}})
+    merged = yaml.safe_load(register(made, Format.KATIB_CONFIG, installed))
+    (pbt,) = (e for e in fresh["runtime"]["suggestions"] if e["algorithmName"] == "pbt")
+    assert merged["runtime"]["suggestions"][0] == pbt
 
 
 def test_another_image_can_be_chosen() -> None:

@@ -87,9 +87,10 @@ class Entry:
         """Return `installed`, an entry of the same name, with this image.
 
         Whatever it says stays, apart from the image and the arguments that the image needs; what
-        it does not say is added.
+        it does not say, or says null of, is added.
         """
         made = self.fields(probes=probes)
+        installed = {key: value for key, value in installed.items() if value is not None}
         merged = {**installed, **{key: made[key] for key in made if key not in installed}}
         merged["image"] = made["image"]
         if self.args:

@@ -177,33 +177,15 @@ def register(made: Registration, format: Format, installed: str | None = None) -
     Raises:
         InvalidRegistration: `installed` is neither, or has another format.
     """
-    import yaml  # noqa: PLC0415
-
-    if installed is None:
-        document = _empty(format)
-    else:
-        try:
-            document = yaml.safe_load(installed)
-        except yaml.YAMLError as error:
-            raise InvalidRegistration(
-                f"the installed configuration is not YAML: {error}"
-            ) from error
+    document = _empty(format) if installed is None else _yaml(installed)
     kind = document.get("kind") if isinstance(document, dict) else None
     if kind == "KatibConfig" and format is Format.KATIB_CONFIG:
         _enlist(document, made)
     elif kind == "ConfigMap" and format is Format.KATIB_CONFIG:
         data = _data(document, _DOCUMENT, format)
-        try:
-            inner = yaml.safe_load(data[_DOCUMENT])
-        except yaml.YAMLError as error:
-            raise InvalidRegistration(
-                f"the installed configuration: {_DOCUMENT} is not YAML: {error}"
-            ) from error
+        inner = _yaml(data[_DOCUMENT], _DOCUMENT)
         if not isinstance(inner, dict):
-            raise InvalidRegistration(
-                f"the installed configuration: {_DOCUMENT} must be a KatibConfig, "
-                f"got {type(inner).__name__}"
-            )
+            raise _refused(_DOCUMENT, "must be a KatibConfig", inner)
         _enlist(inner, made)
         data[_DOCUMENT] = _dump(inner)
     elif kind == "ConfigMap":
@@ -257,8 +239,8 @@ def _empty(format: Format) -> dict[str, Any]:
 
 def _data(document: dict[str, Any], key: str, format: Format) -> dict[str, str]:
     # `kubectl replace` must not send the field managers back.
-    document.get("metadata", {}).pop("managedFields", None)
-    data = document.get("data") or {}
+    _object(document, "metadata").pop("managedFields", None)
+    data = _object(document, "data")
     if key not in data:
         raise InvalidRegistration(
             f"the installed config map has no key {key!r}, so it is not in the format "
@@ -270,16 +252,23 @@ def _data(document: dict[str, Any], key: str, format: Format) -> dict[str, str]:
 
 def _enlist(document: dict[str, Any], made: Registration) -> None:
     """Put entries into the lists of a KatibConfig."""
-    runtime = document.setdefault("runtime", {})
+    runtime = _object(document, "runtime")
     for key, entries in (
         ("suggestions", made.suggestions),
         ("earlyStoppings", made.early_stoppings),
     ):
         ours = {entry.name: entry for entry in entries}
         merged = []
+        listed = runtime.get(key) or []
+        if not isinstance(listed, list):
+            raise _refused(f"runtime.{key}", "must be a list", listed)
         # Existing entries keep their place and new ones follow, so that the difference is small.
-        for item in runtime.get(key) or []:
-            entry = ours.pop(item["algorithmName"], None)
+        for place, item in enumerate(listed):
+            where = f"runtime.{key}[{place}]"
+            _check_entry(item, where)
+            if not isinstance(name := item.get("algorithmName"), str):
+                raise _refused(f"{where}.algorithmName", "must be a text", name)
+            entry = ours.pop(name, None)
             merged.append(item if entry is None else entry.into(item))
         new = [{"algorithmName": entry.name, **entry.fields()} for entry in ours.values()]
         if merged or new:
@@ -288,11 +277,79 @@ def _enlist(document: dict[str, Any], made: Registration) -> None:
 
 def _enter(data: dict[str, str], key: str, entries: Iterable[Entry]) -> None:
     """Put entries into one of the older JSON objects."""
-    merged = json.loads(data.get(key) or "{}")
+    try:
+        merged = json.loads(data.get(key) or "{}")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRegistration(
+            f"the installed configuration: {key} must be a JSON object: {error}"
+        ) from error
+    if not isinstance(merged, dict):
+        raise _refused(key, "must be a JSON object", merged)
+    for name, item in merged.items():
+        _check_entry(item or {}, f"{key}.{name}")
     for entry in entries:
         merged[entry.name] = entry.into(merged.get(entry.name) or {}, probes=True)
     if merged:
         data[key] = json.dumps(merged, indent=2)
+
+
+def _check_entry(item: Any, where: str) -> None:
+    """Check what is read of an installed entry.
+
+    Raises:
+        InvalidRegistration: It is of another form.
+    """
+    if not isinstance(item, dict):
+        raise _refused(where, "must be an object", item)
+    resources = item.get("resources") or {}
+    for key, value in (("resources", resources), ("resources.limits", _limits(resources))):
+        if not isinstance(value, dict):
+            raise _refused(f"{where}.{key}", "must be an object", value)
+    env = item.get("env") or []
+    if not isinstance(env, list) or not all(isinstance(each, dict) for each in env):
+        raise _refused(f"{where}.env", "must be a list of objects", env)
+
+
+def _limits(resources: Any) -> Any:
+    return (resources.get("limits") if isinstance(resources, dict) else None) or {}
+
+
+def _object(parent: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return the object under `key` of `parent`, and put it there if nothing is.
+
+    Raises:
+        InvalidRegistration: There is something else.
+    """
+    found = parent.get(key)
+    if found is None:
+        found = parent[key] = {}
+    if not isinstance(found, dict):
+        raise _refused(key, "must be an object", found)
+    return found
+
+
+def _refused(where: str, rule: str, value: Any) -> InvalidRegistration:
+    return InvalidRegistration(
+        f"the installed configuration: {where} {rule}, got {type(value).__name__}"
+    )
+
+
+def _yaml(text: Any, where: str = "the document") -> Any:
+    """Return what `text` says.
+
+    Raises:
+        InvalidRegistration: It is no text, or no YAML.
+    """
+    import yaml  # noqa: PLC0415
+
+    if not isinstance(text, str):
+        raise _refused(where, "must be a text", text)
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # a date of month 13
+        raise InvalidRegistration(
+            f"the installed configuration: {where} is not YAML: {error}"
+        ) from error
 
 
 def _dump(document: Any) -> str:
