@@ -108,6 +108,13 @@ def test_spaces_of_which_little_is_feasible(constraints: str) -> None:
     assert all(space.parse(point) in space for point in points)
 
 
+def test_the_points_of_a_reply_differ_however_many() -> None:
+    specs = [integer("a", "0", "299"), integer("b", "0", "299")]  # 45,150 feasible points
+    message = with_settings("random", specs, parameter_constraints="a + b < 300")
+    points = points_of(suggest(ask_for(message, 5000, 9000)))
+    assert len({(point["a"], point["b"]) for point in points}) == 5000
+
+
 def test_draws_follow_the_prior_on_the_feasible_part() -> None:
     message = experiment("random", CONTINUOUS[:2], settings={"parameter_constraints": "x0 < x1"})
     points = points_of(suggest(ask_for(message, 1000)))

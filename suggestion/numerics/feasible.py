@@ -31,7 +31,8 @@ MOST_WALKED: Final = 2**16
 MOST_COMBINATIONS: Final = 2**19
 
 _MANY_POINTS: Final = 2**58  # 10,000 draws from as many repeat with a probability of 2e-10
-_BLOCK: Final = 2**12  # elements of a stream that are kept apart
+#: Elements of a stream that are kept apart: more than one reply can hold.
+_BLOCK: Final = 2**14
 _CHUNK: Final = 1024
 _ROUNDS: Final = 8
 
@@ -47,7 +48,7 @@ def independent(
     """Return elements `start` .. of independent draws from the prior on the feasible points.
 
     Where all points are known, every one comes once before any comes again; elsewhere the first
-    4,096 elements differ, the next 4,096, and so on, as far as there are so many points.
+    16,384 elements differ, the next 16,384, and so on, as far as there are so many points.
     """
     region = region_of(space)
     if (listed := region.listed) is not None:
