@@ -6,6 +6,7 @@ machine changes nothing.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Final
 
@@ -158,3 +159,18 @@ def test_a_search_for_feasible_points_ends_with_its_deadline() -> None:
         with pytest.raises(Cancelled):
             prepare(message, Counted(checks))
     assert len(prepare(message).suggest(2)) == 2
+
+
+def test_a_search_for_what_initial_points_lack_ends_with_its_deadline() -> None:
+    specs = [double(f"p{index}", "0", "1") for index in range(3)]
+
+    def checks(points: int) -> int:
+        text = json.dumps([{"p0": 0.5}] * points)
+        settings = {"parameter_constraints": "abs(p1 - p2) < 1e-5", "initial_points": text}
+        counted = Counted(10_000)
+        with pytest.raises(Invalid, match="none was found"):
+            prepare(experiment("random", specs, settings=settings), counted)
+        return 10_000 - counted._left
+
+    checks(1)  # the feasible points are known from here on
+    assert checks(4) >= checks(1) + 3

@@ -317,7 +317,8 @@ class Engine:
             found = "no point of the search space" if region.boxes.empty else searched
             text = f"setting 'parameter_constraints': {found} meets them, got {quote(texts)}"
             raise Invalid([Violation(("settings", place, "value"), text)])
-        return replace(prepared, initial=initial.read(prepared.problem, shared, prepared.seed))
+        points = initial.read(prepared.problem, shared, prepared.seed, deadline.check)
+        return replace(prepared, initial=points)
 
     def _configured(self, choice: AlgorithmChoice) -> Configured:
         """Return the algorithm with its settings.

@@ -10,6 +10,7 @@ from suggestion.engine import documents
 from suggestion.engine.declared import INITIAL_POINTS
 from suggestion.engine.documents import Pairs
 from suggestion.numerics.sampling import draws
+from suggestion.problem.deadline import NEVER
 from suggestion.problem.errors import Invalid, Violation, Violations, quote
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Parameter, Value
@@ -25,13 +26,17 @@ _CHUNK: Final = 64
 
 
 def read(
-    problem: Problem, shared: Mapping[str, tuple[int, str]], seed: int
+    problem: Problem,
+    shared: Mapping[str, tuple[int, str]],
+    seed: int,
+    check: Callable[[], None] = NEVER.check,
 ) -> tuple[Assignment, ...]:
     """Return the initial points of an experiment; partial ones lack parameters.
 
     Args:
         shared: As `declared.given` returns them.
         seed: Decides how partial points are completed.
+        check: Called between points; what it raises ends the search for what they lack.
 
     Raises:
         Invalid: With everything that is wrong with them.
@@ -57,6 +62,7 @@ def read(
         if same is not None and problem.space.is_complete(point):
             refuse(f", point {number}: points must differ, got point {same} again")
         elif not problem.space.is_complete(point):
+            check()
             if completed(problem.space, seed, number - 1, point, {}, ()) is None:
                 refuse(
                     f", point {number}: must be a part of a feasible point, and none was found "
