@@ -103,6 +103,19 @@ _SOUND: Final = st.sampled_from(
     ["p0 < p1", "p1 != p0", "p0 * p0 >= 0", "p0 ** p1 < 9", "p0 / p1 < 1 or p1 < 0", "p0 > 1e-9"]
 )
 _EXPRESSIONS: Final = st.one_of(_SOUND, st.lists(_WORDS, max_size=12).map(" ".join), TEXTS)
+_METRICS: Final = ("m0", "m1")
+_BOUNDS: Final = st.one_of(
+    st.sampled_from(["m0 <= 1", "0 < m0 < 1", "m1 > -1e300", "loss < 1", "m2 < 1", "m0 < m1"]),
+    st.lists(
+        st.sampled_from((*_METRICS, "`m0`", *_SIGNS, "0", "1e309", "nan", "and")), max_size=6
+    ).map(" ".join),
+    TEXTS,
+)
+_GOALS: Final = st.one_of(
+    st.sampled_from(["m0: minimize", "m1: maximize", "`m0`: maximize", "loss: minimize", "m2: x"]),
+    st.lists(st.sampled_from((*_METRICS, ":", "`", ";", "minimize")), max_size=5).map(" ".join),
+    TEXTS,
+)
 #: Texts of the settings that algorithms share, many of them sound.
 RESTRICTIONS: Final[Mapping[str, st.SearchStrategy[str]]] = {
     "parameter_constraints": st.lists(_EXPRESSIONS, min_size=1, max_size=2).map("; ".join),
@@ -111,6 +124,8 @@ RESTRICTIONS: Final[Mapping[str, st.SearchStrategy[str]]] = {
         min_size=1,
         max_size=2,
     ).map("; ".join),
+    "metric_constraints": st.lists(_BOUNDS, min_size=1, max_size=2).map("; ".join),
+    "objectives": st.lists(_GOALS, min_size=1, max_size=2).map("; ".join),
     "initial_points": st.one_of(
         st.sampled_from(["[]", "[{}]", "[{}, {}]"]),
         st.lists(
@@ -162,11 +177,16 @@ def suggesting(draw: st.DrawFn, name: str) -> api.GetSuggestionsRequest:
         if key:
             settings[key] = draw(RESTRICTIONS[key])
     message = experiment(name, specs, settings=settings)
+    reported = draw(st.sets(st.sampled_from(_METRICS)))
+    message.spec.objective.additional_metric_names.extend(sorted(reported))
     values = st.dictionaries(st.sampled_from([spec.name for spec in specs]), TEXTS, max_size=4)
     trials = [
         trial(f"t{k}", draw(values), draw(st.one_of(st.none(), TEXTS)), draw(st.integers(-1, 8)))
         for k in range(draw(st.integers(0, 5)))
     ]
+    for each in trials:
+        for metric in sorted(reported):
+            each.status.observation.metrics.add(name=metric, value=draw(TEXTS))
     count = draw(st.one_of(st.integers(1, 20), st.integers(1, WIDEST_COUNT)))
     total = draw(st.one_of(st.integers(0, 1000), st.integers(0, WIDEST_TOTAL)))
     return ask_for(message, count, total, trials)
