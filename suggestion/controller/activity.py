@@ -52,7 +52,12 @@ def inactive_of(document: Mapping[str, Any]) -> Inactive:
     return inactive
 
 
+def active_texts(assignment: Mapping[str, str], inactive: Inactive) -> dict[str, str]:
+    """Return the active parameters of a trial."""
+    left_out = inactive(assignment)
+    return {name: text for name, text in assignment.items() if name not in left_out}
+
+
 def active_json(assignment: Mapping[str, str], inactive: Inactive) -> str:
     """Return the active parameters of a trial as a JSON object of texts."""
-    left_out = inactive(assignment)
-    return json.dumps({name: text for name, text in assignment.items() if name not in left_out})
+    return json.dumps(active_texts(assignment, inactive))

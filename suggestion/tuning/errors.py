@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+R = TypeVar("R")
 
 
 class BrokenRule(NamedTuple):
@@ -31,6 +33,15 @@ class InvalidArgument(ValueError):
     def __init__(self, broken: Iterable[BrokenRule]) -> None:
         self.broken: Sequence[BrokenRule] = tuple(broken)
         super().__init__("\n".join(str(rule) for rule in self.broken))
+
+
+def attempt(broken: list[BrokenRule], make: Callable[[], R]) -> R | None:
+    """Return what `make` makes; None if it breaks rules, which are added to `broken`."""
+    try:
+        return make()
+    except InvalidArgument as error:
+        broken += error.broken
+        return None
 
 
 class NoResult(Exception):

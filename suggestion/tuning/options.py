@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from suggestion.runtimes.python.names import LOADING
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
 from suggestion.tuning.goals import Direction, Method, Objective, Settings, read_objective
-
-R = TypeVar("R")
 
 _LONGEST_NAME: Final = 40  # what a cluster takes
 
@@ -20,15 +18,6 @@ _LONGEST_NAME: Final = 40  # what a cluster takes
 def in_trial() -> bool:
     """Return whether this process is that of a trial, which imports the program of its function."""
     return LOADING in os.environ
-
-
-def attempt(broken: list[BrokenRule], make: Callable[[], R]) -> R | None:
-    """Return what `make` makes; None if it breaks rules, which are added to `broken`."""
-    try:
-        return make()
-    except InvalidArgument as error:
-        broken += error.broken
-        return None
 
 
 def name_for(text: str) -> str:

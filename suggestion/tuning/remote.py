@@ -22,6 +22,7 @@ from suggestion.client.replies import BadReply
 from suggestion.client.servers import Client, Stopped, describe
 from suggestion.client.servers import Remote as Server
 from suggestion.client.transports import OverGrpc
+from suggestion.controller.activity import active_texts, inactive_of
 from suggestion.controller.context import Closed, ServerRefused
 from suggestion.problem.errors import Exhausted, Violation
 from suggestion.problem.locations import parse
@@ -62,6 +63,7 @@ class Remote:
         document = experiment(
             name, space, objective, algorithm, parallel=parallel or None, trials=trials or None
         )
+        self._inactive = inactive_of(document)
         self._loop = AskTell(write_experiment(document), self._transport)
         self._trials: dict[int, Trial] = {}
 
@@ -78,7 +80,13 @@ class Remote:
             raise self._explained(error) from error
         except BadReply as error:
             raise ConnectionError(f"{self._target}: {error}") from error
-        return [Suggested(trial.assignment, trial.name, trial.labels) for trial in made]
+        # Over the API an inactive parameter has a placeholder.
+        return [
+            Suggested(active_texts(t.assignment, self._inactive), t.name, t.labels) for t in made
+        ]
+
+    def inactive(self, texts: Mapping[str, str]) -> frozenset[str]:
+        return self._inactive(texts)
 
     def start(self, number: int, name: str, texts: Mapping[str, str]) -> None:
         self._trials[number] = self._loop.start(texts, name)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from suggestion.controller import objectives
 from suggestion.controller import trials as stored
+from suggestion.controller.activity import Inactive, active_texts, inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, number
 from suggestion.runtimes.python.calls import error_of
@@ -92,7 +93,7 @@ class Result:
                 "number": trial.number,
                 "state": str(trial.state),
                 self.metric: trial.value,
-                **{name: trial.parameters[name] for name in self._space.parameters},
+                **{name: trial.parameters.get(name) for name in self._space.parameters},
                 **{key: value for key, value in trial.metrics.items() if key != self.metric},
                 "duration": trial.duration,
             }
@@ -165,7 +166,9 @@ class Result:
         titles = "".join(f"<th>{escape(t)}</th>" for t in ("trial", self.metric, *names))
         rows = "".join(
             f"<tr><td>{trial.number}</td><td>{trial.value:.5g}</td>"
-            + "".join(f"<td>{escape(_short(trial.parameters[name]))}</td>" for name in names)
+            + "".join(
+                f"<td>{escape(_short(trial.parameters.get(name, '-')))}</td>" for name in names
+            )
             + "</tr>"
             for trial in ranked
         )
@@ -229,20 +232,27 @@ def load(
         declared = experiment.options.get("space") or experiment.document["spec"]["parameters"]
         space = from_json(declared, str(directory))
     condition = experiment.condition()
+    inactive = inactive_of(experiment.document)
     return Result(
         directory,
         experiment.done,
         condition["message"],
         objective.metric,
         objective.maximize,
-        [_trial(directory, trial, objective, space) for trial in trials],
+        [_trial(directory, trial, objective, space, inactive) for trial in trials],
         space,
         experiment,
         function,
     )
 
 
-def _trial(directory: Path, trial: stored.Trial, objective: Objective, space: Space) -> Trial:
+def _trial(
+    directory: Path,
+    trial: stored.Trial,
+    objective: Objective,
+    space: Space,
+    inactive: Inactive,
+) -> Trial:
     folder = directory / "trials" / trial.name
     output = folder / f"output-{trial.attempt}.log"
     state = _STATES[trial.condition]
@@ -250,7 +260,7 @@ def _trial(directory: Path, trial: stored.Trial, objective: Objective, space: Sp
     return Trial(
         trial.number,
         trial.name,
-        space.decode(trial.assignment),
+        space.decode_active(active_texts(trial.assignment, inactive)),
         state,
         objective.value(trial.series) if state.ended and state is not State.FAILED else None,
         {name: number(series.latest) for name, series in trial.series.items()},

@@ -54,8 +54,12 @@ class Solver(Protocol):
         """
         ...
 
+    def inactive(self, texts: Mapping[str, str]) -> frozenset[str]:
+        """Return the parameters whose condition is not met where others have these `texts`."""
+        ...
+
     def start(self, number: int, name: str, texts: Mapping[str, str]) -> None:
-        """Add a running trial."""
+        """Add a running trial; its inactive parameters are left out."""
         ...
 
     def finish(self, number: int, value: float | None) -> None:
@@ -156,6 +160,9 @@ class Local:
         except errors.Exhausted as error:
             raise SpaceExhausted(str(error)) from error
         return [Suggested(space.format(s.assignment), s.trial, s.labels) for s in made]
+
+    def inactive(self, texts: Mapping[str, str]) -> frozenset[str]:
+        return frozenset(self._prepared.problem.space.inactive(self._parse(texts)))
 
     def _history(self) -> History:
         pending: list[Pending] = sorted(self._running.values(), key=_by_name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -106,8 +106,18 @@ class Space:
         """
         return {name: parameter.decoder() for name, parameter in self.parameters.items()}
 
-    def encode(self, values: Mapping[str, object], subject: str = "point") -> dict[str, str]:
+    def encode(
+        self,
+        values: Mapping[str, object],
+        subject: str = "point",
+        inactive: Callable[[Mapping[str, str]], frozenset[str]] | None = None,
+        partial: bool = False,
+    ) -> dict[str, str]:
         """Return the texts that stand for `values`, which must lie in the space.
+
+        Args:
+            inactive: Returns the names that may be missing, and are left out, beside such texts.
+            partial: Whether any name may be missing.
 
         Raises:
             InvalidArgument: With every name that is missing or unknown, and every value that is
@@ -118,10 +128,9 @@ class Space:
             for name in values
             if name not in self.parameters
         ]
-        texts = {}
+        texts: dict[str, str] = {}
         for name, parameter in self.parameters.items():
             if name not in values:
-                broken.append(BrokenRule(subject, f"must have a value for {name!r}, got none"))
                 continue
             text = parameter.encode(values[name])
             if text is None or self.domain[name].parse(text) is None:
@@ -129,9 +138,13 @@ class Space:
                 broken.append(BrokenRule(f"{subject}[{name!r}]", rule))
             else:
                 texts[name] = text
+        free = frozenset() if inactive is None or broken else inactive(texts)
+        for name in self.parameters:
+            if not partial and name not in values and name not in free:
+                broken.append(BrokenRule(subject, f"must have a value for {name!r}, got none"))
         if broken:
             raise InvalidArgument(broken)
-        return texts
+        return {name: text for name, text in texts.items() if name not in free}
 
     @property
     def _names(self) -> str:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, SupportsFloat, cast, overload
 
-from suggestion.tuning.errors import BrokenRule, InvalidArgument, NoResult
+from suggestion.tuning.declared import Declared, Points, Statements
+from suggestion.tuning.errors import BrokenRule, InvalidArgument, NoResult, attempt
 from suggestion.tuning.goals import Direction, Method, Objective, Settings, read_objective
 from suggestion.tuning.reading import SpaceLike, read_space
 from suggestion.tuning.space import Space, from_json
@@ -53,6 +54,10 @@ class Study:
             suggestions whenever it runs.
         minimize, maximize: Name of the metric that is optimised, or True; by default `tell` takes
             a value that is minimised.
+        conditions: When parameters are active: ``"momentum if optimizer == 'sgd'"``, or a list of
+            such statements. A point lacks its inactive parameters.
+        constraints: What every point fulfils: ``"width * depth <= 4096"``, or a list.
+        initial_points: Points that are tried first; what one lacks the algorithm chooses.
         name: Of the study.
         target: Address of a server, ``HOST:PORT``; None for the algorithms installed here. The
             suggestions are the same.
@@ -81,20 +86,27 @@ class Study:
         seed: int | None = None,
         minimize: Direction = None,
         maximize: Direction = None,
+        conditions: Statements | None = None,
+        constraints: Statements | None = None,
+        initial_points: Points | None = None,
         name: str = "study",
         target: str | None = None,
         tls: TLS | None = None,
         timeout: float = _TIMEOUT,
     ) -> None:
-        self._open(
-            read_space(space),
-            read_objective(minimize, maximize),
-            Method.of(algorithm, settings, seed),
-            name,
-            target,
-            tls,
-            timeout,
-        )
+        declared = Declared(conditions, constraints, initial_points)
+        broken: list[BrokenRule] = []
+        read = attempt(broken, lambda: _checked(read_space(space)))
+        objective = attempt(broken, lambda: read_objective(minimize, maximize))
+        method = Method.of(algorithm, declared.settings(settings, read, broken), seed)
+        if read is None or objective is None or broken:
+            from suggestion.tuning.solvers import check_method  # noqa: PLC0415
+
+            if target is None:
+                attempt(broken, lambda: check_method(method))
+            raise InvalidArgument(broken)
+        with declared.in_words():
+            self._open(read, objective, method, name, target, tls, timeout)
 
     def _open(
         self,
@@ -172,7 +184,7 @@ class Study:
         number = self._number(point)
         if number is None:
             number = len(self._records)
-            texts = self._space.encode(point)
+            texts = self._space.encode(point, inactive=self._solver.inactive)
             self._start(_Record(f"{self._name}-{number:05}", texts))
         objective = metrics.get(self._objective.metric)
         told = objective if objective is not None and math.isfinite(objective) else None
@@ -214,7 +226,9 @@ class Study:
         return None
 
     def _point(self, number: int, record: _Record) -> Point:
-        return Point(number, record.name, self._space.decode(record.texts), record.labels or {})
+        return Point(
+            number, record.name, self._space.decode_active(record.texts), record.labels or {}
+        )
 
     def _start(self, record: _Record) -> None:
         self._solver.start(len(self._records), record.name, record.texts)
@@ -263,7 +277,7 @@ class Study:
         return Trial(
             number,
             record.name,
-            self._space.decode(record.texts),
+            self._space.decode_active(record.texts),
             record.state,
             record.value,
             record.metrics or {},
@@ -359,6 +373,11 @@ class Study:
             told = cast("Mapping[str, str]", entry.get("metrics") or {})
             self._solver.finish(number, value)
             self._finish(number, value, {name: float(text) for name, text in told.items()})
+
+
+def _checked(space: Space) -> Space:
+    _ = space.domain
+    return space
 
 
 def _dump(record: _Record) -> dict[str, object]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from suggestion.runtimes.python.command import FUNCTION
 from suggestion.tuning import options as arguments
-from suggestion.tuning.errors import BrokenRule, InvalidArgument, NoResult, TrialError
+from suggestion.tuning.declared import Declared, Points, Statements
+from suggestion.tuning.errors import BrokenRule, InvalidArgument, NoResult, TrialError, attempt
 from suggestion.tuning.goals import Direction, Method, Settings
 from suggestion.tuning.reading import SpaceLike, read_space
 from suggestion.tuning.tls import TLS
@@ -50,9 +51,9 @@ def tune(
     target: str | None = None,
     tls: TLS | None = None,
     progress: bool = True,
-    conditions: object = None,
-    constraints: object = None,
-    initial_points: object = None,
+    conditions: Statements | None = None,
+    constraints: Statements | None = None,
+    initial_points: Points | None = None,
     learn_from: object = None,
 ) -> Result:
     """Find the arguments for which `function` returns the best value.
@@ -88,7 +89,9 @@ def tune(
         name: Of the experiment; by default the function's.
         target, tls: A server to suggest in place of the algorithms installed here.
         progress: Whether to show what happens.
-        conditions, constraints, initial_points, learn_from: Not supported yet.
+        conditions, constraints, initial_points: As for `Study`. An inactive parameter is not passed
+            to the function if this has a default for it; else a placeholder is.
+        learn_from: Not supported yet.
 
     Raises:
         InvalidArgument: A `ValueError` with every rule that the arguments break, before any trial.
@@ -116,9 +119,9 @@ def tune(
     from suggestion.tuning import function as functions  # noqa: PLC0415
     from suggestion.tuning.request import TuneRequest  # noqa: PLC0415
 
-    read = read_space(function if space is None else space)
     broken: list[BrokenRule] = []
-    objective = arguments.attempt(
+    read = attempt(broken, lambda: read_space(function if space is None else space))
+    objective = attempt(
         broken,
         lambda: arguments.check(
             minimize=minimize,
@@ -136,30 +139,38 @@ def tune(
             gpus=gpus,
             seconds={"time": time, "trial_timeout": trial_timeout, "grace": grace},
             unsupported={
-                "conditions": conditions,
-                "constraints": constraints,
-                "initial_points": initial_points,
                 "learn_from": learn_from,
             },
         ),
     )
-    arguments.attempt(broken, lambda: functions.check(function, read))
-    domain = arguments.attempt(broken, lambda: read.domain)
+    domain = None
+    if read is not None:
+        attempt(broken, lambda: functions.check(function, read))
+        domain = attempt(broken, lambda: read.domain)
+    declared = Declared(conditions, constraints, initial_points)
+    encodes = read if domain is not None else None
+    method = Method.of(algorithm, declared.settings(settings, encodes, broken), seed)
+    stopping = attempt(broken, lambda: arguments.stopping_for(stop, stop_settings))
     if domain is not None and domain.size is None and trials is time is goal is None:
         broken.append(BrokenRule("trials", "must be given, or time, or goal: nothing would end it"))
-    if objective is None or domain is None or broken:
+    if read is None or objective is None or broken:
+        if target is None:
+            from suggestion.tuning.solvers import check_method  # noqa: PLC0415
+
+            attempt(broken, lambda: check_method(method))
         raise InvalidArgument(broken)
     request = TuneRequest(
         arguments.name_for(name or functions.name_of(function)),
         read,
         objective,
-        Method.of(algorithm, settings, seed),
-        arguments.stopping_for(stop, stop_settings),
+        method,
+        stopping,
         Limits(parallel, trials, max_failures),
         target,
         tls,
     )
-    request.validate()
+    with declared.in_words():
+        request.validate()
     folder = arguments.directory_for(request.name, directory)
     import sqlite3  # noqa: PLC0415
 

@@ -14,6 +14,11 @@ def square(x: float, n: int = 1) -> float:
     return x * x + n
 
 
+def conditional(kind: str, y: float, x: float | None = None) -> float:
+    print(kind, x, y)
+    return y
+
+
 def metrics(x: float) -> dict[str, float]:
     return {"accuracy": 1 - x, "size": 7.0}
 

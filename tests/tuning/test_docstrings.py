@@ -13,9 +13,9 @@ import suggestion
 PACKAGE = Path(suggestion.__file__).parent
 MODULES = ["suggestion"]
 MODULES += [
-    f"suggestion.{folder}.{path.stem}"
-    for folder in ("tuning", "integrations")
-    for path in sorted((PACKAGE / folder).glob("*.py"))
+    ".".join(("suggestion", *path.relative_to(PACKAGE).with_suffix("").parts))
+    for folder in ("tuning", "reporting", "client", "integrations")
+    for path in sorted((PACKAGE / folder).rglob("*.py"))
     if ">>>" in path.read_text()
 ]
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,6 +124,67 @@ def test_points_that_nobody_suggested() -> None:
         "point: must have a value for 'kind', got none",
     ]
     assert len(study) == 2
+
+
+def test_conditions_constraints_and_initial_points(server: ServerProcess, tmp_path: Path) -> None:
+    """Points lack what is not active, here and at a server."""
+    space = {"kind": ["a", "b"], "x": sg.uniform(0, 1), "f": [abs, max]}
+    declared: dict[str, Any] = {
+        "conditions": "x if kind == 'a'",
+        "constraints": ["x <= 0.5"],
+        "initial_points": [{"kind": "b", "f": max}, {"kind": "a", "x": 0.25}],
+    }
+    here = sg.Study(space, seed=1, **declared)
+    there = sg.Study(space, seed=1, **declared, target=server.address)
+    for _ in range(8):
+        points = [here.ask(), there.ask()]
+        assert points[0] == points[1]
+        for study, point in zip((here, there), points, strict=True):
+            study.tell(point, 1.0 if "x" in point else 2.0)
+    assert dict(here.trials[0].parameters) == {"kind": "b", "f": max}
+    assert here.trials[1].parameters["x"] == 0.25
+    assert {"x" in t.parameters for t in here.trials} == {False, True}
+    assert all(float(str(t.parameters.get("x", 0))) <= 0.5 for t in here.trials)
+    for study in (here, there):
+        study.tell({"kind": "b", "f": abs}, 0.5)
+        assert study.best.parameters == {"kind": "b", "f": abs}
+        with pytest.raises(
+            sg.InvalidArgument, match=r"^point: must have a value for 'x', got none"
+        ):
+            study.tell({"kind": "a", "f": abs}, 0.5)
+    here.save(tmp_path / "study.json")
+    again = sg.Study.load(tmp_path / "study.json", space)
+    assert again.ask() == here.ask() == there.ask()
+
+
+def test_what_is_wrong_with_them_is_said_in_the_words_of_the_call() -> None:
+    space = {"kind": ["a", "b"], "x": sg.uniform(0, 1)}
+    with pytest.raises(sg.InvalidArgument) as caught:
+        sg.Study(
+            space,
+            settings={"conditions": "x if kind == 'a'"},
+            conditions=3,  # type: ignore[arg-type]
+            constraints=["x <", 1],  # type: ignore[list-item]
+            initial_points=[{"x": 2, "y": 1}, 4],  # type: ignore[list-item]
+        )
+    assert str(caught.value).splitlines() == [
+        "conditions: must not be given together with settings['conditions']",
+        "conditions: must be a text, or a list of texts, got 3",
+        "constraints: must be a text, or a list of texts, got ['x <', 1]",
+        "initial_points[0]['y']: must be a parameter of the space (kind, x)",
+        "initial_points[0]['x']: must be in space['x'], got 2",
+        "initial_points[1]: must be a mapping, got 4",
+    ]
+    with pytest.raises(sg.InvalidArgument) as caught:
+        sg.Study(space, conditions="x if kin == 'a'", constraints="x < kind")
+    assert {rule.place for rule in caught.value.broken} == {"conditions", "constraints"}
+    with pytest.raises(sg.InvalidArgument) as caught:
+        sg.Study({"x": sg.uniform(1, 0)}, settings={"gama": 1}, minimize="a", maximize="b")
+    assert [rule.place for rule in caught.value.broken] == [
+        "space['x'].min",
+        "maximize",
+        "settings['gama']",
+    ]
 
 
 def test_what_cannot_be_told() -> None:

@@ -134,6 +134,31 @@ def test_a_mapping_of_metrics_and_maximize() -> None:
     assert list(frame.columns) == columns
 
 
+def test_inactive_parameters_are_left_out_where_the_function_has_a_default() -> None:
+    space = {"kind": ["a", "b"], "x": sg.uniform(0.5, 1), "y": sg.uniform(0.5, 1)}
+    more = {"conditions": ["x if kind == 'a'", "y if kind == 'a'"], "seed": 1}
+    points = [{"kind": "a", "x": 0.75}, {"kind": "b"}]
+    result = quiet(
+        functions.conditional, space, trials=4, initial_points=points, **more, directory="runs/i"
+    )
+    study = sg.Study(space, initial_points=points, **more)  # type: ignore[arg-type]
+    for trial in result.trials:
+        point = study.ask()
+        assert dict(point) == trial.parameters
+        study.tell(point, trial.value)
+        active = trial.parameters["kind"] == "a"
+        assert trial.parameters.keys() == ({"kind", "x", "y"} if active else {"kind"})
+        # `y` has no default, and so a placeholder; `x` has.
+        assert trial.output is not None
+        shown = trial.output.read_text().split()
+        assert (shown == ["b", "None", "0.5"]) is not active
+    assert result.trials[0].parameters["x"] == 0.75
+    assert "<td>-</td>" in result._repr_html_()
+    assert len(result.dataframe()) == 4
+    with pytest.raises(sg.InvalidArgument, match=r"^conditions: .*did you mean 'kind'"):
+        quiet(functions.conditional, space, trials=1, conditions="x if kin == 'a'")
+
+
 def test_the_goal_ends_it() -> None:
     result = quiet(functions.square, X, goal=100)
     assert len(result.trials) == 1
@@ -201,13 +226,11 @@ def test_all_that_is_wrong_is_said_before_the_first_trial(folder: Path) -> None:
             stop="asha",
             stop_settings={"eta": 1},
             minimize=["a", "b"],
-            conditions="x if y",
             learn_from="runs/a",
         )
     assert str(caught.value).splitlines() == [
         "minimize: several objectives are not supported yet, got ['a', 'b']",
         "goal: must be a finite number, got nan",
-        "conditions: is not supported yet",
         "learn_from: is not supported yet",
         "trials: must be a whole number, at least 1, got 0",
         "parallel: must be a whole number, at least 1, got -1",
@@ -215,6 +238,16 @@ def test_all_that_is_wrong_is_said_before_the_first_trial(folder: Path) -> None:
         "space: has no parameter 'x', which square() needs",
         "space['y']: square() takes no argument of this name",
         "space['y'].min: min must not exceed max, got min = 1, max = 0",
+    ]
+    with pytest.raises(sg.InvalidArgument) as caught:
+        quiet(
+            functions.square, {"x": (0, 1)}, trials=0, settings={"gama": 1}, stop_settings={"a": 1}
+        )
+    assert [rule.place for rule in caught.value.broken] == [
+        "space['x']",
+        "trials",
+        "stop_settings",
+        "settings['gama']",
     ]
     with pytest.raises(sg.InvalidArgument) as caught:
         quiet(functions.square, X, trials=1, settings={"gamma": 2}, stop="medianstop",

@@ -6,3 +6,5 @@ SUFFIX = ".pkl"
 ERROR = "error-{}.txt"
 #: Variable that is set while a trial loads its function, when nothing may be tuned.
 LOADING = "SUGGEST_TRIAL_LOADS"
+#: Variable with the active parameters of a trial, a JSON object.
+PARAMETERS = "SUGGEST_PARAMETERS"

@@ -14,7 +14,7 @@ import pickle
 import sys
 
 from suggestion.reporting.reporter import Reporter, TrialStopped, enter
-from suggestion.runtimes.python.names import ERROR, LOADING, SUFFIX
+from suggestion.runtimes.python.names import ERROR, LOADING, PARAMETERS, SUFFIX
 
 _TERMINATED = 143  # by SIGTERM, as shells have it
 
@@ -55,6 +55,9 @@ def _load(target: str, texts: Mapping[str, str]) -> Callable[[], object]:
         sys.path[:] = stored["path"]
         function, decoders = pickle.loads(stored["call"])
         values = {name: _decode(decoders[name], text) for name, text in texts.items()}
+        active = os.environ.get(PARAMETERS)
+        if active is not None:
+            values = _active(function, values, active)
         return lambda: function(**values)
     import ast  # noqa: PLC0415
 
@@ -62,6 +65,29 @@ def _load(target: str, texts: Mapping[str, str]) -> Callable[[], object]:
     found = getattr(_module(module), name)
     literals = {key: ast.literal_eval(text) for key, text in texts.items()}
     return lambda: found(**literals)
+
+
+def _active(
+    function: Callable[..., object], values: dict[str, object], active: str
+) -> dict[str, object]:
+    """Return `values` without the inactive ones for which the function has a default.
+
+    Args:
+        active: A JSON object of the active parameters.
+    """
+    import json  # noqa: PLC0415
+
+    inactive = values.keys() - json.loads(active).keys()
+    if not inactive:
+        return values
+    import inspect  # noqa: PLC0415
+
+    try:
+        taken = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some builtins have none
+        return values
+    needed = {name for name, each in taken.items() if each.default is each.empty}
+    return {k: value for k, value in values.items() if k in needed or k not in inactive}
 
 
 def _decode(decoder: str | Mapping[str, object], text: str) -> object:
