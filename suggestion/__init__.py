@@ -16,6 +16,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # what type checkers take for true; `typing` itself costs milliseconds
 if TYPE_CHECKING:
     from suggestion.client.launch import LocalServer, ServerError
+    from suggestion.reporting.artifacts import log_artifact
     from suggestion.reporting.reporter import TrialStopped, report, should_stop
     from suggestion.tuning.errors import (
         BrokenRule,
@@ -65,6 +66,7 @@ _HOMES = {
     "discrete": "suggestion.tuning.spaces",
     "integer": "suggestion.tuning.spaces",
     "load_result": "suggestion.tuning.result",
+    "log_artifact": "suggestion.reporting.artifacts",
     "log_integer": "suggestion.tuning.spaces",
     "log_normal": "suggestion.tuning.spaces",
     "log_uniform": "suggestion.tuning.spaces",
@@ -97,6 +99,7 @@ __all__ = [
     "discrete",
     "integer",
     "load_result",
+    "log_artifact",
     "log_integer",
     "log_normal",
     "log_uniform",

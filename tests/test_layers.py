@@ -24,6 +24,7 @@ LAYERS = (
     "client",
     "conversion",
     "controller",
+    "artifacts",
     "reporting",
     "runtimes",
     "collectors",

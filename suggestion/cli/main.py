@@ -18,6 +18,7 @@ COMMANDS: Final = "suggestion.commands"
 
 # The extra of this distribution that brings what a command needs.
 _EXTRAS: Final[Mapping[str, str]] = {
+    "artifacts": "experiments",
     "ask": "client",
     "check": "client",
     "convert": "client",

@@ -120,6 +120,23 @@ if TYPE_CHECKING:
     help="Bind each trial to this many CPUs of its own.",
 )
 @click.option(
+    "--artifacts",
+    multiple=True,
+    metavar="PATTERN",
+    help="Keep these files of a trial's folder too: 'model/**'. Repeatable.",
+)
+@click.option(
+    "--artifact-store",
+    metavar="URL",
+    help="Keep artifacts there: s3://BUCKET/PATH, gs://…, file:///…  [default: the directory]",
+)
+@click.option(
+    "--keep-best",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Keep the artifacts of the N best trials only.",
+)
+@click.option(
     "--strict-cluster",
     is_flag=True,
     help="Refuse a file that a cluster would refuse; without it, a note tells why it would.",
@@ -147,6 +164,9 @@ def run(
     gpus: str | None,
     gpus_per_trial: int,
     cpus_per_trial: int,
+    artifacts: tuple[str, ...],
+    artifact_store: str | None,
+    keep_best: int | None,
     strict_cluster: bool,
     plain: bool,
     tls: ClientTLS | None,
@@ -192,6 +212,9 @@ def run(
         tls,
         lost_hosts,
         learn_from,
+        artifacts,
+        artifact_store,
+        keep_best or 0,
         shown=f"cd {shlex.quote(os.getcwd())} && {shlex.join(['suggest', *sys.argv[1:]])}",
     )
     console = Console()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,24 @@ def trial_files(root: Path, trial: Trial) -> TrialFiles:
     )
 
 
+def artifacts_folder(folder: Path, attempt: int) -> Path:
+    """Return what ``SUGGEST_ARTIFACTS_DIR`` names: all in it is kept when the trial ends.
+
+    Args:
+        folder: Of the trial.
+        attempt: Of the trial; what an earlier one left is not that of a later one.
+    """
+    return folder / f"artifacts-{attempt}"
+
+
+def _empty(folder: Path) -> Path:
+    """Make a folder that holds nothing, and return its whole path."""
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)
+    private_folder(folder)
+    return folder.resolve()
+
+
 @dataclass(frozen=True, slots=True)
 class TrialWorkspace:
     """The part of an experiment's directory that belongs to its trials.
@@ -137,6 +156,7 @@ class TrialWorkspace:
             "SUGGEST_TRIAL_DIR": str(files.folder.resolve()),
             "SUGGEST_EXPERIMENT_NAME": self.experiment,
             "KATIB_TRIAL_NAME": trial.name,
+            "SUGGEST_ARTIFACTS_DIR": str(_empty(artifacts_folder(files.folder, trial.attempt))),
             **slot.env(),
             **variables,
         }

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from suggestion.artifacts import places
+from suggestion.artifacts.keeper import Keeper
 from suggestion.controller.context import DiskFull, Fatal, Options, Servers, View
 from suggestion.controller.driver import Controller
 from suggestion.controller.moments import Timekeeper
@@ -19,6 +21,7 @@ from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
 from suggestion.controller.workspace import TrialWorkspace
 from suggestion.runner.interrupts import Interrupts
+from suggestion.runner.keeping import Keeping
 
 _DISK_PAUSE: Final = 5.0
 
@@ -34,6 +37,7 @@ class Sessions:
         servers: Makes what answers its controller, for each session anew.
         slots: A part of the machine for each trial at a time.
         stopped: Set while no session runs.
+        keeper: Keeps what trials leave; None for one that keeps all in the directory.
     """
 
     directory: Path
@@ -46,6 +50,7 @@ class Sessions:
     policy: Policy
     options: Options
     stopped: threading.Event
+    keeper: Keeper | None = None
 
     def session(self, view: View, clock: Timekeeper, before: Controller | None) -> Controller:
         """Return a controller that goes on from the stored state.
@@ -87,9 +92,15 @@ def control(
             current.interrupt()
 
     waiting = threading.Event()
-    with Interrupts(interrupt, interrupted):
+    keeper = sessions.keeper or Keeper(
+        sessions.directory, places.place(sessions.directory), sessions.policy.objective
+    )
+    with (
+        Keeping(keeper, view, sessions.store.trials()) as kept,
+        Interrupts(interrupt, interrupted),
+    ):
         while True:
-            current = sessions.session(view, clock, current)
+            current = sessions.session(kept, clock, current)
             while early:
                 early -= 1
                 current.interrupt()

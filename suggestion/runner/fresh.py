@@ -19,7 +19,7 @@ from suggestion.runner.where import Where, expect_own, whose
 
 #: What an experiment keeps in its directory; nothing else there is touched.
 # The state last: until then it is an experiment, whose moving the next run goes on with.
-OWN: Final = ("observations.db", "trials", "servers", "checkpoints", FILE)
+OWN: Final = ("observations.db", "trials", "servers", "checkpoints", "artifacts", FILE)
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 _POLL_SECONDS: Final = 0.05
 

@@ -27,6 +27,9 @@ class Request:
         strict_cluster: Refuse a file that a cluster would refuse.
         lost_hosts: Machines whose trials are gone, as far as the directory's trials ran there.
         tls: To reach servers that run already; None for connections without encryption.
+        artifacts: Patterns of files in the trials' folders that are kept when a trial ends.
+        artifact_store: A URL of fsspec where artifacts are kept; None: in the directory.
+        keep_best: How many trials keep their artifacts; 0: all.
         learn_from: Directories of earlier experiments, whose trials the algorithm is told.
         shown: The command line, for people who want to resume the experiment; may be empty.
     """
@@ -50,6 +53,9 @@ class Request:
     tls: ClientTLS | None = None
     lost_hosts: Sequence[str] = ()
     learn_from: Sequence[Path] = ()
+    artifacts: Sequence[str] = ()
+    artifact_store: str | None = None
+    keep_best: int = 0
     shown: str = ""
 
     def folder(self, name: str) -> Path:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from suggestion import collectors
+from suggestion.artifacts import finding, places
+from suggestion.artifacts.keeper import Keeper
 from suggestion.client.document import Loaded
 from suggestion.client.launch import LocalServer
 from suggestion.client.manifest import ManifestError, without_nulls
@@ -23,6 +25,7 @@ from suggestion.controller.driver import Controller
 from suggestion.controller.experiment import Experiment, Limits
 from suggestion.controller.lock import Busy, Lock
 from suggestion.controller.moments import Clock, Timekeeper, rfc3339
+from suggestion.controller.observation import Objective
 from suggestion.controller.resumption import CannotResume, resume
 from suggestion.controller.runtime import Asked, Unavailable
 from suggestion.controller.servers import Clients, RemoteServers
@@ -30,6 +33,7 @@ from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
 from suggestion.controller.workspace import TrialWorkspace
 from suggestion.engine.algorithm import algorithms
+from suggestion.problem.errors import quote
 from suggestion.runner import learning, reading
 from suggestion.runner.asking import COMMAND
 from suggestion.runner.control import Sessions, control
@@ -185,7 +189,28 @@ def _prepare(
         policy,
         options,
         stopped,
+        _keeper(request, directory, objective),
     )
+
+
+def _keeper(request: Request, directory: Path, objective: Objective) -> Keeper:
+    """Return what keeps the artefacts of trials.
+
+    Raises:
+        ExperimentRefused: If a pattern leads out of a trial's folder, or there is no such store.
+    """
+    wrong = [
+        f"--artifacts: {rule}, got {quote(pattern)}"
+        for pattern in request.artifacts
+        if (rule := finding.pattern_error(pattern))
+    ]
+    try:
+        place = places.place(directory, request.artifact_store)
+    except (OSError, ValueError) as error:
+        wrong.append(f"--artifact-store: {error}")
+    if wrong:
+        raise ExperimentRefused("\n".join(wrong))
+    return Keeper(directory, place, objective, tuple(request.artifacts), request.keep_best)
 
 
 def _data(request: Request, loaded: Loaded, directory: Path) -> tuple[str, Path] | None:

@@ -19,6 +19,8 @@ from suggestion.runtimes.here import Here
 from suggestion.runtimes.process import Command, ProcessRuntime
 
 _SECONDS: Final = 60
+# Where a container finds its folder of artefacts.
+_ARTIFACTS: Final = "/suggest/artifacts"
 
 
 def command(spec: LaunchSpec) -> list[str]:
@@ -34,6 +36,9 @@ def command(spec: LaunchSpec) -> list[str]:
     told = dict(spec.variables)
     if spec.metrics_path:
         told["SUGGEST_METRICS_PATH"] = spec.metrics_path
+    if kept := told.get("SUGGEST_ARTIFACTS_DIR"):
+        argv += ["--volume", f"{kept}:{_ARTIFACTS}"]
+        told["SUGGEST_ARTIFACTS_DIR"] = _ARTIFACTS
     told.pop("SUGGEST_TRIAL_DIR", None)  # of this machine, not of the container
     gpus = told.pop("CUDA_VISIBLE_DEVICES", "")  # a container numbers those it is given from 0
     if gpus:

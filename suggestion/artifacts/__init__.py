@@ -1,0 +1,1 @@
+"""What trials leave beside metrics, such as models: kept by their content, and listed."""
