@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,8 @@ def test_a_later_attempt_takes_the_place_of_an_earlier_one(tmp_path: Path) -> No
 
 def test_trials_without_a_result_are_pruned_first(tmp_path: Path) -> None:
     trials = [trial(0), trial(1, "3"), trial(2, "1"), trial(3, "2"), trial(4, "nan")]
+    failed = replace(trial(5, "0"), condition=Condition.FAILED)
+    trials.append(failed)
     for one in trials:
         leave(tmp_path, one, "x", one.name.encode())
     keeping(tmp_path, keep_best=2).keep(trials, print)

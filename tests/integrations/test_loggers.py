@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import suggestion as sg
+from suggestion.cli.main import main
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:")]
 
@@ -14,6 +18,10 @@ pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:")]
 def train(x: float, kind: str) -> float:
     for epoch in range(1, 4):
         sg.report(x / epoch, accuracy=epoch / 10)
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model.txt"
+        model.write_text(f"{x} {kind}")
+        sg.log_artifact(model, "model/weights.txt")
     if kind == "bad":
         raise ArithmeticError
     return x
@@ -33,7 +41,7 @@ def test_mlflow(directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     from suggestion.integrations import mlflow  # noqa: PLC0415
 
     uri = (tmp_path / "runs").as_uri()
-    client = library.MlflowClient(uri)
+    client = library.MlflowClient(uri, uri)
     assert mlflow.log_experiment(directory, uri) == 4
     assert mlflow.log_experiment(directory, uri) == 0
     (experiment,) = [e for e in client.search_experiments() if e.name == "train"]
@@ -46,10 +54,63 @@ def test_mlflow(directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert run.info.status == ("FINISHED" if trial.value is not None else "FAILED")
         history = client.get_metric_history(run.info.run_id, "accuracy")
         assert [(m.step, m.value) for m in history] == [(1, 0.1), (2, 0.2), (3, 0.3)]
-    # One that was cut off is logged again.
-    client.create_run(experiment.experiment_id, tags={"suggestion.trial": "cut-off"})
+    name = next(iter(runs))
+    path = client.download_artifacts(runs[name].info.run_id, "model/weights.txt")
+    (trial,) = (trial for trial in result.trials if trial.name == name)
+    assert Path(path).read_text() == f"{trial.parameters['x']} {trial.parameters['kind']}"
+
+
+def of(client: Any) -> list[Any]:
+    (experiment,) = [e for e in client.search_experiments() if e.name == "train"]
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+def test_mlflow_with_runs_of_others(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    library = pytest.importorskip("mlflow", reason="mlflow is not installed")
+    from suggestion.integrations import mlflow  # noqa: PLC0415
+
+    uri = (tmp_path / "runs").as_uri()
+    client = library.MlflowClient(uri, uri)
     mlflow.log_experiment(directory, uri)
-    assert len(client.search_runs([experiment.experiment_id])) == 4
+    source = of(client)[0].data.tags["suggestion.source"]
+    experiment = of(client)[0].info.experiment_id
+    tags = {"suggestion.trial": "cut-off", "suggestion.source": source}
+    # One that was cut off is removed; one of another experiment of this name, under way, is not,
+    # and its trials do not count as ours.
+    client.create_run(experiment, tags=tags)
+    other = client.create_run(experiment, tags={**tags, "suggestion.source": "other"})
+    named = {"suggestion.trial": of(client)[-1].info.run_name, "suggestion.source": "other"}
+    ended = client.create_run(experiment, tags=named)
+    client.set_terminated(ended.info.run_id)
+    assert mlflow.log_experiment(directory, uri) == 0
+    kept = {run.info.run_id for run in of(client)}
+    assert len(kept) == 6
+    assert {other.info.run_id, ended.info.run_id} <= kept
+
+
+def test_mlflow_has_the_best_trial_as_a_model(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = pytest.importorskip("mlflow", reason="mlflow is not installed")
+    monkeypatch.chdir(tmp_path)
+    uri = "sqlite:///mlflow.db"
+    for added in (4, 0):
+        done = CliRunner().invoke(main, ["export", str(directory), "--mlflow", uri, "--register"])
+        assert done.exit_code == 0, done.output
+        assert f"added {added} trials to {uri}" in done.output
+    client = library.MlflowClient(uri, uri)
+    (version,) = client.search_model_versions("name = 'train'")
+    best = sg.load_result(directory).best
+    assert client.get_run(version.run_id).info.run_name == best.name
+
+
+def test_export_needs_one_place(directory: Path) -> None:
+    for words in ([], ["--optuna", "a", "--mlflow", "b"], ["--register", "--optuna", "a"]):
+        done = CliRunner().invoke(main, ["export", str(directory), *words])
+        assert done.exit_code == 2, done.output
 
 
 def test_tensorboard(directory: Path, tmp_path: Path) -> None:
