@@ -41,6 +41,13 @@ from suggestion.cli.shared import FILE
     help="Serve everything as JSON over HTTP here too; needs 'suggestion-servers[http]'.",
 )
 @click.option(
+    "--metrics-address",
+    envvar="SUGGEST_METRICS_ADDRESS",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="Serve metrics for Prometheus here; needs 'suggestion-servers[metrics]'.",
+)
+@click.option(
     "--database",
     default="sqlite:///observations.db",
     show_default=True,
@@ -150,6 +157,7 @@ def serve(
     address: str | None,
     early_stopping_address: str | None,
     http_address: str | None,
+    metrics_address: str | None,
     database: str,
     trial_status: str | None,
     namespace: str | None,
@@ -202,7 +210,13 @@ def serve(
     )
     try:
         served = compose(
-            names, address, early_stopping_address, http_address, options, service_options
+            names,
+            address,
+            early_stopping_address,
+            http_address,
+            options,
+            service_options,
+            metrics_address,
         )
     except (Unavailable, Invalid) as error:
         raise click.UsageError(str(error)) from error

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from suggestion.api.addresses import DEFAULT_ADDRESS, port_below
 from suggestion.api.service import Service
+from suggestion.earlystopping.rule import rules
 from suggestion.engine import installed
 from suggestion.engine.algorithm import Unavailable, algorithms
 from suggestion.problem.errors import quote
@@ -39,6 +40,7 @@ def compose(
     http_address: str | None,
     options: ServeOptions,
     service_options: ServiceOptions,
+    metrics_address: str | None = None,
 ) -> list[Served]:
     """Make the listeners of what is named, or of all algorithms and default services.
 
@@ -50,6 +52,7 @@ def compose(
         http_address: Where everything is served as JSON over HTTP too, if anywhere.
         options: How each server runs.
         service_options: What is said to services.
+        metrics_address: Where Prometheus finds metrics, if anywhere.
 
     Raises:
         Unavailable, Invalid, Unready, Unreachable: If a service cannot be started; the text is for
@@ -75,7 +78,21 @@ def compose(
         services = [service for service, _ in both]
         http = _http(http_address, services, calls, options)
         served.append(Served(http, _names(both)))
+    if metrics_address is not None:
+        names_of = [*_names([*main, *apart]), *rules().names]
+        served.append(Served(_metrics(metrics_address, names_of), ("metrics",)))
     return served
+
+
+def _metrics(address: str, names: Sequence[str]) -> Listener:
+    try:
+        from suggestion.server.metrics import Metrics, MetricsServer  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise Unavailable(
+            f"--metrics-address needs the package {quote(error.name)}, which is not installed; "
+            f"pip install 'suggestion-servers[metrics]' brings it"
+        ) from error
+    return MetricsServer(address, Metrics(names))
 
 
 def _http(
