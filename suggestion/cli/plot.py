@@ -3,33 +3,71 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
 from suggestion.views.directory import ExperimentFolder, loaded
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+#: Charts by the names under which the page saves them.
+CHARTS: Final = (
+    "best-so-far",
+    "trade-off",
+    "parallel-coordinates",
+    "importance",
+    "correlation",
+    "pair",
+    "learning-curves",
+    "timeline",
+)
 
 
 @click.command()
 @click.argument("directory", type=ExperimentFolder(), default="")
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=_FILE,
     help="[default: DIRECTORY/plot.html]",
 )
-def plot(directory: Path, output: Path | None) -> None:
+@click.option("--svg", type=_FILE, help="Write a chart as SVG; needs Chromium or Chrome.")
+@click.option("--png", type=_FILE, help="Write a chart as PNG; needs Chromium or Chrome.")
+@click.option(
+    "--chart",
+    type=click.Choice(CHARTS),
+    default=CHARTS[0],
+    show_default=True,
+    help="Which chart --svg and --png write.",
+)
+def plot(
+    directory: Path, output: Path | None, svg: Path | None, png: Path | None, chart: str
+) -> None:
     """Write an HTML page about the experiment in DIRECTORY; one file that needs no network.
 
-    Without DIRECTORY, the experiment below runs/ that changed last is taken.
+    With --svg or --png, only a chart for papers. Without DIRECTORY, the experiment below runs/ that
+    changed last is taken.
     """
+    from suggestion.views import picture  # noqa: PLC0415
     from suggestion.views import plot as plotting  # noqa: PLC0415
 
     loaded(directory)
-    path = output or directory / "plot.html"
-    page = plotting.page(directory)
+    for kind, path in (("svg", svg), ("png", png)):
+        if path is not None:
+            try:
+                content = picture.draw(directory, chart, kind)
+            except picture.CannotDraw as error:
+                raise click.ClickException(f"--{kind}: {error}") from error
+            _write(path, content, f"--{kind}")
+    if output is not None or (svg is None and png is None):
+        page = plotting.page(directory)
+        _write(output or directory / "plot.html", page.encode(), "--output")
+
+
+def _write(path: Path, content: bytes, option: str) -> None:
     try:
-        path.write_text(page, encoding="utf-8")
+        path.write_bytes(content)
     except OSError as error:
         raise click.ClickException(
-            f"{path}: cannot be written: {error.strerror}; --output names another file"
+            f"{path}: cannot be written: {error.strerror}; {option} names another file"
         ) from error
     click.echo(str(path))

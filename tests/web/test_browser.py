@@ -13,9 +13,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
+from click.testing import CliRunner
 
+from suggestion.cli.main import main
 from suggestion.controller.observation import Series
 from suggestion.views import plot
 from suggestion.views.web import reading
@@ -194,6 +197,26 @@ def test_a_trade_off_and_a_constraint(browser: Any, tmp_path: Path) -> None:
         page.locator("tr[data-trial='4']").click()
         page.get_by_text("infeasible: memory must be at most 8").wait_for()
         assert violations(page) == []
+
+
+def test_pictures_for_papers(tmp_path: Path) -> None:
+    folder = store(tmp_path / "one", experiment("<é>"), [trial(n, 1 / (n + 1)) for n in range(9)])
+
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(main, ["plot", str(folder), *words])
+
+    svg, png = tmp_path / "best.svg", tmp_path / "best.png"
+    done = run("--svg", str(svg), "--png", str(png))
+    assert (done.exit_code, done.output) == (0, f"{svg}\n{png}\n")
+    drawn = ElementTree.fromstring(svg.read_text(encoding="utf-8"))
+    assert drawn.get("width") == "900"
+    assert {"loss", "best so far"} <= {text.strip() for text in drawn.itertext()}
+    assert png.read_bytes().startswith(b"\x89PNG\r\n")
+    assert not (folder / "plot.html").exists()
+    done = run("--svg", str(svg), "--chart", "importance")
+    assert (done.exit_code, done.output) == (
+        1, "Error: --svg: chart 'importance': there is nothing on it yet\n",
+    )  # fmt: skip
 
 
 def test_ten_thousand_trials(browser: Any, tmp_path: Path) -> None:
