@@ -164,6 +164,11 @@ def pods(node: Any, path: FieldPath, rank: int = len(_LEADERS)) -> Iterator[Pod]
 _CLUSTER_GROUPS: Final = ("argoproj.io", "ray.io", "tekton.dev")
 
 
+def orchestrated(spec: Mapping[str, Any]) -> bool:
+    """Return whether something in a cluster runs the steps of an object."""
+    return str(spec.get("apiVersion")).partition("/")[0] in _CLUSTER_GROUPS
+
+
 def _in_object(template: Mapping[str, Any], made: Primary, commanded: bool) -> None:
     """Find the primary container in the trial's object."""
     root: FieldPath = (*TEMPLATE, "trialSpec")
@@ -172,8 +177,9 @@ def _in_object(template: Mapping[str, Any], made: Primary, commanded: bool) -> N
     if _is_train_job(made.meta):
         _in_train_job(made, root, commanded)
         return
-    orchestrated = str(made.meta.get("apiVersion")).partition("/")[0] in _CLUSTER_GROUPS
-    found_pods = [] if orchestrated else sorted(pods(made.meta, root), key=lambda pod: pod.rank)
+    found_pods = (
+        [] if orchestrated(made.meta) else sorted(pods(made.meta, root), key=lambda pod: pod.rank)
+    )
     named = [
         (pod, index, container)
         for pod in found_pods

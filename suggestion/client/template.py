@@ -141,8 +141,9 @@ def read(
         whole: Whether a trial is made of all of the template; else of its primary container.
     """
     primary = containers.primary(document, command)
-    without_pods = whole and primary.meta and not any(containers.pods(primary.meta, ()))
-    if not runs or without_pods:
+    meta = primary.meta
+    podless = containers.orchestrated(meta) or not any(containers.pods(meta, ()))
+    if not runs or (whole and meta and podless):
         primary.found.clear()
     names = references.references(document, primary, runs and not whole, begun, whole)
     container, path, ignored = primary.container, primary.path, primary.ignored
