@@ -71,8 +71,8 @@ test-images: $(READY) ## builds every image and tries it in containers (needs a 
 	@# A container gets half a processor; only the conformance suite, one at a time, gets a whole one.
 	$(BIN)/python -m pytest tests_images -n $$((2 * $(JOBS))) --dist loadgroup -o faulthandler_timeout=3600
 
-test-cluster: $(READY) ## some images on a real Kubernetes, which the program $TEST_CLUSTER starts
-	$(BIN)/python -m pytest tests_images/test_cluster.py -o faulthandler_timeout=3600
+test-cluster: $(READY) ## images and trials on a real Kubernetes, which the program $TEST_CLUSTER starts
+	$(BIN)/python -m pytest tests_images/test_cluster.py tests_images/test_trials_on_kubernetes.py -o faulthandler_timeout=3600
 
 images: $(READY) ## builds every image
 	$(BIN)/python scripts/images.py build

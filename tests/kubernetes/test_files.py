@@ -42,8 +42,11 @@ spec:
               args: [1, 0.5, true]
               env: [{name: N, value: "3"}]
 """
-WORKFLOW = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow"}
-WORKFLOW |= {"spec": {"templates": [{"script": {"source": "x ${trialParameters.lr}"}}]}}
+WORKFLOW: dict[str, Any] = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "Workflow",
+    "spec": {"templates": [{"script": {"source": "x ${trialParameters.lr}"}}]},
+}
 CONDITIONS = {"successCondition": "status.ok", "failureCondition": "status.bad"}
 
 
@@ -57,21 +60,15 @@ def read(folder: Path, changes: tuple[str, ...] = (), **template: Any) -> Examin
 
 
 def refused(folder: Path, collector: dict[str, Any] | None = None, **asked: Any) -> list[str]:
-    template = asked.pop("template", {})
-    found = read(folder, **template)
-    assert found.loaded is not None, found.errors
+    loaded = read(folder, **asked.pop("template", {})).loaded
+    assert loaded is not None
     if collector is not None:
-        (file := folder / "experiment.yaml").write_text(
-            yaml.safe_dump(
-                {
-                    **found.loaded.document,
-                    "spec": {**found.loaded.document["spec"], "metricsCollectorSpec": collector},
-                }
-            )
-        )
-        found = examine(file, whole=True)
-        assert found.loaded is not None, found.errors
-    return list(place("kubernetes").refusals(Asked(found.loaded, **asked)))
+        document = loaded.document
+        document["spec"]["metricsCollectorSpec"] = collector
+        (file := folder / "experiment.yaml").write_text(yaml.safe_dump(document))
+        loaded = examine(file, whole=True).loaded
+        assert loaded is not None
+    return list(place("kubernetes").refusals(Asked(loaded, **asked)))
 
 
 def test_scalars_have_the_types_of_the_file(tmp_path: Path) -> None:
