@@ -191,6 +191,16 @@ PROFILES: Final[Mapping[str, Profile]] = {
             ),
         ),
         Profile("sobol", learns=False, latency=100.0, bad=(("random_state", "x"),)),
+        Profile(
+            "nsga2",
+            good=({"population_size": "10", "eta_c": "5", "mutation_probability": "0.5"},),
+            bad=(
+                ("population_size", "1"),
+                ("crossover_probability", "1.5"),
+                ("mutation_probability", "0"),
+                ("eta_m", "0"),
+            ),
+        ),
         Profile("tpe", good=_TPE_GOOD, bad=_TPE_BAD),
         Profile("multivariate-tpe", good=_TPE_GOOD, bad=_TPE_BAD),
         Profile(

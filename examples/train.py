@@ -34,6 +34,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pause", type=float, default=0.0, help="seconds after each epoch")
+    parser.add_argument("--weights", action="store_true", help="print their number first")
     parser.add_argument("--log", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--logdir", type=Path)
@@ -194,6 +195,9 @@ def push(entry: dict[str, float]) -> None:
 def main() -> None:
     """Trains, and reports after each epoch."""
     args = arguments()
+    if args.weights:
+        sizes = [64, *[args.units] * args.layers, 10]
+        print(f"weights={sum((a + 1) * b for a, b in pairwise(sizes))}", flush=True)
     write_events = events(args.logdir) if args.logdir else None
     for entry in train(args):
         line = " ".join(f"{name}={value}" for name, value in entry.items())

@@ -27,10 +27,9 @@ from numpy.typing import NDArray
 from suggestion.algorithms.tpe.parzen import Axis, Parzen
 from suggestion.engine.algorithm import Ability, register
 from suggestion.engine.settings import MOST_TRIALS, setting
-from suggestion.numerics import sampling, streams
+from suggestion.numerics import streams
 from suggestion.numerics.region import region_of
 from suggestion.numerics.sampling import Untried
-from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
 from suggestion.problem.parameters import Array
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Observation, Study
@@ -151,7 +150,7 @@ class _Estimator(ABC):
             if index >= self.n_startup_trials and model is None:
                 model = self._fit(study, suggestions)
             if index < self.n_startup_trials or model is None or work <= 0:
-                proposals: Iterator[Assignment] = iter([_start(study, index)])
+                proposals: Iterator[Assignment] = iter([streams.start(study, index)])
             else:
                 work -= sum(block.work(self.n_ei_candidates) for block in model)
                 proposals = self._proposals(study, model, streams.rng(study, index))
@@ -288,14 +287,6 @@ def _thinned(points: list[Assignment], most: int) -> list[Assignment]:
     if len(points) <= most:
         return points
     return [points[k] for k in np.linspace(0, len(points) - 1, most).astype(int)]
-
-
-def _start(study: Study, index: int) -> Assignment:
-    """Return suggestion `index` of the start-up sequence."""
-    dimension = study.space.dimension
-    if dimension > SOBOL_DIMENSIONS:
-        return sampling.independent(study.space, study.seed, index, 1)[0]
-    return study.space.decode(sobol(study.seed, index, 1, dimension))[0]
 
 
 def _weights(losses: Array, threshold: float) -> Array:

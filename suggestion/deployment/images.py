@@ -87,6 +87,7 @@ IMAGES: Final = (
     Image("suggestion-random", ("random",)),
     Image("suggestion-grid", ("grid",)),
     Image("suggestion-sobol", ("sobol",)),
+    Image("suggestion-nsga2", ("nsga2",)),
     Image("suggestion-tpe", ("tpe", "multivariate-tpe")),
     Image("suggestion-anneal", ("anneal",), ("anneal",), memory=256),
     Image("suggestion-cmaes", ("cmaes",), ("cmaes",)),

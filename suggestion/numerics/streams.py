@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from suggestion.numerics import randomness, sampling
+from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
 from suggestion.problem.parameters import Array
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Failed, Observation, Pending, Study
@@ -41,6 +42,16 @@ def initial_points(study: Study) -> list[Assignment]:
     Some are equal where a space has too few points to complete all of them differently.
     """
     return [*{study.space.key(point): point for point in study.initial_points}.values()]
+
+
+def start(study: Study, index: int) -> Assignment:
+    """Return suggestion `index` of a start-up sequence: a Sobol point, or a draw in a space with
+    more dimensions than the sequence has.
+    """
+    dimension = study.space.dimension
+    if dimension > SOBOL_DIMENSIONS:
+        return sampling.independent(study.space, study.seed, index, 1)[0]
+    return study.space.decode(sobol(study.seed, index, 1, dimension))[0]
 
 
 def centres(study: Study) -> Array | None:

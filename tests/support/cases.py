@@ -57,7 +57,11 @@ def case_of(name: str) -> Case:
     for item in message.spec.algorithm.algorithm_settings:
         if item.name == "suggestion_trial_dir":  # algorithms write there
             item.value = _FOLDER.name
-    settings = tuple((item.name, item.value) for item in message.spec.algorithm.algorithm_settings)
+    settings = tuple(
+        (item.name, item.value)
+        for item in message.spec.algorithm.algorithm_settings
+        if item.name != "objectives"  # of the example's own metrics
+    )
     named = {value for _, value in settings}
     needed = tuple(p for p in message.spec.parameter_specs.parameters if p.name in named)
     return Case(name, settings, needed)
