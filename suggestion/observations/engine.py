@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
@@ -15,9 +15,14 @@ from suggestion.observations import troubles
 from suggestion.problem.deadline import LOOK_SECONDS, NEVER, Deadline
 from suggestion.problem.errors import Invalid, Unreachable, Unready, Violation, quote
 
+T = TypeVar("T")
+
 _SECONDS_TO_CONNECT: Final = 10
 #: How long a write waits for those of others, from when it was asked for.
 SECONDS_TO_LOCK: Final = 30
+#: How long a statement of other databases waits for a lock, before it is looked whether the caller
+#: has gone; whole seconds, as MySQL counts.
+_SECONDS_AT_A_TIME: Final = 1
 #: How long a read of SQLite waits. In WAL mode it does so only while a log is recovered.
 _SECONDS_TO_READ: Final = 2
 #: Option of a connection that writes to SQLite: how long it waits for the lock.
@@ -27,7 +32,9 @@ _UNTIL: Final = "suggestion_until"
 _MYSQL_ARGUMENTS: Final = {
     "connect_timeout": _SECONDS_TO_CONNECT,
     "charset": "utf8mb4",
-    "init_command": f"SET SESSION innodb_lock_wait_timeout = {SECONDS_TO_LOCK}",
+    # The second is about locks of whole tables, for which it would wait a day or a year.
+    "init_command": f"SET SESSION innodb_lock_wait_timeout = {_SECONDS_AT_A_TIME}, "
+    f"lock_wait_timeout = {_SECONDS_AT_A_TIME}",
 }
 _DRIVERS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
     "sqlite": ("sqlite", "dbmanager", {"timeout": _SECONDS_TO_READ}),
@@ -91,6 +98,23 @@ class Database:
         with self._translated(), self._reader.connect() as connection:
             yield connection
 
+    def write(self, work: Callable[[sa.Connection], T], deadline: Deadline = NEVER) -> T:
+        """Return what `work` does in a transaction, as `writing` does.
+
+        Args:
+            work: Repeated in a new transaction where locks of others have ended the last one.
+            deadline: When to give up waiting for the writes of others.
+        """
+        until = deadline.before(time.monotonic() + SECONDS_TO_LOCK)
+        while True:
+            try:
+                with self.writing(until) as connection:
+                    return work(connection)
+            except troubles.Locked:
+                if until.remaining() <= 0:
+                    raise
+                until.check()
+
     @contextmanager
     def writing(self, deadline: Deadline = NEVER) -> Iterator[sa.Connection]:
         """Run a transaction, committed at the end; raises as `reading` does.
@@ -99,7 +123,8 @@ class Database:
             deadline: When to give up waiting for the writes of others.
 
         Raises:
-            Cancelled: If the caller has gone, as far as the database lets it be noticed.
+            Cancelled: If the caller has gone.
+            Locked: If a statement has waited for a lock for a second; not of SQLite.
         """
         until = deadline.before(time.monotonic() + SECONDS_TO_LOCK)
         begin = self._writing_sqlite if self.kind == "sqlite" else self._writing_elsewhere
@@ -122,7 +147,8 @@ class Database:
     def _writing_elsewhere(self, until: Deadline) -> Iterator[sa.Connection]:
         with self._writer.begin() as connection:
             if self.kind == "postgresql":  # a pooler may refuse it as a parameter of connections
-                wait = f"{_milliseconds(until.remaining())}ms"
+                seconds = min(until.remaining(), _SECONDS_AT_A_TIME)
+                wait = f"{_milliseconds(seconds)}ms"
                 connection.execute(sa.select(sa.func.set_config("lock_timeout", wait, True)))
             yield connection
 

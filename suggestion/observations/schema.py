@@ -104,7 +104,8 @@ def upgrade(database: Database) -> None:
     Raises:
         Unready: If the tables are of a later version than this program knows.
     """
-    with _alone(database), database.writing() as connection:
+
+    def change(connection: sa.Connection) -> None:
         if database.kind == "postgresql":  # until the end of the transaction
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x5355_4747)))
         VERSIONS.create(connection, checkfirst=True)
@@ -121,6 +122,9 @@ def upgrade(database: Database) -> None:
         for older in range(version, VERSION):
             _STEPS[older](connection)
             connection.execute(sa.update(VERSIONS).values(version=older + 1))
+
+    with _alone(database):
+        database.write(change)
 
 
 @contextmanager

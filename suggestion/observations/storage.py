@@ -7,8 +7,8 @@ is time order on every database; ids ascend in order of arrival.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import Final, TypeAlias, cast
 
@@ -93,10 +93,13 @@ class Storage:
             for time, metric, value in points
         ]
         report = {"trial": trial, "digest": _digest(points)}
+
+        def add(connection: sa.Connection) -> None:
+            connection.execute(sa.insert(REPORTS), report)  # refused if it is there
+            connection.execute(sa.insert(POINTS), rows)
+
         try:
-            with self._writing(trial, deadline) as connection:
-                connection.execute(sa.insert(REPORTS), report)  # refused if it is there
-                connection.execute(sa.insert(POINTS), rows)
+            self._write(trial, add, deadline)
         except sa.exc.IntegrityError:
             return False
         return True
@@ -135,10 +138,13 @@ class Storage:
 
     def delete(self, trial: str, *, deadline: Deadline = NEVER) -> None:
         """Forget all that is known of `trial`, if anything is."""
-        with self._writing(trial, deadline) as connection:
+
+        def forget(connection: sa.Connection) -> None:
             # In the order in which a report fills them, so that MySQL's row locks make one wait.
             for table in (REPORTS, POINTS, STATUSES):
                 connection.execute(sa.delete(table).where(table.c.trial == trial))
+
+        self._write(trial, forget, deadline)
 
     def set_status(self, trial: str, status: str, *, deadline: Deadline = NEVER) -> None:
         """Keep `status` of `trial`; the first one stays if it is set again.
@@ -148,12 +154,15 @@ class Storage:
         """
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         known = sa.select(sa.literal(1)).where(REPORTS.c.trial == trial).limit(1)
-        # IntegrityError: it is set already.
-        with suppress(sa.exc.IntegrityError), self._writing(trial, deadline) as connection:
+
+        def keep(connection: sa.Connection) -> None:
             if connection.execute(known).first() is None:
                 raise Missing(f"trial {quote(trial)} is not known: it has reported nothing")
             row = {"trial": trial, "status": status, "time": at}
             connection.execute(sa.insert(STATUSES), row)
+
+        with suppress(sa.exc.IntegrityError):  # it is set already
+            self._write(trial, keep, deadline)
 
     def status(self, trial: str) -> str | None:
         """Return the status that was set, if any."""
@@ -161,21 +170,23 @@ class Storage:
         with self._database.reading() as connection:
             return cast(str | None, connection.execute(query).scalar())
 
-    @contextmanager
-    def _writing(self, trial: str, deadline: Deadline) -> Iterator[sa.Connection]:
-        """Run a transaction that no other one about `trial` overlaps.
+    def _write(self, trial: str, work: Callable[[sa.Connection], None], deadline: Deadline) -> None:
+        """Do `work` in a transaction that no other one about `trial` overlaps.
 
         Each statement of PostgreSQL sees what has been committed before it: of a report that ended
         between those of a deletion, the points would stay, and what recognises its repetition
         would go. SQLite has one writer, and MySQL locks the gap in which a trial's rows would be.
         """
-        with self._database.writing(deadline) as connection:
+
+        def alone(connection: sa.Connection) -> None:
             if self._database.kind == "postgresql":
                 # A collision of keys makes two trials wait for each other, and nothing else.
                 digest = hashlib.blake2b(trial.encode(), digest_size=8).digest()
                 key = int.from_bytes(digest, "big", signed=True)
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
-            yield connection
+            work(connection)
+
+        self._database.write(alone, deadline)
 
 
 def _digest(points: Sequence[Point]) -> str:

@@ -10,6 +10,11 @@ from suggestion.problem.errors import Unreachable, Unready
 
 Trouble: TypeAlias = type[Unready] | type[Unreachable]
 
+
+class Locked(Unreachable):
+    """PostgreSQL, MySQL or MariaDB has ended a statement that waited for a lock of others."""
+
+
 #: Results of SQLite that pass: another connection holds a lock, or recovers the log.
 _PASSING_SQLITE: Final = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL", "SQLITE_INTERRUPT")
 #: Of PostgreSQL: classes of states, or states, that last until somebody has done something.
@@ -40,9 +45,12 @@ def of(kind: str, error: sa.exc.DBAPIError) -> Trouble | None:
     if kind == "postgresql":
         # Without a state the server has not been reached.
         state = getattr(error.orig, "sqlstate", None) or ""
-        lasting = state.startswith(_LASTING_STATES)
+        locked, lasting = state == "55P03", state.startswith(_LASTING_STATES)
     else:
-        lasting = next(iter(getattr(error.orig, "args", ())), None) in _LASTING_NUMBERS
+        number = next(iter(getattr(error.orig, "args", ())), None)
+        locked, lasting = number == 1205, number in _LASTING_NUMBERS
+    if locked:
+        return Locked
     if lasting:
         return Unready
     return Unreachable if isinstance(error, sa.exc.OperationalError) else None

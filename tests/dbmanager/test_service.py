@@ -14,6 +14,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+import sqlalchemy as sa
 from grpc_health.v1 import health_pb2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from suggestion.client.launch import LocalServer, ServerError
 from suggestion.observations.storage import Storage
 from suggestion.problem.errors import Invalid
 from suggestion.server.workers import GIVE_UP_SECONDS
+from tests.dbmanager.conftest import Databases
 from tests.support.servers import ServerProcess, serving
 
 
@@ -337,6 +339,49 @@ def test_callers_that_leave_while_another_process_locks_the_database(tmp_path: P
         client.report("trial", (at(2), "loss", "2"))
         assert [value for _, _, value in client.get("trial")] == ["0", "2"]
         assert client.get("left") == []
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_callers_that_leave_a_locked_database_take_no_threads_with_them(
+    kind: str, databases: Databases, tmp_path: Path
+) -> None:
+    url = sa.make_url(databases.url(kind, tmp_path))
+    driver = {"postgresql": "postgresql+psycopg", "mariadb": "mariadb+pymysql"}[kind]
+    lock = {
+        "postgresql": "LOCK TABLE observation_points IN ACCESS EXCLUSIVE MODE",
+        "mariadb": "LOCK TABLES observation_points WRITE",
+    }[kind]
+    text = url.render_as_string(hide_password=False)
+    with serving("dbmanager", "--database", text) as process:
+        client = Client(process)
+        client.report("trial", (at(0), "loss", "0"))
+        other = sa.create_engine(url.set(drivername=driver))
+        with other.connect() as connection:
+            connection.exec_driver_sql(lock)
+            for turn in range(2):  # as many as there are threads, and as many in their places
+                requests = [
+                    api.ReportObservationLogRequest(
+                        trial_name=f"left-{turn}-{k}", observation_log=log((at(1), "loss", "1"))
+                    )
+                    for k in range(8)
+                ]
+                calls = [client.stub.ReportObservationLog.future(r, timeout=60) for r in requests]
+                time.sleep(0.5)  # they wait in the database
+                for call in calls:
+                    call.cancel()
+                time.sleep(2 * GIVE_UP_SECONDS)
+            for _ in range(50):  # within a second they are seen to be gone
+                check = process.health.Check(health_pb2.HealthCheckRequest(), timeout=10)
+                if check.status == health_pb2.HealthCheckResponse.SERVING:
+                    break
+                time.sleep(0.1)
+            else:
+                pytest.fail("no thread is left")
+        other.dispose()
+        client.report("trial", (at(2), "loss", "2"))
+        assert [value for _, _, value in client.get("trial")] == ["0", "2"]
+        assert client.get("left-0-0") == []
 
 
 def test_early_stopping_reads_and_marks_in_one_process(tmp_path: Path) -> None:
