@@ -86,10 +86,15 @@ class Trials:
             Missing, Denied, Unready: It will not.
         """
         with self._translated(name, "get"):
-            found: Mapping[str, Any] = self._api.get_namespaced_custom_object(
+            found: Any = self._api.get_namespaced_custom_object(
                 **self._place(name), _request_timeout=_wait(until)
             )
-            return found
+        if not _is_object(found):  # of a proxy, say
+            raise PassingError(
+                f"{self._subject(name)}: the Kubernetes API answered with something else"
+            )
+        object_: Mapping[str, Any] = found
+        return object_
 
     def patch_status(self, name: str, patch: Mapping[str, Any], until: Deadline) -> None:
         """Apply a merge patch to the status of the object called `name`; raises as `get` does."""
@@ -101,6 +106,9 @@ class Trials:
     def close(self) -> None:
         self._api.api_client.rest_client.pool_manager.clear()
 
+    def _subject(self, name: str) -> str:
+        return f"trial {quote(name)} in namespace {quote(self._namespace)}"
+
     def _place(self, name: str) -> dict[str, str]:
         return {**_TRIALS, "namespace": self._namespace, "name": name}
 
@@ -109,13 +117,18 @@ class Trials:
         from kubernetes.client import ApiException  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
-        subject = f"trial {quote(name)} in namespace {quote(self._namespace)}"
+        subject = self._subject(name)
         try:
             yield
         except ApiException as error:
             raise _of_answer(error, subject, verb) from error
         except HTTPError as error:
             raise _of_connection(error, subject) from error
+
+
+def _is_object(found: Any) -> bool:
+    metadata = found.get("metadata") if isinstance(found, dict) else None
+    return isinstance(metadata, dict) and "resourceVersion" in metadata
 
 
 def _wait(until: Deadline) -> float:

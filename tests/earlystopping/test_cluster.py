@@ -251,6 +251,16 @@ def test_what_may_pass_is_tried_again_within_the_call(
     assert cluster.requests == [READ] * 7 + [WRITE]
 
 
+def test_an_answer_that_is_no_object_is_asked_for_again(
+    stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster
+) -> None:
+    cluster.add("trial-1")
+    cluster.passing = [200, 200]
+    mark(stub)
+    assert [c["type"] for c in cluster.conditions("trial-1")] == ["EarlyStopped"]
+    assert cluster.requests == [READ] * 3 + [WRITE]
+
+
 def test_what_will_not_pass_is_not_tried_again(
     stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster
 ) -> None:
