@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -297,3 +299,19 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         found[0]  # at least one
     assert all(0 <= mistake.position <= len(text) and mistake.rule for mistake in found)
     assert all(expression.holds(columns()).shape == (1,) for expression in made)
+
+
+def test_an_unknown_name_is_compared_with_few_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting can hold thousands of unknown names, and a space thousands of parameters."""
+    compared: list[int] = []
+    close = difflib.get_close_matches
+
+    def counted(word: str, possibilities: Sequence[str], **options: Any) -> list[str]:
+        compared.append(len(possibilities))
+        return close(word, possibilities, **options)
+
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
+    names = {f"{letter}{number}": None for letter in "vwx" for number in range(1000)}
+    with pytest.raises(Mistakes, match=r"nothing is called 'w_7'; did you mean 'w"):
+        parse("w_7 < 1", names)
+    assert compared == [200]

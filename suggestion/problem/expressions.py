@@ -21,7 +21,9 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NoReturn, TypeAlias
+from functools import cached_property, lru_cache
+from itertools import islice
+from typing import Final, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -54,6 +56,7 @@ from suggestion.problem.tokens import (
     unbalanced,
 )
 
+_MOST_COMPARED: Final = 200  # names that an unknown one is compared with
 #: Most terms and claims of one statement.
 MOST_TERMS: Final = 250
 
@@ -269,6 +272,11 @@ class _Reader:
             return Comparison(name, Name(own.value), Number(float(texts.index(token.value))))
         return Comparison(name, self._term(left, depth), self._term(right, depth))
 
+    @cached_property
+    def _written(self) -> Sequence[str]:
+        """The names as they are written in an expression."""
+        return [*map(_written, self._names)]
+
     def _category(self, node: ast.expr) -> Sequence[str] | None:
         if not isinstance(node, ast.Name) or self._token(node).kind == "text":
             return None
@@ -311,7 +319,7 @@ class _Reader:
             raise Mistake(f"{rule}; compare it with a categorical parameter", token.start)
         if name not in self._names:
             rule = f"nothing is called {quote(name)}"
-            rule = _meant(rule, name, map(_written, self._names), "there is")
+            rule = _meant(rule, name, self._written, "there is")
             self.found.append(Mistake(rule, token.start))
         elif self._names[name] is not None:
             rule = f"parameter {quote(name)} is categorical: it is compared by ==, != or in"
@@ -363,12 +371,41 @@ def _written(name: str) -> str:
 
 def _meant(rule: str, name: str, known: Iterable[str], introduction: str) -> str:
     """Return `rule` with what was likely meant, else with what is `known`."""
-    names = [*known]
-    lowered = {each.lower(): each for each in reversed(names)}
-    close = difflib.get_close_matches(name[:100].lower(), lowered, n=1, cutoff=0.6)
+    index = _index(tuple(known))
+    text = name[:100].lower()
+    close = difflib.get_close_matches(text, index.candidates(text), n=1, cutoff=0.6)
     # num-layers without back-quotes is a difference.
-    parts = [each for each in names if each.startswith("`") and name in each[1:-1].split("-")]
-    likely = [*parts[:1], *(lowered[each] for each in close)]
-    listed = ", ".join(map(quote, names[:20])) + (", ..." if len(names) > 20 else "")
+    likely = [*index.by_part.get(name, ())[:1], *(index.lowered[each] for each in close)]
     meant = f"; did you mean {quote(likely[0])}?" if likely else ";"
-    return f"{rule}{meant} {introduction} {listed or 'nothing'}"
+    return f"{rule}{meant} {introduction} {index.listed or 'nothing'}"
+
+
+class _Index(NamedTuple):
+    """Names, prepared for many questions about them.
+
+    Attributes:
+        lowered: By what they are in small letters.
+        by_part: Names in back-quotes, by each of their parts between hyphens.
+        listed: The first of them, for messages.
+    """
+
+    lowered: Mapping[str, str]
+    by_part: Mapping[str, Sequence[str]]
+    listed: str
+
+    def candidates(self, text: str) -> Sequence[str]:
+        """Return the names that `text` is compared with: of many, some that begin as it does."""
+        if len(self.lowered) <= _MOST_COMPARED:
+            return [*self.lowered]
+        alike = (each for each in reversed([*self.lowered]) if each.startswith(text[:1]))
+        return [*islice(alike, _MOST_COMPARED)]
+
+
+@lru_cache(maxsize=4)
+def _index(known: tuple[str, ...]) -> _Index:
+    by_part: dict[str, list[str]] = {}
+    for each in known:
+        for part in each[1:-1].split("-") if each.startswith("`") else ():
+            by_part.setdefault(part, []).append(each)
+    listed = ", ".join(map(quote, known[:20])) + (", ..." if len(known) > 20 else "")
+    return _Index({each.lower(): each for each in reversed(known)}, by_part, listed)
