@@ -15,7 +15,7 @@ SECONDS ?= 3600
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: run test test-integration test-machines test-integrations test-conformance test-clients test-images test-cluster \
+.PHONY: run test test-integration test-machines test-ray test-integrations test-conformance test-clients test-images test-cluster \
 	images dockerfiles docs sbom audit fuzz lint bench bench-regret lock page check-page stubs clean help
 .DEFAULT_GOAL := help
 
@@ -48,6 +48,9 @@ test-integration: $(READY) ## the tests that take long, kill, or need databases,
 
 test-machines: $(READY) ## trials on many machines: Slurm's own daemons on this one (needs slurm-wlm and munge, and root)
 	$(BIN)/python -m pytest tests/slurm
+
+test-ray: $(VENV)-integrations/.ready ## trials on Ray's own cluster of three nodes, on this machine
+	$(VENV)-integrations/bin/python -m pytest tests/ray
 
 $(VENV)-integrations/.ready: requirements/build.txt requirements/integrations.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)-integrations

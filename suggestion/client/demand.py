@@ -104,13 +104,12 @@ def read(resources: Mapping[str, Any], path: FieldPath, root: Mapping[str, Any])
 def _replicas(root: Mapping[str, Any]) -> tuple[int, list[Problem]]:
     """Return the processes of a trial's object, and why some of them cannot be run as such."""
     where: FieldPath = ("spec", "trialTemplate", "trialSpec")
-    counts = [(path, text) for path, text in _counts(root, where) if text != "1"]
-    if not counts:
-        return 1, []
+    counts = list(_counts(root, where))
     kind = root.get("kind")
     if kind not in DISTRIBUTED:
         rule = "only replicas of a PyTorchJob or TrainJob can be had there, got {} in a {}"
-        return 1, [(path, rule.format(text, kind or "trial")) for path, text in counts]
+        several = [(path, text) for path, text in counts if text != "1"]
+        return 1, [(path, rule.format(text, kind or "trial")) for path, text in several]
     wrong = [
         (path, f"must be a whole number from 1 to 9999, got {quote(text)}")
         for path, text in counts
@@ -119,9 +118,9 @@ def _replicas(root: Mapping[str, Any]) -> tuple[int, list[Problem]]:
     if wrong:
         return 1, wrong
     if kind == "TrainJob":
-        return int(counts[0][1]), []
+        return int(counts[0][1]) if counts else 1, []
     specs = root.get("spec", {}).get("pytorchReplicaSpecs", {})
-    total = sum(int(str(spec.get("replicas", 1)).strip()) for spec in specs.values())
+    total = sum(int(str(spec.get("replicas", 1)).strip()) for spec in specs.values()) or 1
     programs = [
         [pod.spec["containers"][0].get(key) for key in ("image", "command", "args", "env")]
         for pod in pods(specs, where)

@@ -323,8 +323,8 @@ class Controller:
         try:
             variables = {**variables_of(trial, self.policy.objective, self.inactive), **more}
             path = self.workspace.rules_file(trial) if self.policy.asks_again else None
-            if path is not None:
-                variables["SUGGEST_RULES_FILE"] = str(path)
+            if self.policy.asks_again:  # empty: its runtime tells it
+                variables["SUGGEST_RULES_FILE"] = str(path or "")
             spec = self.workspace.launch(trial, self._slots[command.slot], variables)
             handle = self.rim.runtime.launch(spec)
         except (Fatal, Closed):

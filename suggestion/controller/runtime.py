@@ -236,13 +236,15 @@ class Whose:
     Attributes:
         id: No other experiment has it, whatever its name; the same in every session.
         directory: Where it is kept, absolute.
-        document: The Experiment; empty if only trials are to be stopped.
+        document: The Experiment.
+        folder: That its file lies in, and its trials run in; None if they are only to be stopped.
     """
 
     name: str
     id: str
     directory: Path
     document: Mapping[str, Any]
+    folder: Path | None = None
 
 
 class Place(Protocol):

@@ -182,7 +182,7 @@ def _prepare(
         directory,
         store,
         place,
-        whose(directory, known),
+        whose(directory, known, loaded.folder.absolute()),
         lambda: RemoteServers(clients, objective, parameters, view.note),
         workspace,
         slots,

@@ -104,13 +104,18 @@ def _directory(request: Request) -> Path | None:
     return request.folder(name) if name else None
 
 
-def whose(directory: Path, experiment: Experiment) -> Whose:
-    """Return what a runtime is to know of the experiment in a directory."""
+def whose(directory: Path, experiment: Experiment, folder: Path | None = None) -> Whose:
+    """Return what a runtime is to know of the experiment in a directory.
+
+    Args:
+        folder: That trials run in; None if they are only to be stopped.
+    """
     return Whose(
         experiment.name,
         str(experiment.options.get(ID, "")),
         directory.absolute(),
         experiment.document,
+        folder,
     )
 
 

@@ -18,6 +18,7 @@ RUNTIMES = {
     "docker": "suggestion.runtimes.docker",
     "slurm": "suggestion.runtimes.slurm",
     "kubernetes": "suggestion.runtimes.kubernetes",
+    "ray": "suggestion.runtimes.ray",
 }
 
 

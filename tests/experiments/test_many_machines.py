@@ -342,6 +342,11 @@ def test_replicas_of_one_program(tmp_path: Path) -> None:
     assert (found.replicas, found.unmet) == (4, ())
 
 
+def test_a_master_and_one_worker_are_two(tmp_path: Path) -> None:
+    replicas = {"Master": pod(), "Worker": {"replicas": 1, **pod()}}
+    assert in_object(tmp_path, "PyTorchJob", {"pytorchReplicaSpecs": replicas}).replicas == 2
+
+
 def test_what_cannot_be_had_outside_a_cluster(tmp_path: Path) -> None:
     replicas = {"Master": pod(), "Worker": {"replicas": 3, **pod("--other")}}
     found = in_object(tmp_path, "PyTorchJob", {"pytorchReplicaSpecs": replicas})

@@ -39,7 +39,8 @@ def command(spec: LaunchSpec) -> list[str]:
     if kept := told.get("SUGGEST_ARTIFACTS_DIR"):
         argv += ["--volume", f"{kept}:{_ARTIFACTS}"]
         told["SUGGEST_ARTIFACTS_DIR"] = _ARTIFACTS
-    told.pop("SUGGEST_TRIAL_DIR", None)  # of this machine, not of the container
+    for name in ("SUGGEST_TRIAL_DIR", "SUGGEST_RULES_FILE"):  # of this machine
+        told.pop(name, None)
     gpus = told.pop("CUDA_VISIBLE_DEVICES", "")  # a container numbers those it is given from 0
     if gpus:
         argv += ["--gpus", f'"device={gpus}"']

@@ -1,0 +1,371 @@
+"""Actors of Ray behind the protocol of runtimes.
+
+Each process of a trial is a detached actor with a name of its own: it outlives a runner, and the
+next one finds it. What it writes comes by a call for each that waits at the actor until there is
+something, so that nothing is asked again and again. How much this machine has of it is the size of
+the files here; a runner that dies in between asks for the rest. Replicas are actors in the bundles
+of a placement group.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from suggestion.client import template
+from suggestion.client.demand import Demand
+from suggestion.controller.files import replace_file
+from suggestion.controller.runtime import (
+    Exit,
+    Handle,
+    LaunchSpec,
+    Loss,
+    Output,
+    Running,
+    RuntimeEvent,
+    Started,
+    TrialFiles,
+    Whose,
+)  # fmt: skip
+from suggestion.reporting.artifacts import DIRECTORY as ARTIFACTS
+from suggestion.reporting.reporter import RULES_FILE
+from suggestion.reporting.sinks import PATH
+from suggestion.runtimes.process.session import MARK, read_status
+from suggestion.runtimes.ray import worker
+from suggestion.runtimes.ray.connection import connect
+
+# A call waits at its actor for so long; then it is made again.
+_WAIT: Final = 30.0
+# Beyond the grace period, until an actor that does not answer is ended itself.
+_PATIENCE: Final = 10.0
+# Until an actor that does not remove what its trial has left is ended all the same.
+_FORGET: Final = 2.0
+
+
+@dataclass(slots=True)
+class _Replica:
+    """One process of a trial.
+
+    Attributes:
+        sinks: Files here that take what it writes: output, then metrics.
+        call: The call that is waited for.
+        started: Its process has been started.
+    """
+
+    actor: Any
+    sinks: Sequence[Path]
+    call: Any = None
+    started: bool = False
+
+    def positions(self) -> list[int]:
+        """How much of its files is here."""
+        return [path.stat().st_size if path.exists() else 0 for path in self.sinks]
+
+
+@dataclass(slots=True)
+class _Followed:
+    files: TrialFiles
+    name: str
+    replicas: list[_Replica] = field(default_factory=list)
+    group: str = ""
+    adopted: bool = False
+    kill_at: float | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether its first process runs."""
+        return self.replicas[0].started
+
+
+class RayRuntime:
+    """Actors of Ray.
+
+    Args:
+        address: Of the cluster.
+    """
+
+    def __init__(self, whose: Whose, address: str) -> None:
+        self._whose = whose
+        self._namespace = f"suggest-{whose.id or whose.name}"
+        self._address = address
+        self._ray: Any = None
+        self._class: Any = None
+        self._followed: dict[str, _Followed] = {}
+        self._events: list[RuntimeEvent] = []
+
+    def _connected(self) -> Any:
+        """Connect when the first trial is launched or adopted."""
+        if self._ray is None:
+            folder, directory = self._whose.folder, self._whose.directory
+            kept = ""
+            if folder is not None and directory.is_relative_to(folder):
+                kept = str(directory.relative_to(folder))
+            self._ray = connect(self._address, self._namespace, folder, kept)
+            self._ray.cloudpickle.register_pickle_by_value(worker)
+            self._class = self._ray.remote(worker.TrialProcess)
+        return self._ray
+
+    # ------------------------------------------------------------------ the protocol
+
+    def launch(self, spec: LaunchSpec) -> Handle:
+        self._connected()
+        files, count = spec.files, spec.demand.replicas
+        name = f"{files.trial}.{spec.attempt}"
+        metrics = spec.paths[0][1] if spec.metrics_path and spec.metrics_file else ""
+        handle = {"name": name, "replicas": count, "metrics": metrics}
+        files.status.unlink(missing_ok=True)
+        group = self._group(name, spec.demand) if count > 1 else None
+        known = self._follow(files, handle)
+        folder = f"/tmp/{self._namespace}/{name}"
+        for rank in range(count):
+            arguments = _arguments(spec, folder if rank == 0 else f"{folder}.{rank}", rank)
+            options = _options(spec.demand)
+            if group is not None:
+                from ray.util.scheduling_strategies import (  # noqa: PLC0415
+                    PlacementGroupSchedulingStrategy,
+                )
+
+                options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(group, rank)
+            actor = self._class.options(
+                name=_named(name, rank),
+                namespace=self._namespace,
+                lifetime="detached",
+                get_if_exists=True,
+                max_concurrency=4,
+                **options,
+            ).remote(*arguments)
+            known.replicas.append(_Replica(actor, self._sinks(files, handle, rank)))
+        self._followed[files.trial] = known
+        return handle
+
+    def begin(self, trial: str) -> None:
+        self._start(self._followed[trial])
+
+    def adopt(self, files: TrialFiles, handle: Handle) -> Running | Exit | Loss:
+        status = read_status(files.status)
+        if status is not None:
+            self._forget(handle)
+            return Exit(files.trial, status)
+        ray = self._connected()
+        known = self._follow(files, handle)
+        known.adopted = True
+        for rank in range(handle["replicas"]):
+            try:
+                actor = ray.get_actor(_named(handle["name"], rank), self._namespace)
+            except ValueError:
+                self._forget(handle)
+                return Loss(files.trial, reason="its actor is gone")
+            known.replicas.append(_Replica(actor, self._sinks(files, handle, rank)))
+        self._followed[files.trial] = known
+        self._start(known)
+        return Running(0.0, queued=True)
+
+    def stop(self, trial: str, grace: float) -> None:
+        known = self._followed.get(trial)
+        if known is None or known.kill_at is not None:
+            return
+        known.kill_at = time.monotonic() + grace + _PATIENCE
+        if not known.started:  # a call would wait for its processors
+            self._end(trial, Exit(trial, 143))
+            return
+        for replica in known.replicas:
+            replica.actor.stop.remote(grace)
+
+    def tell(self, trial: str, rules: str) -> None:
+        known = self._followed.get(trial)
+        if known is not None and known.started:
+            for replica in known.replicas:
+                replica.actor.tell.remote(rules)
+
+    def events(self) -> Sequence[RuntimeEvent]:
+        calls = {
+            replica.call: (trial, rank)
+            for trial, known in self._followed.items()
+            for rank, replica in enumerate(known.replicas)
+            if replica.call is not None
+        }
+        if calls:
+            ready, _ = self._ray.wait(list(calls), num_returns=len(calls), timeout=0)
+            for call in ready:
+                self._answered(*calls[call], call)
+        now = time.monotonic()
+        for trial, known in list(self._followed.items()):
+            if known.kill_at is not None and now >= known.kill_at:
+                self._end(trial, Exit(trial, 137))
+        seen, self._events = self._events, []
+        return seen
+
+    def fileno(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self._followed.clear()
+        if self._ray is not None:
+            self._ray.shutdown()
+            self._ray = None
+
+    # -------------------------------------------------------------------- processes
+
+    def _follow(self, files: TrialFiles, handle: Handle) -> _Followed:
+        name = handle["name"]
+        return _Followed(files, name, group=name if handle["replicas"] > 1 else "")
+
+    def _sinks(self, files: TrialFiles, handle: Handle, rank: int) -> list[Path]:
+        if rank:
+            return [files.output.with_name(f"{files.output.name}.{rank}")]
+        return [files.output, *([Path(handle["metrics"])] if handle["metrics"] else [])]
+
+    def _start(self, known: _Followed) -> None:
+        world = len(known.replicas)
+        address = known.replicas[0].actor.address.remote() if world > 1 else None
+        for rank, replica in enumerate(known.replicas):
+            replica.call = replica.actor.start.remote(rank, world, address)
+
+    def _answered(self, trial: str, rank: int, call: Any) -> None:
+        known = self._followed.get(trial)
+        if known is None:  # another of its processes has just ended it
+            return
+        replica = known.replicas[rank]
+        try:
+            answer = self._ray.get(call)
+        except self._ray.exceptions.ActorUnavailableError:
+            replica.call = replica.actor.read.remote(replica.positions(), _WAIT)
+            return
+        except self._ray.exceptions.RayError as error:
+            if known.kill_at is not None:
+                self._end(trial, Exit(trial, 137))
+            else:
+                self._end(trial, Loss(trial, reason=f"its actor died: {_first_line(error)}"))
+            return
+        if not replica.started:
+            replica.started = True
+            if rank == 0:
+                self._events.append(Started(trial, answer if known.adopted else 0.0))
+        else:
+            found, status = answer
+            self._take(trial, rank, replica, found)
+            if status is not None and (rank == 0 or status):
+                reason = f"replica {rank} ended with exit status {status}" if rank else ""
+                self._end(trial, Exit(trial, status, reason))
+                return
+            if status is not None:  # another replica has ended well
+                replica.call = None
+                return
+        replica.call = replica.actor.read.remote(self._known(known, replica), _WAIT)
+
+    def _take(self, trial: str, rank: int, replica: _Replica, found: Sequence[bytes]) -> None:
+        """Add what a process has written to the files here; the controller adds the output."""
+        for number, (path, data) in enumerate(zip(replica.sinks, found, strict=True)):
+            if data and rank == 0 and number == 0:
+                self._events.append(Output(trial, data))
+            elif data:
+                with path.open("ab") as file:
+                    file.write(data)
+
+    def _known(self, known: _Followed, replica: _Replica) -> list[int]:
+        """Return how much of its files is here, or on its way into the output file."""
+        positions = replica.positions()
+        if replica is known.replicas[0]:
+            trial = known.files.trial
+            positions[0] += sum(
+                len(event.data)
+                for event in self._events
+                if isinstance(event, Output) and event.trial == trial
+            )
+        return positions
+
+    def _end(self, trial: str, event: Exit | Loss) -> None:
+        known = self._followed.pop(trial)
+        if isinstance(event, Exit) and event.status is not None and not event.reason:
+            # Once the actor is gone, only this tells the next runner how the trial has ended.
+            with suppress(OSError):
+                replace_file(known.files.status, f"{event.status}\n")
+        for replica in known.replicas:
+            if replica.started and isinstance(event, Exit):
+                with suppress(self._ray.exceptions.RayError):
+                    self._ray.get(replica.actor.forget.remote(), timeout=_FORGET)
+            self._ray.kill(replica.actor)
+        self._ungroup(known.group)
+        self._events.append(event)
+
+    def _forget(self, handle: Handle) -> None:
+        """End what is left of a trial that an earlier session has launched."""
+        ray = self._connected()
+        for rank in range(handle["replicas"]):
+            with suppress(ValueError):
+                ray.kill(ray.get_actor(_named(handle["name"], rank), self._namespace))
+        self._ungroup(handle["name"] if handle["replicas"] > 1 else "")
+
+    def _group(self, name: str, demand: Demand) -> Any:
+        from ray.util import get_placement_group, placement_group  # noqa: PLC0415
+
+        full = f"{self._namespace}/{name}"
+        with suppress(ValueError):
+            return get_placement_group(full)
+        bundle = _bundle(demand)
+        return placement_group([bundle] * demand.replicas, "PACK", full, lifetime="detached")
+
+    def _ungroup(self, name: str) -> None:
+        if name:
+            from ray.util import get_placement_group, remove_placement_group  # noqa: PLC0415
+
+            with suppress(ValueError):
+                remove_placement_group(get_placement_group(f"{self._namespace}/{name}"))
+
+
+def _named(name: str, rank: int) -> str:
+    return f"{name}.{rank}" if rank else name
+
+
+def _options(demand: Demand) -> dict[str, Any]:
+    made: dict[str, Any] = {"num_cpus": 1 if demand.cpus is None else demand.cpus}
+    if demand.gpus:
+        made["num_gpus"] = demand.gpus
+    if demand.memory is not None:
+        made["memory"] = demand.memory
+    return made
+
+
+def _bundle(demand: Demand) -> dict[str, float]:
+    options = _options(demand)
+    named = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
+    return {named[key]: value for key, value in options.items()}
+
+
+def _arguments(spec: LaunchSpec, folder: str, rank: int) -> tuple[Any, ...]:
+    """Return what `worker.TrialProcess` is made of: paths are those of its machine."""
+    paths = [
+        (inside, f"{folder}/files{os.path.normpath(f'/{inside}')}") for inside, _ in spec.paths
+    ]
+    invocation = template.moved(spec.invocation, paths)
+    variables: Mapping[str, str] = {
+        "PYTHONUNBUFFERED": "1",
+        **spec.variables,
+        MARK: folder,
+        **invocation.env,
+    }
+    told = dict(variables)
+    told.pop(ARTIFACTS, None)  # a folder of this machine
+    metrics = ""
+    if spec.metrics_path and paths:
+        told[PATH] = paths[0][1]
+        metrics = paths[0][1] if spec.metrics_file else ""
+    rules = f"{folder}/rules.json" if RULES_FILE in told and rank == 0 else ""
+    if RULES_FILE in told:
+        told[RULES_FILE] = rules
+    cwd = spec.invocation.cwd or ""
+    if spec.cwd == spec.files.folder.resolve():
+        cwd = folder  # where it may write a file of its program
+    elif cwd and not (spec.cwd / cwd).is_dir():
+        cwd = ""
+    return list(invocation.argv), told, cwd, folder, rules, metrics if rank == 0 else ""
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200]

@@ -1,0 +1,71 @@
+"""A cluster of Ray on this machine for all tests here, and servers for the experiments."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.experiments.support import Machine, machines
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with machines(tmp_path_factory.mktemp("servers")) as made:
+        yield made
+
+
+def _agents() -> dict[str, int]:
+    """Ports of a node's agents; a raylet ends itself if they find free ones too slowly."""
+    names = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port")
+    with ExitStack() as stack:
+        free = [stack.enter_context(socket.socket()) for _ in (*names, "runtime_env_agent_port")]
+        for one in free:
+            one.bind(("127.0.0.1", 0))
+        ports = (one.getsockname()[1] for one in free)
+        return dict(zip((*names, "runtime_env_agent_port"), ports, strict=True))
+
+
+def _worker(cluster: Any) -> Any:
+    return cluster.add_node(num_cpus=4, object_store_memory=80_000_000, **_agents())
+
+
+@pytest.fixture(scope="session")
+def nodes() -> Iterator[Any]:
+    """A head without processors."""
+    from ray.cluster_utils import Cluster  # noqa: PLC0415
+
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[name]
+    made = Cluster(
+        initialize_head=True,
+        head_node_args={
+            "num_cpus": 0,
+            "include_dashboard": False,
+            "object_store_memory": 80_000_000,
+            **_agents(),
+            "_system_config": {
+                "health_check_initial_delay_ms": 1000,
+                "health_check_period_ms": 1000,
+                "health_check_failure_threshold": 3,
+            },
+        },
+    )
+    made.workers = []
+    try:
+        yield made
+    finally:
+        made.shutdown()
+
+
+@pytest.fixture
+def cluster(nodes: Any) -> Any:
+    """A head without processors, and two workers with four each, whatever a test has ended."""
+    while len(nodes.workers) < 2:
+        nodes.workers.append(_worker(nodes))
+    nodes.wait_for_nodes()
+    return nodes
