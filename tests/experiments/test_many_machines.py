@@ -109,8 +109,9 @@ def test_lost_attempts_are_shown(tmp_path: Path) -> None:
 
 def test_a_directory_of_version_2_is_read_and_brought_up_to_date(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / FILE)
+    later = {made for step, all_ in schema._MIGRATIONS.items() if step >= 2 for made in all_}
     for statement in schema._SCHEMA:
-        if statement != schema._LOSSES:
+        if statement not in later:
             db.execute(statement)
     db.execute("PRAGMA user_version = 2")
     db.execute(
