@@ -14,7 +14,7 @@ from pathlib import Path
 
 NODES = ("n1", "n2")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
-_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 
 _CONFIGURATION = """\
 ClusterName=test
@@ -55,10 +55,10 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 
 def missing() -> list[str]:
     """The programs that are not here."""
-    return [name for name in PROGRAMS if shutil.which(name, path=_PATH) is None]
+    return [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
 
 
-def _port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -73,12 +73,12 @@ class Cluster:
         (folder / "state").mkdir(parents=True)
         host = socket.gethostname().partition(".")[0]
         nodes = "\n".join(
-            f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={_port()} CPUs={cpus} "
-            "State=UNKNOWN"
+            f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={free_port()} "
+            f"CPUs={cpus} State=UNKNOWN"
             for name in NODES
         )
         text = _CONFIGURATION.format(
-            host=host, folder=folder, controller=_port(), nodes=nodes, kept=kept
+            host=host, folder=folder, controller=free_port(), nodes=nodes, kept=kept
         )
         self.configuration = folder / "slurm.conf"
         self.configuration.write_text(text)
@@ -87,7 +87,7 @@ class Cluster:
     @property
     def env(self) -> Mapping[str, str]:
         """The environment in which Slurm's commands find this cluster."""
-        return {**os.environ, "SLURM_CONF": str(self.configuration), "PATH": _PATH}
+        return {**os.environ, "SLURM_CONF": str(self.configuration), "PATH": PATH}
 
     def start(self) -> None:
         key = self.folder / "munge.key"

@@ -289,9 +289,9 @@ class SlurmRuntime:
         if job is not None:
             known.state, known.again = job.state, None
         else:
-            known.state = known.state or next(
-                (seen.accounted[number] for number in known.jobs if number in seen.accounted), ""
-            )
+            numbers = known.jobs | _claimed(known)
+            told = (seen.accounted[number] for number in numbers if number in seen.accounted)
+            known.state = known.state or next(told, "")
         first = known.missing is None
         known.missing = now if known.missing is None else known.missing
         if known.again is not None:
