@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suggestion.algorithms.tpe.parzen import Axis, Parzen
+from suggestion.algorithms.tpe.split import split
 from suggestion.engine.algorithm import Ability, register
 from suggestion.engine.settings import MOST_TRIALS, setting
 from suggestion.numerics import streams
@@ -104,7 +105,12 @@ class _Estimator(ABC):
     """What both estimators share: everything but the choice of jointly modelled parameters."""
 
     abilities: ClassVar[frozenset[Ability]] = frozenset(
-        {Ability.CONDITIONS, Ability.PARAMETER_CONSTRAINTS}
+        {
+            Ability.SEVERAL_OBJECTIVES,
+            Ability.METRIC_CONSTRAINTS,
+            Ability.CONDITIONS,
+            Ability.PARAMETER_CONSTRAINTS,
+        }
     )
 
     gamma: float = setting(
@@ -171,11 +177,9 @@ class _Estimator(ABC):
         hopeless = [trial.assignment for trial in (*study.failed, *others)]
         if not finished and not hopeless:
             return None
-        losses = study.losses_of(finished)[:, 0]
-        order = np.argsort(losses, kind="stable")
-        losses = losses[order]
-        ranked = [finished[k] for k in order.tolist()]
-        number = min(math.ceil(self.gamma * len(ranked) ** _GROWTH), MOST_GOOD)
+        number = min(math.ceil(self.gamma * len(finished) ** _GROWTH), MOST_GOOD)
+        order, weights = _split(study, finished, number)
+        ranked = [finished[k] for k in order]
         best, rest = ranked[:number], ranked[number:]
         worst = [*(t.assignment for t in rest), *hopeless]
         worst = _thinned(worst, MOST_BAD)
@@ -184,7 +188,6 @@ class _Estimator(ABC):
         # NaN where an out-of-space trial has no value; it is then ignored by that block.
         good = study.space.encode([trial.assignment for trial in best])
         bad = study.space.encode(worst)
-        weights = _weights(losses[:number], losses[number] if rest else math.inf)
         parameters = study.space.parameters
         blocks = []
         for columns in self._blocks([k for k, p in enumerate(parameters) if p.levels != 1]):
@@ -287,6 +290,20 @@ def _thinned(points: list[Assignment], most: int) -> list[Assignment]:
     if len(points) <= most:
         return points
     return [points[k] for k in np.linspace(0, len(points) - 1, most).astype(int)]
+
+
+def _split(
+    study: Study, finished: Sequence[Observation], number: int
+) -> tuple[Sequence[int], Array]:
+    """Return the order of trials, good ones first, and the weights of the `number` good ones."""
+    every = study.losses_of(finished)
+    if finished and (every.shape[1] > 1 or study.problem.constraints):
+        return split(every, study.violations_of(finished), number)
+    losses = every[:, 0]
+    order = np.argsort(losses, kind="stable")
+    losses = losses[order]
+    threshold = losses[number] if number < len(finished) else math.inf
+    return order.tolist(), _weights(losses[:number], threshold)
 
 
 def _weights(losses: Array, threshold: float) -> Array:
