@@ -67,6 +67,11 @@ def run(
     clock = clock or Clock()
     where = choose(request)
     place = where.place()
+    if place.objects and (request.artifacts or request.artifact_store or request.keep_best):
+        raise ExperimentRefused(
+            f"--artifacts, --artifact-store, --keep-best: need trials that leave files on this "
+            f"machine, got --runtime {where.name}"
+        )
     loaded = reading.read(request, place)
     for text in reading.notes(loaded, request, place):
         view.note(text)

@@ -117,6 +117,13 @@ def test_a_pattern_must_stay_in_the_folder(machine: Machine, tmp_path: Path) -> 
     assert lines[2].startswith("--artifact-store: nope://x: no store for artifacts")
 
 
+def test_pods_leave_nothing_here(machine: Machine, tmp_path: Path) -> None:
+    from suggestion.runner.errors import ExperimentRefused  # noqa: PLC0415
+
+    with pytest.raises(ExperimentRefused, match="leave files on this machine, got --runtime kube"):
+        machine.run(tmp_path, support.document("x"), runtime="kubernetes", artifacts=("model/**",))
+
+
 # ----------------------------------------------------------------------- crashes
 
 

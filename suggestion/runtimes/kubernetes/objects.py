@@ -24,7 +24,7 @@ _DIGITS: Final = 8
 # Told to a trial of this machine; paths and devices of a pod are its own.
 _OF_THIS_MACHINE: Final = frozenset(
     {"CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "SUGGEST_METRICS_PATH", "SUGGEST_RULES_FILE"}
-    | {"SUGGEST_SLOT", "SUGGEST_TRIAL_DIR"}
+    | {"SUGGEST_ARTIFACTS_DIR", "SUGGEST_SLOT", "SUGGEST_TRIAL_DIR"}
 )
 
 
