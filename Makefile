@@ -118,6 +118,7 @@ bench: $(READY) ## speed and memory, as ratios in one run
 	$(BIN)/python -m benchmarks.experiments
 	$(BIN)/python -m benchmarks.simulation
 	$(BIN)/python -m benchmarks.face
+	$(BIN)/python -m benchmarks.page
 
 bench-regret: $(READY) ## prints the comparison of engines from the stored results
 	$(BIN)/python -m benchmarks.regret report

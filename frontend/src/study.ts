@@ -126,6 +126,23 @@ export function rankCorrelation(a: readonly number[], b: readonly number[]): num
   return pearson(ranks(a), ranks(b));
 }
 
+/** The rank correlations of columns, by row and column; of each two, where both have a value. */
+export function rankCorrelations(columns: readonly (readonly number[])[]): number[][] {
+  const whole = columns.map((column) => (column.every(Number.isFinite) ? ranks(column) : null));
+  const found = columns.map(() => new Array<number>(columns.length).fill(NaN));
+  columns.forEach((a, i) => columns.slice(0, i + 1).forEach((b, j) => {
+    const [x, y] = [whole[i], whole[j]];
+    let value: number;
+    if (x && y) value = x.length < 3 ? NaN : pearson(x, y);
+    else {
+      const both = a.map((_, row) => row).filter((row) => Number.isFinite(a[row]) && Number.isFinite(b[row]));
+      value = rankCorrelation(both.map((row) => a[row] ?? 0), both.map((row) => b[row] ?? 0));
+    }
+    for (const [row, column] of [[i, j], [j, i]] as const) (found[row] ?? [])[column] = value;
+  }));
+  return found;
+}
+
 function ranks(values: readonly number[]): number[] {
   const order = values.map((_, place) => place).sort((i, j) => (values[i] ?? 0) - (values[j] ?? 0));
   const found = new Array<number>(values.length);

@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { columns, filter, sorted } from "../src/columns";
 import { band, groups, shared } from "../src/groups";
 import { brief, numberOf, short } from "../src/numbers";
-import { type Study, after, bestSoFar, coordinate, rankCorrelation, sampled, study } from "../src/study";
+import { rows } from "../src/rows";
+import { type Study, after, bestSoFar, coordinate, rankCorrelation, rankCorrelations, sampled, study } from "../src/study";
 import type { Everything, Parameter, Trial } from "../src/types";
 
 const LR: Parameter = { name: "lr", type: "double", list: null, log: true, min: 1e-3, max: 1, step: null };
@@ -79,6 +80,21 @@ test("an infeasible trial is never the best so far", () => {
 test("two trials have no correlation", () => {
   assert.ok(Number.isNaN(rankCorrelation([1, 2], [1, 2])));
   assert.equal(rankCorrelation([1, 2, 3], [1, 4, 9]), 1);
+});
+
+test("the correlation of two columns is that of the rows that both have", () => {
+  const [a, b, c] = [[1, 2, 3, 4], [4, 3, 2, 1], [1, NaN, 2, 9]];
+  assert.deepEqual(rankCorrelations([a, b, c]), [[1, -1, 1], [-1, 1, -1], [1, -1, 1]]);
+});
+
+test("trials that overlap are in rows of their own, as few as can be", () => {
+  const at = (second: number) => new Date(second * 1000).toISOString();
+  const times: [number, number][] = [[0, 4], [1, 2], [2, 2], [2, 5], [4, 6], [9, 9]];
+  const shown = study(everything(times.map(([begin, end], n) => trial(n, "1", ["0.1"], { started: at(begin), completed: at(end) }))));
+  const bars = rows(shown, 0);
+  assert.equal(new Set(bars.map((bar) => bar.slot)).size, 2);
+  for (const one of bars) for (const other of bars)
+    if (one.number < other.number && one.slot === other.slot) assert.ok(one.end <= other.begin || other.end <= one.begin);
 });
 
 test("numbers that a browser has not", () => {

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { brief, clip } from "../numbers";
 import { importance } from "../source";
-import { type Study, coordinate, rankCorrelation, valued } from "../study";
+import { type Study, coordinate, rankCorrelations, valued } from "../study";
 import type { Importance as Found } from "../types";
 import { type Colours, type Option, Chart, axis, grid, hint } from "./chart";
 import { mixed } from "./parallel";
@@ -76,11 +76,8 @@ export function Correlation({ shown }: { shown: Study }) {
     ...numeric.map(({ i }) => places.map((place) => { const trial = shown.trials[place]; return trial ? coordinate(shown, trial, i) : NaN; })),
     places.map((place) => shown.losses[place] ?? NaN),
   ];
-  const data = columns.flatMap((a, i) => columns.map((b, j) => {
-    const both = a.map((_, row) => row).filter((row) => Number.isFinite(a[row]) && Number.isFinite(b[row]));
-    const found = rankCorrelation(both.map((row) => a[row] ?? 0), both.map((row) => b[row] ?? 0));
-    return [i, j, Number.isNaN(found) ? "-" : Number(found.toFixed(3))] as const;
-  }));
+  const data = rankCorrelations(columns).flatMap((row, i) => row.map((found, j) =>
+    [i, j, Number.isNaN(found) ? "-" : Number(found.toFixed(3))] as const));
   const metric = columns.length - 1;
   const words = data.filter(([i, j]) => i !== metric && j === metric).map(([i, , value]) => `${names[Number(i)]} ${value}`);
   return (

@@ -1,41 +1,17 @@
 /** When each slot ran which trial. */
 
+import { useMemo } from "preact/hooks";
 import { duration } from "../numbers";
 import { opened, selected } from "../state";
+import { type Bar, rows } from "../rows";
 import type { Study } from "../study";
 import { type Colours, type Option, Chart, axis, describe, grid, hint } from "./chart";
 
-interface Bar {
-  number: number;
-  slot: number;
-  begin: number;
-  end: number;
-}
-
-/** Trials in as few rows as they overlap; slots are forgotten when a trial ends. */
-export function rows(shown: Study, now: number): Bar[] {
-  const bars = shown.trials.flatMap((trial) => {
-    const begin = Date.parse(trial.started);
-    if (Number.isNaN(begin)) return [];
-    const end = trial.completed ? Date.parse(trial.completed) : now;
-    return [{ number: trial.number, slot: 0, begin, end: Math.max(end, begin) }];
-  });
-  bars.sort((a, b) => a.begin - b.begin);
-  const free: number[] = [];
-  for (const bar of bars) {
-    let slot = free.findIndex((end) => end <= bar.begin);
-    if (slot < 0) slot = free.length;
-    free[slot] = bar.end;
-    bar.slot = slot;
-  }
-  return bars;
-}
-
 export function Timeline({ shown }: { shown: Study }) {
-  const bars = rows(shown, Date.now());
+  const bars = useMemo(() => rows(shown, Date.now()), [shown]);
   const chosen = selected.value;
   if (!bars.length) return <p class="empty">No trial has begun.</p>;
-  const count = Math.max(...bars.map((bar) => bar.slot)) + 1;
+  const count = bars.reduce((most, bar) => Math.max(most, bar.slot + 1), 0);
   return (
     <Chart
       name="timeline"
