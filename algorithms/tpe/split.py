@@ -20,9 +20,9 @@ from suggestion.problem.tradeoffs import best_first, crowding, feasible, ranks
 from suggestion.problem.volumes import contributions, exclusive_volume
 
 #: Most objectives for which hypervolumes are computed; with more, crowding distances decide.
-MOST_MEASURED: Final = 4
+MOST_MEASURED: Final = 3
 #: Most points of a front among which some are chosen by hypervolume.
-_MOST_CHOSEN_FROM: Final = 200
+_MOST_CHOSEN_FROM: Final = 60
 _REFERENCE: Final = 1.1  # in units of the range of the losses
 _FLAT: Final = 1e-12
 
