@@ -24,6 +24,9 @@ from suggestion.problem.study import Study
 #: sequence. So many take up to half a minute of CPU time.
 MOST_BY_GP: Final = 100
 MOST_BY_FOREST: Final = 16
+#: Which of the first trials are those of a study without earlier ones: they show whether the
+#: earlier ones mislead.
+CALIBRATING: Final = (1, 3)
 
 
 @register("bayesianoptimization")
@@ -53,7 +56,7 @@ class BayesianOptimization:
         at_least=0,
         at_most=MOST_TRIALS,
         help="Number of trials, in any condition, before the model is used: the middle of the "
-        "space, then a Sobol sequence; with earlier studies none.",
+        "space, then a Sobol sequence; with earlier studies two, or all if those mislead.",
     )
     acq_func: Literal["gp_hedge", "LCB", "EI", "PI", "EIps", "PIps"] = setting(
         "gp_hedge",
@@ -109,24 +112,30 @@ class BayesianOptimization:
             if visited.used_up:  # the space is used up: start again
                 latest = chosen[-(study.space.size or 1) + 1 :]
                 visited = sampling.Visited(study.space, latest, check)
-            initial = not study.observations or known + len(chosen) < self.n_initial_points
-            initial = initial and not study.prior
+            made = known + len(chosen)
+            initial = not study.observations or made < self.n_initial_points
+            if study.prior and initial:
+                proposer = proposer or self._proposer(study, chosen)
+                initial = made in CALIBRATING or proposer.doubtful
             if initial or proposed == most:
-                point = sequence.next(index, visited)
+                first = made == CALIBRATING[0] if study.prior else index == 0
+                point = sequence.next(index, visited, first)
             else:
                 proposed += 1
-                if proposer is None:
-                    proposer = Proposer(
-                        study,
-                        chosen,
-                        estimator=self.base_estimator,
-                        function=self.acq_func,
-                        optimizer=self.acq_optimizer,
-                    )
+                proposer = proposer or self._proposer(study, chosen)
                 point = proposer.propose(index, visited)
             visited.add(point)
             chosen.append(point)
         return chosen
+
+    def _proposer(self, study: Study, chosen: Sequence[Assignment]) -> Proposer:
+        return Proposer(
+            study,
+            chosen,
+            estimator=self.base_estimator,
+            function=self.acq_func,
+            optimizer=self.acq_optimizer,
+        )
 
 
 class _Sequence:
@@ -146,10 +155,14 @@ class _Sequence:
     def __init__(self, study: Study, count: int) -> None:
         self._study, self._count = study, count
 
-    def next(self, index: int, visited: sampling.Visited) -> Assignment:
-        """Return suggestion `index`, which is not `visited`."""
+    def next(self, index: int, visited: sampling.Visited, first: bool) -> Assignment:
+        """Return suggestion `index`, which is not `visited`.
+
+        Args:
+            first: Whether it is the first one of the sequence.
+        """
         study = self._study
-        if index == 0:
+        if first:
             (middle,) = study.space.decode(np.full((1, study.space.dimension), 0.5))
             if middle not in visited and study.space.feasible(middle):
                 return middle

@@ -51,6 +51,10 @@ LEAST_SPREAD: Final = 0.4
 #: trials that count.
 RANKING_RATE: Final = 1.0
 MOST_RANKED: Final = 30
+#: Number of trials from which on sources are doubted that order a larger share of pairs wrongly
+#: than `MOST_WRONG`.
+FEWEST_JUDGED: Final = 4
+MOST_WRONG: Final = 0.45
 #: Log of how much more a surrogate with the ensemble is believed than one without.
 ADVANTAGE: Final = 1.0
 
@@ -118,6 +122,8 @@ class Sources:
         """
         weights = ranking_weights(y, means)
         ensemble = weights @ means
+        if doubtful(y, means):
+            return None
         spread = float(np.std(ensemble)) if len(y) else 0.0
         correlation = 0.0
         if spread > 0 and np.std(y) > 0:
@@ -142,13 +148,35 @@ def ranking_weights(y: Array, means: Array) -> Array:
     """
     if len(y) < 2:
         return np.full(len(means), 1 / len(means))
-    better = np.sign(y[:, None] - y[None, :])
-    predicted = np.sign(means[:, :, None] - means[:, None, :])
-    pairs = max(float(np.abs(better).sum()), 1.0)
-    wrong = (np.abs(better) * (1 - better * predicted) / 2).sum(axis=(1, 2)) / pairs
+    wrong = wrong_pairs(y, means)
     logs = -RANKING_RATE * min(len(y), MOST_RANKED) * (wrong - wrong.min())
     weights: Array = np.exp(logs) / np.exp(logs).sum()
     return weights
+
+
+def doubtful(y: Array, means: Array) -> bool:
+    """Return whether the sources put too many pairs of trials in wrong order to be believed.
+
+    Args:
+        y: Outputs, shape (n,).
+        means: Of the sources, shape (s, n).
+    """
+    if len(y) < FEWEST_JUDGED:
+        return False
+    ensemble = ranking_weights(y, means) @ means
+    return float(wrong_pairs(y, ensemble[None])[0]) > MOST_WRONG
+
+
+def wrong_pairs(y: Array, means: Array) -> Array:
+    """Return the share of pairs of different `y`, shape (n,), that means (s, n) put in wrong order.
+
+    Pairs of equal means count half. The result has shape (s,).
+    """
+    better = np.sign(y[:, None] - y[None, :])
+    predicted = np.sign(means[:, :, None] - means[:, None, :])
+    pairs = max(float(np.abs(better).sum()), 1.0)
+    shares: Array = (np.abs(better) * (1 - better * predicted) / 2).sum(axis=(1, 2)) / pairs
+    return shares
 
 
 def _outputs(trials: Data) -> Outputs:

@@ -176,6 +176,13 @@ class Proposer:
         points = np.vstack([self._trials.points[best], self._learned()])
         return means.min(axis=1), np.where(np.isnan(points), 0.5, points)
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the trials contradict earlier studies."""
+        if self._sources is None:
+            return False
+        return earlier.doubtful(self._outputs[0].values, self._sources.means(self._inputs))
+
     def _learned(self) -> Array:
         """Return the best points of earlier studies, moved into the space, shape (m, dimension)."""
         if self._sources is None:

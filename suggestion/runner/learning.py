@@ -65,10 +65,17 @@ def options(directories: Sequence[Path], document: Mapping[str, Any]) -> dict[st
         wrong += [violation.description for violation in error.violations]
     if wrong:
         raise ExperimentRefused("\n".join(wrong))
-    return {
-        LEARN_FROM: [str(directory.resolve()) for directory in directories],
-        PRIOR_TRIALS.name: prior_trials.write(found),
-    }
+    names = [str(directory.resolve()) for directory in directories]
+    return stored(names, prior_trials.write(found))
+
+
+def stored(names: Sequence[str], text: str) -> dict[str, Any]:
+    """Return the options of an experiment that learns from what is called `names`.
+
+    Args:
+        text: The trials, as `prior_trials.write` returns them; empty for none.
+    """
+    return {LEARN_FROM: [*names], PRIOR_TRIALS.name: text} if text else {}
 
 
 def require_same(known: Experiment, directories: Sequence[Path]) -> None:
@@ -84,6 +91,19 @@ def require_same(known: Experiment, directories: Sequence[Path]) -> None:
             f"--learn-from: the experiment in this directory learns from {got}; use another "
             f"--directory, or --fresh to set aside what is here"
         )
+
+
+def kept(directory: Path) -> str | None:
+    """Return what the experiment in `directory` learns from, as it is sent; None without any."""
+    try:
+        store = Store(directory)
+    except (FileNotFoundError, sqlite3.Error, ValueError):
+        return None
+    try:
+        known = store.experiment()
+    finally:
+        store.close()
+    return None if known is None else known.options.get(PRIOR_TRIALS.name)
 
 
 def read(directory: Path, metric: str, subject: str = "") -> EarlierStudy:
@@ -111,13 +131,32 @@ def read(directory: Path, metric: str, subject: str = "") -> EarlierStudy:
     if experiment is None:
         raise CannotLearn("holds no experiment")
     objective = Objective.of(experiment.document)
-    if objective.metric != metric:
-        rule = f"must have the objective {quote(metric)}, got {quote(objective.metric)}"
-        raise CannotLearn(rule)
+    expect(objective.metric, metric)
     found = [*_trials(trials, objective, experiment.document)]
-    if all(trial.value is None for trial in found):
+    return study(experiment.name, found, metric, objective.maximize, subject)
+
+
+def expect(metric: str, expected: str) -> None:
+    """Check that an earlier experiment has the expected objective.
+
+    Raises:
+        CannotLearn: If it has another one.
+    """
+    if metric != expected:
+        raise CannotLearn(f"must have the objective {quote(expected)}, got {quote(metric)}")
+
+
+def study(
+    name: str, trials: Sequence[EarlierTrial], metric: str, maximize: bool, subject: str = ""
+) -> EarlierStudy:
+    """Return so many of `trials` as another experiment learns from, as an earlier study.
+
+    Raises:
+        CannotLearn: If none has a value.
+    """
+    if all(trial.value is None for trial in trials):
         raise CannotLearn(f"must hold a trial with a value of {quote(metric)}, got none")
-    return EarlierStudy(experiment.name, thinned(found, objective.maximize), subject=subject)
+    return EarlierStudy(name, thinned(trials, maximize), subject=subject)
 
 
 def _trials(

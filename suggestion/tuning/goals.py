@@ -12,6 +12,8 @@ from suggestion.tuning.space import Space
 
 #: Name of the objective where the user gives none.
 VALUE: Final = "value"
+#: Setting of an algorithm: trials that it learns from.
+PRIOR_TRIALS: Final = "prior_trials"
 API_VERSION: Final = "kubeflow.org/v1beta1"
 
 #: What ``minimize`` and ``maximize`` take: a metric's name; True for `VALUE`.
@@ -78,6 +80,19 @@ class Method:
         if seed is not None:
             texts = {"random_state": str(seed), **texts}
         return cls(name, texts)
+
+    def learning(self, text: str) -> Method:
+        """Return the method with the setting ``prior_trials``; itself if `text` is empty.
+
+        Raises:
+            InvalidArgument: If the setting is given already.
+        """
+        if not text:
+            return self
+        if PRIOR_TRIALS in self.settings:
+            rule = f"must not be given together with settings[{PRIOR_TRIALS!r}]"
+            raise InvalidArgument([BrokenRule("learn_from", rule)])
+        return Method(self.name, {**self.settings, PRIOR_TRIALS: text})
 
     def declaration(self) -> dict[str, object]:
         """Return the method as an Experiment file has it."""

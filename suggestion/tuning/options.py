@@ -38,7 +38,6 @@ def check(
     seconds: Mapping[str, float | None],
     retries: int,
     gpus: object,
-    unsupported: Mapping[str, object],
 ) -> Objective:
     """Return the objective, after checking what needs neither space nor algorithm.
 
@@ -47,7 +46,6 @@ def check(
         seconds: Arguments that are numbers above 0.
         retries: A whole number from 0 on.
         gpus: A list, or None.
-        unsupported: Arguments that are refused unless None.
 
     Raises:
         InvalidArgument: With every rule that an argument breaks.
@@ -58,11 +56,6 @@ def check(
         objective = read_objective(minimize, maximize, goal)
     except InvalidArgument as error:
         broken += error.broken
-    broken += [
-        BrokenRule(name, "is not supported yet")
-        for name, given in unsupported.items()
-        if given is not None
-    ]
     for name, count in counts.items():
         whole = isinstance(count, int) and not isinstance(count, bool)
         if count is not None and (not whole or count < 1):

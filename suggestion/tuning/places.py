@@ -16,6 +16,7 @@ _ARGUMENTS: Final = {
     "algorithm": "algorithm",
     "metrics": "minimize",
     "name": "name",
+    "prior": "algorithm",
     "max_trial_count": "trials",
     "parallel_trial_count": "parallel",
 }

@@ -14,6 +14,7 @@ from suggestion.problem.errors import Invalid
 from suggestion.runtimes.python.command import FUNCTION, command
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, attempt
 from suggestion.tuning.goals import Method, Objective, experiment
+from suggestion.tuning.learning import Learned
 from suggestion.tuning.library import Suggest, stopping_rule
 from suggestion.tuning.metrics import FILE
 from suggestion.tuning.places import broken_rule
@@ -34,6 +35,7 @@ class TuneRequest:
     Attributes:
         stopping: The early-stopping rule; None without.
         target, tls: A server; None for the algorithms installed here.
+        learned: What the algorithm learns from.
     """
 
     name: str
@@ -44,6 +46,7 @@ class TuneRequest:
     limits: Limits
     target: str | None
     tls: TLS | None
+    learned: Learned
 
     def validate(self) -> None:
         """Check algorithm, settings and rule.
@@ -65,7 +68,8 @@ class TuneRequest:
 
     def _solver(self) -> Solver:
         parallel, trials = self.limits.parallel, self.limits.trials or 0
-        what = (self.name, self.space, self.objective, self.algorithm)
+        algorithm = self.algorithm.learning(self.learned.text)
+        what = (self.name, self.space, self.objective, algorithm)
         if self.target is None:
             from suggestion.tuning.solvers import Local  # noqa: PLC0415
 

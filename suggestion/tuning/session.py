@@ -26,6 +26,7 @@ from suggestion.controller.state import Policy
 from suggestion.controller.store import Store
 from suggestion.controller.workspace import TrialWorkspace
 from suggestion.earlystopping.stepwise import Stepwise
+from suggestion.runner import learning
 from suggestion.runner.control import Sessions, control
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
 from suggestion.tuning.library import Library
@@ -82,7 +83,7 @@ def run(
             raise InvalidArgument([BrokenRule("directory", f"{directory}: {error}")]) from error
         stack.callback(store.close)
         first = limits.first_failures(options.give_up_after)
-        _settle(store, document, request.space.to_json(), rfc3339(clock.now()), first)
+        _settle(store, document, request, rfc3339(clock.now()), first)
         prepare()
         stopped = threading.Event()
         objective = objectives.read(document)
@@ -126,7 +127,7 @@ def _slots(parallel: int, machine: Machine) -> Sequence[Slot]:
 
 
 def _settle(
-    store: Store, document: dict[str, Any], space: object, now: str, first: int | None
+    store: Store, document: dict[str, Any], request: TuneRequest, now: str, first: int | None
 ) -> None:
     """Store a new experiment, or take up the one that is there.
 
@@ -134,16 +135,23 @@ def _settle(
         InvalidArgument: If the directory holds another experiment.
     """
     known = store.experiment()
+    space = {"space": request.space.to_json()}
+    learned = request.learned
     if known is None:
-        name = document["metadata"]["name"]
-        made = Experiment(name, document, options={"space": space}, started=now)
+        kept = learning.stored(learned.names, learned.text)
+        made = Experiment(document["metadata"]["name"], document, {**kept, **space}, started=now)
         text = "the experiment is created"
         store.save_experiment(made.mark("Created", "ExperimentCreated", text, now))
         return
+    before = known.options.get(learning.LEARN_FROM, [])
+    if learned.names and before != [*learned.names]:
+        rule = f"{store.folder} holds an experiment that differs in learn_from"
+        raise InvalidArgument([BrokenRule("directory", f"{rule}; give another directory")])
     # Where Python and the directory are may change.
     own = {**known.document["spec"], "trialTemplate": document["spec"]["trialTemplate"]}
-    known = replace(known, document={**known.document, "spec": own})
-    known = replace(known, options={**known.options, "space": space})
+    known = replace(
+        known, document={**known.document, "spec": own}, options={**known.options, **space}
+    )
     # One that has failed is tuned again once its cause is fixed: its failed trials run again.
     failed = known.condition()["type"] == "Failed"
     try:

@@ -8,18 +8,21 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, SupportsFloat, cast, overload
 
 from suggestion.tuning.declared import Declared, Points, Statements
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, NoResult, attempt
 from suggestion.tuning.goals import Direction, Method, Objective, Settings, read_objective
+from suggestion.tuning.learning import Learned, LearnFrom, learn
 from suggestion.tuning.reading import SpaceLike, read_space
 from suggestion.tuning.space import Space, from_json
 from suggestion.tuning.tls import TLS
 from suggestion.tuning.trials import Point, State, Trial
 
 if TYPE_CHECKING:
+    from suggestion.problem.earlier import EarlierStudy
     from suggestion.tuning.solvers import Solver
 
 _FORMAT: Final = 1
@@ -63,6 +66,8 @@ class Study:
             suggestions are the same.
         tls: For a server that speaks TLS.
         timeout: Seconds to wait for each reply of a server.
+        learn_from: Earlier experiments with the same objective to learn from: a directory, a
+            `Result`, another `Study`, or a list of them. Their trials are copied.
 
     Raises:
         InvalidArgument: A `ValueError` with every rule that space and settings break.
@@ -93,19 +98,24 @@ class Study:
         target: str | None = None,
         tls: TLS | None = None,
         timeout: float = _TIMEOUT,
+        learn_from: LearnFrom = None,
     ) -> None:
         declared = Declared(conditions, constraints, initial_points)
         broken: list[BrokenRule] = []
         read = attempt(broken, lambda: _checked(read_space(space)))
         objective = attempt(broken, lambda: read_objective(minimize, maximize))
         method = Method.of(algorithm, declared.settings(settings, read, broken), seed)
-        if read is None or objective is None or broken:
+        learned: Learned | None = Learned()
+        if read is not None and objective is not None:
+            learned = attempt(broken, partial(learn, learn_from, objective.metric, read.domain))
+        if read is None or objective is None or learned is None or broken:
             from suggestion.tuning.solvers import check_method  # noqa: PLC0415
 
             if target is None:
                 attempt(broken, lambda: check_method(method))
             raise InvalidArgument(broken)
         with declared.in_words():
+            method = method.learning(learned.text)
             self._open(read, objective, method, name, target, tls, timeout)
 
     def _open(
@@ -282,6 +292,27 @@ class Study:
             record.value,
             record.metrics or {},
         )
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return self._name
+
+    def earlier(self, metric: str) -> EarlierStudy:
+        """Return the trials that were told, for others to learn from.
+
+        Args:
+            metric: Name of the objective that they learn about.
+
+        Raises:
+            CannotLearn: If this study has another one, or no value of it.
+        """
+        from suggestion.problem.earlier import EarlierTrial  # noqa: PLC0415
+        from suggestion.runner import learning  # noqa: PLC0415
+
+        learning.expect(self._objective.metric, metric)
+        told = [EarlierTrial(r.texts, r.value) for r in self._records if r.state.ended]
+        return learning.study(self._name, told, metric, self._objective.maximize)
 
     def __len__(self) -> int:
         return len(self._records)

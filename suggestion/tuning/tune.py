@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from suggestion.tuning import options as arguments
 from suggestion.tuning.declared import Declared, Points, Statements
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, NoResult, TrialError, attempt
 from suggestion.tuning.goals import Direction, Method, Settings
+from suggestion.tuning.learning import Learned, LearnFrom, learn
 from suggestion.tuning.reading import SpaceLike, read_space
 from suggestion.tuning.tls import TLS
 from suggestion.tuning.trials import State
@@ -54,7 +56,7 @@ def tune(
     conditions: Statements | None = None,
     constraints: Statements | None = None,
     initial_points: Points | None = None,
-    learn_from: object = None,
+    learn_from: LearnFrom = None,
 ) -> Result:
     """Find the arguments for which `function` returns the best value.
 
@@ -91,7 +93,8 @@ def tune(
         progress: Whether to show what happens.
         conditions, constraints, initial_points: As for `Study`. An inactive parameter is not passed
             to the function if this has a default for it; else a placeholder is.
-        learn_from: Not supported yet.
+        learn_from: As for `Study`. The trials are copied into `directory`; the sources are not read
+            again when the experiment goes on.
 
     Raises:
         InvalidArgument: A `ValueError` with every rule that the arguments break, before any trial.
@@ -138,9 +141,6 @@ def tune(
             retries=retries,
             gpus=gpus,
             seconds={"time": time, "trial_timeout": trial_timeout, "grace": grace},
-            unsupported={
-                "learn_from": learn_from,
-            },
         ),
     )
     domain = None
@@ -151,9 +151,13 @@ def tune(
     encodes = read if domain is not None else None
     method = Method.of(algorithm, declared.settings(settings, encodes, broken), seed)
     stopping = attempt(broken, lambda: arguments.stopping_for(stop, stop_settings))
+    learned: Learned | None = Learned()
+    if objective is not None and domain is not None:
+        told = partial(learn, learn_from, objective.metric, domain, directory)
+        learned = attempt(broken, told)
     if domain is not None and domain.size is None and trials is time is goal is None:
         broken.append(BrokenRule("trials", "must be given, or time, or goal: nothing would end it"))
-    if read is None or objective is None or broken:
+    if read is None or objective is None or learned is None or broken:
         if target is None:
             from suggestion.tuning.solvers import check_method  # noqa: PLC0415
 
@@ -168,6 +172,7 @@ def tune(
         Limits(parallel, trials, max_failures),
         target,
         tls,
+        learned,
     )
     with declared.in_words():
         request.validate()

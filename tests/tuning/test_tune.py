@@ -226,12 +226,11 @@ def test_all_that_is_wrong_is_said_before_the_first_trial(folder: Path) -> None:
             stop="asha",
             stop_settings={"eta": 1},
             minimize=["a", "b"],
-            learn_from="runs/a",
+            learn_from=[],
         )
     assert str(caught.value).splitlines() == [
         "minimize: several objectives are not supported yet, got ['a', 'b']",
         "goal: must be a finite number, got nan",
-        "learn_from: is not supported yet",
         "trials: must be a whole number, at least 1, got 0",
         "parallel: must be a whole number, at least 1, got -1",
         "time: must be a number of seconds above 0, got 0",

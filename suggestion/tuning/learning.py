@@ -1,0 +1,119 @@
+"""The argument ``learn_from``: what earlier experiments and studies tell the algorithm."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from suggestion.tuning.errors import BrokenRule, InvalidArgument
+
+if TYPE_CHECKING:
+    from suggestion.problem.earlier import EarlierStudy
+    from suggestion.problem.space import SearchSpace
+    from suggestion.tuning.result import Result
+    from suggestion.tuning.study import Study
+
+#: An earlier experiment: its directory, its result, or a study.
+Source: TypeAlias = "str | os.PathLike[str] | Result | Study"
+#: What `learn_from` takes.
+LearnFrom: TypeAlias = "Source | Sequence[Source] | None"
+
+_ARGUMENT: Final = "learn_from"
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What an experiment learns from.
+
+    Attributes:
+        names: Of the sources: directories, and names of studies.
+        text: Their trials, as the setting ``prior_trials``; empty without any.
+    """
+
+    names: tuple[str, ...] = ()
+    text: str = ""
+
+
+def learn(
+    given: LearnFrom,
+    metric: str,
+    space: SearchSpace,
+    directory: str | os.PathLike[str] | None = None,
+) -> Learned:
+    """Return the trials that the sources hold.
+
+    Args:
+        metric: Name of the objective, which must be that of the sources too.
+        space: What is learned about.
+        directory: Of the new experiment; if it has begun, it holds the trials already.
+
+    Raises:
+        InvalidArgument: With every source that nothing can be learned from.
+    """
+    sources = _sources(given)
+    if not sources:
+        return Learned()
+    from suggestion.engine import prior_trials  # noqa: PLC0415
+    from suggestion.problem.earlier import studies  # noqa: PLC0415
+    from suggestion.problem.errors import Invalid  # noqa: PLC0415
+    from suggestion.problem.locations import dotted  # noqa: PLC0415
+    from suggestion.problem.problem import Metric, Problem  # noqa: PLC0415
+    from suggestion.runner import learning  # noqa: PLC0415
+
+    names = tuple(map(_name, sources))
+    if directory is not None and (kept := learning.kept(Path(directory))) is not None:
+        return Learned(names, kept)
+    broken: list[BrokenRule] = []
+    found: list[EarlierStudy] = []
+    for index, source in enumerate(sources):
+        try:
+            found.append(replace(_read(source, metric), location=(_ARGUMENT, index)))
+        except learning.CannotLearn as error:
+            broken.append(BrokenRule(f"{_ARGUMENT}[{index}]", str(error)))
+    found = learning.named(found)
+    try:
+        studies(found, Problem("learning", space, (Metric(metric),)))
+    except Invalid as error:
+        broken += [BrokenRule(dotted(v.location), v.description) for v in error.violations]
+    if broken:
+        raise InvalidArgument(broken)
+    return Learned(names, prior_trials.write(found))
+
+
+def _sources(given: LearnFrom) -> list[Source]:
+    if given is None:
+        return []
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return [*given]
+    return [given]
+
+
+def _name(source: Source) -> str:
+    from suggestion.tuning.result import Result  # noqa: PLC0415
+    from suggestion.tuning.study import Study  # noqa: PLC0415
+
+    if isinstance(source, Study):
+        return source.name
+    if isinstance(source, Result):
+        source = source.directory
+    if not isinstance(source, str | os.PathLike):
+        rule = f"must be a directory, a Result or a Study, or a list of them, got {source!r:.80}"
+        raise InvalidArgument([BrokenRule(_ARGUMENT, rule)])
+    return str(Path(source).resolve())
+
+
+def _read(source: Source, metric: str) -> EarlierStudy:
+    """Return the trials of one source.
+
+    Raises:
+        CannotLearn: If they are of another objective, or none has a value.
+    """
+    from suggestion.runner import learning  # noqa: PLC0415
+    from suggestion.tuning.study import Study  # noqa: PLC0415
+
+    if isinstance(source, Study):
+        return source.earlier(metric)
+    return learning.read(Path(_name(source)), metric)
