@@ -33,7 +33,7 @@ from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Array, Parameter, Value
 from suggestion.problem.space import SearchSpace
-from suggestion.problem.study import Study
+from suggestion.problem.study import Observation, Study
 
 #: Largest number of trials that a study's hyperparameters are fitted to, and that its posterior
 #: uses; with many studies as many in all of them as in five.
@@ -255,16 +255,19 @@ def read(study: Study, space: SearchSpace) -> Data:
     A value outside a range is at the place outside [0, 1] where it would be if the range went on;
     a parameter that the study lacks is NaN. Trials are in the order of their losses.
     """
-    own = data.read(study)
-    points = np.full((len(own.points), space.dimension), np.nan)
-    columns = {parameter.name: k for k, parameter in enumerate(study.space.parameters)}
-    for place, parameter in enumerate(space.parameters):
-        column = columns.get(parameter.name)
-        if column is not None:
-            rows = np.flatnonzero(~np.isnan(own.points[:, column]))
-            values = study.space.parameters[column].decode(own.points[rows, column])
-            points[rows, place] = _places(parameter, values)
-    return Data(points, own.losses, own.durations)
+    observed = [*study.observations]
+    observed += [trial for trial in study.out_of_space if isinstance(trial, Observation)]
+    assignments = [trial.assignment for trial in observed]
+    assignments += [trial.assignment for trial in study.failed]
+    points = np.full((len(assignments), space.dimension), np.nan)
+    for column, parameter in enumerate(space.parameters):
+        name = parameter.name
+        rows = [row for row, assignment in enumerate(assignments) if name in assignment]
+        points[rows, column] = _places(parameter, [assignments[row][name] for row in rows])
+    losses = np.full(len(points), np.inf)
+    losses[: len(observed)] = study.losses_of(observed)[:, 0]
+    order = np.lexsort((*points.T, losses))
+    return Data(points[order], losses[order], np.full(len(points), np.nan))
 
 
 def _places(parameter: Parameter, values: Sequence[Value]) -> Array:
@@ -287,8 +290,10 @@ def _places(parameter: Parameter, values: Sequence[Value]) -> Array:
     whole: list[Value] = [*inside.tolist()]
     if isinstance(parameter, Int):
         whole = [round(value) for value in inside.tolist()]
-    outside = numbers - inside
-    width = high - low
+    # Halves, because differences can overflow.
+    outside, width = numbers / 2 - inside / 2, high / 2 - low / 2
     if parameter.distribution.is_log:
         outside, width = np.log(numbers) - np.log(inside), np.log(high) - np.log(low)
-    return parameter.encode(whole) + np.clip(outside / width, -_FARTHEST, _FARTHEST)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        ranges = np.clip(np.nan_to_num(outside / width), -_FARTHEST, _FARTHEST)
+    return parameter.encode(whole) + ranges

@@ -210,3 +210,22 @@ def test_forests_cannot_learn() -> None:
     pytest.importorskip("skopt")
     with pytest.raises(Invalid, match="setting 'base_estimator': earlier studies need"):
         suggest(request(False, base_estimator="RF"))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "value"),
+    [
+        ("0", "0", 1.7e308),
+        ("-1e308", "1e308", -1.7e308),
+        ("0", "5e-324", 1.0),
+        ("1", "2", 5e-324),
+    ],
+)
+def test_values_at_the_limits_of_doubles_are_learned_from(
+    low: str, high: str, value: float
+) -> None:
+    columns = {"parameters": {"x": [value, 0.5, None]}, "values": [1, 2, 1e308]}
+    settings = {"prior_trials": json.dumps({"before": columns})}
+    specs = (double("x", low, high), double("y", "0", "1"))
+    message = experiment("bayesianoptimization", specs, settings=settings)
+    assert len(points_of(suggest(ask_for(message, 3)))) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,7 +27,12 @@ pytestmark = pytest.mark.skipif(
 
 
 def run(
-    machine: Machine, tmp_path: Path, name: str, trials: int, view: Recorder | None = None
+    machine: Machine,
+    tmp_path: Path,
+    name: str,
+    trials: int,
+    view: Recorder | None = None,
+    learn_from: Sequence[Path] = (),
 ) -> Controller:
     """An example, with so many trials."""
     path = EXAMPLES / f"{name}.yaml"
@@ -45,6 +51,7 @@ def run(
         database=machine.database,
         directory=tmp_path / "state",
         changes=changes,
+        learn_from=learn_from,
     )
     try:
         return runner.run(request, view or Recorder(), lambda _: None)
@@ -64,6 +71,20 @@ def arguments(node: object, path: manifest.FieldPath) -> list[manifest.FieldPath
         pairs = enumerate(node)
         return [found for index, value in pairs for found in arguments(value, (*path, index))]
     return []
+
+
+def test_an_example_learns_from_another(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "before").mkdir()
+    run(machine, tmp_path / "before", "initial-points", 2)
+    controller = run(
+        machine, tmp_path, "bayesian-optimization", 1, learn_from=[tmp_path / "before" / "state"]
+    )
+    assert controller.experiment.condition()["type"] == "Succeeded"
+    (trial,) = stored(tmp_path)
+    (tmp_path / "alone").mkdir()
+    middle = run(machine, tmp_path / "alone", "bayesian-optimization", 1)
+    assert middle.best is not None
+    assert trial.assignment != middle.best.assignment
 
 
 @pytest.mark.parametrize("name", FILES)
