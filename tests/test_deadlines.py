@@ -174,3 +174,13 @@ def test_a_search_for_what_initial_points_lack_ends_with_its_deadline() -> None:
 
     checks(1)  # the feasible points are known from here on
     assert checks(4) >= checks(1) + 3
+
+
+@pytest.mark.parametrize("first", [0, 300])
+def test_completing_initial_points_ends_with_its_deadline(first: int) -> None:
+    """Those of the reply, and those that an algorithm leaves out."""
+    points = json.dumps([{"p0": 0.001 * index} for index in range(200)])
+    specs = [double(f"p{index}", "0", "1") for index in range(3)]
+    prepared = prepare(experiment("random", specs, settings={"initial_points": points}))
+    with pytest.raises(Cancelled):
+        prepared.suggest(200, first_index=first, deadline=Counted(100))

@@ -86,7 +86,7 @@ class Prepared:
             seed=self.seed,
             first_index=first_index,
             trials=trials,
-            initial=self._initial_points if self.initial else tuple,
+            initial=partial(self._initial_points, deadline) if self.initial else tuple,
             prior=self.prior,
             deadline=deadline,
         )
@@ -122,7 +122,7 @@ class Prepared:
             )
             raise Invalid([Violation(("count",), text)])
         with one_thread():
-            early = [*self._early(first_index, count)]
+            early = [*self._early(first_index, count, deadline)]
             first_index += len(early)
             suggested: list[Assignment | Suggestion] = [*early]
             if len(early) < count:
@@ -132,24 +132,24 @@ class Prepared:
                 suggested += self.algorithm.suggest(study, count - len(early))
         return self._checked(suggested, count)
 
-    def _early(self, first_index: int, count: int) -> Iterator[Suggestion]:
+    def _early(self, first_index: int, count: int, deadline: Deadline) -> Iterator[Suggestion]:
         """Yield those of the suggestions that are initial points."""
         if first_index < len(self.initial):
             last = min(first_index + count, len(self.initial))
-            points = self._completions(last)
+            points = self._completions(last, deadline)
             for index in range(first_index, last):
-                yield replace(self._own(index), assignment=points[index])
+                yield replace(self._own(index, deadline), assignment=points[index])
 
-    def _initial_points(self) -> tuple[Assignment, ...]:
-        return tuple(self._completions(len(self.initial)))
+    def _initial_points(self, deadline: Deadline) -> tuple[Assignment, ...]:
+        return tuple(self._completions(len(self.initial), deadline))
 
-    def _own(self, index: int) -> Suggestion:
+    def _own(self, index: int, deadline: Deadline) -> Suggestion:
         """Return what the algorithm suggests in place of initial point `index`, without trials."""
-        study = replace(self.study(first_index=index), initial=tuple)
+        study = replace(self.study(first_index=index, deadline=deadline), initial=tuple)
         (suggested,) = self.algorithm.suggest(study, 1)
         return suggested if isinstance(suggested, Suggestion) else Suggestion(suggested)
 
-    def _completions(self, count: int) -> list[Assignment]:
+    def _completions(self, count: int, deadline: Deadline) -> list[Assignment]:
         """Return the first `count` initial points with all their values."""
         space = self.problem.space
         whole = [point for point in self.initial if space.is_complete(point)]
@@ -157,7 +157,8 @@ class Prepared:
         found: list[Assignment] = []
         for index, point in enumerate(self.initial[:count]):
             if not space.is_complete(point):
-                base = self._own(index).assignment
+                deadline.check()
+                base = self._own(index, deadline).assignment
                 filled = initial.completed(space, self.seed, index, point, base, taken)
                 if filled is None:  # every completion is another initial point already
                     filled = initial.completed(space, self.seed, index, point, base, ())
