@@ -104,8 +104,8 @@ class _Log:
     def logged(self) -> dict[str, str]:
         """Return the runs of trials by name; this experiment's incomplete ones are removed.
 
-        Runs of a version before do not say of which experiment they are: they are left alone, and
-        their trials are logged.
+        Runs of a version before do not say of which experiment they are: they count as this one's,
+        and are never removed.
         """
         found: dict[str, str] = {}
         token = None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from suggestion.controller.context import Fatal
-from suggestion.controller.runtime import Asked, LaunchSpec, Runtime, Unavailable, Whose
+from suggestion.controller.runtime import Asked, LaunchSpec, Place, Runtime, Unavailable, Whose
 from suggestion.runtimes.here import Here
 from suggestion.runtimes.process import Command, ProcessRuntime
 
@@ -89,4 +89,4 @@ class _Containers(Here):
         return ProcessRuntime(_run, lambda trial: (_docker("kill", trial), None)[1])
 
 
-PLACE: Final = _Containers()
+PLACE: Final[Place] = _Containers()

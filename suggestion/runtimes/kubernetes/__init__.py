@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from suggestion.controller.runtime import Asked, Chosen, Option, Runtime, Whose
+from suggestion.controller.runtime import Asked, Chosen, Option, Place, Runtime, Whose
 
 _OPTIONS: Final = (
     Option("namespace", "NAME", "Of the trials.  [default: as the file or the context says]"),
@@ -82,4 +82,4 @@ class _Kubernetes:
         return self.namespace or inside or None
 
 
-PLACE: Final = _Kubernetes()
+PLACE: Final[Place] = _Kubernetes()

@@ -19,6 +19,7 @@ from suggestion.controller.runtime import (
     Handle,
     LaunchSpec,
     Loss,
+    Place,
     Running,
     Runtime,
     RuntimeEvent,
@@ -209,4 +210,4 @@ class _Processes(Here):
         return ProcessRuntime()
 
 
-PLACE: Final = _Processes()
+PLACE: Final[Place] = _Processes()

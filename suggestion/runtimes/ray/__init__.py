@@ -11,10 +11,11 @@ from suggestion.controller.runtime import (
     Asked,
     Chosen,
     Option,
+    Place,
     Runtime,
     Unavailable,
     Whose,
-)  # fmt: skip
+)
 from suggestion.problem.locations import dotted
 
 OPTIONS: Final = (
@@ -62,7 +63,7 @@ class _Ray:
         for where, rule in asked.loaded.template.demand.unmet:
             yield f"{dotted(where)}: {rule}"
 
-    def check(self) -> None:
+    def check(self, asked: Asked) -> None:
         if find_spec("ray") is None:
             raise Unavailable(
                 "--runtime ray needs the package 'ray', which is not installed; "
@@ -78,4 +79,4 @@ class _Ray:
         return RayRuntime(whose, self.address)
 
 
-PLACE: Final = _Ray()
+PLACE: Final[Place] = _Ray()

@@ -12,10 +12,11 @@ from suggestion.controller.runtime import (
     Asked,
     Chosen,
     Option,
+    Place,
     Runtime,
     Unavailable,
     Whose,
-)  # fmt: skip
+)
 from suggestion.problem.locations import dotted
 
 _PROGRAMS: Final = ("sbatch", "squeue", "scancel")
@@ -106,4 +107,4 @@ class _Slurm:
         return SlurmRuntime(whose.id or whose.name, self.arguments)
 
 
-PLACE: Final = _Slurm()
+PLACE: Final[Place] = _Slurm()
