@@ -33,6 +33,7 @@ def test_every_page_is_in_the_navigation() -> None:
         ("tpe.md", "../algorithms/tpe/README.md#x", "repository/algorithms/tpe/README.md#x"),
         ("tpe.md", "../algorithms/tpe/", "repository/algorithms/tpe/README.md"),
         ("tpe.md", "server.md#limits", "server.md#limits"),
+        ("repository/README.md", "docs/regret.svg", "../regret.svg"),
         ("research/tpe.md", "../tpe.md", "../tpe.md"),
         ("repository/algorithms/tpe/README.md", "../../docs/tpe.md", "../../../tpe.md"),
         ("tpe.md", "nothing.md", "nothing.md"),  # which the build then refuses
