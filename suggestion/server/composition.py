@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 
 from suggestion.api.addresses import DEFAULT_ADDRESS, port_below
 from suggestion.api.service import Service
-from suggestion.earlystopping.rule import rules
 from suggestion.engine import installed
 from suggestion.engine.algorithm import Unavailable, algorithms
 from suggestion.problem.errors import quote
@@ -79,6 +78,8 @@ def compose(
         http = _http(http_address, services, calls, options)
         served.append(Served(http, _names(both)))
     if metrics_address is not None:
+        from suggestion.earlystopping.rule import rules  # noqa: PLC0415
+
         names_of = [*_names([*main, *apart]), *rules().names]
         served.append(Served(_metrics(metrics_address, names_of), ("metrics",)))
     return served

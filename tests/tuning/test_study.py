@@ -74,6 +74,10 @@ def test_suggestions_are_the_servers(name: str, server: ServerProcess) -> None:
     for key in ("maxTrialCount", "parallelTrialCount"):
         document["spec"].pop(key, None)
     document["spec"]["objective"] = {"type": "minimize", "objectiveMetricName": "value"}
+    document["spec"]["algorithm"] = {
+        "algorithmName": name,
+        "algorithmSettings": [{"name": key, "value": value} for key, value in settings.items()],
+    }
     loop = AskTell(write_experiment(document), InProcess())
     first = loop.ask(3)
     assert [here._space.decode(trial.assignment) for trial in first] == points[:3]
