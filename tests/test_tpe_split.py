@@ -52,6 +52,7 @@ def test_any_losses_are_split(width: int) -> None:
         assert (weights > 0).all()
 
 
+@pytest.mark.long
 def test_tpe_dominates_more_than_random_search_with_twice_the_trials() -> None:
     problem = Problem("zdt1", CUBE, (Metric("f"), Metric("g")))
     reference = np.array([1.1, 6.0])

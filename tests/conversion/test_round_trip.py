@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suggestion.client.writing import to_yaml
@@ -68,6 +68,7 @@ def alike(one: Parameter, other: Parameter) -> bool:
     return one == other
 
 
+@settings(max_examples=20)  # each is written and read by seven systems
 @given(made=definitions())
 def test_what_is_not_named_comes_back(made: Definition) -> None:
     for name in WRITTEN:

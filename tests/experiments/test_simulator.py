@@ -73,6 +73,7 @@ ACTIONS = st.one_of(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 10**6),
@@ -102,6 +103,7 @@ def test_any_crashes(
     assert disturbed.outcome() == whole.outcome()
 
 
+@pytest.mark.long
 def test_asha_judges_at_each_rung_whatever_crashes(tmp_path: Path) -> None:
     """A session that is killed has stored the rules that it acts by, and asks for the others."""
     scripts = scripted(3, steps=9)

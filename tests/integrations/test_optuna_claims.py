@@ -11,15 +11,13 @@ from typing import Any
 
 import pytest
 
-from suggestion.integrations.optuna import claims
-from suggestion.integrations.optuna.claims import Claim, Decision
-
 pytest.importorskip("optuna", reason="the extra 'optuna' is not installed")
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from suggestion.integrations.optuna import SuggestionSampler, sampler
+from suggestion.integrations.optuna import SuggestionSampler, claims, sampler
+from suggestion.integrations.optuna.claims import Claim, Decision
 from suggestion.tuning.solvers import Suggested, open_solver
 from tests.support.servers import ServerProcess
 

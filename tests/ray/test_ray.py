@@ -127,6 +127,7 @@ def test_a_worker_dies(cluster: Any, machine: Machine, tmp_path: Path) -> None:
         if not killed and len(ran(tmp_path)) == 6:
             killed.append(True)
             cluster.remove_node(cluster.workers.pop(), allow_graceful=False)
+        elif any(": lost" in note for note in view.notes):  # its trials may outlive it for a moment
             (tmp_path / "go").touch()
 
     view.on_refresh = kill
