@@ -151,7 +151,9 @@ def test_ask_names_every_problem_of_a_file_with_its_line(tmp_path: Path) -> None
 def test_ask_says_why_a_file_is_none(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "e.yaml"
     file.write_text(text)
-    assert message in suggest("ask", file, status=1)
+    done = CliRunner().invoke(main, ["ask", str(file)])
+    assert done.exit_code == 1
+    assert message in done.output
 
 
 def test_ask_shows_what_the_server_refuses(server: ServerProcess, tmp_path: Path) -> None:

@@ -130,6 +130,7 @@ def test_asha_judges_at_each_rung_whatever_crashes(tmp_path: Path) -> None:
     assert set(disturbed.points.crashes) >= asked
 
 
+@pytest.mark.long
 def test_requests_of_users_whenever_the_process_dies(tmp_path: Path) -> None:
     """A crash at each moment around them: each is carried out once, with the same numbers."""
     play = scripted(4, failing=0.0)
@@ -234,6 +235,7 @@ class Poisoned(SimulatedWorkspace):
         return said
 
 
+@pytest.mark.long
 def test_poisoned_trials_fail_alone_whenever_the_process_dies(tmp_path: Path) -> None:
     play = scripted(3, failing=0.0)
     whole = Simulation(tmp_path / "whole", 40, 3, seed=3, play=play, workspace=Poisoned).run()

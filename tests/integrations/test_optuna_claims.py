@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import queue
 import random
@@ -64,6 +65,10 @@ def clash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampler, "_PAUSE", 0)
 
 
+class Over(BaseException):
+    """Ends a worker that has not taken all of its steps."""
+
+
 class Turns(optuna.storages.InMemoryStorage):
     """A storage whose workers, threads, take each step when the test says so."""
 
@@ -71,12 +76,15 @@ class Turns(optuna.storages.InMemoryStorage):
         super().__init__()
         self.turns: dict[str, threading.Semaphore] = {}
         self.waiting: queue.Queue[str] = queue.Queue()
+        self.over = False
 
     def wait(self) -> None:
         name = threading.current_thread().name
         if name in self.turns:
             self.waiting.put(name)
             assert self.turns[name].acquire(timeout=60)
+            if self.over:
+                raise Over
 
     def create_new_trial(self, *arguments: Any, **more: Any) -> int:
         self.wait()
@@ -111,7 +119,13 @@ def play(order: Iterable[int], workers: int, dies: int | None = None) -> list[tu
         del storage.turns[name]
         storage.waiting.put(name)
 
-    threads = [threading.Thread(target=work, name=f"{n}", daemon=True) for n in range(workers)]
+    def until_over() -> None:
+        with contextlib.suppress(Over):
+            work()
+
+    threads = [
+        threading.Thread(target=until_over, name=f"{n}", daemon=True) for n in range(workers)
+    ]
     storage.turns = {thread.name: threading.Semaphore(0) for thread in threads}
     for thread in threads:
         thread.start()
@@ -131,6 +145,12 @@ def play(order: Iterable[int], workers: int, dies: int | None = None) -> list[tu
         step(worker)
         if len(points) == workers - (dies is not None):
             break
+    storage.over = True
+    for turn in storage.turns.values():
+        turn.release()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
     return list(points.values())
 
 
