@@ -11,7 +11,7 @@ from tests.support.servers import ServerProcess, serving
 
 # The same examples in every run: a failure is the change's, not the day's. The longer search for
 # new ones is `make fuzz`.
-settings.register_profile("fixed", derandomize=True, max_examples=30, deadline=None)
+settings.register_profile("fixed", derandomize=True, max_examples=50, deadline=None)
 settings.register_profile("search", max_examples=500, deadline=None)
 settings.load_profile("fixed")
 
