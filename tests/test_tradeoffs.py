@@ -136,7 +136,11 @@ def test_a_study_tells_by_how_much_each_constraint_is_violated() -> None:
     trials = [Observation("", {"x": 0.5}, {"loss": 0.0, **each}) for each in reported]
     study = Study(problem, trials=History(tuple(trials)))
     assert study.losses.tolist() == [[0, 1], [0, 4], [0, 0.5]]
-    assert study.violations.tolist() == [[0, 0, 0.25], [1, 0, math.inf], [0, 0.5, 0]]
+    assert study.violations_of(study.observations).tolist() == [
+        [0, 0, 0.25],
+        [1, 0, math.inf],
+        [0, 0.5, 0],
+    ]
     assert study.violations_of(()).shape == (0, 3)
 
 

@@ -15,7 +15,7 @@ from suggestion.engine.settings import setting
 from suggestion.numerics import streams
 from suggestion.numerics.sampling import Untried
 from suggestion.problem.space import Assignment
-from suggestion.problem.study import Observation, Study
+from suggestion.problem.study import Study
 
 if find_spec("hyperopt") is None:  # a missing package is an error at start
     raise ModuleNotFoundError("No module named 'hyperopt'", name="hyperopt")
@@ -58,10 +58,9 @@ class Anneal:
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         """See `suggestion.engine.algorithm.Algorithm`."""
-        partly = [trial for trial in study.out_of_space if isinstance(trial, Observation)]
-        finished = [*study.observations, *partly]
+        finished = study.evaluated
         order = np.argsort(study.losses_of(finished)[:, 0], kind="stable").tolist()
-        trials = sum(map(len, (study.observations, study.pending, study.failed, partly)))
+        trials = sum(map(len, (finished, study.pending, study.failed)))
         shown = [finished[k] for k in order[: max(_SHOWN, math.ceil(20 * self.avg_best_idx))]]
         model = None
         if shown:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suggestion.problem.parameters import Array
-from suggestion.problem.study import Observation, Study
+from suggestion.problem.study import Study
 
 _ROWS: Final = 512  # trials whose features are computed together, for memory
 
@@ -46,8 +46,7 @@ class Data:
 
 def read(study: Study) -> Data:
     """Return observations, failed trials and out-of-space observations, sorted by their values."""
-    out_of_space = [trial for trial in study.out_of_space if isinstance(trial, Observation)]
-    observed = [*study.observations, *out_of_space]
+    observed = study.evaluated
     assignments = [trial.assignment for trial in observed]
     assignments += [trial.assignment for trial in study.failed]
     points = study.space.encode(assignments)

@@ -33,7 +33,7 @@ from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Array, Parameter, Value
 from suggestion.problem.space import SearchSpace
-from suggestion.problem.study import Observation, Study
+from suggestion.problem.study import Study
 
 #: Largest number of trials that a study's hyperparameters are fitted to, and that its posterior
 #: uses; with many studies as many in all of them as in five.
@@ -255,8 +255,7 @@ def read(study: Study, space: SearchSpace) -> Data:
     A value outside a range is at the place outside [0, 1] where it would be if the range went on;
     a parameter that the study lacks is NaN. Trials are in the order of their losses.
     """
-    observed = [*study.observations]
-    observed += [trial for trial in study.out_of_space if isinstance(trial, Observation)]
+    observed = study.evaluated
     assignments = [trial.assignment for trial in observed]
     assignments += [trial.assignment for trial in study.failed]
     points = np.full((len(assignments), space.dimension), np.nan)

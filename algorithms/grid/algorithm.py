@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
-from suggestion.engine.algorithm import WITHOUT_MODEL, Ability, register
+from suggestion.engine.algorithm import WITHOUT_PRIOR_STUDIES, Ability, register
 from suggestion.numerics import streams
 from suggestion.numerics.feasible import MOST_COMBINATIONS, FeasibleGrid
 from suggestion.numerics.randomness import Order, Permutation
@@ -30,7 +30,7 @@ class Grid:
     constraints, a grid ends after half a million combinations of values if more are possible.
     """
 
-    abilities: ClassVar[frozenset[Ability]] = WITHOUT_MODEL
+    abilities: ClassVar[frozenset[Ability]] = WITHOUT_PRIOR_STUDIES
 
     def violations(self, study: Study) -> Iterator[Violation]:
         for parameter in study.space.parameters:

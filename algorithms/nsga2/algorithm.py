@@ -15,13 +15,13 @@ from typing import ClassVar, Final
 import numpy as np
 
 from suggestion.algorithms.nsga2.variation import Gene, Variation
-from suggestion.engine.algorithm import Ability, register
+from suggestion.engine.algorithm import WITHOUT_PRIOR_STUDIES, Ability, register
 from suggestion.engine.settings import setting
 from suggestion.numerics import streams
 from suggestion.numerics.sampling import Untried
 from suggestion.problem.parameters import Array
 from suggestion.problem.space import Assignment
-from suggestion.problem.study import Observation, Study
+from suggestion.problem.study import Study
 from suggestion.problem.tradeoffs import crowding, ranks
 
 #: Children that are made until one is new and feasible.
@@ -48,8 +48,7 @@ class _Population:
         Whole fronts are taken, and of the last one the trials with the most room around them:
         section III-C of [Deb2002]_.
         """
-        partly = [trial for trial in study.out_of_space if isinstance(trial, Observation)]
-        finished = [*study.observations, *partly]
+        finished = study.evaluated
         if not finished:
             return None
         losses = study.losses_of(finished)
@@ -82,14 +81,7 @@ class Nsga2:
     others, and a suggestion is a function of the request.
     """
 
-    abilities: ClassVar[frozenset[Ability]] = frozenset(
-        {
-            Ability.SEVERAL_OBJECTIVES,
-            Ability.METRIC_CONSTRAINTS,
-            Ability.CONDITIONS,
-            Ability.PARAMETER_CONSTRAINTS,
-        }
-    )
+    abilities: ClassVar[frozenset[Ability]] = WITHOUT_PRIOR_STUDIES
 
     population_size: int = setting(
         20,

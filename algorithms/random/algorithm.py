@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from suggestion.engine.algorithm import WITHOUT_MODEL, Ability, register
+from suggestion.engine.algorithm import WITHOUT_PRIOR_STUDIES, Ability, register
 from suggestion.numerics import sampling, streams
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
@@ -25,7 +25,7 @@ class Random:
        JMLR 13, 2012.
     """
 
-    abilities: ClassVar[frozenset[Ability]] = WITHOUT_MODEL
+    abilities: ClassVar[frozenset[Ability]] = WITHOUT_PRIOR_STUDIES
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         before, check = streams.initial_points(study), study.deadline.check

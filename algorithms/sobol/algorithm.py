@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from suggestion.engine.algorithm import WITHOUT_MODEL, Ability, register
+from suggestion.engine.algorithm import WITHOUT_PRIOR_STUDIES, Ability, register
 from suggestion.numerics import sampling, streams
 from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
 from suggestion.problem.errors import Violation
@@ -30,7 +30,7 @@ class Sobol:
        evaluation of integrals. USSR Comp. Math. and Math. Physics 7, 1967.
     """
 
-    abilities: ClassVar[frozenset[Ability]] = WITHOUT_MODEL
+    abilities: ClassVar[frozenset[Ability]] = WITHOUT_PRIOR_STUDIES
 
     def violations(self, study: Study) -> Iterator[Violation]:
         if study.space.dimension > SOBOL_DIMENSIONS:

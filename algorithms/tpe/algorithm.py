@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from suggestion.algorithms.tpe.parzen import Axis, Parzen
 from suggestion.algorithms.tpe.split import split
-from suggestion.engine.algorithm import Ability, register
+from suggestion.engine.algorithm import WITHOUT_PRIOR_STUDIES, Ability, register
 from suggestion.engine.settings import MOST_TRIALS, setting
 from suggestion.numerics import streams
 from suggestion.numerics.region import region_of
@@ -104,14 +104,7 @@ class _Block:
 class _Estimator(ABC):
     """What both estimators share: everything but the choice of jointly modelled parameters."""
 
-    abilities: ClassVar[frozenset[Ability]] = frozenset(
-        {
-            Ability.SEVERAL_OBJECTIVES,
-            Ability.METRIC_CONSTRAINTS,
-            Ability.CONDITIONS,
-            Ability.PARAMETER_CONSTRAINTS,
-        }
-    )
+    abilities: ClassVar[frozenset[Ability]] = WITHOUT_PRIOR_STUDIES
 
     gamma: float = setting(
         0.25,
@@ -171,9 +164,8 @@ class _Estimator(ABC):
 
     def _fit(self, study: Study, suggested: Sequence[Assignment]) -> Sequence[_Block] | None:
         """Fit a model of each block of parameters; None if there is nothing to learn from."""
-        partly = [trial for trial in study.out_of_space if isinstance(trial, Observation)]
+        finished = study.evaluated
         others = [trial for trial in study.out_of_space if not isinstance(trial, Observation)]
-        finished = [*study.observations, *partly]
         hopeless = [trial.assignment for trial in (*study.failed, *others)]
         if not finished and not hopeless:
             return None

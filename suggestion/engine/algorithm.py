@@ -31,8 +31,9 @@ class Ability(enum.Enum):
     PRIOR_STUDIES = "earlier studies to learn from"
 
 
-#: What an algorithm can do that samples the space and learns nothing.
-WITHOUT_MODEL: Final = frozenset(
+#: What an algorithm can do that compares trials of its own study alone, or looks at none. Listed,
+#: so that no algorithm declares an ability that is added here.
+WITHOUT_PRIOR_STUDIES: Final = frozenset(
     {
         Ability.SEVERAL_OBJECTIVES,
         Ability.METRIC_CONSTRAINTS,

@@ -132,9 +132,7 @@ def _study(earlier: EarlierStudy, problem: Problem) -> Study | None:
         records.append(Record(made, "", trial.texts))
     own = Problem(earlier.name, space, (main,))
     history = History.of(records, own)
-    if not history.observations and not any(
-        isinstance(trial, Observation) for trial in history.out_of_space
-    ):
+    if not history.evaluated:
         return None
     return Study(own, trials=history)
 

@@ -86,6 +86,14 @@ class History:
     failed: tuple[Failed, ...] = ()
     out_of_space: tuple[Trial, ...] = ()
 
+    @property
+    def evaluated(self) -> tuple[Observation, ...]:
+        """All trials with a finite value of every objective: the observations, then those of the
+        out-of-space trials that are observations, whose assignments are partial.
+        """
+        partial = [trial for trial in self.out_of_space if isinstance(trial, Observation)]
+        return (*self.observations, *partial)
+
     @classmethod
     def of(cls, records: Iterable[Record], problem: Problem) -> History:
         """Return the history that `records` make.
@@ -230,6 +238,11 @@ class Study:
         """Trials of which not all values fit the space."""
         return self.history.out_of_space
 
+    @property
+    def evaluated(self) -> tuple[Observation, ...]:
+        """Finished trials, then out-of-space ones with a value of every objective."""
+        return self.history.evaluated
+
     @cached_property
     def losses(self) -> Array:
         """Objectives of the observations, lower is better; shape (n, number of objectives)."""
@@ -239,13 +252,6 @@ class Study:
         """Return the objectives of `observations`, in the form of `losses`."""
         return self.problem.losses([trial.metrics for trial in observations])
 
-    @cached_property
-    def violations(self) -> Array:
-        """By how much the observations violate each constraint on a metric, see
-        `Problem.violations`; shape (n, number of constraints).
-        """
-        return self.violations_of(self.observations)
-
     def violations_of(self, observations: Sequence[Observation]) -> Array:
-        """Return the violations of `observations`, in the form of `violations`."""
+        """Return by how much `observations` violate the constraints: see `Problem.violations`."""
         return self.problem.violations([trial.metrics for trial in observations])
