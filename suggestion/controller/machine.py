@@ -260,11 +260,20 @@ def _lost(draft: Draft, event: e.Lost) -> None:
     if known is None:
         return
     trial, attempt = known
-    if not event.begun:
-        del draft.attempts[event.trial]
-        draft.save(replace(trial, condition=Condition.CREATED, handle=None, slot=None, started=""))
-    elif trial.stopping not in (Stopping.NO, Stopping.INTERRUPT):
+    if trial.stopping not in (Stopping.NO, Stopping.INTERRUPT):
         draft.attempts[event.trial] = replace(attempt, ended=True, status=None)
+    elif not event.begun:
+        del draft.attempts[event.trial]
+        draft.save(
+            replace(
+                trial,
+                condition=Condition.CREATED,
+                stopping=Stopping.NO,
+                handle=None,
+                slot=None,
+                started="",
+            )
+        )
     elif trial.stopping is Stopping.INTERRUPT:
         _again(draft, trial, "stopped; it runs again")
     else:

@@ -446,6 +446,22 @@ def test_a_stopped_trial_that_is_lost_does_not_run_again() -> None:
     assert play.state.active == {}
 
 
+@pytest.mark.parametrize("by_user", [True, False])
+def test_a_stopped_trial_that_never_began(by_user: bool) -> None:
+    """A user's stop holds for a trial that was queued; that of a session ends with the session."""
+    play = Played(queues=True).begun()
+    if by_user:
+        play.step((e.Requested, 1, StopTrial(0)))
+    else:
+        play.step((e.Interrupted,), (e.Interrupted,))
+    play.step((e.Lost, 0, False), (e.Collected, 0))
+    if by_user:
+        assert 0 not in play.state.active
+    else:
+        again = play.state.active[0]
+        assert (again.condition, again.stopping) == (Condition.CREATED, Stopping.NO)
+
+
 def test_a_point_takes_the_next_index() -> None:
     play = Played(trials=4, parallel=3).begun()
     play.step((e.Exited, 0, 0), (e.Reported, 0, [report("1")], 1), (e.Collected, 0))
