@@ -20,7 +20,7 @@ from suggestion.controller import events as e
 from suggestion.controller import lock, machine, schema
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.lock import LEASE, Busy, Lock
-from suggestion.controller.runtime import Option
+from suggestion.controller.runtime import Asked, Option
 from suggestion.controller.store import FILE, Store
 from suggestion.controller.trials import Condition, Trial
 from suggestion.runner import runner
@@ -249,6 +249,40 @@ def test_what_a_runtime_cannot_honour_is_refused(
     ):
         machine.run(tmp_path, experiment(OK), runtime="elsewhere", gpus=["0"])
     assert not (tmp_path / "state").exists()
+
+
+DATABASE = "collector Push: needs --db-manager HOST:PORT with"
+
+
+@pytest.mark.parametrize("name", [n for n in runtimes.RUNTIMES if not runtimes.place(n).here])
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"gpus": True}, ["--gpus, --gpus-per-trial: "]),
+        ({"gpus_each": 2, "cpus_each": 3}, ["--gpus, --gpus-per-trial: ", "--cpus-per-trial: "]),
+        ({"pushed": True}, [DATABASE]),
+        ({"pushed": True, "database": "head:6789"}, []),
+        ({"pushed": True, "database": "localhost.example:6789"}, []),
+        ({"pushed": True, "database": "localhost:6789"}, ["--db-manager: "]),
+        ({"pushed": True, "database": "ipv4:127.0.0.1:6789"}, ["--db-manager: "]),
+        ({"pushed": True, "database": "unix:/tmp/socket"}, ["--db-manager: "]),
+    ],
+)  # fmt: skip
+def test_what_no_other_machine_can_honour(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    asked: dict[str, Any],
+    expected: list[str],
+) -> None:
+    monkeypatch.setenv("PATH", "")  # no sbatch is asked
+    loaded = document.load(write(tmp_path, experiment(OK)))
+    before = runtimes.place(name).refusals(Asked(loaded))
+    found = [text for text in runtimes.place(name).refusals(Asked(loaded, **asked))
+             if text not in before]  # fmt: skip
+    assert [text.startswith(begin) for text, begin in zip(found, expected, strict=True)] == (
+        [True] * len(expected)
+    )
 
 
 def test_an_option_of_another_runtime_is_refused(

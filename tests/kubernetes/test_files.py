@@ -134,8 +134,8 @@ def test_a_condition_that_cannot_be_evaluated(tmp_path: Path) -> None:
     ("asked", "expected"),
     [
         ({}, []),
-        ({"gpus": True}, ["--gpus: "]),
-        ({"gpus_each": 2, "cpus_each": 1}, ["--gpus: ", "--cpus-per-trial: "]),
+        ({"gpus": True}, ["--gpus, --gpus-per-trial: "]),
+        ({"gpus_each": 2, "cpus_each": 1}, ["--gpus, --gpus-per-trial: ", "--cpus-per-trial: "]),
         ({"pushed": True}, ["collector Push: needs --db-manager"]),
         ({"pushed": True, "database": "here:1"}, []),
         ({"checkpoints": True}, ["suggestion_trial_dir: "]),

@@ -8,10 +8,11 @@ what its state is, `logs` for how its output comes here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from suggestion.controller.runtime import Asked, Chosen, Option, Place, Runtime, Whose
+from suggestion.runtimes.elsewhere import Elsewhere
 
 _OPTIONS: Final = (
     Option("namespace", "NAME", "Of the trials.  [default: as the file or the context says]"),
@@ -25,61 +26,40 @@ _OPTIONS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Kubernetes:
-    """A cluster.
-
-    Attributes:
-        namespace, context, image: Values of the options; empty: their defaults.
-    """
-
-    namespace: str = ""
-    context: str = ""
-    image: str = ""
-    local: bool = False
-    shared: bool = False
-    here: bool = False
-    objects: bool = True
-    queues: bool = True
-    host_bound: bool = False
+class _Kubernetes(Elsewhere):
     options: Sequence[Option] = _OPTIONS
-
-    def configured(self, chosen: Chosen) -> _Kubernetes:
-        return replace(
-            self,
-            namespace=chosen.get("namespace", ""),
-            context=chosen.get("context", ""),
-            image=chosen.get("sidecar-image", ""),
-        )
+    local: bool = False
+    objects: bool = True
 
     def refusals(self, asked: Asked) -> Sequence[str]:
         from suggestion.runtimes.kubernetes import admission  # noqa: PLC0415
 
-        return list(admission.refusals(asked))
+        return [*Elsewhere.refusals(self, asked), *admission.refusals(asked)]
 
     def check(self, asked: Asked) -> None:
         from suggestion.runtimes.kubernetes import admission, api  # noqa: PLC0415
 
         document = asked.loaded.document
-        connected = api.connect(self.context or None, self._namespace(document))
+        connected = api.connect(self.chosen.get("context"), self._namespace(document))
         admission.expect_rights(connected, *admission.object_of(document))
 
     def open(self, whose: Whose) -> Runtime:
         from suggestion.runtimes.kubernetes import admission, api  # noqa: PLC0415
         from suggestion.runtimes.kubernetes.runtime import KubernetesRuntime  # noqa: PLC0415
 
-        connected = api.connect(self.context or None, self._namespace(whose.document))
+        connected = api.connect(self.chosen.get("context"), self._namespace(whose.document))
         kind = admission.object_of(whose.document)
         return KubernetesRuntime(
             connected,
             whose,
             admission.conditions_of(whose.document),
             lambda: admission.resource_of(connected, *kind),
-            self.image,
+            self.chosen.get("sidecar-image", ""),
         )
 
     def _namespace(self, document: Chosen) -> str | None:
         inside = (document.get("metadata") or {}).get("namespace")
-        return self.namespace or inside or None
+        return self.chosen.get("namespace") or inside or None
 
 
 PLACE: Final[Place] = _Kubernetes()

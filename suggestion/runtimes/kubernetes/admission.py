@@ -48,20 +48,9 @@ def conditions_of(document: Mapping[str, Any]) -> Conditions:
 
 
 def refusals(asked: Asked) -> Iterator[str]:
-    """Yield what a cluster cannot honour of a run, each as *subject: rule, got value*."""
+    """Yield what only a cluster cannot honour of a run, each as *subject: rule, got value*."""
     document = asked.loaded.document
     template = document["spec"].get("trialTemplate") or {}
-    if asked.gpus or asked.gpus_each:
-        yield "--gpus: cannot be handed out on other machines; ask for them in resources.limits"
-    if asked.cpus_each:
-        yield f"--cpus-per-trial: ask for them in resources.limits, got {asked.cpus_each}"
-    if asked.pushed and not asked.database:
-        yield "collector Push: needs --db-manager HOST:PORT, an address that pods can reach"
-    if asked.checkpoints:
-        yield (
-            "suggestion_trial_dir: trials cannot see checkpoints that the algorithm copies on this "
-            "machine"
-        )
     version, kind = object_of(document)
     if not version or not kind:
         yield f"spec.trialTemplate.trialSpec: needs apiVersion and kind, got {quote(kind)}"
@@ -88,8 +77,8 @@ def _collector_refusals(asked: Asked, template: Mapping[str, Any]) -> Iterator[s
     where = "spec.metricsCollectorSpec"
     if collector.kind in {"PrometheusMetric", "Custom"}:
         yield (
-            f"{where}.collector.kind: must be StdOut, File, TensorFlowEvent, Push or None, got "
-            + (collector.kind)
+            f"{where}.collector.kind: must be StdOut, File, TensorFlowEvent, Push or None, "
+            f"got {collector.kind}"
         )
     if spec is None and not loaded.template.container.get("image"):
         yield "spec.trialTemplate: needs an image, got none"

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Final
 
-from suggestion.controller.runtime import (
-    Asked,
-    Chosen,
-    Option,
-    Place,
-    Runtime,
-    Unavailable,
-    Whose,
-)
-from suggestion.problem.locations import dotted
+from suggestion.controller.runtime import Asked, Option, Place, Runtime, Unavailable, Whose
+from suggestion.runtimes.elsewhere import Elsewhere
 
 OPTIONS: Final = (
     Option(
@@ -28,18 +20,8 @@ OPTIONS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Ray:
-    local: bool = True
-    shared: bool = False
-    here: bool = False
-    objects: bool = False
-    queues: bool = True
-    host_bound: bool = False
+class _Ray(Elsewhere):
     options: Sequence[Option] = OPTIONS
-    chosen: Mapping[str, Any] = field(default_factory=dict)
-
-    def configured(self, chosen: Chosen) -> _Ray:
-        return replace(self, chosen=dict(chosen))
 
     @property
     def address(self) -> str:
@@ -47,21 +29,10 @@ class _Ray:
         return str(self.chosen.get("ray-address") or "auto")
 
     def refusals(self, asked: Asked) -> Sequence[str]:
-        return list(self._refusals(asked))
-
-    def _refusals(self, asked: Asked) -> Iterator[str]:
-        if asked.gpus or asked.gpus_each:
-            yield "--gpus, --gpus-per-trial: a trial gets the GPUs of resources.limits"
-        if asked.cpus_each:
-            yield "--cpus-per-trial: a trial gets the processors of resources.limits.cpu"
-        if asked.pushed and not asked.database:
-            yield "the collector Push needs --db-manager with an address that nodes can reach"
-        if asked.checkpoints:
-            yield "suggestion_trial_dir: checkpoints are copied here, where no trial runs"
+        found = [*Elsewhere.refusals(self, asked)]
         if asked.loaded.collector.kind == "TensorFlowEvent":
-            yield "the collector TensorFlowEvent reads a folder here, where no trial runs"
-        for where, rule in asked.loaded.template.demand.unmet:
-            yield f"{dotted(where)}: {rule}"
+            found.append("the collector TensorFlowEvent reads a folder here, where no trial runs")
+        return found
 
     def check(self, asked: Asked) -> None:
         if find_spec("ray") is None:

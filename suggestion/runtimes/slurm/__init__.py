@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from suggestion.controller.runtime import (
-    Asked,
-    Chosen,
-    Option,
-    Place,
-    Runtime,
-    Unavailable,
-    Whose,
-)
-from suggestion.problem.locations import dotted
+from suggestion.controller.runtime import Asked, Option, Place, Runtime, Unavailable, Whose
+from suggestion.runtimes.elsewhere import Elsewhere
 
 _PROGRAMS: Final = ("sbatch", "squeue", "scancel")
 #: Options of sbatch that the runtime sets itself, or that would take a job out of its hands.
@@ -42,18 +34,9 @@ OPTIONS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Slurm:
-    local: bool = True
-    shared: bool = True
-    here: bool = False
-    objects: bool = False
-    queues: bool = True
-    host_bound: bool = False
+class _Slurm(Elsewhere):
     options: Sequence[Option] = OPTIONS
-    chosen: Mapping[str, Any] = field(default_factory=dict)
-
-    def configured(self, chosen: Chosen) -> _Slurm:
-        return replace(self, chosen=dict(chosen))
+    shared: bool = True
 
     @property
     def arguments(self) -> list[str]:
@@ -63,7 +46,7 @@ class _Slurm:
         return [*named, *(self.chosen.get("sbatch-option") or ())]
 
     def refusals(self, asked: Asked) -> Sequence[str]:
-        found = list(self._refusals(asked))
+        found = [*Elsewhere.refusals(self, asked), *self._option_refusals()]
         if not found and shutil.which("sbatch"):
             from suggestion.runtimes.slurm import commands, script  # noqa: PLC0415
 
@@ -71,17 +54,7 @@ class _Slurm:
             found = commands.refusal([*wanted, *self.arguments])
         return found
 
-    def _refusals(self, asked: Asked) -> Iterator[str]:
-        if asked.gpus or asked.gpus_each:
-            yield "--gpus, --gpus-per-trial: a job gets the GPUs of resources.limits"
-        if asked.cpus_each:
-            yield "--cpus-per-trial: a job gets the processors of resources.limits.cpu"
-        if asked.pushed and not asked.database:
-            yield "the collector Push needs --db-manager with an address that nodes can reach"
-        if asked.pushed and asked.database.startswith(("127.", "localhost", "unix:", "[::1]")):
-            yield f"--db-manager: must be an address that nodes can reach, got {asked.database}"
-        for where, rule in asked.loaded.template.demand.unmet:
-            yield f"{dotted(where)}: {rule}"
+    def _option_refusals(self) -> Iterator[str]:
         for text in self.chosen.get("sbatch-option") or ():
             if not re.match(r"-[A-Za-z]|--[a-z]", text):
                 yield f"--sbatch-option: must begin with a dash, got {text!r}"
