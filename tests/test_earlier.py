@@ -9,7 +9,7 @@ import pytest
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
-from suggestion.api.v1beta1.trial_messages import STUDY_LABEL, own_trials, read_earlier
+from suggestion.api.v1beta1.trial_messages import STUDY_LABEL, divided, read_earlier
 from suggestion.engine import prior_trials
 from suggestion.problem.conditions import When
 from suggestion.problem.earlier import EarlierStudy, EarlierTrial, studies
@@ -209,9 +209,10 @@ def test_labelled_trials_are_studies_by_name_and_no_trials_of_the_experiment() -
     message = experiment("random", [double("lr", "0", "1")])
     request = ask_for(message, 3, 0, [labelled("a", "one"), labelled("b", "two"), mine, failed])
     request.trials.append(running)
-    assert own_trials(request.trials) == [mine]
-    assert wire.read_count(request) == (3, 1)
-    read = read_earlier(request.trials, message.spec.objective)
+    trials = divided(request.trials)
+    assert list(trials.own) == [mine]
+    assert wire.read_count(request, len(trials.own)) == (3, 1)
+    read = read_earlier(trials.earlier, message.spec.objective)
     assert [(s.name, [(t.name, t.value) for t in s.trials]) for s in read] == [
         ("one", [("a", 0.5)]),
         ("two", [("b", 0.5), ("c", None)]),
@@ -222,11 +223,11 @@ def test_a_labelled_trial_with_another_metric_has_its_own_goal() -> None:
     other = labelled("a", "one", objective_metric_name="acc", type=api.MAXIMIZE)
     other.status.observation.metrics[0].name = "acc"
     objective = api.ObjectiveSpec(objective_metric_name="loss", type=api.MINIMIZE)
-    (read,) = read_earlier([other], objective)
+    (read,) = read_earlier([(0, other)], objective)
     assert (read.goal, read.trials[0].value) == (Goal.MAXIMIZE, 0.5)
     same = labelled("b", "one", objective_metric_name="loss", type=api.MAXIMIZE)
-    assert read_earlier([same], objective)[0].goal is None
+    assert read_earlier([(0, same)], objective)[0].goal is None
     with pytest.raises(Invalid, match="earlier study 'one': its trials must have one goal"):
-        read_earlier([other, same], objective)
+        read_earlier([(0, other), (1, same)], objective)
     with pytest.raises(Invalid, match="trial 'c': label 'suggestion/study' must name a study"):
-        read_earlier([labelled("c", "")], objective)
+        read_earlier([(0, labelled("c", ""))], objective)

@@ -230,14 +230,13 @@ def test_all_violations_of_an_experiment_come_at_once() -> None:
     ],
 )
 def test_the_first_index(count: int, total: int, trials: int, first: int) -> None:
-    given = [trial(f"t{k}", POINT) for k in range(trials)]
-    assert wire.read_count(ask_for(experiment(), count, total, given)) == (count, first)
+    assert wire.read_count(ask_for(experiment(), count, total), trials) == (count, first)
 
 
 @pytest.mark.parametrize("count", [0, -1, 10_001, 2**31 - 1])
 def test_a_count_out_of_range_is_refused(count: int) -> None:
     with pytest.raises(Invalid, match=f"must be between 1 and 10000, got {count}"):
-        wire.read_count(ask_for(experiment(), count))
+        wire.read_count(ask_for(experiment(), count), 0)
 
 
 # --------------------------------------------------------------------- trials

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.api.v1beta1.trial_messages import own_trials
+from suggestion.api.v1beta1.trial_messages import divided
 from suggestion.earlystopping.rule import MAX_STEP, Threshold
 from suggestion.earlystopping.stepwise import Asking
 from suggestion.engine.settings import RawSetting
@@ -97,7 +97,7 @@ def read_request(message: api.GetEarlyStoppingRulesRequest) -> Request:
         found.append(Violation(("db_manager_address",), text))
     if found:
         raise Invalid(found)
-    logged = _logged(own_trials(message.trials), objective.objective_metric_name)
+    logged = _logged(divided(message.trials).own, objective.objective_metric_name)
     return Request(
         metric=objective.objective_metric_name,
         maximize=objective.type == api.MAXIMIZE,

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.api.v1beta1.trial_messages import own_trials
 from suggestion.engine.engine import AlgorithmChoice
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid, Violation, Violations, quote
@@ -204,8 +203,11 @@ def _enum_name(enum: object, number: int) -> str:
 # --------------------------------------------------------------------- request
 
 
-def read_count(message: api.GetSuggestionsRequest) -> tuple[int, int]:
+def read_count(message: api.GetSuggestionsRequest, trials: int) -> tuple[int, int]:
     """Return how many suggestions are asked for, and the index of the first of them.
+
+    Args:
+        trials: Number of the experiment's own trials in the request.
 
     Raises:
         Invalid: If the number is not in 1 .. `MOST_SUGGESTIONS`.
@@ -222,7 +224,7 @@ def read_count(message: api.GetSuggestionsRequest) -> tuple[int, int]:
         )
     # Katib's total counts this request; OptimizationJob's counts its trials so far, without it; a
     # client that does not count leaves 0. Neither of the latter two leaves out a trial.
-    return count, max(total - count, len(own_trials(message.trials)))
+    return count, max(total - count, trials)
 
 
 # ----------------------------------------------------------------------- reply

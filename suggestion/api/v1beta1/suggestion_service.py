@@ -9,7 +9,7 @@ from suggestion.api.service import Call, Rpc
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import locations
 from suggestion.api.v1beta1 import messages as wire
-from suggestion.api.v1beta1.trial_messages import own_trials, read_earlier, read_trials
+from suggestion.api.v1beta1.trial_messages import divided, read_earlier, read_trials
 from suggestion.engine.algorithm import Algorithm, Registry
 from suggestion.engine.engine import Engine, Prepared
 from suggestion.problem.earlier import EarlierStudy
@@ -52,27 +52,28 @@ class SuggestionService:
             Unready: FAILED_PRECONDITION; something on this machine must be fixed first.
             Broken: INTERNAL; the algorithm has a bug.
         """
+        trials = divided(request.trials)
         call.describe(
             experiment=request.experiment.name,
             algorithm=request.experiment.spec.algorithm.algorithm_name,
-            trials=len(own_trials(request.trials)),
+            trials=len(trials.own),
             count=request.current_request_number,
         )
         found: list[Violation] = []
         count = first_index = 0
         try:
-            count, first_index = wire.read_count(request)
+            count, first_index = wire.read_count(request, len(trials.own))
         except Invalid as error:
             found += error.violations
         earlier: Sequence[EarlierStudy] = ()
         try:
-            earlier = read_earlier(request.trials, request.experiment.spec.objective)
+            earlier = read_earlier(trials.earlier, request.experiment.spec.objective)
         except Invalid as error:
             found += error.violations
         prepared = self._prepared(request.experiment, call, found, earlier)
 
         def read() -> History:
-            history = read_trials(own_trials(request.trials), prepared.problem)
+            history = read_trials(trials.own, prepared.problem)
             # A metric of another name makes all trials failed ones: the log is where it shows.
             kinds = ("observations", "pending", "failed", "out_of_space")
             call.describe(**{kind: len(getattr(history, kind)) for kind in kinds})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Final
+from typing import Final, NamedTuple
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.problem.earlier import EarlierStudy, EarlierTrial
@@ -24,17 +24,38 @@ STUDY_LABEL: Final = "suggestion/study"
 _NAMED: Final[Mapping[str, str]] = {}
 
 
-def own_trials(trials: Iterable[api.Trial]) -> list[api.Trial]:
-    """Return those of `trials` that are of the experiment itself, and not of an earlier study."""
-    return [trial for trial in trials if STUDY_LABEL not in trial.spec.labels]
+class Divided(NamedTuple):
+    """The trials of a request.
+
+    Attributes:
+        own: Those of the experiment itself.
+        earlier: Those of earlier studies, each with its place in the request.
+    """
+
+    own: Sequence[api.Trial]
+    earlier: Sequence[tuple[int, api.Trial]]
+
+
+def divided(trials: Sequence[api.Trial]) -> Divided:
+    """Return `trials`, those of earlier studies apart.
+
+    One look at each of 10,000 trials takes about half as long as parsing the request: once is
+    enough.
+    """
+    earlier = [(k, trial) for k, trial in enumerate(trials) if STUDY_LABEL in trial.spec.labels]
+    if not earlier:
+        return Divided(trials, ())
+    places = {place for place, _ in earlier}
+    return Divided([trial for k, trial in enumerate(trials) if k not in places], earlier)
 
 
 def read_earlier(
-    trials: Sequence[api.Trial], objective: api.ObjectiveSpec
+    trials: Iterable[tuple[int, api.Trial]], objective: api.ObjectiveSpec
 ) -> tuple[EarlierStudy, ...]:
-    """Return the earlier studies whose finished trials are among `trials`.
+    """Return the earlier studies whose finished trials are `trials`.
 
     Args:
+        trials: Labelled ones, each with its place in the request.
         objective: Of the experiment. A trial with another objective metric has a goal of its own.
 
     Raises:
@@ -43,9 +64,7 @@ def read_earlier(
     found: list[Violation] = []
     rows: dict[str, list[EarlierTrial]] = {}
     first: dict[str, tuple[int, Goal | None]] = {}
-    for index, message in enumerate(trials):
-        if STUDY_LABEL not in message.spec.labels:
-            continue
+    for index, message in trials:
         name = message.spec.labels[STUDY_LABEL]
         place = ("trials", index, "spec", "labels", STUDY_LABEL)
         if not name:
@@ -96,7 +115,7 @@ def without_objective(request: api.GetSuggestionsRequest) -> list[str]:
     main = request.experiment.spec.objective.objective_metric_name
     return [
         trial.name or f"number {number}"
-        for number, trial in enumerate(own_trials(request.trials), 1)
+        for number, trial in enumerate(divided(request.trials).own, 1)
         if trial.status.condition in _FINISHED and main not in _metrics(trial, main, (main,))
     ]
 
