@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from suggestion.client.numbers import finite
-from suggestion.controller.activity import inactive_of
+from suggestion.controller.activity import active_texts, inactive_of
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Condition
 from suggestion.views import status
@@ -66,8 +66,7 @@ def read(directory: Path) -> tuple[str, Sequence[Finished]]:
                 trial.name,
                 {
                     name: text if name in listed else float(text)
-                    for name, text in trial.assignment.items()
-                    if name not in inactive(trial.assignment)
+                    for name, text in active_texts(trial.assignment, inactive).items()
                 },
                 str(trial.condition.value),
                 trial.condition not in (Condition.SUCCEEDED, Condition.EARLY_STOPPED),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from suggestion.api.v1beta1 import messages as wire
-from suggestion.controller.activity import inactive_of
+from suggestion.controller.activity import active_texts, inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective
 from suggestion.controller.store import Store
@@ -167,9 +167,7 @@ def _trials(
         if trial.condition not in JUDGED and trial.condition not in FAILED:
             continue
         value = objective.value(trial.series) if trial.condition in JUDGED else None
-        left_out = inactive(trial.assignment)
-        texts = {name: text for name, text in trial.assignment.items() if name not in left_out}
-        yield EarlierTrial(texts, value)
+        yield EarlierTrial(active_texts(trial.assignment, inactive), value)
 
 
 def thinned(

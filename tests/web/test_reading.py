@@ -242,7 +242,21 @@ def test_noise_is_said_to_be_noise() -> None:
     assert "same value" in importance(support.experiment(), alike)["error"]
 
 
+def test_what_was_suggested_for_an_inactive_parameter_has_no_importance() -> None:
+    pytest.importorskip("sklearn", reason="the extra 'ui' is not installed")
+    draw = random.Random(7)
+    values = [draw.random() for _ in range(60)]
+    trials = [
+        replace(support.trial(n, x), assignment={"lr": f"{x:.6f}", "kind": "b"})
+        for n, x in enumerate(values)
+    ]
+    algorithm = {"algorithmName": "random", "algorithmSettings": CONDITION}
+    found = importance(support.experiment(algorithm=algorithm), trials)
+    assert [entry["mean"] for entry in found["parameters"] if entry["name"] == "lr"] == [0]
+
+
 def test_trials_with_the_same_value_share_a_rank() -> None:
+    pytest.importorskip("sklearn", reason="the extra 'ui' is not installed")
     rng = random.Random(1)
     numbers = [rng.random() for _ in range(200)]
     trials = [

@@ -9,7 +9,7 @@ import numpy as np
 
 from suggestion.client.numbers import finite
 from suggestion.controller import objectives
-from suggestion.controller.activity import Inactive, inactive_of
+from suggestion.controller.activity import active_texts, inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.trials import JUDGED, Trial
 from suggestion.views.web.document import Json
@@ -56,7 +56,7 @@ def importance(experiment: Experiment, trials: Sequence[Trial]) -> Json:
         return {"error": "all trials have the same value"}
     space = experiment.document["spec"]["parameters"]
     inactive = inactive_of(experiment.document)
-    assignments = [_active(trial.assignment, inactive) for trial, _ in judged]
+    assignments = [active_texts(trial.assignment, inactive) for trial, _ in judged]
     groups = [_columns(entry, assignments) for entry in space]
     try:
         explained, losses = _losses(groups, values)
@@ -70,11 +70,6 @@ def importance(experiment: Experiment, trials: Sequence[Trial]) -> Json:
         "explained": float(explained),
         "trials": len(judged),
     }
-
-
-def _active(assignment: Mapping[str, str], inactive: Inactive) -> Mapping[str, str]:
-    left_out = inactive(assignment)
-    return {name: text for name, text in assignment.items() if name not in left_out}
 
 
 def _columns(entry: Any, assignments: Sequence[Mapping[str, str]]) -> NDArray[np.float64]:
