@@ -61,6 +61,26 @@ def test_failed_trials_are_tried_again() -> None:
 
 
 @pytest.mark.parametrize(
+    ("in_file", "trials_then", "changed"),
+    [("3", 9, {"maxTrialCount": ("3", 9)}), ("5", "5", {})],
+)
+def test_a_limit_that_a_user_changed_is_kept_unless_the_file_is_edited(
+    in_file: str, trials_then: object, changed: dict[str, object]
+) -> None:
+    made = document("x", maxTrialCount="3", maxFailedTrialCount="2")
+    limits = {**made, "spec": {**made["spec"], "maxTrialCount": 9}}
+    options = {"changed": {"maxTrialCount": ["3", 9]}, "paused": True}
+    known = Experiment("study", limits, options).mark("Running", "ExperimentRunning", "", "2026")
+    again = document("x", maxTrialCount=in_file, maxFailedTrialCount="7")
+    changes = resume(known, trials(GOOD), again, "2027", None)
+    assert changes.experiment is not None
+    spec = changes.experiment.document["spec"]
+    assert (spec["maxTrialCount"], spec["maxFailedTrialCount"]) == (trials_then, "7")
+    assert changes.experiment.changed == changed
+    assert changes.experiment.paused
+
+
+@pytest.mark.parametrize(
     ("conditions", "retry", "allowed"),
     [((FAILED, NONE), True, True), ((FAILED, GOOD), True, False), ((FAILED, NONE), False, False)],
 )
