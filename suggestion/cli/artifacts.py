@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
-from suggestion.views.directory import ExperimentFolder, loaded
+from suggestion.views.directory import ExperimentFolder, loaded, named
 
 
 @click.command()
 @click.argument("directory", type=ExperimentFolder(), default="")
 @click.option("--best", is_flag=True, help="Only those of the best trial.")
-@click.option("--trial", metavar="NAME", help="Only those of this trial.")
+@click.option(
+    "--trial", metavar="NAME", help="Only those of this trial: its name, its end, or its number."
+)
 @click.option(
     "--download",
     type=click.Path(file_okay=False, path_type=Path),
@@ -52,9 +54,7 @@ def artifacts(
         if best:
             chosen = ranked[:1]
         elif trial is not None:
-            chosen = [name for name in chosen if trial in (name, name.rpartition("-")[2])]
-            if not chosen:
-                raise click.ClickException(f"{directory}: has no trial {trial!r}")
+            chosen = [named(trials, trial).name]
         for name in chosen:
             listing = made.lists.read(name)
             if listing is None:

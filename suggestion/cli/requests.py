@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from suggestion.views.directory import FOLDER, ExperimentFolder, loaded
+from suggestion.views.directory import FOLDER, ExperimentFolder, loaded, named
 
 if TYPE_CHECKING:
     from suggestion.controller.requests import Action
 
 _LIMITS = {"maxTrialCount": "trials", "parallelTrialCount": "parallel"}
+# More than any limit has: Python converts no text of any length.
+_DIGITS = 20
 
 
 @click.command()
@@ -25,14 +27,9 @@ def stop(directory: Path, trial: str) -> None:
     It ends as Killed, and is not run again. The others go on.
     """
     from suggestion.controller.requests import StopTrial  # noqa: PLC0415
-    from suggestion.views import status  # noqa: PLC0415
 
     _, listed = loaded(directory)
-    try:
-        found = status.find(listed, trial)
-    except LookupError as error:
-        raise click.ClickException(str(error)) from error
-    _ask(directory, StopTrial(found.number))
+    _ask(directory, StopTrial(named(listed, trial).number))
 
 
 @click.command()
@@ -82,16 +79,19 @@ def set_limits(directory: Path, values: tuple[str, ...]) -> None:
 
     The change outlives the runner; a later edit of the same field in the file takes its place.
     """
-    from suggestion.controller.requests import SetLimits  # noqa: PLC0415
+    from suggestion.controller.requests import read  # noqa: PLC0415
 
-    fields = {}
+    fields: dict[str, int | str] = {}
     for name, text in _pairs(values).items():
         if name not in _LIMITS:
             raise click.UsageError(f"FIELD: must be one of {', '.join(_LIMITS)}, got {name!r}")
-        if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:12]) < 2**31:
-            raise click.UsageError(f"{name}: must be a whole number from 1 on, got {text!r}")
-        fields[_LIMITS[name]] = int(text)
-    _ask(directory, SetLimits(**fields))
+        whole = text.isascii() and text.isdecimal() and len(text) <= _DIGITS
+        fields[_LIMITS[name]] = int(text) if whole else text
+    try:
+        action = read("set", fields)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    _ask(directory, action)
 
 
 def _pairs(values: tuple[str, ...]) -> dict[str, str]:

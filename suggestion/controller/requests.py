@@ -8,7 +8,7 @@ once, whenever a process dies, and needs no port.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, TypeAlias
 
 
@@ -73,6 +73,8 @@ KINDS: Final[Mapping[str, type[Action]]] = {
     "pause": Pause,
     "resume": Resume,
 }
+# The largest whole number that a message of the API can hold.
+_MOST: Final = 2**31 - 1
 _NAMES: Final = {made: kind for kind, made in KINDS.items()}
 
 
@@ -106,16 +108,16 @@ def dump(action: Action) -> tuple[str, Mapping[str, Any]]:
     return _NAMES[type(action)], asdict(action)
 
 
-def load(kind: str, fields: Any) -> Action:
+def load(kind: str, content: Any) -> Action:
     """Return what `dump` has written."""
     try:
-        return read(kind, fields)
+        return read(kind, content)
     except ValueError:
         return Unknown(kind)
 
 
-def read(kind: str, fields: Any) -> Action:
-    """Return an action by its kind and fields.
+def read(kind: str, content: Any) -> Action:
+    """Return an action by its kind and the values of its fields, by name.
 
     Raises:
         ValueError: If they make none.
@@ -124,9 +126,10 @@ def read(kind: str, fields: Any) -> Action:
     if made is None:
         raise ValueError(f"action: must be one of {', '.join(KINDS)}, got {kind!r}")
     try:
-        action = made(**fields)
+        action = made(**content)
     except TypeError as error:
-        raise ValueError(f"action {kind!r}: has other fields, got {fields!r}") from error
+        rule = "its fields must be " + (", ".join(field.name for field in fields(made)) or "none")
+        raise ValueError(f"action {kind!r}: {rule}, got {content!r}") from error
     match action:
         case StopTrial(trial) if not _count(trial, 0):
             raise ValueError(f"trial: must be the number of a trial, got {trial!r}")
@@ -137,15 +140,15 @@ def read(kind: str, fields: Any) -> Action:
                 raise ValueError("nothing to change: give parallelTrialCount or maxTrialCount")
             for name, value in action.fields().items():
                 if not _count(value, 1):
-                    raise ValueError(f"{name}: must be a whole number from 1 on, got {value!r}")
+                    rule = f"must be a whole number from 1 to {_MOST}"
+                    raise ValueError(f"{name}: {rule}, got {value!r}")
         case _:
             pass
     return action
 
 
 def _count(value: object, least: int) -> bool:
-    # As many as a message of the API can say.
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**31
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= _MOST
 
 
 def _texts(value: object) -> bool:

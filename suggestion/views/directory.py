@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,4 +89,18 @@ def loaded(directory: Path) -> tuple[Experiment, list[Trial]]:
     try:
         return status.load(directory)
     except (OSError, ValueError, sqlite3.Error) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def named(trials: Sequence[Trial], name: str) -> Trial:
+    """Return the trial of this name, see `status.find`.
+
+    Raises:
+        click.ClickException: If there is none, or more than one.
+    """
+    from suggestion.views import status  # noqa: PLC0415
+
+    try:
+        return status.find(trials, name)
+    except LookupError as error:
         raise click.ClickException(str(error)) from error

@@ -95,6 +95,13 @@ echo loss=${trialParameters.x}
     assert f"{ranked[0].name}  a/same.txt  4  {digest(b'same')}" in done.output
     assert (folder / "model/deep/x.txt").read_text() == ranked[0].assignment["x"]
     assert len(artifacts(state).output.splitlines()) == 4
+    one = ranked[0]
+    for word in (one.name, str(one.number), one.name[-6:]):
+        assert {
+            line.split()[0] for line in artifacts(state, "--trial", word).output.splitlines()
+        } == {one.name}
+    said = artifacts(state, "--trial", "nobody", status=1).output
+    assert "nobody: no trial has this name; `suggest trials` lists them" in said
     assert "removed those of 1 trials" in artifacts(state, "--keep-best", "1").output
     assert len(artifacts(state).output.splitlines()) == 2
 

@@ -200,7 +200,10 @@ def test_without_a_runner(machine: Machine, tmp_path: Path) -> None:
         (["enqueue", "x"], "must be NAME=VALUE, got 'x'"),
         (["enqueue", "x=1", "x=2"], "x: must be named once, got it again"),
         (["set", "goal=3"], "must be one of maxTrialCount, parallelTrialCount, got 'goal'"),
-        (["set", "maxTrialCount=many"], "must be a whole number from 1 on, got 'many'"),
+        (["set", "maxTrialCount=many"], "must be a whole number from 1 to 2147483647, got 'many'"),
+        (["set", "maxTrialCount=0"], "maxTrialCount: must be a whole number from 1 to 2147483647"),
+        (["set", "maxTrialCount=2147483648"], "from 1 to 2147483647, got 2147483648"),
+        (["set", f"maxTrialCount={'9' * 9000}"], "must be a whole number from 1 to 2147483647"),
         (["stop", "0"], "holds no experiment"),
     ],
 )  # fmt: skip
