@@ -63,18 +63,21 @@ def owner(whose: Whose) -> dict[str, Any]:
     }
 
 
+def reference(name: str, uid: str) -> dict[str, str]:
+    """Return how an object names the config map that owns it."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": uid}
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What we add to the objects of an experiment's trials.
 
     Attributes:
         label: Of the experiment.
-        owner: Name and UID of the config map.
         image: For the side-car; empty: that of the primary container.
     """
 
     label: str
-    owner: tuple[str, str]
     conditions: Conditions
     image: str = ""
 
@@ -92,10 +95,7 @@ def trial_object(spec: LaunchSpec, name: str, shape: Shape) -> dict[str, Any]:
     metadata.pop("generateName", None)
     metadata["name"] = name
     metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
-    config_map, uid = shape.owner
-    metadata["ownerReferences"] = [
-        {"apiVersion": "v1", "kind": "ConfigMap", "name": config_map, "uid": uid}
-    ]
+    metadata.pop("ownerReferences", None)
     if made.get("kind") == "Workflow":
         pods = _section(_section(made, "spec"), "podMetadata")
         pods["labels"] = {**(pods.get("labels") or {}), **labels}
