@@ -173,9 +173,10 @@ def wrong_pairs(y: Array, means: Array) -> Array:
     Pairs of equal means count half. The result has shape (s,).
     """
     better = np.sign(y[:, None] - y[None, :])
-    predicted = np.sign(means[:, :, None] - means[:, None, :])
-    pairs = max(float(np.abs(better).sum()), 1.0)
-    shares: Array = (np.abs(better) * (1 - better * predicted) / 2).sum(axis=(1, 2)) / pairs
+    pairs = float(np.abs(better).sum())
+    # One source at a time: the pairs of all of them together take hundreds of MiB.
+    agreed = [float((better * np.sign(each[:, None] - each[None, :])).sum()) for each in means]
+    shares: Array = (pairs - np.array(agreed)) / 2 / max(pairs, 1.0)
     return shares
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
@@ -229,3 +230,16 @@ def test_values_at_the_limits_of_doubles_are_learned_from(
     specs = (double("x", low, high), double("y", "0", "1"))
     message = experiment("bayesianoptimization", specs, settings=settings)
     assert len(points_of(suggest(ask_for(message, 3)))) == 3
+
+
+def test_pairs_are_compared_in_little_memory() -> None:
+    means = np.random.default_rng(0).random((60, 400))
+    tracemalloc.start()
+    try:
+        shares = earlier.wrong_pairs(means[0], means)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert shares[0] == 0
+    assert np.all(np.abs(shares[1:] - 0.5) < 0.2)
+    assert peak < 20 * 2**20  # all pairs of all sources take 73 MiB an array
