@@ -90,6 +90,8 @@ def test_crowding_prefers_outer_points_and_empty_regions() -> None:
     assert found[2] == pytest.approx((3 + 3) / 4)
     assert tradeoffs.crowding(np.empty((0, 2))).tolist() == []
     assert np.isinf(tradeoffs.crowding(np.ones((2, 3)))).all()
+    widest = np.array([[-1.5e308, 4.0], [1.5e308, 3.0], [0.0, 3.5], [0.1, 3.6]])
+    assert tradeoffs.crowding(widest)[2] == pytest.approx(0.5 + 0.6)
 
 
 def cells(losses: Array, reference: int) -> int:

@@ -119,10 +119,8 @@ def crowding(losses: Array) -> Array:
     found = np.zeros(count)
     for column in losses.T:
         order = np.argsort(column, kind="stable")
-        ordered = column[order]
-        width = ordered[-1] - ordered[0] if count else 0.0
-        if not (width > 0 and np.isfinite(width)):
-            width = 1.0
+        ordered = column[order] / 2  # the difference of two floats can overflow
+        width = (ordered[-1] - ordered[0] if count else 0.0) or 1.0
         own = np.full(count, np.inf)
         own[1:-1] = (ordered[2:] - ordered[:-2]) / width
         found[order] += own
