@@ -95,6 +95,11 @@ def test_failed_trials_stay_failed_and_the_goal_is_the_study_s_own() -> None:
         ([earlier(({"x": "0.1", "y": "2"}, 1.0))], "must have values that fit a parameter"),
         ([earlier(({"lr": "no"}, 1.0))], "must have values that fit a parameter"),
         ([earlier(({"lr": "0.1"}, None), ({"x": "1"}, 1.0))], "must have values that fit"),
+        (
+            [earlier(*[({"optimizer": f"o{k}", "batch": str(k)}, 1.0) for k in range(10_000)])],
+            "earlier study 'before': the lists of the search space must have at most 20000 entries "
+            "together, got 20002",
+        ),
         ([earlier(({"lr": "0.1"}, 1.0))] * 2, "names of earlier studies must differ"),
         ([earlier(({"lr": "0.1"}, 1.0))] * 101, "there must be at most 100 of them, got 101"),
         ([earlier(*[({"lr": "0.1"}, 1.0)] * 10_001)], "at most 10000 of all studies, got 10001"),
@@ -126,7 +131,7 @@ SOUND = {"parameters": {"lr": [0.1, "0.01"]}, "values": [1, 2.5]}
 CASES = [
     ("", "must not be empty"),
     ("[1", "must be a JSON object of studies: Expecting"),
-    ("[" * 100_000, "must be a JSON object of studies, got"),
+    ("[" * 100_000, "must be a JSON object of studies: it is nested too deeply, got '[["),
     ("[" * 300_000, "must hold at most 200000 lists and objects, got 300000"),
     (" " * 4_000_000 + "{}", "must have at most 4000000 characters, got 4000002"),
     ("[]", "must be a JSON object of studies, got '[]'"),
@@ -142,11 +147,15 @@ CASES = [
     (json.dumps({"a": {**SOUND, "values": "12"}}), "values must be a list of numbers, got '12'"),
     (json.dumps({"a": {**SOUND, "parameters": {"lr": [[], 1]}}}), "entry 1 must be a finite"),
     (json.dumps({"a": {**SOUND, "parameters": {"lr": 3}}}), "'lr' must have a list of values"),
+    (
+        json.dumps({"a": {**SOUND, "goal": {"a": 1}}}),
+        "minimize or maximize, got an object",
+    ),
     (json.dumps({"a": {**SOUND, "parameters": [1]}}), "parameters must be an object of lists"),
     ('{"a": {"parameters": {"lr": [1e999]}, "values": [1]}}', "entry 1 must be a finite number"),
     ('{"a": {"parameters": {"lr": [1], "lr": [2]}, "values": [1]}}', "must not be named twice"),
     ('{"a": {"values": [1], "values": [1]}}', "a name must not come twice, got 'values'"),
-    (f'{{"a": {{"parameters": {{"lr": [{"9" * 5000}]}}, "values": [1]}}}}', "must be a JSON"),
+    (f'{{"a": {{"parameters": {{"lr": [{"9" * 5000}]}}, "values": [1]}}}}', "too many digits, got"),
     (f'{{"a": {{"parameters": {{"lr": [1]}}, "values": [{"9" * 400}]}}}}', "value 1 must be"),
     (json.dumps({str(k): SOUND for k in range(101)}), "must hold at most 100 studies, got 101"),
     (json.dumps({"a": {"parameters": {"x": [1]}, "values": [1]}}), "must have values that fit"),

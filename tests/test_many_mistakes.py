@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,8 @@ from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1.dbmanager_messages import read_report
 from suggestion.api.v1beta1.earlystopping_messages import read_request
 from suggestion.api.v1beta1.suggestion_service import SuggestionService
+from suggestion.api.v1beta1.trial_messages import STUDY_LABEL
+from suggestion.engine import prior_trials
 from suggestion.engine.algorithm import algorithms
 from suggestion.problem.deadline import NEVER
 from suggestion.problem.errors import MOST_VIOLATIONS, Invalid
@@ -55,6 +58,19 @@ def _early_stopping() -> None:
     read_request(message)
 
 
+def _labels() -> None:
+    request = ask_for(experiment())
+    for _ in range(MANY):
+        request.trials.add().spec.labels[STUDY_LABEL] = ""
+    SuggestionService(algorithms()).get_suggestions(request, Call(NEVER))
+
+
+def _prior_trials() -> None:
+    entry = {"parameters": {f"p{k}": [[1]] for k in range(20)}, "values": [1]}
+    text = json.dumps({f"s{k}": entry for k in range(100)})
+    prior_trials.read({"prior_trials": (0, text)})
+
+
 def _json() -> None:
     names = ",".join(f'"k{k}": 1' for k in range(MANY))
     transcoding.read(f"{{{names}}}".encode(), api.GetSuggestionsRequest)
@@ -71,11 +87,13 @@ def _json() -> None:
         lambda: _suggest(experiment("grid", [double(f"x{k}", "0", "1") for k in range(MANY)])),
         _report,
         _early_stopping,
+        _labels,
+        _prior_trials,
         _json,
     ],
     ids=[
         *("settings", "unknown-initial", "initial-twice", "parameters", "entries", "grid"),
-        *("report", "early-stopping", "json"),
+        *("report", "early-stopping", "labels", "prior-trials", "json"),
     ],
 )
 def test_only_so_many_mistakes_are_described(send: Callable[[], None]) -> None:

@@ -28,8 +28,22 @@ def parse(text: str, longest: int, kind: str) -> Any:
     """
     if len(text) > longest:
         raise ValueError(f"must have at most {longest} characters, got {len(text)}")
+    cause: Exception
     try:
         return json.loads(text, object_pairs_hook=Pairs)
-    except (ValueError, RecursionError) as error:
-        where = f": {error}" if isinstance(error, json.JSONDecodeError) else ""
-        raise ValueError(f"must be {kind}{where}, got {quote(text)}") from error
+    except json.JSONDecodeError as error:
+        reason, cause = str(error), error
+    except ValueError as error:
+        reason, cause = "a number has too many digits", error
+    except RecursionError as error:
+        reason, cause = "it is nested too deeply", error
+    raise ValueError(f"must be {kind}: {reason}, got {quote(text)}") from cause
+
+
+def shown(given: Any) -> str:
+    """Return how a message shows a value that `parse` has returned, or a part of one."""
+    if isinstance(given, Pairs):
+        return "an object" if given else "{}"
+    if isinstance(given, list):
+        return f"a list of {len(given)}"
+    return quote(given if isinstance(given, str) else json.dumps(given))

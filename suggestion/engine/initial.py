@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from suggestion.engine import documents
 from suggestion.engine.declared import INITIAL_POINTS
-from suggestion.engine.documents import Pairs
+from suggestion.engine.documents import Pairs, shown
 from suggestion.numerics.sampling import draws
 from suggestion.problem.deadline import NEVER
 from suggestion.problem.errors import Invalid, Violation, Violations, quote
@@ -118,7 +117,7 @@ def _point(
             value = _value(parameter, given)
             if value is None:
                 refuse(
-                    f"{subject}: parameter {quote(name)} {rule_of(parameter)}, got {_shown(given)}"
+                    f"{subject}: parameter {quote(name)} {rule_of(parameter)}, got {shown(given)}"
                 )
             else:
                 values[name] = value
@@ -128,11 +127,7 @@ def _point(
 def _value(parameter: Parameter, given: Any) -> Value | None:
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         return None
-    try:
-        text = given if isinstance(given, str) else repr(given)
-    except ValueError:  # an int of too many digits
-        return None
-    value = parameter.parse(text)
+    value = parameter.parse(given if isinstance(given, str) else repr(given))
     return value if value is not None and value in parameter else None
 
 
@@ -145,10 +140,6 @@ def rule_of(parameter: Parameter) -> str:
     count = parameter.levels or 0
     few = [parameter.format(parameter.value(level)) for level in range(min(count, 10))]
     return f"must be one of {', '.join(few)}{', ...' if count > len(few) else ''}"
-
-
-def _shown(given: Any) -> str:
-    return quote(given) if isinstance(given, str) else quote(json.dumps(given, default=list))
 
 
 def completed(

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from suggestion.engine import documents
 from suggestion.engine.declared import PRIOR_TRIALS
-from suggestion.engine.documents import Pairs
+from suggestion.engine.documents import Pairs, shown
 from suggestion.problem.earlier import MOST_STUDIES, EarlierStudy, EarlierTrial
-from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.errors import Invalid, Violation, Violations, quote
 from suggestion.problem.parameters import LONGEST_NAME
 from suggestion.problem.problem import Goal
 from suggestion.problem.spelling import likely_meant
@@ -50,7 +50,7 @@ def read(shared: Mapping[str, tuple[int, str]]) -> tuple[EarlierStudy, ...]:
         given = _parse(text)
     except ValueError as error:
         raise Invalid([Violation(location, f"{setting}: {error}")]) from error
-    found: list[Violation] = []
+    found = Violations()
     made = []
     for name, entry in given:
         subject = f"{setting}, study {quote(name)}"
@@ -105,7 +105,7 @@ def _parse(text: str) -> Pairs:
 def _study(entry: Any, refuse: Refuse) -> tuple[Sequence[EarlierTrial], Goal | None]:
     """Return trials and goal of one study; what is wrong is refused, and left out."""
     if not isinstance(entry, Pairs):
-        refuse(f"must be an object with {', '.join(map(quote, _KEYS[:2]))}, got {_shown(entry)}")
+        refuse(f"must be an object with {', '.join(map(quote, _KEYS[:2]))}, got {shown(entry)}")
         return (), None
     for name in _repeated(entry):
         refuse(f"a name must not come twice, got {quote(name)}")
@@ -124,7 +124,7 @@ def _study(entry: Any, refuse: Refuse) -> tuple[Sequence[EarlierTrial], Goal | N
         known = parts["goal"]
         goal = goals.get(known) if isinstance(known, str) else None
         if goal is None:
-            refuse(f"goal must be {' or '.join(goals)}, got {_shown(known)}")
+            refuse(f"goal must be {' or '.join(goals)}, got {shown(known)}")
     values = _values(parts["values"], refuse) if "values" in parts else None
     columns = _columns(parts["parameters"], refuse) if "parameters" in parts else {}
     if values is None or not columns:
@@ -149,14 +149,14 @@ def _repeated(pairs: Pairs) -> list[str]:
 
 def _values(given: Any, refuse: Refuse) -> list[float | None] | None:
     if not isinstance(given, list):
-        refuse(f"values must be a list of numbers, got {_shown(given)}")
+        refuse(f"values must be a list of numbers, got {shown(given)}")
         return None
     made: list[float | None] = []
     wrong = None
     for number, each in enumerate(given, 1):
         value = None if each is None else _number(each)
         if each is not None and value is None and wrong is None:
-            wrong = f"value {number} must be a finite number, or null, got {_shown(each)}"
+            wrong = f"value {number} must be a finite number, or null, got {shown(each)}"
         made.append(value)
     if wrong is not None:
         refuse(wrong)
@@ -165,14 +165,14 @@ def _values(given: Any, refuse: Refuse) -> list[float | None] | None:
 
 def _columns(given: Any, refuse: Refuse) -> dict[str, list[str | None]]:
     if not isinstance(given, Pairs) or not given:
-        refuse(f"parameters must be an object of lists by name, got {_shown(given)}")
+        refuse(f"parameters must be an object of lists by name, got {shown(given)}")
         return {}
     for name in _repeated(given):
         refuse(f"a parameter must not be named twice, got {quote(name)}")
     made: dict[str, list[str | None]] = {}
     for name, column in given:
         if not isinstance(column, list):
-            refuse(f"parameter {quote(name)} must have a list of values, got {_shown(column)}")
+            refuse(f"parameter {quote(name)} must have a list of values, got {shown(column)}")
             continue
         texts = []
         wrong = None
@@ -180,7 +180,7 @@ def _columns(given: Any, refuse: Refuse) -> dict[str, list[str | None]]:
             text = each if each is None or isinstance(each, str) else _text(each)
             if each is not None and text is None and wrong is None:
                 rule = "must be a finite number, a text or null"
-                wrong = f"parameter {quote(name)}, entry {number} {rule}, got {_shown(each)}"
+                wrong = f"parameter {quote(name)}, entry {number} {rule}, got {shown(each)}"
             texts.append(text)
         if wrong is not None:
             refuse(wrong)
@@ -202,14 +202,3 @@ def _number(given: Any) -> float | None:
 def _text(given: Any) -> str | None:
     """Return a finite number as text; None for anything else."""
     return None if _number(given) is None else repr(given)
-
-
-def _shown(given: Any) -> str:
-    if isinstance(given, Pairs):
-        return "an object" if given else "{}"
-    if isinstance(given, list):
-        return f"a list of {len(given)}"
-    try:
-        return quote(given) if isinstance(given, str) else quote(json.dumps(given))
-    except ValueError:  # an int of too many digits
-        return "a number of too many digits"

@@ -70,8 +70,8 @@ def studies(earlier: Sequence[EarlierStudy], problem: Problem) -> tuple[Study, .
     depend on the range that it was drawn from.
 
     Raises:
-        Invalid: With every study of a name used twice, of too many trials, without a value of the
-            objective, or without a value that fits a parameter.
+        Invalid: With every study of a name used twice, of too many trials, of too many different
+            categories, without a value of the objective, or without a value that fits a parameter.
     """
     found: list[Violation] = []
     made: list[Study] = []
@@ -91,7 +91,11 @@ def studies(earlier: Sequence[EarlierStudy], problem: Problem) -> tuple[Study, .
             got = f"got {len(each.trials)} without" if each.trials else "got no trial"
             found.append(each.violation(f"must have a trial with a value of the objective, {got}"))
             continue
-        study = _study(each, problem)
+        try:
+            study = _study(each, problem)
+        except Invalid as error:  # too many categories
+            found += [each.violation(violation.description) for violation in error.violations]
+            continue
         if study is None:
             own = ", ".join(quote(parameter.name) for parameter in problem.space.parameters[:20])
             names = dict.fromkeys(name for trial in each.trials for name in trial.texts)
@@ -106,7 +110,11 @@ def studies(earlier: Sequence[EarlierStudy], problem: Problem) -> tuple[Study, .
 
 
 def _study(earlier: EarlierStudy, problem: Problem) -> Study | None:
-    """Return the study that `earlier` is; None if no trial with a value fits the space."""
+    """Return the study that `earlier` is; None if no trial with a value fits the space.
+
+    Raises:
+        Invalid: If the lists of its space would be too long.
+    """
     parameters = [
         widened
         for parameter in problem.space.parameters

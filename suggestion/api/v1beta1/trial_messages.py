@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.problem.earlier import EarlierStudy, EarlierTrial
-from suggestion.problem.errors import Invalid, Violation, quote
+from suggestion.problem.errors import Invalid, Violation, Violations, quote
 from suggestion.problem.problem import Goal, Problem
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Failed, History, Observation, Pending, Record
@@ -61,7 +61,7 @@ def read_earlier(
     Raises:
         Invalid: If a label is empty, or trials of one study have different goals.
     """
-    found: list[Violation] = []
+    found = Violations()
     rows: dict[str, list[EarlierTrial]] = {}
     first: dict[str, tuple[int, Goal | None]] = {}
     for index, message in trials:
