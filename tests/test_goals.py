@@ -101,7 +101,7 @@ FORM = (
          "and memory <= 4"),
         ("memory < 1; memory > 2", 13, "no 'memory' meets both memory > 2 and memory < 1"),
         ("3 > memory >= 3", 1, "no 'memory' meets both memory >= 3 and memory < 3"),
-        (";", 1, "must hold a bound"),
+        (";", 1, "must hold a bound, got none"),
         ("memory < 1 ? 2", 12, "'?' has no meaning here"),
     ],
 )  # fmt: skip
@@ -122,9 +122,10 @@ def test_what_is_no_bound_is_refused_with_its_place(text: str, place: int, expec
         ("latency", 1, "an objective must read NAME: minimize or NAME: maximize, got 'latency'"),
         (": minimize", 1, "an objective must read NAME: minimize or NAME: maximize, got "
          "': minimize'"),
-        ("loss: minimize", 1, "'loss' is an objective already"),
-        ("latency: minimize; latency: maximize", 20, "'latency' is an objective already"),
-        (";", 1, "must hold an objective"),
+        ("loss: minimize", 1, "objectives must be different metrics, got 'loss' again"),
+        ("latency: minimize; latency: maximize", 20, "objectives must be different metrics, got "
+         "'latency' again"),
+        (";", 1, "must hold an objective, got none"),
     ],
 )  # fmt: skip
 def test_what_is_no_objective_is_refused_with_its_place(
@@ -146,7 +147,9 @@ def test_the_number_of_objectives_is_bounded() -> None:
     message = asked(objectives=";".join(f"{name}: minimize" for name in names))
     message.spec.objective.additional_metric_names.extend(names)
     (refusal,) = refusals(message)
-    assert refusal.endswith("there must be at most 8 objectives, the main one included, got more")
+    assert refusal.endswith(
+        "there must be at most 8 objectives, the main one included, got 'm7' too"
+    )
     (refusal,) = refusals(asked(objectives=" " * 6000 + "latency: minimize"))
     assert refusal.endswith("must have at most 5000 characters, got 6017")
 

@@ -70,7 +70,7 @@ def declare(
         made = list(read(text, metrics, mistakes))
         if text and not made and not mistakes:
             noun = "an objective" if setting is OBJECTIVES else "a bound"
-            mistakes.append(Mistake(f"must hold {noun}", 0))
+            mistakes.append(Mistake(f"must hold {noun}, got none", 0))
         found += [violation(setting, place, text, mistake) for mistake in mistakes]
         added += made
     named = {metric.name for metric in added}
@@ -97,10 +97,11 @@ def _objectives(text: str, metrics: Sequence[Metric], mistakes: list[Mistake]) -
         try:
             metric = _objective(statement, position, metrics)
             if metric.name in seen:
-                raise Mistake(f"{quote(metric.name)} is an objective already", position)
+                rule = f"objectives must be different metrics, got {quote(metric.name)} again"
+                raise Mistake(rule, position)
             if len(seen) == MOST_OBJECTIVES:
                 rule = f"there must be at most {MOST_OBJECTIVES} objectives, the main one included"
-                raise Mistake(f"{rule}, got more", position)
+                raise Mistake(f"{rule}, got {quote(metric.name)} too", position)
         except Mistake as mistake:
             mistakes.append(mistake)
             continue
