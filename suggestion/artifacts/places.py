@@ -59,16 +59,10 @@ class Folder:
     def put(self, source: Path, digest: str) -> None:
         target = self._path(digest)
         private_folder(target.parent)
-        # Under its own name only once it is whole and on the disk.
-        part = target.with_name(f".{uuid.uuid4().hex}")
-        try:
-            with open(source, "rb") as given, open(_created(part), "wb") as made:
-                shutil.copyfileobj(given, made, _CHUNK)
-                made.flush()
-                os.fsync(made.fileno())
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        with open(source, "rb") as given, whole(target) as made:
+            shutil.copyfileobj(given, made, _CHUNK)
+            made.flush()
+            os.fsync(made.fileno())
 
     def open(self, digest: str) -> BinaryIO:
         return open(self._path(digest), "rb")
@@ -84,24 +78,28 @@ class Folder:
                 yield path.name
 
 
-def _created(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-
-
 class Filesystem:
-    """Contents below a URL of fsspec: ``s3://bucket/path``, ``file:///path`` (an extra)."""
+    """Contents below a URL of fsspec: ``s3://bucket/path``, ``file:///path`` (an extra).
 
-    def __init__(self, url: str) -> None:
+    Args:
+        folder: Below it, of one experiment: what that removes no other one has.
+
+    Raises:
+        ValueError: If fsspec knows no such store.
+    """
+
+    def __init__(self, url: str, folder: str = "") -> None:
         try:
             from fsspec.core import url_to_fs  # noqa: PLC0415
 
-            self._system, self._root = cast("tuple[Any, str]", url_to_fs(url))
+            self._system, root = cast("tuple[Any, str]", url_to_fs(url))
         except (ImportError, ValueError) as error:  # without fsspec, or what a protocol needs
             needs = "pip install 'suggestion-servers[artifacts]' brings fsspec"
             raise ValueError(f"{url}: no store for artifacts: {error}; {needs}") from error
+        self._root = "/".join([root.rstrip("/"), *([folder] if folder else []), _CONTENTS])
 
     def _path(self, digest: str) -> str:
-        return f"{self._root.rstrip('/')}/{_CONTENTS}/{digest[:2]}/{digest}"
+        return f"{self._root}/{digest[:2]}/{digest}"
 
     def has(self, digest: str) -> bool:
         self._system.invalidate_cache()
@@ -123,7 +121,7 @@ class Filesystem:
 
     def every(self) -> Iterator[str]:
         self._system.invalidate_cache()
-        for path in self._system.glob(f"{self._root.rstrip('/')}/{_CONTENTS}/??/*"):
+        for path in self._system.glob(f"{self._root}/??/*"):
             name = str(path).rpartition("/")[2]
             if "." in name:
                 self._system.rm_file(path)
@@ -135,25 +133,27 @@ def place(directory: Path, url: str | None = None) -> Place:
     """Return where the artefacts of the experiment in `directory` are kept.
 
     Args:
-        url: Of fsspec; it is remembered. None for what is remembered, or else the directory.
+        url: Of fsspec; it is remembered, with a folder there that is this experiment's alone. None
+            for what is remembered, or else the directory.
 
     Raises:
         ValueError: If artefacts are already kept elsewhere.
     """
     file = directory / FOLDER / _PLACE
     try:
-        known: str = json.loads(file.read_text(encoding="utf-8"))["url"]
+        known: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        known = ""
-    if url is not None and known != url:
+        known = {}
+    if url is not None and known.get("url") != url:
         if known or (directory / FOLDER / _CONTENTS).exists():
-            at = known or str(directory / FOLDER)
+            at = known.get("url") or str(directory / FOLDER)
             raise ValueError(f"artifacts of {directory} are kept in {at}, got {url}")
-        made = Filesystem(url)
+        chosen = {"url": url, "folder": uuid.uuid4().hex}
+        made = Filesystem(**chosen)
         private_folder(file.parent)
-        replace_file(file, json.dumps({"url": url}))
+        replace_file(file, json.dumps(chosen))
         return made
-    return Filesystem(known) if known else Folder(directory / FOLDER / _CONTENTS)
+    return Filesystem(**known) if known else Folder(directory / FOLDER / _CONTENTS)
 
 
 def checksum(file: BinaryIO) -> tuple[str, int]:
@@ -167,11 +167,12 @@ def checksum(file: BinaryIO) -> tuple[str, int]:
 
 @contextmanager
 def whole(target: Path) -> Iterator[BinaryIO]:
-    """Write a file that is there under its name only once it is whole."""
+    """Write a file that is there under its name only once it is whole, and its user's alone."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{uuid.uuid4().hex}")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        with open(_created(part), "w+b") as file:
+        with open(os.open(part, flags, 0o600), "w+b") as file:
             yield file
         part.replace(target)
     finally:

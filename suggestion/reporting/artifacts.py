@@ -52,9 +52,12 @@ def keep(env: Mapping[str, str], path: str, name: str | None) -> None:
     try:
         if os.path.isdir(path):
             shutil.copytree(path, part)
-            shutil.rmtree(target, ignore_errors=True)
         else:
             shutil.copyfile(path, part)
+        if os.path.isdir(target):
+            shutil.rmtree(target)
+        elif os.path.isdir(part) and os.path.exists(target):
+            os.unlink(target)
         os.replace(part, target)
     finally:
         if os.path.isdir(part):

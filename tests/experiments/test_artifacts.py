@@ -234,6 +234,10 @@ def test_log_artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             sg.log_artifact(tmp_path / "m", name)
     with pytest.raises(FileNotFoundError):
         sg.log_artifact(tmp_path / "missing")
+    sg.log_artifact(tmp_path / "m" / "w", "m")  # a file in place of a folder
+    assert (folder / "m").read_text() == "2"
+    sg.log_artifact(tmp_path / "m")  # and back
+    assert (folder / "m" / "w").read_text() == "2"
     monkeypatch.delenv("SUGGEST_ARTIFACTS_DIR")
     sg.log_artifact(tmp_path / "m")
 
@@ -269,3 +273,23 @@ def test_a_url_of_fsspec_is_remembered(tmp_path: Path) -> None:
         places.place(root, "memory://elsewhere")
     keeper.Keeper(root, place, Objective.of(DOCUMENT), keep_best=1).prune([trial(1, "0"), one])
     assert [*places.place(root).every()] == []
+
+
+def test_experiments_that_share_a_store_keep_their_own(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec", reason="the extra 'artifacts' is not installed")
+    url = (tmp_path / "store").as_uri()
+    roots = [tmp_path / "one", tmp_path / "two"]
+    for root in roots:
+        leave(root, trial(0, "1"), "x", b"the same")
+        leave(root, trial(1, "2"), "y", root.name.encode())
+        place = places.place(root, url)
+        keeper.Keeper(root, place, Objective.of(DOCUMENT)).keep(
+            [trial(0, "1"), trial(1, "2")], print
+        )
+    first = keeper.Keeper(roots[0], places.place(roots[0]), Objective.of(DOCUMENT), keep_best=1)
+    first.prune([trial(0, "1"), trial(1, "2")])
+
+    for name in ("t0", "t1"):
+        listing = Lists(roots[1]).read(name)
+        assert listing is not None
+        assert [*keeper.download(places.place(roots[1]), listing, tmp_path / "out")]
