@@ -115,7 +115,8 @@ _OBJECTIVE: Final = _object(
     "objectiveMetricName",
 )
 
-_TEMPLATE: Final = _object(
+#: A trial template.
+TEMPLATE: Final = _object(
     {
         "primaryContainerName": _TEXT,
         "primaryPodLabels": _ANY_OBJECT,
@@ -136,7 +137,7 @@ _TEMPLATE: Final = _object(
         "resources": _RESOURCES,
     }
 )
-#: The fields of `_TEMPLATE` that a cluster does not know.
+#: The fields of `TEMPLATE` that a cluster does not know.
 SHORT_FORM: Final = ("command", "args", "env", "workingDir", "image", "resources")
 
 #: Where the metrics collectors are that run here, by the kind that a file names.
@@ -216,7 +217,7 @@ EXPERIMENT: Final[dict[str, Any]] = _object(
                 "parallelTrialCount": _COUNT,
                 "maxTrialCount": _COUNT,
                 "maxFailedTrialCount": _FROM_ZERO,
-                "trialTemplate": _TEMPLATE,
+                "trialTemplate": TEMPLATE,
                 "metricsCollectorSpec": _COLLECTOR,
                 "resumePolicy": {"enum": ["Never", "LongRunning", "FromVolume"]},
                 "nasConfig": _ANY_OBJECT,

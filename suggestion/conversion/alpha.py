@@ -44,13 +44,13 @@ def _study_job(spec: Fields, name: str) -> Definition:
     spec.ignore("owner")
     goal = spec.text("optimizationtype").lower()
     suggestion = spec.fields("suggestionSpec")
-    algorithm = study2018.named(suggestion, "suggestionAlgorithm", study2018.ALGORITHMS)
+    algorithm = suggestion.known(study2018.ALGORITHMS, "suggestionAlgorithm")
     settings, _, _ = study2018.read_settings(suggestion, "suggestionParameters", algorithm)
     each = suggestion.whole("requestNumber")
     suggestion.close()
     rounds = spec.whole("requestcount")
     stopping_spec = spec.fields("earlyStoppingSpec")
-    stopping = study2018.named(stopping_spec, "earlyStoppingAlgorithm", study2018.STOPPING)
+    stopping = stopping_spec.known(study2018.STOPPING, "earlyStoppingAlgorithm")
     rules, _, _ = study2018.read_settings(stopping_spec, "earlyStoppingParameters", stopping)
     stopping_spec.close()
     builder = spaces.Builder(spec.losses)
@@ -68,7 +68,7 @@ def _study_job(spec: Fields, name: str) -> Definition:
         (),
         metric,
         goal == "maximize" if goal else None,
-        spec.text("optimizationgoal"),
+        spec.number("optimizationgoal"),
         tuple(known for known in spec.texts("metricsnames") if known != metric),
         algorithm,
         settings,

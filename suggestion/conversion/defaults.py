@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
-from suggestion.conversion.definition import Definition, Loss, aliases, reference
+from suggestion.conversion.definition import Definition, Loss, aliases, plain_name, reference
 
 _TRIALS = 20
 
@@ -52,7 +51,7 @@ def completed(
         parallel=choices.parallel or made.parallel,
     )
     if not made.name:
-        made = replace(made, name=re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "study")
+        made = replace(made, name=plain_name(stem) or "study")
         made_up("metadata.name", made.name)
     if not made.metric:
         made = replace(made, metric="loss")

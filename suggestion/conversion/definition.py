@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from suggestion.problem.errors import quote
 from suggestion.problem.parameters import Parameter
 
 
@@ -91,6 +91,11 @@ def aliases(names: Sequence[str]) -> dict[str, str]:
     return made
 
 
+def plain_name(text: str) -> str:
+    """Return a text as the name of an experiment: small letters, digits and dashes, or none."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
 def reference(alias: str) -> str:
     """Return what stands for the value of a parameter in a command."""
     return f"${{trialParameters.{alias}}}"
@@ -99,18 +104,6 @@ def reference(alias: str) -> str:
 def quoted(name: str) -> str:
     """Return a parameter's name as the language of conditions writes it."""
     return name if name.isidentifier() and name not in _WORDS else f"`{name}`"
-
-
-def literal(text: str) -> str:
-    """Return a text as the language of conditions writes it.
-
-    Raises:
-        ValueError: If it has both kinds of quotation marks.
-    """
-    for mark in "'\"":
-        if mark not in text:
-            return f"{mark}{text}{mark}"
-    raise ValueError(f"a text must not have both kinds of quotation marks, got {quote(text)}")
 
 
 _WORDS = frozenset({"and", "or", "not", "in", "if"})

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from suggestion.client import containers, manifest, schema
 from suggestion.conversion import spaces
-from suggestion.conversion.definition import Definition, Loss, aliases, reference
+from suggestion.conversion.definition import (
+    ConversionError,
+    Definition,
+    Loss,
+    aliases,
+    reference,
+)
 from suggestion.conversion.fields import Fields, scalar
 from suggestion.problem.lists import Categorical, Discrete
+from suggestion.problem.locations import dotted
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Parameter
 from suggestion.problem.priors import Distribution
 
-API_VERSION: Final = "kubeflow.org/v1beta1"
 #: Name of the container whose process a trial is, where a file does not name it.
 CONTAINER: Final = "training-container"
 #: An image that a user puts their own in place of.
 IMAGE: Final = "example.com/team/image:tag"
 _CONDITIONS: Final = "conditions"
-#: Fields of a template that only one machine knows.
-SHORT: Final = ("command", "args", "env", "workingDir", "image", "resources")
 
 
 # ------------------------------------------------------------------------ reading
 
 
 def read(data: Any, losses: list[Loss]) -> Definition:
-    """Return what an Experiment of v1beta1 says."""
+    """Return what an Experiment of v1beta1 says.
+
+    Raises:
+        ConversionError: If a field that is read has not the shape that it should have.
+    """
     root = Fields(data, "", losses)
     root.ignore("apiVersion", "kind", "status")
     metadata = root.fields("metadata")
@@ -36,10 +45,27 @@ def read(data: Any, losses: list[Loss]) -> Definition:
     metadata.ignore("generateName", "namespace", "creationTimestamp", "uid", "resourceVersion")
     metadata.ignore("generation", "managedFields", "selfLink", "labels", "annotations")
     spec = root.fields("spec")
+    _check_template(spec.take("trialTemplate"))
     made = read_spec(spec, name)
     for fields in (spec, metadata, root):
         fields.close()
     return made
+
+
+def _check_template(template: object) -> None:
+    """Check the shape of a trial template, if there is one.
+
+    Raises:
+        ConversionError: With all that is wrong.
+    """
+    if template is None:
+        return
+    broken = [
+        ((*containers.TEMPLATE, *where), rule)
+        for where, rule in manifest.violations(template, schema.TEMPLATE)
+    ] or list(containers.shapes({"spec": {"trialTemplate": template}}))
+    if broken:
+        raise ConversionError([Loss(dotted(where), rule) for where, rule in broken])
 
 
 def read_spec(spec: Fields, name: str) -> Definition:
@@ -59,7 +85,7 @@ def read_spec(spec: Fields, name: str) -> Definition:
         _conditions(settings),
         objective.text("objectiveMetricName", "objectiveMetricsName"),
         None if not kind else kind == "maximize",
-        objective.text("goal"),
+        objective.number("goal"),
         objective.texts("additionalMetricNames", "additionalMetricsNames"),
         algorithm,
         {key: value for key, value in settings.items() if key != _CONDITIONS},
@@ -69,7 +95,7 @@ def read_spec(spec: Fields, name: str) -> Definition:
         spec.whole("parallelTrialCount"),
         spec.whole("maxFailedTrialCount"),
         template=spec.take("trialTemplate"),
-        collector=spec.take("metricsCollectorSpec"),
+        collector=spec.mapping("metricsCollectorSpec"),
         extra={key: value for key, value in extra.items() if value is not None},
     )
     objective.close()
@@ -163,7 +189,7 @@ def _document(made: Definition, losses: list[Loss], cluster: bool) -> dict[str, 
         spec["metricsCollectorSpec"] = made.collector
     spec["trialTemplate"] = _template(made, losses, cluster)
     return {
-        "apiVersion": API_VERSION,
+        "apiVersion": schema.API_VERSION,
         "kind": "Experiment",
         "metadata": {"name": made.name},
         "spec": spec,
@@ -203,11 +229,13 @@ def _template(made: Definition, losses: list[Loss], cluster: bool) -> Mapping[st
     command = template.get("command") or list(made.command)
     if not cluster:
         return {**template, "command": command} | parameters_of(made.parameters)
+    if isinstance(command, str):
+        command = containers.split(command)
     image = template.get("image")
     if not image:
         image = IMAGE
         losses.append(Loss("trialTemplate", f"put your image in place of {IMAGE}"))
-    container: dict[str, Any] = {"name": CONTAINER, "image": image, "command": _words(command)}
+    container: dict[str, Any] = {"name": CONTAINER, "image": image, "command": command}
     for key in ("args", "workingDir", "resources"):
         if key in template:
             container[key] = template[key]
@@ -221,12 +249,6 @@ def _template(made: Definition, losses: list[Loss], cluster: bool) -> Mapping[st
 
 def _is_short(template: Mapping[str, Any]) -> bool:
     return "trialSpec" not in template and "configMap" not in template
-
-
-def _words(command: str | Sequence[str]) -> list[str]:
-    import shlex  # noqa: PLC0415
-
-    return shlex.split(command) if isinstance(command, str) else list(command)
 
 
 def parameters_of(parameters: Sequence[Parameter]) -> dict[str, Any]:
@@ -274,51 +296,29 @@ def job(
 _REFERENCE: Final = re.compile(r"\$\{trialParameters\.([^}]*)\}")
 
 
-def container_of(made: Definition) -> dict[str, Any]:
-    """Return what the primary container of a template says: command, args, env, image, …
+def container_of(made: Definition, losses: list[Loss]) -> dict[str, Any]:
+    """Return the primary container of a template: command, args, env, image, …
 
     References are to parameters by their own names.
+
+    Args:
+        losses: Told of what is around the container.
     """
     template: Mapping[str, Any] = made.template or {"command": list(made.command)}
-    found: Mapping[str, Any] = template
-    spec = template.get("trialSpec")
-    if isinstance(spec, Mapping):
-        wanted = template.get("primaryContainerName")
-        every = list(containers(spec))
-        trainer: dict[str, Any] = {}
-        if spec.get("kind") == "TrainJob":
-            trainer = (spec.get("spec") or {}).get("trainer") or {}
-        found = next((c for c in every if c.get("name") == wanted), every[0] if every else trainer)
+    found = containers.primary({"metadata": {}, "spec": {"trialTemplate": template}}, None)
+    losses += [Loss(dotted(where), rule) for where, rule in found.found]
+    losses += [Loss(dotted(where), "is left out") for where in found.ignored]
     declared = {
         entry["name"]: entry["reference"] for entry in template.get("trialParameters") or ()
     } or {alias: name for name, alias in aliases([p.name for p in made.parameters]).items()}
-
-    def renamed(node: Any) -> Any:
-        if isinstance(node, str):
-            change = lambda m: reference(declared.get(m[1], m[1]))  # noqa: E731
-            return _REFERENCE.sub(change, node)
-        if isinstance(node, Mapping):
-            return {key: renamed(value) for key, value in node.items()}
-        return [renamed(value) for value in node] if isinstance(node, list | tuple) else node
-
-    container: dict[str, Any] = renamed({k: v for k, v in (found or {}).items() if k in SHORT})
-    if "command" in container:
-        container["command"] = _words(container["command"])
-    return container
+    own = {alias: reference(name) for alias, name in declared.items()}
+    return {key: substituted(value, own) for key, value in found.container.items() if value}
 
 
-def substituted(word: str, texts: Mapping[str, str]) -> str:
-    """Return a word of `container_of` with references replaced by `texts`, by parameter."""
-    return _REFERENCE.sub(lambda match: texts.get(match[1], match[0]), word)
-
-
-def containers(node: Any) -> Iterator[dict[str, Any]]:
-    """Yield every container of an object of Kubernetes."""
+def substituted(node: Any, texts: Mapping[str, str]) -> Any:
+    """Return a part of a container with references replaced by `texts`, by what they name."""
+    if isinstance(node, str):
+        return _REFERENCE.sub(lambda match: texts.get(match[1], match[0]), node)
     if isinstance(node, Mapping):
-        if isinstance(node.get("containers"), list):
-            yield from (c for c in node["containers"] if isinstance(c, dict))
-        for value in node.values():
-            yield from containers(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from containers(value)
+        return {key: substituted(value, texts) for key, value in node.items()}
+    return [substituted(value, texts) for value in node] if isinstance(node, list) else node

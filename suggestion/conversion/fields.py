@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from suggestion.conversion.definition import ConversionError, Loss
 from suggestion.problem.errors import quote
+from suggestion.problem.numbers import parse_number
 
 _NOTHING: Final = "has no counterpart here"
 
@@ -61,8 +62,30 @@ class Fields:
             raise _wrong(self.at(keys[0]), "text", value)
         return scalar(value)
 
+    def known(self, names: Mapping[str, str], *keys: str) -> str:
+        """Return what one of `names` is called here; empty for any other one, which is told."""
+        given = self.text(*keys)
+        found = names.get(given) or names.get(given.lower(), "")
+        if given and not found:
+            self.lose(keys[0], f"there is no {quote(given)} here; known are {', '.join(names)}")
+        return found
+
+    def number(self, *keys: str) -> str:
+        """Return a finite number as text; empty if it is absent."""
+        text = self.text(*keys).strip()
+        if text and parse_number(text) is None:
+            raise _wrong(self.at(keys[0]), "a finite number", text)
+        return text
+
+    def mapping(self, *keys: str) -> Mapping[str, Any] | None:
+        """Return a mapping as it is; None if it is absent."""
+        value = self.take(*keys)
+        if value is None or isinstance(value, Mapping):
+            return value
+        raise _wrong(self.at(keys[0]), "a mapping", value)
+
     def whole(self, *keys: str) -> int | None:
-        """Return a whole number; None if it is absent, or none."""
+        """Return a whole number; None if it is absent."""
         text = self.text(*keys).strip()
         if not text:
             return None

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import yaml
 
+from suggestion.client.containers import pods
 from suggestion.conversion.definition import Loss, aliases, reference
-from suggestion.conversion.experiment import CONTAINER, containers
+from suggestion.conversion.experiment import CONTAINER
 
 _LOOP: Final = re.compile(
     r"[ \t]*\{\{-?\s*with\s+\.HyperParameters\s*-?\}\}(?P<body>.*?)\{\{-?\s*end\s*-?\}\}\s*?\n?"
@@ -91,7 +92,8 @@ _OWN: Final = frozenset({"name", "namespace"})
 
 def _primary(spec: dict[str, Any]) -> str:
     """Return the name of the first container; those named after the trial get a name that stays."""
-    every = list(containers(spec))
+    listed = [entry for pod in pods(spec, ()) for entry in pod.spec["containers"]]
+    every = [entry for entry in listed if isinstance(entry, dict)]
     for container in every:
         if "${trialSpec." in str(container.get("name")):
             container["name"] = CONTAINER

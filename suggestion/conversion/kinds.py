@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from suggestion.client import schema
 from suggestion.client.optimizationjob import is_one
 from suggestion.conversion import (
     alpha,
@@ -81,7 +82,7 @@ def _is_nni(data: Any) -> bool:
 SYSTEMS: Final[Mapping[str, System]] = {
     "experiment": System(
         "an Experiment",
-        _version(experiment.API_VERSION),
+        _version(schema.API_VERSION),
         experiment.read,
         experiment.write,
         texts=True,

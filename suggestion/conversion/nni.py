@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from suggestion.conversion import spaces
-from suggestion.conversion.definition import Definition, Loss, literal, quoted
+from suggestion.conversion.definition import Definition, Loss, plain_name, quoted
 from suggestion.conversion.fields import Fields, scalar
 from suggestion.problem.errors import quote
 from suggestion.problem.lists import Categorical, Discrete
@@ -17,8 +17,7 @@ from suggestion.problem.parameters import Parameter
 _TYPE: Final = "_type"
 _VALUE: Final = "_value"
 _NAME: Final = "_name"
-#: Tuners by their names here.
-TUNERS: Final = {
+_TUNERS: Final = {
     "anneal": "anneal",
     "gridsearch": "grid",
     "gptuner": "bayesianoptimization",
@@ -49,17 +48,16 @@ def read(data: Any, losses: list[Loss]) -> Definition:
         root.lose("searchSpace", "must be a search space; give the file of the space itself")
         space = {}
     tuner, assessor = root.fields("tuner"), root.fields("assessor")
-    algorithm = _named(tuner, TUNERS)
-    stopping = _named(assessor, _ASSESSORS)
+    algorithm = tuner.known(_TUNERS, "name", "builtinTunerName")
+    stopping = assessor.known(_ASSESSORS, "name", "builtinAssessorName")
     arguments = tuner.fields("classArgs")
     mode = arguments.text("optimize_mode")
     rules = assessor.fields("classArgs")
     step = rules.text("start_step")
     rules.ignore("optimize_mode")
-    name = root.text("experimentName").lower()
     made = Definition(
         **_space(space, "searchSpace", losses),
-        name="".join(c if c.isalnum() else "-" for c in name).strip("-"),
+        name=plain_name(root.text("experimentName")),
         metric="default" if mode else "",
         maximize=mode == "maximize" if mode else None,
         algorithm=algorithm,
@@ -75,13 +73,6 @@ def read(data: Any, losses: list[Loss]) -> Definition:
     for fields in (arguments, rules, tuner, assessor, root):
         fields.close()
     return made
-
-
-def _named(fields: Fields, known: Mapping[str, str]) -> str:
-    given = fields.text("name", "builtinTunerName", "builtinAssessorName")
-    if given and given.lower() not in known:
-        fields.lose("name", f"there is no {quote(given)} here; known are {', '.join(known)}")
-    return known.get(given.lower(), "")
 
 
 def _space(data: Mapping[str, Any], place: str, losses: list[Loss]) -> dict[str, Any]:
@@ -111,8 +102,7 @@ def _parameter(builder: spaces.Builder, name: str, place: str, kind: str, values
     if kind in ("choice", "layer_choice"):
         _choice(builder, name, place, numbers)
     elif kind == "randint" and len(numbers) == 2:
-        last = int(numbers[1]) - 1
-        builder.ranged(name, place, numbers[0], last, whole=True)
+        builder.ranged(name, place, numbers[0], spaces.before(numbers[1]), whole=True)
     elif kind in ("uniform", "loguniform") and len(numbers) == 2:
         builder.ranged(name, place, *numbers, log=kind == "loguniform")
     elif kind in ("quniform", "qloguniform") and len(numbers) == 3:
@@ -132,7 +122,7 @@ def _choice(builder: spaces.Builder, name: str, place: str, values: list[Any]) -
     builder.listed(name, place, texts, ordered=False if nested else None)
     for entry in nested:
         text = scalar(entry[_NAME])
-        condition = f"{quoted(name)} == {literal(text)}"
+        condition = f"{quoted(name)} == {builder.literal(place, text)}"
         _add(builder, entry, f"{name}.{text}.", f"{place}.{text}", condition)
     if any(len(entry) > 1 for entry in nested):
         why = "what a choice holds becomes parameters of their own, with dots in their names"

@@ -10,12 +10,20 @@ from suggestion.client import optimizationjob as client
 from suggestion.conversion import experiment, spaces
 from suggestion.conversion.definition import ConversionError, Definition, Loss, aliases
 from suggestion.conversion.fields import scalar
+from suggestion.problem.errors import quote
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.locations import dotted
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Parameter
 
 _RUNTIME: Final = "torch-distributed"
+# What the trainer of a TrainJob calls the fields of a container.
+_TRAINER: Final = {
+    "command": "command",
+    "args": "args",
+    "image": "image",
+    "resources": "resourcesPerNode",
+}
 
 
 def read(data: Any, losses: list[Loss]) -> Definition:
@@ -77,20 +85,27 @@ def _search(made: Definition, losses: list[Loss]) -> dict[str, Any]:
     seed = settings.pop("random_state", None) or settings.pop("seed", None)
     if settings:
         losses.append(Loss("algorithm settings", f"left out: {', '.join(settings)}"))
+    if made.algorithm not in ("grid", "random"):
+        losses.append(Loss("algorithm", f"there is no {made.algorithm!r}; it is random search"))
+    whole = seed is not None and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", seed)
+    if seed is not None and (made.algorithm == "grid" or not whole):
+        losses.append(Loss("algorithm settings", f"a seed is left out, got {quote(seed)}"))
     if made.algorithm == "grid":
         return {"grid": {}}
-    if made.algorithm != "random":
-        losses.append(Loss("algorithm", f"there is no {made.algorithm!r}; it is random search"))
-    return {"random": {} if seed is None else {"seed": int(seed)}}
+    return {"random": {"seed": int(seed)} if seed is not None and whole else {}}
 
 
 def _names(made: Definition, losses: list[Loss]) -> dict[str, str]:
     names: dict[str, str] = {}
+    variables: set[str] = set()  # in upper case, where more names are alike
     for name, alias in aliases([parameter.name for parameter in made.parameters]).items():
-        plain = re.sub(r"\W", "_", alias, flags=re.ASCII)[:64]
-        plain = plain if client.NAME.fullmatch(plain) else f"_{plain}"[:64]
-        while plain in names.values():
-            plain = f"{plain[:60]}_{len(names)}"
+        first = re.sub(r"\W", "_", alias, flags=re.ASCII)
+        first = plain = (first if client.NAME.fullmatch(first) else f"_{first}")[:64]
+        number = 1
+        while plain.upper() in variables:
+            number += 1
+            plain = f"{first[:56]}_{number}"
+        variables.add(plain.upper())
         if plain != name:
             losses.append(Loss(name, f"is called {plain} in an OptimizationJob"))
         names[name] = plain
@@ -123,33 +138,26 @@ def _written(parameter: Parameter, losses: list[Loss]) -> dict[str, Any]:
 
 def _train_job(made: Definition, names: Mapping[str, str], losses: list[Loss]) -> dict[str, Any]:
     """Return the spec of the TrainJob; its command reads the variables of the parameters."""
-    given = (made.template or {}).get("trialSpec")
-    spec: dict[str, Any] = {}
-    if isinstance(given, Mapping) and given.get("kind") == "TrainJob":
-        spec = dict(given.get("spec") or {})
+    given = (made.template or {}).get("trialSpec") or {}
+    own_kind = given.get("kind") == "TrainJob"
+    inner = given.get("spec")
+    spec: dict[str, Any] = {**inner} if own_kind and isinstance(inner, Mapping) else {}
     if "runtimeRef" not in spec:
         losses.append(Loss("trainJobTemplate.spec.runtimeRef", f"is {_RUNTIME}; name your runtime"))
         spec["runtimeRef"] = {"name": _RUNTIME}
-    container = experiment.container_of(made)
+    container = experiment.container_of(made, [] if own_kind else losses)  # all else is kept
     texts = {name: f"$({client.PREFIX}{short.upper()})" for name, short in names.items()}
-    trainer: dict[str, Any] = dict(spec.get("trainer") or {})
-    for key in ("image", "command", "args"):
-        if value := container.get(key):
-            known = isinstance(value, list)
-            trainer[key] = [experiment.substituted(w, texts) for w in value] if known else value
-    env = [e for e in container.get("env") or () if isinstance(e, Mapping)]
-    own = {f"{client.PREFIX}{short.upper()}" for short in names.values()}
-    kept = [
-        {**e, "value": experiment.substituted(str(e.get("value", "")), texts)}
-        for e in env
-        if e.get("name") not in own and "valueFrom" not in e
-    ]
-    trainer.pop("env", None)
-    if kept:
-        trainer["env"] = kept
-    if limits := (container.get("resources") or {}).get("limits"):
-        trainer["resourcesPerNode"] = {"limits": limits}
-    if container.get("workingDir"):
-        losses.append(Loss("workingDir", "a TrainJob has no working directory"))
+    said = spec.get("trainer")
+    trainer: dict[str, Any] = {**said} if isinstance(said, Mapping) else {}
+    container = experiment.substituted(container, texts)
+    variables = {f"{client.PREFIX}{short.upper()}" for short in names.values()}
+    trainer["env"] = [e for e in container.pop("env", ()) if e["name"] not in variables]
+    for key, value in container.items():
+        if key in _TRAINER:
+            trainer[_TRAINER[key]] = value
+        elif key not in trainer and key != "name":
+            losses.append(Loss(f"trialTemplate: {key}", "a TrainJob's trainer has nothing like it"))
+    if not trainer["env"]:
+        del trainer["env"]
     spec["trainer"] = trainer
     return spec

@@ -144,6 +144,7 @@ def _parameter(builder: spaces.Builder, name: str, place: str, node: Any) -> Non
 
 
 _DEFAULTS: Final[Mapping[str, Any]] = {"base": 10, "mean": 0.0, "sd": 1.0}
+_LONGEST_RANGE: Final = 10_000
 
 
 def _value(node: ast.expr) -> Any:
@@ -169,7 +170,10 @@ def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
-        return list(range(*(int(_value(argument)) for argument in node.args)))[:10_000]
+        listed = range(*(int(_value(argument)) for argument in node.args))
+        if len(listed) > _LONGEST_RANGE:
+            raise ValueError(f"a range must have at most {_LONGEST_RANGE} values")
+        return list(listed)
     return ast.literal_eval(node)
 
 
@@ -183,7 +187,7 @@ def _add(builder: spaces.Builder, name: str, place: str, kind: str, v: Mapping[s
     whole = "randint" in kind
     low, high, step = v["lower"], v["upper"], v.get("q")
     if whole and step is None:  # these exclude their end
-        high = int(high) - 1
+        high = spaces.before(high)
     options = {"whole": whole, "log": "log" in kind}
     if step is None or (whole and step == 1):
         builder.ranged(name, place, low, high, **options)
@@ -210,7 +214,9 @@ def _written(parameter: Parameter, losses: list[Loss]) -> str:
         losses.append(Loss(parameter.name, "its normal distribution has no bounds in Ray Tune"))
         mean, deviation = spaces.moments(parameter)
         if not parameter.distribution.is_log:
-            return f"tune.randn({mean!r}, {deviation!r})"
+            if step is None:
+                return f"tune.randn({mean!r}, {deviation!r})"
+            return f"tune.qrandn({mean!r}, {deviation!r}, {step!r})"
         losses.append(Loss(parameter.name, "Ray Tune has no log-normal; it is log-uniform"))
     log = "log" if parameter.distribution.is_log else ""
     if isinstance(parameter, Int) and step == 1:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from suggestion.conversion.definition import ConversionError, Loss
 from suggestion.conversion.fields import scalar
-from suggestion.problem.errors import Invalid
+from suggestion.problem.errors import Invalid, quote
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numbers import exact
 from suggestion.problem.numeric import Double, Int
@@ -108,7 +108,7 @@ class Builder:
             return
         ends = [float(middle + sign * DEVIATIONS * width) for sign in (-1, 1)]
         if log:
-            ends = [math.exp(end) if end < 700 else math.inf for end in ends]
+            ends = [_exponential(end) for end in ends]
         self.losses.append(Loss(place, "the normal distribution is cut at 3 standard deviations"))
         if step is None:
             self.ranged(name, place, ends[0], ends[1], log=log, normal=True)
@@ -137,12 +137,46 @@ class Builder:
         except Invalid as error:
             self._broken += [Loss(place, v.description) for v in error.violations]
 
+    def literal(self, place: str, text: str) -> str:
+        """Return a text as the language of conditions writes it."""
+        for mark in "'\"":
+            if mark not in text:
+                return f"{mark}{text}{mark}"
+        rule = "a text of a condition must not have both kinds of quotation marks"
+        self.refuse(place, f"{rule}, got {quote(text)}")
+        return "''"
+
     def add(self, parameter: Parameter) -> None:
         """Add a parameter, whose name must be new."""
         if any(known.name == parameter.name for known in self._parameters):
             self.refuse(parameter.name, "a name must not be used twice")
         else:
             self._parameters.append(parameter)
+
+
+def before(end: object) -> object:
+    """Return the whole number before `end`; `end` itself if it is no number, which is refused."""
+    number = exact(scalar(end))
+    return end if number is None else _decimal(number - 1)
+
+
+def negative(end: object) -> object:
+    """Return ``-end``; `end` itself if it is no number, which is refused."""
+    number = exact(scalar(end))
+    return end if number is None else float(-number)
+
+
+def exponential(end: object) -> object:
+    """Return e to the power of `end`; `end` itself if it is no number, which is refused."""
+    number = exact(scalar(end))
+    return end if number is None else _exponential(float(number))
+
+
+def _exponential(power: float) -> float:
+    try:
+        return math.exp(power)
+    except OverflowError:
+        return math.inf
 
 
 def _decimal(number: Fraction) -> str:

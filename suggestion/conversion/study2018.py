@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from suggestion.conversion import experiment, spaces
-from suggestion.conversion.definition import Definition, Loss, aliases, reference
+from suggestion.conversion.definition import Definition, Loss, aliases, plain_name, reference
 from suggestion.conversion.fields import Fields
 
 _TYPES: Final = {"1": "double", "2": "int", "3": "discrete", "4": "categorical"}
@@ -32,12 +32,11 @@ _DEFAULT_SCHEDULER: Final = "default-scheduler"
 def read(data: Any, losses: list[Loss]) -> Definition:
     """Return what a study file says; its fields are those of the StudyConfig message of v0.1."""
     root = Fields(data, "", losses)
-    name = root.text("name").lower().replace("_", "-")
     goal = root.text("optimizationtype")
     if goal not in _GOALS:
         root.lose("optimizationtype", f"must be 1 (minimise) or 2 (maximise), got {goal!r}")
-    algorithm = named(root, "suggestalgorithm", ALGORITHMS)
-    stopping = named(root, "autostopalgorithm", STOPPING)
+    algorithm = root.known(ALGORITHMS, "suggestalgorithm")
+    stopping = root.known(STOPPING, "autostopalgorithm")
     settings, trials, parallel = read_settings(root, "suggestionparameters", algorithm)
     rules, _, _ = read_settings(root, "autostopparameters", stopping)
     builder = spaces.Builder(losses)
@@ -48,12 +47,12 @@ def read(data: Any, losses: list[Loss]) -> Definition:
     parameters = builder.finish()
     metric = root.text("objectivevaluename")
     made = Definition(
-        name,
+        plain_name(root.text("name")),
         parameters,
         (),
         metric,
         _GOALS.get(goal),
-        root.text("optimizationgoal"),
+        root.number("optimizationgoal"),
         tuple(name for name in root.texts("metrics") if name != metric),
         algorithm,
         settings,
@@ -65,14 +64,6 @@ def read(data: Any, losses: list[Loss]) -> Definition:
     )
     root.close()
     return made
-
-
-def named(fields: Fields, key: str, known: dict[str, str]) -> str:
-    """Return the name that an algorithm or a rule has here; empty if there is none."""
-    given = fields.text(key)
-    if given and given.lower() not in known:
-        fields.lose(key, f"there is no {given!r} here; known are {', '.join(known)}")
-    return known.get(given.lower(), "")
 
 
 def read_settings(
@@ -100,7 +91,11 @@ def read_settings(
 def read_parameter(builder: spaces.Builder, place: str, entry: Any) -> None:
     """Add a parameter whose type is a number or a name."""
     if isinstance(entry, dict):
-        kinds = {k: _TYPES.get(str(v), str(v)) for k, v in entry.items() if k == "parametertype"}
+        kinds = {
+            k: _TYPES.get(str(v), str(v))
+            for k, v in entry.items()
+            if str(k).lower() == "parametertype"
+        }
         entry = {**entry, **kinds}
     experiment.read_parameter(builder, place, entry)
 

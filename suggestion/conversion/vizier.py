@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from suggestion.conversion import spaces
-from suggestion.conversion.definition import Definition, Loss, literal, quoted
+from suggestion.conversion.definition import Definition, Loss, plain_name, quoted
 from suggestion.conversion.fields import Fields, scalar
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
@@ -29,6 +29,12 @@ _PARENTS: Final = (
     "parentDiscreteValues",
     "parentIntValues",
 )
+_VALUES: Final = (
+    "doubleValueSpec",
+    "integerValueSpec",
+    "discreteValueSpec",
+    "categoricalValueSpec",
+)
 _STOPPING: Final = (
     "decayCurveStoppingSpec",
     "medianAutomatedStoppingSpec",
@@ -50,9 +56,7 @@ def read(data: Any, losses: list[Loss]) -> Definition:
     builder = spaces.Builder(losses)
     for place, entry in spec.entries("parameters"):
         _add(builder, Fields(entry, place, losses), place, "")
-    given = spec.text("algorithm")
-    if given and given not in _ALGORITHMS:
-        spec.lose("algorithm", f"there is no {given!r} here; known are {', '.join(_ALGORITHMS)}")
+    algorithm = spec.known(_ALGORITHMS, "algorithm")
     stopping = ""
     for key in _STOPPING:
         if key in spec:
@@ -64,19 +68,21 @@ def read(data: Any, losses: list[Loss]) -> Definition:
         others = ", ".join(name for name, _ in metrics[1:])
         why = f"one metric is the objective, {metrics[0][0]}; {others} are collected beside it"
         spec.lose("metrics", why)
-    spec.ignore("observationNoise", "studyStoppingConfig", "measurementSelectionType")
-    name = root.text("displayName", "name").lower()
-    name = name.rpartition("/")[2]
+    spec.ignore("observationNoise", "measurementSelectionType")
+    ending = spec.fields("studyStoppingConfig")
+    most = ending.whole("maxNumTrials")
+    ending.close()
+    name = root.text("displayName", "name").rpartition("/")[2]
     made = Definition(
-        "".join(c if c.isalnum() else "-" for c in name).strip("-"),
+        plain_name(name),
         builder.finish(),
         tuple(builder.conditions),
         metrics[0][0] if metrics else "",
         metrics[0][1] == "MAXIMIZE" if metrics and metrics[0][1] else None,
         metrics=tuple(name for name, _ in metrics[1:]),
-        algorithm=_ALGORITHMS.get(given, ""),
+        algorithm=algorithm,
         stopping=stopping,
-        trials=root.whole("maxTrialCount"),
+        trials=root.whole("maxTrialCount") or most,
         parallel=root.whole("parallelTrialCount"),
         failures=root.whole("maxFailedTrialCount"),
     )
@@ -93,6 +99,8 @@ def _add(builder: spaces.Builder, fields: Fields, place: str, condition: str) ->
         fields.lose("scaleType", f"there is no {scale!r} here; the scale is linear")
     fields.ignore("externalType")
     text = False
+    if not any(key in fields for key in _VALUES):
+        builder.refuse(place, f"must have one of {', '.join(_VALUES)}, got none")
     for key, whole in (("doubleValueSpec", False), ("integerValueSpec", True)):
         if key in fields:
             spec = fields.fields(key)
@@ -116,7 +124,9 @@ def _add(builder: spaces.Builder, fields: Fields, place: str, condition: str) ->
         values = []
         for key in _PARENTS:
             values += child.fields(key).texts("values") if key in child else ()
-        listed = ", ".join(literal(value) if text else value for value in values)
+        listed = ", ".join(builder.literal(where, value) if text else value for value in values)
+        if not values:
+            builder.refuse(where, "must have values of the parent, got none")
         met = f"{quoted(name)} in ({listed})"
         _add(builder, child.fields("parameterSpec"), f"{where}.parameterSpec", met)
         child.close()

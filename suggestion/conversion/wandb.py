@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 from suggestion.conversion import experiment, spaces
-from suggestion.conversion.definition import Definition, Loss, aliases, reference
+from suggestion.conversion.definition import Definition, Loss, aliases, plain_name, reference
 from suggestion.conversion.fields import Fields, scalar
 from suggestion.problem.errors import quote
 from suggestion.problem.lists import Categorical, Discrete
@@ -15,8 +14,9 @@ from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Parameter
 
 _METHODS: Final = {"grid": "grid", "random": "random", "bayes": "bayesianoptimization"}
-_COMMAND: Final = ("${env}", "${interpreter}", "${program}", "${args}")
+_COMMAND: Final = ("${interpreter}", "${program}", "${args}")
 _ARGUMENTS: Final = ("${args}", "${args_no_boolean_flags}")
+_NO_HYPHENS: Final = "${args_no_hyphens}"
 
 
 def read(data: Any, losses: list[Loss]) -> Definition:
@@ -24,14 +24,11 @@ def read(data: Any, losses: list[Loss]) -> Definition:
     root = Fields(data, "", losses)
     metric = root.fields("metric")
     goal = metric.text("goal")
-    method = root.text("method")
-    if method and method not in _METHODS:
-        root.lose("method", f"must be one of {', '.join(_METHODS)}, got {quote(method)}")
+    algorithm = root.known(_METHODS, "method")
     builder = spaces.Builder(losses)
     constants: dict[str, str] = {}
     _add(builder, root.take("parameters") or {}, "", "parameters", constants)
     parameters = builder.finish()
-    name = root.text("name").lower()
     stop = root.fields("early_terminate")
     if stop.text("type"):
         why = "there is no such rule here; medianstop, asha and hyperband stop trials early"
@@ -40,13 +37,13 @@ def read(data: Any, losses: list[Loss]) -> Definition:
     command = _command(root, [p.name for p in parameters], constants)
     root.ignore("project", "entity", "description")
     made = Definition(
-        "".join(c if c.isalnum() else "-" for c in name).strip("-"),
+        plain_name(root.text("name")),
         parameters,
         (),
         metric.text("name"),
         goal == "maximize" if goal else None,
-        metric.text("target"),
-        algorithm=_METHODS.get(method, ""),
+        metric.number("target"),
+        algorithm=algorithm,
         trials=root.whole("run_cap"),
         command=command,
     )
@@ -59,18 +56,16 @@ def _command(root: Fields, names: list[str], constants: Mapping[str, str]) -> tu
     """Return the words of a trial's command, with what W&B puts in place of its macros."""
     program = root.text("program")
     given = root.texts("command") or (_COMMAND if program else ())
-    plain = {"${env}": ("/usr/bin/env",), "${interpreter}": ("python",), "${program}": (program,)}
+    plain = {"${env}": (), "${interpreter}": ("python",), "${program}": (program,)}
     made = aliases(names)
     pairs = {name: reference(alias) for name, alias in made.items()} | dict(constants)
     words: list[str] = []
     for word in given:
-        if word == "${env}":
-            continue
         if word in plain:
             words += plain[word]
         elif word in _ARGUMENTS:
             words += [f"--{name}={value}" for name, value in pairs.items()]
-        elif word == "${args_no_hyphens}":
+        elif word == _NO_HYPHENS:
             words += [f"{name}={value}" for name, value in pairs.items()]
         elif word.startswith("${args_json"):
             root.lose("command", f"{word}: a trial reads the variable SUGGEST_PARAMETERS instead")
@@ -78,6 +73,10 @@ def _command(root: Fields, names: list[str], constants: Mapping[str, str]) -> tu
             root.lose("command", f"{word}: variables of the shell go under trialTemplate.env")
         else:
             words.append(word)
+    if not {*_ARGUMENTS, _NO_HYPHENS} & {*given}:
+        for name, value in constants.items():
+            why = f"is constant, and no parameter: add {quote(value)} to the command"
+            root.losses.append(Loss(f"parameters.{name}", why))
     return tuple(words)
 
 
@@ -136,10 +135,10 @@ def _parameter(
     if low is None or high is None:
         builder.refuse(place, "must have min and max")
         return
-    if kind.startswith("inv_"):
-        builder.losses.append(Loss(place, f"{kind} is log-uniform here, denser towards min"))
     if "log" in kind and not kind.endswith("_values"):  # the ends are exponents of e
-        low, high = math.exp(float(low)), math.exp(float(high))
+        if kind.startswith("inv_"):  # of 1 / X; X itself is log-uniform as well
+            low, high = spaces.negative(high), spaces.negative(low)
+        low, high = spaces.exponential(low), spaces.exponential(high)
     if not kind.startswith("q_"):
         builder.ranged(name, place, low, high, whole=kind == "int_uniform", log="log" in kind)
         return
@@ -202,7 +201,7 @@ def _names(made: Definition, losses: list[Loss]) -> dict[str, str]:
 
 
 def _written_command(made: Definition, names: Mapping[str, str], losses: list[Loss]) -> list[str]:
-    container = experiment.container_of(made)
+    container = experiment.container_of(made, losses)
     words = [*container.get("command", ()), *container.get("args", ())]
     own = {f"--{short}={reference(name)}": name for name, short in names.items()}
     command: list[str] = []
@@ -218,9 +217,8 @@ def _written_command(made: Definition, names: Mapping[str, str], losses: list[Lo
         if any(reference(name) in word for word in command) or (words and name not in used):
             why = "W&B hands parameters over as --NAME=VALUE only; change the command"
             losses.append(Loss(f"command: {name}", why))
-    for key in ("env", "image", "workingDir", "resources"):
-        if container.get(key):
-            losses.append(Loss(f"trialTemplate: {key}", "a sweep has nothing like it"))
+    for key in (key for key in container if key not in ("name", "command", "args")):
+        losses.append(Loss(f"trialTemplate: {key}", "a sweep has nothing like it"))
     return command
 
 

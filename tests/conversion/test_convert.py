@@ -295,6 +295,25 @@ def test_a_sweep(tmp_path: Path) -> None:
     assert "parameters.noise: the normal distribution is cut at 3" in made.done.stderr
 
 
+def test_what_a_sweep_says_of_one_over_x_and_of_constants(tmp_path: Path) -> None:
+    sweep = """
+method: random
+parameters:
+  a: {distribution: inv_log_uniform, min: 0, max: 1}
+  b: {distribution: inv_log_uniform_values, min: 0.1, max: 1.0}
+  epochs: {value: 10}
+"""
+    made = convert(tmp_path, "sweep.yaml", sweep, "--name", "s", "--trials", "3")
+    a = {"min": "0.36787944117144233", "max": "1.0", "distribution": "logUniform"}
+    assert made.parameters["a"] == ("double", a)  # log(1/X) lies between min and max
+    b = {"min": "0.1", "max": "1.0", "distribution": "logUniform"}
+    assert made.parameters["b"] == ("double", b)
+    assert "parameters.epochs: is constant, and no parameter: add '10'" in made.done.stderr
+    made = convert(tmp_path, "sweep.yaml", f"{sweep}program: t.py\n")
+    assert made.spec["trialTemplate"]["command"][-1] == "--epochs=10"
+    assert "is constant" not in made.done.stderr
+
+
 def test_a_search_space_of_nni(tmp_path: Path) -> None:
     made = convert(tmp_path, "search_space.json", NNI, "--maximize", "--metric", "acc")
     assert made.parameters == {
@@ -339,6 +358,27 @@ def test_a_study_spec_of_vizier(tmp_path: Path) -> None:
     assert settings == [{"name": "conditions", "value": "momentum if optimizer in ('sgd')"}]
     assert made.spec["earlyStopping"] == {"algorithmName": "medianstop"}
     assert "defaultValue: write it as an initial point, got '0.1'" in made.done.stderr
+
+
+def test_what_a_study_spec_says_of_conditions_and_of_its_end(tmp_path: Path) -> None:
+    child = {"parameterId": "c", "doubleValueSpec": {"maxValue": 1}}
+    below = {"parentDiscreteValues": {"values": [16.0]}, "parameterSpec": child}
+    parent = {"parameterId": "n", "discreteValueSpec": {"values": [16.0, 32.0]}}
+    ending = {"maxNumTrials": 50, "maxNumTrialsNoProgress": 3}
+    spec: dict[str, Any] = {"parameters": [{**parent, "conditionalParameterSpecs": [below]}]}
+    spec |= {"studyStoppingConfig": ending}
+    made = convert(tmp_path, "study.json", spec)
+    assert made.spec["maxTrialCount"] == 50
+    assert (
+        "note: studyStoppingConfig.maxNumTrialsNoProgress: has no counterpart" in made.done.stderr
+    )
+    (setting,) = made.spec["algorithm"]["algorithmSettings"]
+    assert setting == {"name": "conditions", "value": "c if n in (16.0)"}
+    empty = {**below, "parentDiscreteValues": {}}
+    broken = [{**parent, "conditionalParameterSpecs": [empty]}, {"parameterId": "x"}]
+    told = convert(tmp_path, "study.json", {"parameters": broken}, status=1).done.output
+    assert "conditionalParameterSpecs[0]: must have values of the parent, got none" in told
+    assert "parameters[1]: must have one of doubleValueSpec, " in told
 
 
 def test_a_program_with_ray_tune_is_not_run(tmp_path: Path) -> None:
@@ -400,6 +440,76 @@ def test_an_optimization_job_there_and_back(tmp_path: Path) -> None:
     invocation = loaded.template.render("t", {"lr": "0.1", "units": "3"})
     assert invocation.argv == ("python", "train.py", "0.1", "3")
     assert "the file has none" not in back.done.stderr
+
+
+def test_what_is_around_the_container_of_an_experiment_is_kept_or_named(tmp_path: Path) -> None:
+    own = {"name": "HOST", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
+    resources = {"limits": {"cpu": "2"}, "requests": {"cpu": "1"}}
+    container: dict[str, Any] = {
+        "name": "c",
+        "image": "i",
+        "command": ["t", "${trialParameters.lr}"],
+    }
+    container |= {"env": [own, {"name": "LR", "value": "x${trialParameters.units}"}]}
+    container |= {"resources": resources, "volumeMounts": [{"name": "data", "mountPath": "/d"}]}
+    pod = {"containers": [container], "volumes": [{"name": "data"}]}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": {"spec": pod}}}
+    template = {"primaryContainerName": "c", "trialSpec": job, "trialParameters": [
+        {"name": "lr", "reference": "lr"}, {"name": "units", "reference": "units"}]}  # fmt: skip
+    source = text({"spec.trialTemplate": template})
+    made = convert(tmp_path, "e.yaml", source, "--to", "optimizationjob")
+    assert made.spec["trainJobTemplate"]["spec"]["trainer"] == {
+        "image": "i",
+        "command": ["t", "$(KUBEFLOW_TRAINER_OPT_LR)"],
+        "env": [own, {"name": "LR", "value": "x$(KUBEFLOW_TRAINER_OPT_UNITS)"}],
+        "resourcesPerNode": resources,
+    }
+    swept = convert(tmp_path, "e.yaml", source, "--to", "wandb").done.stderr
+    for told in (made.done.stderr, swept):
+        assert "note: spec.trialTemplate.trialSpec.spec.template.spec.volumes: is left out" in told
+        assert "note: trialTemplate: volumeMounts: a " in told
+    assert "note: trialTemplate: env: a sweep has nothing like it" in swept
+
+
+def test_the_short_form_and_names_that_differ_in_case_in_an_optimization_job(
+    tmp_path: Path,
+) -> None:
+    command = "t --lr=${trialParameters.lr} --rate=${trialParameters.LR}"
+    parameters = [
+        {"name": n, "parameterType": "double", "feasibleSpace": {"min": "0", "max": "1"}}
+        for n in ("lr", "LR")
+    ]
+    changes = {"spec.trialTemplate": {"command": command, "env": {"A": "1"}},
+               "spec.parameters": parameters}  # fmt: skip
+    made = convert(tmp_path, "e.yaml", text(changes), "--to", "optimizationjob")
+    trainer = made.spec["trainJobTemplate"]["spec"]["trainer"]
+    assert trainer["env"] == [{"name": "A", "value": "1"}]
+    assert trainer["command"][1:] == [
+        "--lr=$(KUBEFLOW_TRAINER_OPT_LR)",
+        "--rate=$(KUBEFLOW_TRAINER_OPT_LR_2)",
+    ]
+    back = convert(tmp_path, "job.yaml", made.done.stdout)
+    assert [*back.parameters] == ["lr", "LR_2"]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "seed", "search", "told"),
+    [
+        ("random", "7", {"random": {"seed": 7}}, ""),
+        ("random", "x", {"random": {}}, "a seed is left out, got 'x'"),
+        ("grid", "7", {"grid": {}}, "a seed is left out, got '7'"),
+    ],
+)
+def test_the_seed_of_an_optimization_job(
+    tmp_path: Path, algorithm: str, seed: str, search: Any, told: str
+) -> None:
+    settings = [{"name": "random_state", "value": seed}]
+    section = {"algorithmName": algorithm, "algorithmSettings": settings}
+    source = text({"spec.algorithm": section})
+    made = convert(tmp_path, "e.yaml", source, "--to", "optimizationjob")
+    assert made.spec["searchAlgorithm"] == search
+    assert told in made.done.stderr
+    assert ("a seed" in made.done.stderr) == bool(told)
 
 
 def test_a_sweep_there_and_back(tmp_path: Path) -> None:
@@ -483,11 +593,62 @@ def test_strict_writes_nothing(tmp_path: Path) -> None:
         ("a.yaml", "x: tune.choice(9 ** 9 ** 9)"),
         ("a.json", '{"studySpec": {"parameters": [{"parameterId": 3, "doubleValueSpec": 4}]}}'),
         ("a.json", '{"x": {"name": "FloatDistribution", "attributes": 7}}'),
+        ("a.yaml", "x: tune.randint(1, 'a')"),
+        ("a.yaml", "x: tune.choice(range(10 ** 14))"),
     ],
 )
 def test_no_file_ends_in_a_traceback(tmp_path: Path, name: str, content: str) -> None:
     done = convert(tmp_path, name, content, status=1).done
     assert "Error:" in done.output or "refuses the result" in done.output
+
+
+@pytest.mark.parametrize("target", ["experiment", "katib", "optimizationjob", "wandb", "vizier"])
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"spec.trialTemplate": ["x"]}, "spec.trialTemplate: must be a mapping"),
+        ({"spec.metricsCollectorSpec": "x"}, "spec.metricsCollectorSpec: must be a mapping"),
+        ({"spec.objective.goal": "x"}, "spec.objective.goal: must be a finite number, got 'x'"),
+        (
+            {"spec.trialTemplate.trialParameters": [{"name": "lr"}]},
+            "spec.trialTemplate.trialParameters[0]: reference is required",
+        ),
+        (
+            {"spec.trialTemplate": {"trialSpec": {"containers": [{"command": "x"}]}}},
+            "spec.trialTemplate.trialSpec.containers[0].command: must be a list",
+        ),
+    ],
+    ids=["template", "collector", "goal", "reference", "container"],
+)
+def test_fields_of_a_wrong_shape_are_named(
+    tmp_path: Path, target: str, change: Any, rule: str
+) -> None:
+    told = convert(tmp_path, "e.yaml", text(change), "--to", target, status=1).done.output
+    assert rule in told
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        ("x: {_type: randint, _value: [1, b]}", "x: parameter 'x': max must be"),
+        ("x: {_type: randint, _value: [null, 3]}", "x: parameter 'x': min must be"),
+        (
+            """x: {_type: choice, _value: [{_name: "'\\"", y: {_type: normal, _value: [0, 1]}}]}""",
+            "x: a text of a condition must not have both kinds of quotation marks",
+        ),
+        (
+            "method: random\nparameters: {x: {distribution: log_uniform, min: 1, max: 3000}}",
+            "parameters.x: parameter 'x': max must be a finite number",
+        ),
+        (
+            "method: random\nparameters: {x: {distribution: log_uniform, min: a, max: 3}}",
+            "parameters.x: parameter 'x': min must be a finite number, got 'a'",
+        ),
+    ],
+    ids=["end", "begin", "quotes", "exponent", "text"],
+)
+def test_numbers_that_are_none_are_named(tmp_path: Path, content: str, rule: str) -> None:
+    assert rule in convert(tmp_path, "a.yaml", content, status=1).done.output
 
 
 def test_yaml_that_is_dedented(tmp_path: Path) -> None:
