@@ -71,7 +71,7 @@ class Silence:
     def __init__(self) -> None:
         self._over = threading.Event()
 
-    def lines(self) -> Iterator[bytes]:
+    def events(self) -> Iterator[tuple[str, Any]]:
         self._over.wait(30)
         yield from ()
 

@@ -27,6 +27,8 @@ QUIET: Final = 240.0
 _APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML
 #: Statuses below 500 that say "try again": a slow request, a conflict, too many requests.
 _PASSING: Final = frozenset((408, 409, 425, 429))
+#: Of a proxy, say, or one that was cut off.
+_ELSE: Final = "the Kubernetes API answered with something else"
 
 
 class Away(Exception):
@@ -196,7 +198,10 @@ class Api:
             answer = self._request(method, path, query, body, kind, _SECONDS, preload=True)
             if answer.status >= 300:
                 raise _error(answer.status, answer.data)
-            return json.loads(answer.data)
+            found = json.loads(answer.data)
+        if not isinstance(found, dict) or "kind" not in found:
+            raise Away(_ELSE)
+        return found
 
     def _open(self, path: str, query: Mapping[str, str]) -> Stream:
         with _translated():
@@ -259,6 +264,19 @@ class Stream:
             yield from whole
         if rest:
             yield rest
+
+    def events(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield type and object of the events of a watch; raises as `chunks` does."""
+        for line in self.lines():
+            try:
+                event = json.loads(line)
+                kind, found = str(event["type"]), event["object"]
+                known = isinstance(found["metadata"], dict)
+            except (ValueError, TypeError, KeyError):
+                known = False
+            if not known:
+                raise Away(_ELSE)
+            yield kind, found
 
     def interrupt(self) -> None:
         """End `chunks` in another thread."""

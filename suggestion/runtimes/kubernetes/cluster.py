@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import threading
@@ -233,19 +232,21 @@ class Cluster:
         """List, and then watch until the stream ends; again and again."""
         pause = _SHORTEST_PAUSE
         while not self._closed.is_set():
+            begun = time.monotonic()
             try:
                 version = self._list(what, resource(), labels)
                 self._answers()
-                pause = _SHORTEST_PAUSE
                 self._stream(what, resource(), version, labels)
             except Away as error:
                 self._is_away(str(error))
-                self._closed.wait(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
             except Refused as error:
                 if error.status != 410:  # else the version is too old
                     self.put(Failed(str(error)))
                     return
+            # Also a stream that ends as soon as it has begun is not to be asked for all the time.
+            lasted = time.monotonic() - begun >= _LONGEST_PAUSE
+            self._closed.wait(_SHORTEST_PAUSE if lasted else pause)
+            pause = _SHORTEST_PAUSE if lasted else min(2 * pause, _LONGEST_PAUSE)
 
     def _list(self, what: str, resource: Resource, labels: str) -> str:
         found = self.api.list(resource, labelSelector=labels)
@@ -258,14 +259,13 @@ class Cluster:
         stream = self.api.watch(resource, version, labels)
         self._streams[what] = stream
         try:
-            for line in stream.lines():
+            for kind, document in stream.events():
                 if self._closed.is_set():
                     return
-                event = json.loads(line)
-                if event["type"] == "ERROR":  # the version is too old, for instance
+                if kind == "ERROR":  # the version is too old, for instance
                     return
-                if event["type"] != "BOOKMARK":
-                    self.put(Changed(what, event["object"], event["type"] == "DELETED"))
+                if kind != "BOOKMARK":
+                    self.put(Changed(what, document, kind == "DELETED"))
         finally:
             del self._streams[what]
             stream.close()
