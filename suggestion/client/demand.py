@@ -15,11 +15,12 @@ from suggestion.problem.errors import quote
 GPUS: Final = frozenset({"nvidia.com/gpu", "amd.com/gpu"})
 # Kubernetes' quantities: 500m, 1.5, 2Gi, 1e9.
 _QUANTITY: Final = re.compile(
-    r"\+?(?P<number>\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})(?P<unit>m|[kMGTPE]|[KMGTPE]i|[eE]\+?\d{1,2})?"
+    r"\+?(?P<number>\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})"
+    r"(?P<unit>[num]|[kMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,2})?"
 )
 _UNITS: Final = {
     "": 1.0,
-    "m": 1e-3,
+    **{"n": 1e-9, "u": 1e-6, "m": 1e-3},
     **{unit: 1000.0**power for power, unit in enumerate("kMGTPE", 1)},
     **{f"{unit}i": 1024.0**power for power, unit in enumerate("KMGTPE", 1)},
 }
@@ -89,6 +90,12 @@ def read(resources: Mapping[str, Any], path: FieldPath, root: Mapping[str, Any])
         for name in (resources.get(kind) or {})
         if name not in known and name != "ephemeral-storage"
     ]
+    unmet += [
+        ((*path, "limits" if name in (resources.get("limits") or {}) else "requests", name),
+         f"must be a whole number of GPUs, got {amounts[name]:g}")
+        for name in sorted(GPUS)
+        if not amounts.get(name, 0.0).is_integer()
+    ]  # fmt: skip
     replicas, wrong = _replicas(root)
     memory = amounts.get("memory")
     gpus = max((amounts[name] for name in GPUS if name in amounts), default=0.0)
@@ -119,8 +126,12 @@ def _replicas(root: Mapping[str, Any]) -> tuple[int, list[Problem]]:
         return 1, wrong
     if kind == "TrainJob":
         return int(counts[0][1]) if counts else 1, []
-    specs = root.get("spec", {}).get("pytorchReplicaSpecs", {})
-    total = sum(int(str(spec.get("replicas", 1)).strip()) for spec in specs.values()) or 1
+    specs, where = _below(root, where, "spec", "pytorchReplicaSpecs")
+    each = [_below(specs, where, name) for name in specs] if isinstance(specs, Mapping) else []
+    for found, path in [(specs, where), *each]:
+        if not isinstance(found, Mapping):
+            return 1, [(path, f"must be a mapping, got {quote(found)}")]
+    total = sum(int(str(spec.get("replicas", 1)).strip()) for spec, _ in each) or 1
     programs = [
         [pod.spec["containers"][0].get(key) for key in ("image", "command", "args", "env")]
         for pod in pods(specs, where)
@@ -128,8 +139,15 @@ def _replicas(root: Mapping[str, Any]) -> tuple[int, list[Problem]]:
     ]
     if any(program != programs[0] for program in programs):
         rule = "all replicas must run the same program there, got several"
-        return total, [((*where, "spec", "pytorchReplicaSpecs"), rule)]
+        return total, [(where, rule)]
     return total, []
+
+
+def _below(node: Any, path: FieldPath, *names: str) -> tuple[Any, FieldPath]:
+    """Return what names lead to from a node, and its path; an empty mapping if it is not there."""
+    for name in names:
+        node, path = (node.get(name, {}) if isinstance(node, Mapping) else node), (*path, name)
+    return node, path
 
 
 def _counts(node: Any, path: FieldPath) -> Iterator[tuple[FieldPath, str]]:

@@ -333,7 +333,7 @@ def test_a_runtime_is_not_changed_under_running_trials(
     ("text", "number"),
     [
         *[("500m", 0.5), ("2", 2), ("1.5", 1.5), ("2Gi", 2**31), ("128M", 128e6), ("1e3", 1000)],
-        ("1E", 1e18),
+        *[("1E", 1e18), ("250u", 250e-6), ("5n", 5e-9), ("2E-3", 0.002), ("1Ei", 2**60)],
     ],
 )
 def test_quantities(text: str, number: float) -> None:
@@ -394,6 +394,21 @@ def test_what_cannot_be_had_outside_a_cluster(tmp_path: Path) -> None:
         "cannot be had there; cpu, memory and GPUs can",
         "only replicas of a PyTorchJob or TrainJob can be had there, got 2 in a Job",
     ]
+
+
+@pytest.mark.parametrize(
+    "specs", [[], {"Master": pod(), "Worker": []}, {"Master": pod(), "Worker": "2"}]
+)
+def test_replicas_that_are_no_mapping(tmp_path: Path, specs: Any) -> None:
+    found = in_object(tmp_path, "PyTorchJob", {"pytorchReplicaSpecs": specs, "also": pod()})
+    assert [rule.partition(", got")[0] for _, rule in found.unmet] == ["must be a mapping"]
+
+
+def test_a_part_of_a_gpu_cannot_be_had(tmp_path: Path) -> None:
+    found = in_object(tmp_path, "Job", pod(limits={"nvidia.com/gpu": "500m"}))
+    (problem,) = found.unmet
+    assert problem[0][-2:] == ("limits", "nvidia.com/gpu")
+    assert problem[1] == "must be a whole number of GPUs, got 0.5"
 
 
 def test_the_whole_object_is_rendered(tmp_path: Path) -> None:
