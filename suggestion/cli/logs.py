@@ -25,13 +25,13 @@ def logs(directory: Path, trial: str, attempt: int | None, raw: bool, follow: bo
     """
     from suggestion.controller.files import Unusable  # noqa: PLC0415
     from suggestion.controller.shown import plain_output  # noqa: PLC0415
-    from suggestion.views import status as shown  # noqa: PLC0415
+    from suggestion.views import printed, status  # noqa: PLC0415
 
     _, listed = loaded(directory)
     out = sys.stdout.buffer
     try:
-        read = shown.follow if follow else shown.output_of
-        pieces = read(directory, shown.find(listed, trial), attempt)
+        read = printed.follow if follow else printed.output_of
+        pieces = read(directory, status.find(listed, trial), attempt)
         for piece in pieces if raw else map(str.encode, plain_output(pieces)):
             out.write(piece)
             out.flush()

@@ -28,7 +28,7 @@ def trials(
 
     Without DIRECTORY, the experiment below runs/ that changed last is taken.
     """
-    from suggestion.views import status as shown  # noqa: PLC0415
+    from suggestion.views import listing as shown  # noqa: PLC0415
 
     experiment, listed = loaded(directory)
     try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,16 +27,14 @@ from suggestion.controller.context import (
     DiskFull,
     Fatal,
     Options,
-    ServerRefused,
-    Workers,
 )  # fmt: skip
 from suggestion.controller.draft import Transition
 from suggestion.controller.experiment import Experiment
+from suggestion.controller.inbox import Calls, Wanted, event_of
 from suggestion.controller.moments import Timekeeper, moment
 from suggestion.controller.observation import Objective
-from suggestion.controller.requests import Enqueue, Request
 from suggestion.controller.rim import Rim
-from suggestion.controller.runtime import Exit, Loss, Notice, Running, Started
+from suggestion.controller.runtime import Notice, Output
 from suggestion.controller.slots import Slot
 from suggestion.controller.state import HALT, Attempt, Policy
 from suggestion.controller.store import Store
@@ -91,12 +88,11 @@ class Controller:
         self.begun: float = rim.clock.monotonic() if before is None else before.begun
         self._interrupts = 0
         self._interrupted = 0 if before is None else before.level
-        self._answers: deque[Callable[[], e.Event | None] | BaseException] = deque()
+        self._calls = Calls(rim.waiter.ring)
         self._collection = Collection(
             workspace, policy.objective, rim.clock, options.output_bytes, rim.view.note
         )
-        self._requests: list[Request] = []
-        self._seen: int | None = None  # the mark of the state when requests were looked for
+        self._wanted = Wanted(rim.store, rim.clock)
         self._unwritten: list[e.Event] = []
         self._confirmed: list[tuple[int, int]] = []
         self._ended = False
@@ -178,7 +174,7 @@ class Controller:
             self._interrupted, self._interrupts = self._interrupted + self._interrupts, 0
             opened = e.Opened(moment(self.clock), self.begun, self._interrupted)
             # What was asked for while nobody was at work comes before what the algorithm is asked.
-            self._take([opened, *self._wanted(asking=False)])
+            self._take([opened, *self._wanted.take(asking=False)])
             waited = True
             while True:
                 while happened := list(self._happened()):
@@ -191,7 +187,7 @@ class Controller:
                 rim.view.refresh(self)
                 if self._ended:
                     return
-                waited = not self._answers and not collection.behind
+                waited = not self._calls.answered and not collection.behind
                 if waited:
                     rim.waiter.wait(machine.deadline(self.policy, self.state))
         finally:
@@ -230,18 +226,12 @@ class Controller:
     # ------------------------------------------------------------------- what has happened
 
     def _happened(self) -> Iterator[e.Event]:
-        """What servers have answered, users want, and the runtime says."""
+        """Yield what servers have answered, users want, and the runtime says."""
         asking = self.state.asking
-        while self._answers:
-            answer = self._answers.popleft()
-            if isinstance(answer, BaseException):
-                if not isinstance(answer, ServerRefused):
-                    raise answer
-                yield e.ServerFailed(moment(self.clock), str(answer))
-            elif (event := answer()) is not None:
-                asking = asking and not isinstance(event, e.Suggested | e.Exhausted)
-                yield event
-        yield from self._wanted(asking)
+        for event in self._calls.answers(self.clock):
+            asking = asking and not isinstance(event, e.Suggested | e.Exhausted)
+            yield event
+        yield from self._wanted.take(asking)
         while self._interrupts:
             self._interrupts -= 1
             self._interrupted += 1
@@ -253,30 +243,12 @@ class Controller:
             number = self._names.get(seen.trial)
             if number is None:
                 continue
-            at = moment(self.clock)
-            if isinstance(seen, Exit):
-                yield e.Exited(at, number, seen.status, seen.reason)
-            elif isinstance(seen, Loss):
-                yield e.Lost(at, number, seen.begun, seen.reason)
-            elif isinstance(seen, Started):
-                yield e.Started(at, number, seen.seconds)
-            else:
-                trouble = self._collection.printed(self.trials[number], seen.data)
-                if trouble is not None:
-                    yield trouble
-
-    def _wanted(self, asking: bool) -> Iterator[e.Event]:
-        """What users ask for from outside; points wait while their index is not known."""
-        mark = self.store.change_mark()
-        if mark != self._seen:
-            self._seen = mark
-            self._requests = self.store.requests()
-        waiting, self._requests = self._requests, []
-        for request in waiting:
-            if asking and isinstance(request.action, Enqueue):
-                self._requests.append(request)
-            else:
-                yield e.Requested(moment(self.clock), request.number, request.action)
+            if not isinstance(seen, Output):
+                yield event_of(seen, number, moment(self.clock))
+                continue
+            trouble = self._collection.printed(self.trials[number], seen.data)
+            if trouble is not None:
+                yield trouble
 
     def _due(self) -> Iterator[e.Event]:
         due = machine.deadline(self.policy, self.state)
@@ -294,7 +266,7 @@ class Controller:
         call = self.rim.servers.suggest(
             self.experiment, self.state.active.values(), command.count, command.total
         )
-        self._later(self.rim.asker, call, self._answered)
+        self._calls.make(self.rim.asker, call, self._answered)
 
     def _answered(self, answer: Answer | None) -> e.Event:
         at = moment(self.clock)
@@ -315,7 +287,7 @@ class Controller:
             if command.trial in self.state.attempts  # else nobody wants it any more
             else None
         )
-        self._later(self.rim.reporter, self.rim.servers.database, event)
+        self._calls.make(self.rim.reporter, self.rim.servers.database, event)
         return []
 
     def _start(self, command: c.Launch, more: Mapping[str, str]) -> e.Event:
@@ -343,12 +315,7 @@ class Controller:
         trial = self.state.active[command.trial]
         assert trial.handle is not None
         found = self.rim.runtime.adopt(self.workspace.files(trial), trial.handle)
-        at = moment(self.clock)
-        if isinstance(found, Running):
-            return [e.Adopted(at, command.trial, found.seconds, found.queued)]
-        if isinstance(found, Exit):
-            return [e.Exited(at, command.trial, found.status, found.reason)]
-        return [e.Lost(at, command.trial, found.begun, found.reason)]
+        return [event_of(found, command.trial, moment(self.clock))]
 
     def _stop(self, command: c.Stop) -> None:
         self.rim.runtime.stop(self.trials[command.trial].name, self.policy.grace)
@@ -361,7 +328,7 @@ class Controller:
         else:
             reports = command.reports or self.store.reports(number, batch)
             call = self.rim.servers.report(name, reports)
-        self._later(
+        self._calls.make(
             self.rim.reporter, call, lambda _: e.Delivered(moment(self.clock), number, batch)
         )
 
@@ -370,7 +337,7 @@ class Controller:
         call = self.rim.servers.next_rules(self.experiment, self.state.active.values(), trial, step)
         number, attempt = trial.number, trial.attempt
         # By the reporter: after the reports that the trial is judged by.
-        self._later(
+        self._calls.make(
             self.rim.reporter,
             call,
             lambda rules: e.Ruled(moment(self.clock), number, attempt, step, rules),
@@ -393,7 +360,7 @@ class Controller:
                 stopped()
             return series
 
-        self._later(
+        self._calls.make(
             self.rim.reporter, call, lambda series: e.Observed(moment(self.clock), number, series)
         )
 
@@ -422,21 +389,3 @@ class Controller:
         c.Note: _note,
         c.End: _end,
     }
-
-    def _later(
-        self, workers: Workers, call: Callable[[], Any], event: Callable[[Any], e.Event | None]
-    ) -> None:
-        """Have a worker make a call; `event` says in the loop what has happened by that, if any."""
-
-        def work() -> None:
-            try:
-                result = call()
-            except Closed:
-                return
-            except BaseException as error:
-                self._answers.append(error)
-            else:
-                self._answers.append(lambda: event(result))
-            self.rim.waiter.ring()
-
-        workers.submit(work)

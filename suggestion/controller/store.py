@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from suggestion.controller import disk, observation, schema
+from suggestion.controller import disk, observation, rows, schema
 from suggestion.controller.commands import Batch, Changes
 from suggestion.controller.events import Event
 from suggestion.controller.experiment import Experiment
@@ -26,7 +26,7 @@ from suggestion.controller.observation import Report
 from suggestion.controller.reporter import NEVER
 from suggestion.controller.requests import Action, Answer, Request, dump, load
 from suggestion.controller.state import Attempt, State, Tally
-from suggestion.controller.trials import Condition, Stopping, Trial
+from suggestion.controller.trials import Condition, Trial
 
 FILE: Final = "state.db"
 # What SQLite says where it cannot make or write the files beside the database.
@@ -166,7 +166,7 @@ class Store:
                 self._db.execute("DELETE FROM outbox WHERE trial = ?", (number,))
                 self._db.execute("INSERT INTO outbox VALUES (?, ?)", (number, batch))
             if changes.trials:
-                self._db.executemany(_SAVE_TRIAL, map(_trial_row, changes.trials))
+                self._db.executemany(rows.SAVE_TRIAL, map(rows.of_trial, changes.trials))
             for reported in changes.batches:
                 self._add(reported)
             if changes.delivered:
@@ -179,10 +179,10 @@ class Store:
                     ((answer.done, answer.text, answer.request) for answer in changes.answers),
                 )
             if changes.experiment is not None:
-                self._db.execute(_SAVE_EXPERIMENT, _experiment_row(changes.experiment))
+                self._db.execute(rows.SAVE_EXPERIMENT, rows.of_experiment(changes.experiment))
             self._db.executemany(
                 "INSERT INTO events (time, kind, trial, detail) VALUES (?, ?, ?, ?)",
-                map(_event_row, events),
+                map(rows.of_event, events),
             )
 
     def _add(self, batch: Batch) -> None:
@@ -261,27 +261,17 @@ class Store:
         row = self._db.execute("SELECT * FROM experiment").fetchone()
         if row is None:
             return None
-        return Experiment(
-            row["name"],
-            json.loads(row["document"]),
-            json.loads(row["options"]),
-            json.loads(row["overlay"]),
-            bool(row["validated"]),
-            bool(row["exhausted"]),
-            tuple(json.loads(row["conditions"])),
-            row["started"],
-            row["completed"],
-        )
+        return rows.experiment(row)
 
     def trials(self) -> list[Trial]:
         """Return all trials, in the order of their suggestions."""
-        rows = self._db.execute("SELECT * FROM trials ORDER BY number")
-        return [_trial(row) for row in rows]
+        found = self._db.execute("SELECT * FROM trials ORDER BY number")
+        return [rows.trial(row) for row in found]
 
     def trial(self, number: int) -> Trial | None:
         """Return a trial by the number of its suggestion; None if it is not made yet."""
         row = self._db.execute("SELECT * FROM trials WHERE number = ?", (number,)).fetchone()
-        return None if row is None else _trial(row)
+        return None if row is None else rows.trial(row)
 
     def change_mark(self) -> int:
         """Return a number that changes when another connection has written; cheap to ask for."""
@@ -294,21 +284,21 @@ class Store:
         values: tuple[int, ...] = (trial,)
         if batch is not None:
             query, values = f"{query} AND batch = ?", (trial, batch)
-        rows = self._db.execute(f"{query} ORDER BY rowid", values)
-        return [Report(row["metric"], row["value"], row["time"]) for row in rows]
+        found = self._db.execute(f"{query} ORDER BY rowid", values)
+        return [Report(row["metric"], row["value"], row["time"]) for row in found]
 
     def undelivered(self) -> list[tuple[int, int]]:
         """Return trial and batch of what the DBManager has not confirmed, in order."""
-        rows = self._db.execute("SELECT trial, batch FROM outbox ORDER BY trial, batch")
-        return [(row["trial"], row["batch"]) for row in rows]
+        found = self._db.execute("SELECT trial, batch FROM outbox ORDER BY trial, batch")
+        return [(row["trial"], row["batch"]) for row in found]
 
     def requests(self) -> list[Request]:
         """Return the requests that wait for an answer, in order."""
-        rows = self._db.execute(
+        found = self._db.execute(
             "SELECT number, kind, content FROM requests WHERE answer IS NULL ORDER BY number"
         )
         return [
-            Request(row["number"], load(row["kind"], json.loads(row["content"]))) for row in rows
+            Request(row["number"], load(row["kind"], json.loads(row["content"]))) for row in found
         ]
 
     def answer(self, request: int) -> Answer | None:
@@ -325,10 +315,10 @@ class Store:
 
     def events(self, after: int = 0) -> list[tuple[int, str, str, int | None, Mapping[str, Any]]]:
         """Return the journal behind entry `after`: id, time, kind, trial and detail."""
-        rows = self._db.execute("SELECT * FROM events WHERE id > ? ORDER BY id", (after,))
+        found = self._db.execute("SELECT * FROM events WHERE id > ? ORDER BY id", (after,))
         return [
             (row["id"], row["time"], row["kind"], row["trial"], json.loads(row["detail"]))
-            for row in rows
+            for row in found
         ]
 
 
@@ -349,79 +339,3 @@ def _readable(db: sqlite3.Connection) -> bool:
     except sqlite3.OperationalError as error:
         return error.sqlite_errorcode not in _CANNOT_WRITE
     return True
-
-
-_SAVE_TRIAL: Final = f"INSERT OR REPLACE INTO trials VALUES ({', '.join('?' * 21)})"
-_SAVE_EXPERIMENT: Final = "INSERT OR REPLACE INTO experiment VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-
-
-def _trial_row(trial: Trial) -> tuple[Any, ...]:
-    return (
-        trial.number,
-        trial.name,
-        json.dumps(trial.assignment),
-        json.dumps(trial.labels),
-        json.dumps(trial.rules),
-        str(trial.condition),
-        trial.reason,
-        trial.attempt,
-        trial.failures,
-        str(trial.stopping),
-        json.dumps(trial.handle),
-        trial.slot,
-        json.dumps(trial.position),
-        json.dumps(trial.watch),
-        json.dumps(observation.dump(trial.series)),
-        json.dumps(trial.cut),
-        trial.batch,
-        trial.created,
-        trial.started,
-        trial.completed,
-        trial.losses,
-    )
-
-
-def _trial(row: sqlite3.Row) -> Trial:
-    cut = json.loads(row["cut"])
-    return Trial(
-        row["number"],
-        row["name"],
-        json.loads(row["assignment"]),
-        json.loads(row["labels"]),
-        json.loads(row["rules"]),
-        Condition(row["condition"]),
-        row["reason"],
-        row["attempt"],
-        row["failures"],
-        Stopping(row["stopping"]),
-        json.loads(row["handle"]),
-        row["slot"],
-        json.loads(row["position"]),
-        json.loads(row["watch"]),
-        observation.load(json.loads(row["series"])),
-        None if cut is None else (cut[0], cut[1]),
-        row["batch"],
-        row["created"],
-        row["started"],
-        row["completed"],
-        row["losses"],
-    )
-
-
-def _experiment_row(experiment: Experiment) -> tuple[Any, ...]:
-    return (
-        experiment.name,
-        json.dumps(experiment.document),
-        json.dumps(experiment.options),
-        json.dumps(experiment.overlay),
-        experiment.validated,
-        experiment.exhausted,
-        json.dumps(list(experiment.conditions)),
-        experiment.started,
-        experiment.completed,
-    )
-
-
-def _event_row(event: Event) -> tuple[Any, ...]:
-    trial = getattr(event, "trial", None)
-    return (event.at.text, type(event).__name__, trial, json.dumps(event.detail()))

@@ -18,7 +18,7 @@ from suggestion.runtimes.python.calls import error_of
 from suggestion.tuning.errors import NoResult
 from suggestion.tuning.space import Space, from_json
 from suggestion.tuning.trials import State, Trial
-from suggestion.views import status
+from suggestion.views import listing, status
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -265,6 +265,6 @@ def _trial(
         objective.value(trial.series) if state.ended and state is not State.FAILED else None,
         {name: number(series.latest) for name, series in trial.series.items()},
         error or (trial.reason if state is State.FAILED else ""),
-        status.elapsed(trial),
+        listing.elapsed(trial),
         output if output.exists() else None,
     )

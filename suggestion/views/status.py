@@ -1,33 +1,24 @@
-"""An experiment as others want to see it: the status of the object on a cluster, text, CSV."""
+"""An experiment as others want to see it: the status of the object on a cluster, and text."""
 
 from __future__ import annotations
 
-import csv
-import os
-import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
-from suggestion.client.numbers import finite, short
+from suggestion.client.numbers import short
 from suggestion.controller import messages, objectives, standings
-from suggestion.controller.activity import inactive_of
 from suggestion.controller.experiment import Experiment
-from suggestion.controller.files import open_own
-from suggestion.controller.observation import Objective, Series
-from suggestion.controller.output import not_kept
+from suggestion.controller.observation import Objective
 from suggestion.controller.shown import plain
 from suggestion.controller.store import Store
-from suggestion.controller.trials import JUDGED, Condition, Trial
+from suggestion.controller.trials import Condition, Trial
 from suggestion.controller.workspace import trial_files
 from suggestion.views import tradeoff
-from suggestion.views.live import assigned, why
+from suggestion.views.live import why
 
-_FOLLOW_SECONDS: Final = 0.3
-
+# Names that are shown of a list.
+_SOME: Final = 20
 # Names of the lists and counts in the CRD, which are not quite regular.
 _LISTS: Final = {
     Condition.CREATED: ("pendingTrialList", "trialsPending"),
@@ -122,8 +113,7 @@ def text(experiment: Experiment, trials: Sequence[Trial], directory: Path | None
     losses = sum(trial.losses for trial in trials)
     if losses:
         lost = [trial.name for trial in trials if trial.losses]
-        some = ", ".join(lost[:20]) + (f", ... ({len(lost)})" if len(lost) > 20 else "")
-        lines.append(f"Lost attempts: {losses}, of {some}")
+        lines.append(f"Lost attempts: {losses}, of {_some(lost)}")
     failed = [trial for trial in trials if trial.condition is Condition.FAILED]
     if failed and directory is not None:
         last = max(failed, key=lambda trial: (trial.completed, trial.number))
@@ -132,8 +122,9 @@ def text(experiment: Experiment, trials: Sequence[Trial], directory: Path | None
     return plain("\n".join(lines)) + "\n"
 
 
-def _output(directory: Path, trial: Trial, attempt: int) -> Path:
-    return trial_files(directory, replace(trial, attempt=attempt)).output
+def _some(names: Sequence[str]) -> str:
+    """Return the first of `names`, and how many there are if these are not all."""
+    return ", ".join(names[:_SOME]) + (f", ... ({len(names)})" if len(names) > _SOME else "")
 
 
 def _describe(
@@ -169,162 +160,16 @@ def _describe(
                 f"    {entry['name']}: min {short(entry['min'])}, max {short(entry['max'])}, "
                 f"latest {short(entry['latest'])}"
             )
-    judged = objectives.read(experiment.document)
-    found = standings.best(trials, judged)
-    if found is not None and (text := tradeoff.infeasible(judged, found)):
-        yield f"  {text}"
-    yield from tradeoff.lines(judged, trials)
+    declared = objectives.read(experiment.document)
+    found = standings.best(trials, declared)
+    if found is not None and (why_not := tradeoff.infeasible(declared, found)):
+        yield f"  {why_not}"
+    yield from tradeoff.lines(declared, trials)
     yield f"Trials:     {status['trials']}"
     for names, count in _LISTS.values():
         if count in status:
             label = count.removeprefix("trials").removeprefix("trial")
-            shown = status[names]
-            some = ", ".join(shown[:20]) + (f", ... ({len(shown)})" if len(shown) > 20 else "")
-            yield f"  {label} {status[count]}: {some}"
-
-
-def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> None:
-    """A line for each trial: its active parameters, then each metric by its strategy."""
-    objective = objectives.read(experiment.document)
-    parameters = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
-    writer = csv.writer(out, lineterminator="\n")
-    head = ["number", "trial", "condition", "reason", "attempt", "started", "completed", "seconds"]
-    head.append("lost")  # attempts
-    other = [name for name in objective.additional if name not in objective.chosen]
-    latest = [f"{name} latest" for name in other]
-    feasible = ["feasible"] if objective.constraints else []
-    writer.writerow([*head, *parameters, *objective.metrics, *latest, *feasible])
-    inactive = inactive_of(experiment.document)
-    for trial in trials:
-        seconds = elapsed(trial)
-        left_out = inactive(trial.assignment)
-        writer.writerow(
-            [
-                trial.number,
-                trial.name,
-                str(trial.condition),
-                trial.reason,
-                trial.attempt,
-                trial.started,
-                trial.completed,
-                "" if seconds is None else f"{seconds:.3f}",
-                trial.losses,
-                *("" if name in left_out else trial.assignment[name] for name in parameters),
-                *(_judged(objective, trial.series, name) for name in objective.metrics),
-                *(objective.shown(trial.series, name) for name in other),
-                *(_feasible(objective, trial) for _ in feasible),
-            ]
-        )
-
-
-def _feasible(objective: Objective, trial: Trial) -> str:
-    """Return ``true`` or ``false``; empty for a trial that cannot be judged."""
-    judged = trial.condition in JUDGED and objective.standing(trial.series) is not None
-    return str(objective.feasible(trial.series)).lower() if judged else ""
-
-
-def table(experiment: Experiment, trials: Sequence[Trial]) -> str:
-    """A line for each trial, for people: numbers have five significant digits."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    objective = objectives.read(experiment.document)
-    space = experiment.document["spec"]["parameters"]
-    inactive = inactive_of(experiment.document)
-    made = Table(box=None, pad_edge=False)
-    names = [parameter["name"] for parameter in space]
-    for heading in ("", "trial", "condition", *objective.metrics, *names):
-        made.add_column(Text(plain(heading)), overflow="fold")
-    for trial in trials:
-        metrics = (short(objective.shown(trial.series, name)) for name in objective.metrics)
-        shown = assigned(trial, space, inactive)
-        values = (shown.get(name, "") for name in names)
-        row = (str(trial.number), trial.name, str(trial.condition), *metrics, *values)
-        made.add_row(*(Text(plain(cell)) for cell in row))
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    with console.capture() as capture:
-        console.print(made)
-    return capture.get()
-
-
-def arranged(
-    experiment: Experiment,
-    trials: Sequence[Trial],
-    *,
-    sort: str | None = None,
-    reverse: bool = False,
-    best: int | None = None,
-) -> list[Trial]:
-    """Return trials in another order, or only some of them.
-
-    Args:
-        sort: Name of a metric or parameter, or of another column of the CSV; what is no number
-            comes after what is one, and what has no value last.
-        reverse: From the greatest to the least.
-        best: Number of the best trials, the best one first; see `standings.best_first`.
-
-    Raises:
-        LookupError: If there is no column `sort`.
-    """
-    objective = objectives.read(experiment.document)
-    listed = list(trials)
-    if best is not None:
-        listed = standings.best_first(listed, objective)[:best]
-    if sort is not None:
-        keys = {trial.number: _key(experiment, objective, trial, sort) for trial in listed}
-        having = [trial for trial in listed if keys[trial.number] is not None]
-        without = [trial for trial in listed if keys[trial.number] is None]
-        having.sort(key=lambda trial: keys[trial.number] or (), reverse=reverse)
-        return [*having, *without]
-    return listed[::-1] if reverse else listed
-
-
-def _key(
-    experiment: Experiment, objective: Objective, trial: Trial, column: str
-) -> tuple[int, float, str] | None:
-    """Return what `trial` is sorted by; None without a value.
-
-    Raises:
-        LookupError: If there is no such column.
-    """
-    own = {
-        "number": str(trial.number),
-        "trial": trial.name,
-        "condition": str(trial.condition),
-        "reason": trial.reason,
-        "attempt": str(trial.attempt),
-        "started": trial.started,
-        "completed": trial.completed,
-        "seconds": str(elapsed(trial) or ""),
-        "lost": str(trial.losses),
-    }
-    names = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
-    if column in objective.metrics:
-        text = objective.shown(trial.series, column)
-    elif column in names:
-        text = trial.assignment.get(column, "")
-    elif column in own:
-        text = own[column]
-    else:
-        known = ", ".join([*objective.metrics, *names, *own])
-        raise LookupError(f"--sort: must be one of {known}, got {column!r}")
-    value = finite(text)
-    if value is not None:
-        return 0, value, ""
-    return (1, 0.0, text) if text else None
-
-
-def _judged(objective: Objective, series: Mapping[str, Series], name: str) -> str:
-    return series[name].by(objective.strategies[name]) if name in series else ""
-
-
-def elapsed(trial: Trial) -> float | None:
-    """Seconds from start to completion."""
-    if not trial.started or not trial.completed:
-        return None
-    begun, ended = datetime.fromisoformat(trial.started), datetime.fromisoformat(trial.completed)
-    return max((ended - begun).total_seconds(), 0.0)
+            yield f"  {label} {status[count]}: {_some(status[names])}"
 
 
 def find(trials: Sequence[Trial], name: str) -> Trial:
@@ -341,59 +186,3 @@ def find(trials: Sequence[Trial], name: str) -> Trial:
         raise LookupError(f"{name}: {'no trial' if not found else 'more than one trial'} has this "
                           f"name; `suggest trials` lists them")  # fmt: skip
     return found[0]
-
-
-def follow(directory: Path, trial: Trial, attempt: int | None = None) -> Iterator[bytes]:
-    """Yield what a trial prints, until it has ended; also before it begins.
-
-    Raises:
-        FileNotFoundError: If it has ended without having been started.
-        Unusable: If the trial has put something else in its place.
-    """
-    store = Store(directory)
-    try:
-        chosen = attempt or trial.attempt
-        path = _output(directory, trial, chosen)
-        while not path.exists() and _goes_on(store, trial, chosen):
-            time.sleep(_FOLLOW_SECONDS)
-        yield from output_of(directory, store.trial(trial.number) or trial, chosen)
-        file = open_own(path, path.parent)
-        if file is None:
-            return
-        with file:
-            file.seek(0, os.SEEK_END)
-            goes_on = True
-            while goes_on:
-                goes_on = _goes_on(store, trial, chosen)
-                while piece := file.read(1 << 20):
-                    yield piece
-                if goes_on:
-                    time.sleep(_FOLLOW_SECONDS)
-    finally:
-        store.close()
-
-
-def _goes_on(store: Store, trial: Trial, attempt: int) -> bool:
-    now = store.trial(trial.number)
-    return now is not None and now.condition.active and now.attempt == attempt
-
-
-def output_of(directory: Path, trial: Trial, attempt: int | None = None) -> Iterator[bytes]:
-    """What a trial has printed, in pieces, with a line in place of what was given back.
-
-    Raises:
-        FileNotFoundError: If it has not been started, or not so often.
-        Unusable: If the trial has put something else in its place.
-    """
-    path = _output(directory, trial, attempt or trial.attempt)
-    cut = trial.cut if attempt in (None, trial.attempt) else None
-    file = open_own(path, path.parent)
-    if file is None:
-        raise FileNotFoundError(path)
-    with file:
-        if cut is not None:
-            yield file.read(cut[0])
-            yield not_kept(cut[1] - cut[0])
-            file.seek(cut[1])
-        while piece := file.read(1 << 20):
-            yield piece

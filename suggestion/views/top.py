@@ -19,7 +19,7 @@ from suggestion.controller.moments import parse
 from suggestion.controller.store import Store
 from suggestion.controller.trials import FAILED, Condition, Trial
 from suggestion.controller.workspace import trial_files
-from suggestion.views import status
+from suggestion.views import listing
 from suggestion.views.live import PAUSED, Frame, why
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def frame(
         key=lambda trial: (trial.completed, trial.number),
     )
     failed = [trial for trial in ended if trial.condition in FAILED]
-    lasted = [s for trial in ended if (s := status.elapsed(trial)) is not None]
+    lasted = [s for trial in ended if (s := listing.elapsed(trial)) is not None]
     left = None
     if limits.trials is not None and lasted and not experiment.done:
         missing = max(limits.trials - len(ended), 0)

@@ -25,7 +25,7 @@ from suggestion.controller.servers import RemoteServers
 from suggestion.controller.store import FILE, Store
 from suggestion.controller.trials import Condition
 from suggestion.runner import runner
-from suggestion.views import status
+from suggestion.views import printed
 from tests.experiments.support import (
     Machine,
     Recorder,
@@ -68,7 +68,7 @@ def test_a_command_that_is_not_there(machine: Machine, tmp_path: Path) -> None:
     machine.run(tmp_path, made)
     (trial,) = stored(tmp_path)
     assert trial.reason == "exit status 127, command not found"
-    assert b"/no/such/program" in b"".join(status.output_of(tmp_path / "state", trial))
+    assert b"/no/such/program" in b"".join(printed.output_of(tmp_path / "state", trial))
 
 
 def test_one_that_hangs(machine: Machine, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_gigabyte_of_output(machine: Machine, tmp_path: Path) -> None:
     output = tmp_path / "state" / "trials" / trial.name / "output-1.log"
     assert output.stat().st_size > 1_000_000_000
     assert output.stat().st_blocks * 512 < 40 * 2**20
-    kept = b"".join(status.output_of(tmp_path / "state", trial))
+    kept = b"".join(printed.output_of(tmp_path / "state", trial))
     assert kept.startswith(b"loss=0.5\nxxx")
     assert kept.endswith(b"xxx\n\nloss=0.75\n")
     assert re.search(rb"\n\[\.\.\. \d+ bytes are not kept \.\.\.\]\n", kept)
@@ -217,8 +217,8 @@ def test_retries(machine: Machine, tmp_path: Path) -> None:
     assert (trial.condition, trial.attempt, trial.failures) == (Condition.SUCCEEDED, 2, 1)
     assert trial.series["loss"].min == "5"
     folder = tmp_path / "state"
-    assert b"".join(status.output_of(folder, trial, 1)) == b"loss=1\n"
-    assert b"".join(status.output_of(folder, trial)) == b"loss=5\n"
+    assert b"".join(printed.output_of(folder, trial, 1)) == b"loss=1\n"
+    assert b"".join(printed.output_of(folder, trial)) == b"loss=5\n"
 
 
 def test_retries_end(machine: Machine, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from suggestion.controller.store import Store
 from suggestion.controller.trials import Trial
 from suggestion.runner import asking
 from suggestion.runner.points import Point, examine
-from suggestion.views import status
+from suggestion.views import listing, status
 from suggestion.views.web import detail, reading
 from suggestion.views.web.catalog import Catalog
 from suggestion.views.web.guard import Guard
@@ -172,7 +172,7 @@ class _Page:
     async def csv(self, request: Request) -> Response:
         experiment, trials = await _reading(status.load, await self._directory(request))
         out = io.StringIO(newline="")
-        status.write_csv(experiment, trials, out)
+        listing.write_csv(experiment, trials, out)
         return _download(out.getvalue(), "text/csv; charset=utf-8", "trials.csv")
 
     async def trial(self, request: Request) -> Response:
