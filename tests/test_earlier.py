@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import grpc
 import pytest
 
 from suggestion.api.v1beta1 import api_pb2 as api
@@ -22,6 +23,7 @@ from suggestion.problem.problem import Goal, Metric, Problem
 from suggestion.problem.space import SearchSpace
 from tests.support.cases import validate
 from tests.support.requests import CONDITION, ask_for, double, experiment, trial
+from tests.support.servers import serving
 
 SPACE = SearchSpace(
     (
@@ -221,6 +223,7 @@ def test_labelled_trials_are_studies_by_name_and_no_trials_of_the_experiment() -
     trials = divided(request.trials)
     assert list(trials.own) == [mine]
     assert wire.read_count(request, len(trials.own)) == (3, 1)
+    assert divided(request.trials, request.SerializeToString()) == trials
     read = read_earlier(trials.earlier, message.spec.objective)
     assert [(s.name, [(t.name, t.value) for t in s.trials]) for s in read] == [
         ("one", [("a", 0.5)]),
@@ -240,3 +243,10 @@ def test_a_labelled_trial_with_another_metric_has_its_own_goal() -> None:
         read_earlier([(0, other), (1, same)], objective)
     with pytest.raises(Invalid, match="trial 'c': label 'suggestion/study' must name a study"):
         read_earlier([(0, labelled("c", ""))], objective)
+
+
+def test_a_server_finds_labelled_trials_in_what_came() -> None:
+    request = ask_for(experiment("random", [double("lr", "0", "1")]), 1, 0, [labelled("a", "one")])
+    with serving("random") as server, pytest.raises(grpc.RpcError) as caught:
+        server.stub.GetSuggestions(request, timeout=60)
+    assert "earlier studies to learn from" in (caught.value.details() or "")

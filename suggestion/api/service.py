@@ -17,12 +17,15 @@ class Call:
 
     Attributes:
         deadline: When the caller stops waiting, and whether it has gone.
+        raw: The request as it came, if that was protobuf's bytes: a search of them takes a tenth of
+            the time of a look at each message in them. None for others.
         arrived: When it came, in seconds of `time.monotonic`; it may have waited for a thread.
         facts: What the log line says about the call.
     """
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, raw: bytes | None = None) -> None:
         self.deadline = deadline
+        self.raw = raw
         self.arrived: Final = time.monotonic()
         self.facts: dict[str, object] = {}
 

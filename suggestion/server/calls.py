@@ -354,6 +354,7 @@ def _work(rpc: Rpc, method: str, raw: bytes, call: Call) -> Outcome:
         call.deadline.check()
         try:
             request = (rpc.parse or rpc.request.FromString)(raw)
+            call.raw = raw if rpc.parse is None else None
         except DecodeError:
             return Outcome(
                 grpc.StatusCode.INVALID_ARGUMENT,

@@ -52,7 +52,7 @@ class SuggestionService:
             Unready: FAILED_PRECONDITION; something on this machine must be fixed first.
             Broken: INTERNAL; the algorithm has a bug.
         """
-        trials = divided(request.trials)
+        trials = divided(request.trials, call.raw)
         call.describe(
             experiment=request.experiment.name,
             algorithm=request.experiment.spec.algorithm.algorithm_name,
