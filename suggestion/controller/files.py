@@ -53,6 +53,18 @@ def open_own(path: Path, root: Path) -> BinaryIO | None:
     return file
 
 
+def beginning(path: Path, root: Path, size: int = 64) -> bytes:
+    """Return the first bytes of a file below `root`; none if there is no such file."""
+    try:
+        file = open_own(path, root)
+    except (OSError, Unusable):
+        return b""
+    if file is None:
+        return b""
+    with file:
+        return file.read(size)
+
+
 def _expect_regular(mode: int, path: Path) -> None:
     if not stat.S_ISREG(mode):
         kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "something else")

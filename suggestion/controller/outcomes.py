@@ -8,6 +8,8 @@ from typing import Final
 
 #: A command killed by signal n has status 128 + n, as shells have it.
 KILLED_BASE: Final = 128
+TERMINATED: Final = KILLED_BASE + signal.SIGTERM
+KILLED: Final = KILLED_BASE + signal.SIGKILL
 
 
 def exit_text(status: int | None) -> str:

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from suggestion.client.demand import Demand
-from suggestion.controller.runtime import Exit, Loss, TrialFiles
+from suggestion.client.document import load
+from suggestion.controller.runtime import Asked, Exit, Loss, TrialFiles
+from suggestion.runtimes import place
 from suggestion.runtimes.slurm import commands, script, states
 from suggestion.runtimes.slurm.commands import Job
 from suggestion.runtimes.slurm.states import Left
+from tests.experiments.support import document, write
 
 
 def test_what_squeue_prints() -> None:
@@ -28,6 +31,57 @@ def test_what_sacct_prints() -> None:
         7: "CANCELLED",
         8: "NODE_FAIL",
     }
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder with programs."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def program(path: Path, said: str, code: int) -> None:
+    path.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit {code}\n")
+    path.chmod(0o700)
+
+
+def test_accounting_that_is_away_is_asked_again(programs: Path) -> None:
+    """What sacct of Slurm 22.05 says while slurmdbd is down, and where there is none."""
+    assert commands.accounted([7]) is None
+    program(programs / "sacct", "sacct: error: Problem talking to the database", 1)
+    assert commands.accounted([7]) == {}
+    program(programs / "sacct", "Slurm accounting storage is disabled", 1)
+    assert commands.accounted([7]) is None
+
+
+def test_a_command_that_cannot_be_started_is_waited_for(programs: Path) -> None:
+    with pytest.raises(commands.Away, match="squeue: No such file or directory"):
+        commands.queue()
+    path = {"PATH": str(programs)}
+    (programs / "sbatch").write_text("")
+    with pytest.raises(commands.Away, match="sbatch: Permission denied"):
+        commands.submit([], programs / "job", path)
+    program(programs / "sbatch", "sbatch: fatal: Could not establish a configuration source", 1)
+    with pytest.raises(commands.Away, match="configuration source"):
+        commands.submit([], programs / "job", path)
+    with pytest.raises(commands.Refused, match="sbatch: Argument list too long"):
+        commands.submit(["x" * 10_000_000], programs / "job", path)
+
+
+@pytest.mark.parametrize(
+    ("option", "own"),
+    [
+        ("--requeue", True), ("-Jname", True), ("--wrap=x", True), ("--arra=1-9", True),
+        ("--job-n=x", True), ("--exp=NONE", True), ("--time=1", False), ("--exclusive", False),
+        ("--ntasks-per-node=2", False), ("--wait-all-nodes=1", False), ("-p=gpu", False),
+    ],
+)  # fmt: skip
+def test_options_of_the_runtime_cannot_be_set(programs: Path, option: str, own: bool) -> None:
+    """Programs take an option's name that is cut short."""
+    slurm = place("slurm", {"sbatch-option": [option]})
+    asked = Asked(load(write(programs, document("echo loss=${trialParameters.x}"))))
+    assert [text.endswith("is not yours to set: the runtime needs it")
+            for text in slurm.refusals(asked)] == [True] * own  # fmt: skip
 
 
 def test_the_environment_of_an_allocation_is_not_handed_on() -> None:

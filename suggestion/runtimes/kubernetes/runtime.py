@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from suggestion.controller.context import Fatal
 from suggestion.controller.moments import parse
-from suggestion.controller.outcomes import KILLED_BASE
+from suggestion.controller.outcomes import TERMINATED
 from suggestion.controller.runtime import (
     Exit,
     Handle,
@@ -38,7 +38,6 @@ from suggestion.runtimes.kubernetes.logs import Reader
 from suggestion.runtimes.kubernetes.outputs import Outputs
 from suggestion.runtimes.kubernetes.view import View
 
-_TERMINATED: Final = KILLED_BASE + 15
 # For what there is to be known when trials of an earlier session are looked for.
 _LONGEST_SYNC: Final = 10.0
 # Beyond the grace period, for the pods of a trial that is stopped.
@@ -288,7 +287,7 @@ class KubernetesRuntime:
         since, grace = made.stopping
         over = document is None and all(pod.finished for pod in pods) and not made.outputs.open
         if over or now > since + grace + _LONGEST_END:
-            self._finish(made, Exit(made.files.trial, _TERMINATED))
+            self._finish(made, Exit(made.files.trial, TERMINATED))
 
     def _miss(self, made: trials.Trial) -> None:
         """Find out who is gone: the object of a trial, or the owner of all."""

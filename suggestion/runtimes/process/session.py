@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from suggestion.controller.files import Unusable, open_own
+from suggestion.controller.files import beginning
 from suggestion.controller.outcomes import KILLED_BASE
 from suggestion.runtimes.process import supervisor
 
@@ -241,25 +241,13 @@ def _kill_members(identity: Identity, status: Path | None) -> None:
 
 def unbegun(path: Path) -> bool:
     """Return whether the supervisor has noted that its command never began."""
-    return _left(path) == b"unbegun\n"
+    return beginning(path, path.parent) == b"unbegun\n"
 
 
 def read_status(path: Path) -> int | None:
     """Read the exit status in a file; None if it was never written whole."""
-    match = re.fullmatch(rb"([0-9]{1,3})\n", _left(path))
+    match = re.fullmatch(rb"([0-9]{1,3})\n", beginning(path, path.parent))
     return int(match[1]) if match else None
-
-
-def _left(path: Path) -> bytes:
-    """Read the beginning of a status file; empty if there is none, or something else."""
-    try:
-        file = open_own(path, path.parent)
-    except (OSError, Unusable):
-        return b""
-    if file is None:
-        return b""
-    with file:
-        return file.read(64)
 
 
 def identify(pid: int) -> Identity | None:

@@ -20,6 +20,7 @@ from typing import Any, Final
 from suggestion.client import template
 from suggestion.client.demand import Demand
 from suggestion.controller.files import replace_file
+from suggestion.controller.outcomes import KILLED, TERMINATED
 from suggestion.controller.runtime import (
     Exit,
     Handle,
@@ -42,7 +43,7 @@ from suggestion.runtimes.ray.connection import connect
 # A call waits at its actor for so long; then it is made again.
 _WAIT: Final = 30.0
 # Beyond the grace period, until an actor that does not answer is ended itself.
-_PATIENCE: Final = 10.0
+_LONGEST_END: Final = 10.0
 # Until an actor that does not remove what its trial has left is ended all the same.
 _FORGET: Final = 2.0
 
@@ -169,9 +170,9 @@ class RayRuntime:
         known = self._followed.get(trial)
         if known is None or known.kill_at is not None:
             return
-        known.kill_at = time.monotonic() + grace + _PATIENCE
+        known.kill_at = time.monotonic() + grace + _LONGEST_END
         if not known.started:  # a call would wait for its processors
-            self._end(trial, Exit(trial, 143))
+            self._end(trial, Exit(trial, TERMINATED))
             return
         for replica in known.replicas:
             replica.actor.stop.remote(grace)
@@ -196,7 +197,7 @@ class RayRuntime:
         now = time.monotonic()
         for trial, known in list(self._followed.items()):
             if known.kill_at is not None and now >= known.kill_at:
-                self._end(trial, Exit(trial, 137))
+                self._end(trial, Exit(trial, KILLED))
         seen, self._events = self._events, []
         return seen
 
@@ -238,7 +239,7 @@ class RayRuntime:
             return
         except self._ray.exceptions.RayError as error:
             if known.kill_at is not None:
-                self._end(trial, Exit(trial, 137))
+                self._end(trial, Exit(trial, KILLED))
             else:
                 self._end(trial, Loss(trial, reason=f"its actor died: {_first_line(error)}"))
             return

@@ -58,7 +58,7 @@ class _Slurm(Elsewhere):
         for text in self.chosen.get("sbatch-option") or ():
             if not re.match(r"-[A-Za-z]|--[a-z]", text):
                 yield f"--sbatch-option: must begin with a dash, got {text!r}"
-            elif (name := text.partition("=")[0]) in _OWN or text[:2] in _OWN:
+            elif _is_own(name := text.partition("=")[0]):
                 yield f"--sbatch-option: {name} is not yours to set: the runtime needs it"
 
     def check(self, asked: Asked) -> None:
@@ -78,6 +78,13 @@ class _Slurm(Elsewhere):
         from suggestion.runtimes.slurm.runtime import SlurmRuntime  # noqa: PLC0415
 
         return SlurmRuntime(whose.id or whose.name, self.arguments)
+
+
+def _is_own(name: str) -> bool:
+    """Return whether sbatch takes an option for one of the runtime's own, which it can shorten."""
+    if name.startswith("--"):
+        return any(own.startswith(name) for own in _OWN)
+    return name[:2] in _OWN
 
 
 PLACE: Final[Place] = _Slurm()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +18,8 @@ _FORMAT: Final = "%A|%T|%M|%r|%k"
 #: What sbatch says when the same command may succeed later.
 _PASSING: Final = re.compile(
     r"unable to contact|socket timed out|connection (refused|reset)|communication|zero bytes were"
-    r"|temporarily|try again|timed out|slurm backup controller|submit limit|MaxSubmit|in standby",
+    r"|temporarily|try again|timed out|slurm backup controller|submit limit|MaxSubmit|in standby"
+    r"|configuration source",
     re.IGNORECASE,
 )
 
@@ -68,6 +71,9 @@ def _run(argv: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[int
         )
     except subprocess.TimeoutExpired as error:
         raise Away(f"{argv[0]}: no answer for {_SECONDS} s") from error
+    except OSError as error:  # its folder may be on a shared disk
+        fault = Refused if error.errno == errno.E2BIG else Away
+        raise fault(f"{argv[0]}: {error.strerror}") from error
     return done.returncode, done.stdout, " ".join(done.stderr.split())
 
 
@@ -135,13 +141,20 @@ def _seconds(text: str) -> float:
 
 
 def accounted(jobs: Sequence[int]) -> dict[int, str] | None:
-    """Return the states of jobs that accounting knows; None where there is no accounting."""
+    """Return the states of jobs that accounting knows; None where there is no accounting.
+
+    Accounting that does not answer now knows none.
+    """
     argv = ["sacct", "--noheader", "--parsable2", "--allocations", "--format=JobIDRaw,State"]
-    try:
-        code, out, _ = _run([*argv, f"--jobs={','.join(map(str, jobs))}"])
-    except (Away, FileNotFoundError):
+    if shutil.which(argv[0]) is None:
         return None
-    return None if code else parse_accounting(out)
+    try:
+        code, out, said = _run([*argv, f"--jobs={','.join(map(str, jobs))}"])
+    except (Away, Refused):
+        return {}
+    if code:
+        return None if "accounting storage is disabled" in said else {}
+    return parse_accounting(out)
 
 
 def parse_accounting(text: str) -> dict[int, str]:

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from suggestion.controller.files import Unusable, open_own, replace_file
+from suggestion.controller.files import beginning, replace_file
+from suggestion.controller.outcomes import KILLED, TERMINATED
 from suggestion.controller.runtime import (
     Exit,
     Handle,
@@ -228,7 +229,7 @@ class SlurmRuntime:
             if known.again is not None and now >= known.again and known.missing is not None:
                 known.missing = None
                 if known.stopping:
-                    self._end(trial, Exit(trial, 143))
+                    self._end(trial, Exit(trial, TERMINATED))
                 else:
                     self._submit(trial, known)
 
@@ -306,7 +307,7 @@ class SlurmRuntime:
         elif status is not None:
             return Exit(trial, status.code)
         elif known.stopping:
-            return Exit(trial, 137)
+            return Exit(trial, KILLED)
         begun = bool(_claimed(known)) or script.claim(known.files, known.attempt).is_dir()
         if now < known.missing + (_SETTLE if begun or known.state else POLL):
             return None
@@ -362,20 +363,9 @@ def _decisive(jobs: Sequence[Job], claimed: set[int]) -> Job | None:
 
 def _claimed(known: _Followed) -> set[int]:
     """Return the number of the job that has begun to run the trial."""
-    data = _read(script.claim(known.files, known.attempt) / "id", known.files.folder)
+    data = beginning(script.claim(known.files, known.attempt) / "id", known.files.folder)
     return {int(data)} if data.strip().isdigit() else set()
 
 
 def _left(files: TrialFiles) -> states.Left | None:
-    return states.left(_read(files.status, files.folder))
-
-
-def _read(path: Path, root: Path) -> bytes:
-    try:
-        file = open_own(path, root)
-    except (OSError, Unusable):
-        return b""
-    if file is None:
-        return b""
-    with file:
-        return file.read(64)
+    return states.left(beginning(files.status, files.folder))

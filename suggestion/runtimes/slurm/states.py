@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from suggestion.controller.outcomes import KILLED_BASE
+from suggestion.controller.outcomes import KILLED, KILLED_BASE, TERMINATED
 from suggestion.controller.runtime import Exit, Loss
 
 #: Jobs that wait for their processors.
@@ -22,10 +22,10 @@ _LOST: Final[Mapping[str, str]] = {
     "REVOKED": "its job was revoked",
 }
 _FAILED: Final[Mapping[str, tuple[int, str]]] = {
-    "TIMEOUT": (143, "ran longer than the time limit of its job"),
-    "DEADLINE": (143, "its job did not end before its deadline"),
-    "OUT_OF_MEMORY": (137, "used more memory than its job has"),
-    "CANCELLED": (143, "its job was cancelled"),
+    "TIMEOUT": (TERMINATED, "ran longer than the time limit of its job"),
+    "DEADLINE": (TERMINATED, "its job did not end before its deadline"),
+    "OUT_OF_MEMORY": (KILLED, "used more memory than its job has"),
+    "CANCELLED": (TERMINATED, "its job was cancelled"),
 }
 
 
@@ -64,7 +64,7 @@ def outcome(trial: str, state: str, known: Left | None, stopping: bool) -> Exit 
     if known is not None and known.says_all:
         return Exit(trial, known.code)
     if stopping:
-        return Exit(trial, known.code if known is not None else 137)
+        return Exit(trial, known.code if known is not None else KILLED)
     if state in _LOST:
         return Loss(trial, reason=_LOST[state])
     if state in _FAILED:
