@@ -71,6 +71,15 @@ def test_ranks_follow_the_definition_of_constrained_domination(
     assert [rank for rank in few if rank == 0] == [rank for rank in found if rank == 0]
 
 
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_there_may_be_as_many_ranks_as_trials(width: int) -> None:
+    order = np.random.default_rng(0).permutation(500)
+    losses = np.repeat(order[:, None], width, axis=1).astype(np.float64)
+    met = np.zeros((500, 0))
+    assert tradeoffs.ranks(losses, met).tolist() == order.tolist()
+    assert tradeoffs.ranks(losses, met, most=10).tolist() == np.minimum(order, 10).tolist()
+
+
 def test_the_best_trial_is_feasible_or_the_least_violated_one() -> None:
     losses = np.array([[1.0], [2.0], [0.0], [2.0], [0.0]])
     violations = np.array([[0.1, 0], [0, 0], [math.inf, 0], [0, 0], [0, 5.0]])

@@ -54,22 +54,29 @@ def nondominated(losses: Array) -> Flags:
     A point dominates another one if no loss of it is greater and at least one is smaller. Equal
     points do not dominate each other.
     """
-    if losses.shape[1] == 1:
-        least = losses.min(axis=0, initial=np.inf)
-        return np.asarray(losses[:, 0] == least)
+    different, where = _different(losses)
+    return np.asarray(_best(different)[where])
+
+
+def _different(losses: Array) -> tuple[Array, Integers]:
+    """Return the different rows in ascending order, and which of them each of n is, shape (n,)."""
     different, where = np.unique(losses, axis=0, return_inverse=True)
-    found = np.zeros(len(different), dtype=bool)
-    if losses.shape[1] == 2:
-        # In the order of the first loss, ties by the second: each must improve the second.
-        before = np.minimum.accumulate(np.concatenate([[np.inf], different[:-1, 1]]))
-        found = different[:, 1] < before[: len(different)]
-    else:
-        left = np.arange(len(different))
-        while len(left):  # the first of the rest is dominated by none: rows are sorted
-            first, rest = left[0], left[1:]
-            found[first] = True
-            left = rest[(different[rest] < different[first]).any(axis=1)]
-    return np.asarray(found[where.ravel()])
+    return different, where.ravel()
+
+
+def _best(rows: Array) -> Flags:
+    """Return which of different rows in ascending order no other one dominates."""
+    if rows.shape[1] <= 2:  # each must improve the last loss of those before it
+        last = rows[:, -1]
+        before = np.minimum.accumulate(np.concatenate([[np.inf], last[:-1]]))
+        return np.asarray(last < before[: len(rows)])
+    found = np.zeros(len(rows), dtype=bool)
+    left = np.arange(len(rows))
+    while len(left):  # the first of the rest is dominated by none: rows are sorted
+        first, rest = left[0], left[1:]
+        found[first] = True
+        left = rest[(rows[rest] < rows[first]).any(axis=1)]
+    return found
 
 
 def front(losses: Array, violations: Array) -> Flags:
@@ -95,12 +102,18 @@ def ranks(losses: Array, violations: Array, most: int | None = None) -> Integers
     count = len(losses)
     most = count if most is None else most
     found = np.full(count, -1, dtype=np.int64)
-    left = np.flatnonzero(feasible(violations))
+    met = np.flatnonzero(feasible(violations))
+    # Sorted once: there may be as many ranks as trials.
+    different, where = _different(losses[met])
+    level = np.full(len(different), -1, dtype=np.int64)
+    sizes = np.bincount(where, minlength=len(different))
+    left = np.arange(len(different))
     rank = done = 0
     while len(left) and done < most:
-        best = nondominated(losses[left])
-        found[left[best]] = rank
-        rank, done, left = rank + 1, done + int(best.sum()), left[~best]
+        best = _best(different[left])
+        level[left[best]] = rank
+        rank, done, left = rank + 1, done + int(sizes[left[best]].sum()), left[~best]
+    found[met] = level[where]
     if done < most:
         others = np.flatnonzero(found < 0)
         _, levels = np.unique(severity(violations[others]), axis=0, return_inverse=True)
