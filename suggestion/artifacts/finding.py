@@ -1,4 +1,4 @@
-"""The files in a trial's folder that are artefacts; none outside of it, whatever links do."""
+"""The files in a trial's folder that are artifacts; none outside of it, whatever links do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
 
 
 def files(folder: Path, attempt: int, patterns: Sequence[str]) -> Iterator[tuple[str, Path]]:
-    """Yield the name and the path of everything that may be an artefact, each name once.
+    """Yield the name and the path of everything that may be an artifact, each name once.
 
     Args:
         folder: Of the trial.
@@ -66,7 +66,7 @@ def _below(root: Path) -> Iterator[Path]:
 
 
 def opened(path: Path, folder: Path) -> BinaryIO:
-    """Open an artefact.
+    """Open an artifact.
 
     Raises:
         Unusable: If it is no file in the trial's folder, or a link out of it.

@@ -1,4 +1,4 @@
-"""Keeps the artefacts of trials that have ended, and of these the best, whatever is killed when."""
+"""Keeps the artifacts of trials that have ended, and of these the best, whatever is killed when."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from suggestion.controller.workspace import artifacts_folder, trial_files
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """The artefacts of an experiment.
+    """The artifacts of an experiment.
 
     A trial's list is written when all of its contents are in the store; only then what it has left
     is removed from its folder. So keeping a trial again, after a crash, changes nothing.
@@ -28,7 +28,7 @@ class Keeper:
         directory: Of the experiment.
         place: Where contents are kept.
         patterns: Of further files in the trials' folders.
-        keep_best: How many trials keep their artefacts; 0: all.
+        keep_best: How many trials keep their artifacts; 0: all.
     """
 
     directory: Path
@@ -106,7 +106,7 @@ class Keeper:
         return best + [trial for standing, trial in known if standing is None]
 
     def prune(self, trials: Iterable[Trial]) -> int:
-        """Remove the artefacts of all but the best `keep_best` trials; return how many trials.
+        """Remove the artifacts of all but the best `keep_best` trials; return how many trials.
 
         The lists go first: what is listed is always there.
         """
@@ -128,7 +128,7 @@ class Keeper:
 
 
 def download(place: Place, listing: Listing, target: Path) -> Iterator[Path]:
-    """Write the artefacts of a trial below `target`; yield each path when its file is whole.
+    """Write the artifacts of a trial below `target`; yield each path when its file is whole.
 
     Raises:
         ValueError: If a content is not what its checksum says, or a path leads elsewhere.

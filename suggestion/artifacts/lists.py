@@ -1,4 +1,4 @@
-"""The list of a trial's artefacts: written whole, once all of them are in the store."""
+"""The list of a trial's artifacts: written whole, once all of them are in the store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from suggestion.controller.files import private_folder, replace_file
 
-#: The folder of an experiment's directory that holds lists and, by default, the artefacts.
+#: The folder of an experiment's directory that holds lists and, by default, the artifacts.
 FOLDER: Final = "artifacts"
 _LISTS: Final = "trials"
 
@@ -31,7 +31,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The artefacts of a trial.
+    """The artifacts of a trial.
 
     Attributes:
         attempt: Of the trial that left them.
@@ -51,7 +51,7 @@ class Lists:
         self._folder = directory / FOLDER / _LISTS
 
     def read(self, trial: str) -> Listing | None:
-        """Return the list of a trial; None if its artefacts have not been kept."""
+        """Return the list of a trial; None if its artifacts have not been kept."""
         try:
             text = (self._folder / f"{trial}.json").read_text(encoding="utf-8")
         except FileNotFoundError:

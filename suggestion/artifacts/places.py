@@ -130,14 +130,14 @@ class Filesystem:
 
 
 def place(directory: Path, url: str | None = None) -> Place:
-    """Return where the artefacts of the experiment in `directory` are kept.
+    """Return where the artifacts of the experiment in `directory` are kept.
 
     Args:
         url: Of fsspec; it is remembered, with a folder there that is this experiment's alone. None
             for what is remembered, or else the directory.
 
     Raises:
-        ValueError: If artefacts are already kept elsewhere.
+        ValueError: If artifacts are already kept elsewhere.
     """
     file = directory / FOLDER / _PLACE
     try:

@@ -50,7 +50,7 @@ class Lock:
         try:
             _take(self._file.fileno(), folder)
             _expect_no_lease(self._file.fileno(), folder, own)
-        except Busy:
+        except BaseException:
             self._file.close()
             raise
         self._file.truncate(0)

@@ -86,12 +86,12 @@ class Role(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the metric."""
+        """The name of the metric."""
         ...
 
     @property
     def bound(self) -> float | None:
-        """Of a constraint."""
+        """The bound of a constraint; None for an objective."""
         ...
 
     @property
@@ -179,7 +179,7 @@ class Objective:
 
     @property
     def directions(self) -> tuple[bool, ...]:
-        """Of each objective, whether it is maximized."""
+        """Whether each of `objectives` is maximized, in their order."""
         # A loss of 1 is what is minimized.
         return (self.maximize, *(each.loss(1.0) < 0 for each in self.roles if each.bound is None))
 

@@ -9,13 +9,14 @@ from suggestion.controller.observation import Objective
 from suggestion.controller.trials import JUDGED, Trial
 
 
+def is_judged(trial: Trial, objective: Objective) -> bool:
+    """Return whether a trial can be the best: it has ended with all objectives."""
+    return trial.condition in JUDGED and objective.standing(trial.series) is not None
+
+
 def judged(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
-    """Return the trials that can be the best: those that have ended with all objectives."""
-    return [
-        trial
-        for trial in trials
-        if trial.condition in JUDGED and objective.standing(trial.series) is not None
-    ]
+    """Return the trials that can be the best."""
+    return [trial for trial in trials if is_judged(trial, objective)]
 
 
 def best(trials: Sequence[Trial], objective: Objective) -> Trial | None:

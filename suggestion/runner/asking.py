@@ -133,7 +133,7 @@ def _without(
 
 
 def _kept(experiment: Experiment, action: Action) -> bool:
-    """Whether a request makes sense while nobody runs the experiment."""
+    """Return whether a request makes sense while nobody runs the experiment."""
     return isinstance(action, Enqueue) or (isinstance(action, Resume) and experiment.paused)
 
 

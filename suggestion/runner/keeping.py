@@ -1,4 +1,4 @@
-"""Keeping the artefacts of trials while an experiment runs, in a thread of its own."""
+"""Keeping the artifacts of trials while an experiment runs, in a thread of its own."""
 
 from __future__ import annotations
 

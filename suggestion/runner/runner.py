@@ -199,7 +199,7 @@ def _prepare(
 
 
 def _keeper(request: Request, directory: Path, objective: Objective) -> Keeper:
-    """Return what keeps the artefacts of trials.
+    """Return what keeps the artifacts of trials.
 
     Raises:
         ExperimentRefused: If a pattern leads out of a trial's folder, or there is no such store.

@@ -10,16 +10,16 @@ from typing import TextIO
 
 from suggestion.client.numbers import finite, short
 from suggestion.controller import objectives, standings
-from suggestion.controller.activity import inactive_of
+from suggestion.controller.activity import Inactive, active_texts, inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Series
 from suggestion.controller.shown import plain
-from suggestion.controller.trials import JUDGED, Trial
+from suggestion.controller.trials import Trial
 from suggestion.views.live import assigned
 
 
 def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> None:
-    """A line for each trial: its active parameters, then each metric by its strategy."""
+    """Write a line for each trial: its active parameters, then each metric by its strategy."""
     objective = objectives.read(experiment.document)
     parameters = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
     writer = csv.writer(out, lineterminator="\n")
@@ -54,12 +54,12 @@ def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> N
 
 def _feasible(objective: Objective, trial: Trial) -> str:
     """Return ``true`` or ``false``; empty for a trial that cannot be judged."""
-    judged = trial.condition in JUDGED and objective.standing(trial.series) is not None
+    judged = standings.is_judged(trial, objective)
     return str(objective.feasible(trial.series)).lower() if judged else ""
 
 
 def table(experiment: Experiment, trials: Sequence[Trial]) -> str:
-    """A line for each trial, for people: numbers have five significant digits."""
+    """Return a line for each trial, for people: numbers have five significant digits."""
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -107,7 +107,8 @@ def arranged(
     if best is not None:
         listed = standings.best_first(listed, objective)[:best]
     if sort is not None:
-        keys = {trial.number: _key(experiment, objective, trial, sort) for trial in listed}
+        inactive = inactive_of(experiment.document)
+        keys = {t.number: _key(experiment, objective, t, sort, inactive) for t in listed}
         having = [trial for trial in listed if keys[trial.number] is not None]
         without = [trial for trial in listed if keys[trial.number] is None]
         having.sort(key=lambda trial: keys[trial.number] or (), reverse=reverse)
@@ -116,7 +117,7 @@ def arranged(
 
 
 def _key(
-    experiment: Experiment, objective: Objective, trial: Trial, column: str
+    experiment: Experiment, objective: Objective, trial: Trial, column: str, inactive: Inactive
 ) -> tuple[int, float, str] | None:
     """Return what `trial` is sorted by; None without a value.
 
@@ -138,7 +139,7 @@ def _key(
     if column in objective.metrics:
         text = objective.shown(trial.series, column)
     elif column in names:
-        text = trial.assignment.get(column, "")
+        text = active_texts(trial.assignment, inactive).get(column, "")
     elif column in own:
         text = own[column]
     else:
@@ -155,7 +156,7 @@ def _judged(objective: Objective, series: Mapping[str, Series], name: str) -> st
 
 
 def elapsed(trial: Trial) -> float | None:
-    """Seconds from start to completion."""
+    """Return the seconds from start to completion; None unless a trial has both."""
     if not trial.started or not trial.completed:
         return None
     begun, ended = datetime.fromisoformat(trial.started), datetime.fromisoformat(trial.completed)

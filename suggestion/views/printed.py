@@ -54,7 +54,7 @@ def _goes_on(store: Store, trial: Trial, attempt: int) -> bool:
 
 
 def output_of(directory: Path, trial: Trial, attempt: int | None = None) -> Iterator[bytes]:
-    """What a trial has printed, in pieces, with a line in place of what was given back.
+    """Yield what a trial has printed, in pieces, with a line in place of what was given back.
 
     Raises:
         FileNotFoundError: If it has not been started, or not so often.

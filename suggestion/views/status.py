@@ -32,7 +32,7 @@ _LISTS: Final = {
 
 
 def load(directory: Path) -> tuple[Experiment, list[Trial]]:
-    """The experiment in a directory, whether a runner is at work there or not.
+    """Return the experiment in a directory and its trials, whether a runner is at work or not.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -58,7 +58,7 @@ def _metrics(trial: Trial, objective: Objective) -> list[dict[str, str]]:
 
 
 def crd(experiment: Experiment, trials: Sequence[Trial]) -> dict[str, Any]:
-    """The object as ``kubectl get experiment --output json`` has it, without its spec."""
+    """Return the object as ``kubectl get experiment --output json`` has it, without its spec."""
     objective = objectives.read(experiment.document)
     status: dict[str, Any] = {
         "startTime": messages.seconds(experiment.started),
@@ -104,7 +104,7 @@ def crd(experiment: Experiment, trials: Sequence[Trial]) -> dict[str, Any]:
 
 
 def text(experiment: Experiment, trials: Sequence[Trial], directory: Path | None = None) -> str:
-    """For people, much like ``kubectl describe``.
+    """Describe an experiment for people, much like ``kubectl describe``.
 
     Args:
         directory: Of the experiment; with it, of the last failed trial the end of what it printed.
@@ -173,7 +173,7 @@ def _describe(
 
 
 def find(trials: Sequence[Trial], name: str) -> Trial:
-    """A trial by its name, the end of its name, or its number.
+    """Return a trial by its name, the end of its name, or its number.
 
     Raises:
         LookupError: If there is none, or more than one.

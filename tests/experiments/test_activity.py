@@ -11,6 +11,9 @@ from click.testing import CliRunner
 
 from suggestion.cli.main import main
 from suggestion.controller.activity import active_json, inactive_of
+from suggestion.controller.experiment import Experiment
+from suggestion.controller.trials import Trial
+from suggestion.views import listing
 from tests.experiments.support import Machine, document, stored
 
 SPACE = [
@@ -43,6 +46,15 @@ def test_trials_and_people_see_active_parameters_only(machine: Machine, tmp_path
         (line,) = (line.split() for line in table.splitlines() if trial.name in line)
         assert line[-2:] == [active["a"], active.get("b", "-")]
         assert rows[trial.name]["b"] == active.get("b", "")
+
+
+def test_a_trial_without_an_active_value_is_sorted_last() -> None:
+    algorithm = {"algorithmName": "random", "algorithmSettings": [CONDITIONS]}
+    experiment = Experiment("study", document(COMMAND, algorithm=algorithm, parameters=SPACE))
+    points = [{"a": "y", "b": "3"}, {"a": "x", "b": "1"}, {"a": "y", "b": "2"}]
+    trials = [Trial(number, f"t{number}", point) for number, point in enumerate(points)]
+    listed = listing.arranged(experiment, trials, sort="b")
+    assert [trial.number for trial in listed] == [2, 0, 1]
 
 
 def test_conditions_that_are_another_servers_make_nothing_inactive() -> None:

@@ -19,7 +19,7 @@ from suggestion.runtimes.here import Here
 from suggestion.runtimes.process import Command, ProcessRuntime
 
 _SECONDS: Final = 60
-# Where a container finds its folder of artefacts.
+# Where a container finds its folder of artifacts.
 _ARTIFACTS: Final = "/suggest/artifacts"
 
 

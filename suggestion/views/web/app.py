@@ -245,7 +245,7 @@ def _trial(directory: Path, number: int) -> dict[str, Any]:
     objective = objectives.read(experiment.document)
     return {
         "command": detail.command(directory, experiment, trial),
-        "files": detail.artefacts(directory, trial),
+        "files": detail.artifacts(directory, trial),
         "metrics": [
             {"name": name, "min": s.min, "max": s.max, "latest": s.latest, "reports": s.count}
             for name in objective.metrics

@@ -64,7 +64,7 @@ def _data(directory: Path, document: Mapping[str, Any]) -> tuple[str, Path] | No
     return inside, own if own.is_dir() else Path(inside)
 
 
-def artefacts(directory: Path, trial: Trial) -> list[Json]:
+def artifacts(directory: Path, trial: Trial) -> list[Json]:
     """Return name and size, in bytes, of the files that a trial has left in its folder."""
     folder = trial_files(directory, trial).folder
     if not folder.resolve().is_relative_to(directory.resolve()):

@@ -16,7 +16,7 @@ from suggestion.controller import objectives, standings
 from suggestion.controller.activity import Inactive
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Report
-from suggestion.controller.trials import JUDGED, Trial
+from suggestion.controller.trials import Trial
 from suggestion.runner.asking import COMMAND
 
 #: Points of one learning curve, and curves, at most; the page says when there are more.
@@ -143,7 +143,7 @@ def row(trial: Trial, objective: Objective, parameters: Sequence[str], inactive:
     """
     main = trial.series.get(objective.metric)
     left_out = inactive(trial.assignment)
-    judged = trial.condition in JUDGED and objective.standing(trial.series) is not None
+    judged = standings.is_judged(trial, objective)
     return {
         "number": trial.number,
         "name": trial.name,
