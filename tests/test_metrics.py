@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -54,6 +55,13 @@ def test_calls_are_counted_with_their_facts() -> None:
         names = re.findall(r"(?:suggest|process)_\w+", expression)
         assert names
         assert set(names) <= known, expression
+
+
+def test_an_address_that_is_none() -> None:
+    from suggestion.server.metrics import Metrics, MetricsServer  # noqa: PLC0415
+
+    with pytest.raises(OSError, match=r"address: must be HOST:PORT .*, got 'unix:/tmp/x'"):
+        asyncio.run(MetricsServer("unix:/tmp/x", Metrics(())).start())
 
 
 def test_an_address_that_is_taken() -> None:

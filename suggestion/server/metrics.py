@@ -17,7 +17,7 @@ from prometheus_client import (
     start_http_server,
 )
 
-from suggestion.api.listening import require_free
+from suggestion.api.listening import bind
 from suggestion.server.calls import logger
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -86,7 +86,12 @@ class MetricsServer:
         self._thread: threading.Thread | None = None
 
     async def start(self) -> str:
-        require_free(self._address)
+        """Listen, and return the address, with the port that was picked.
+
+        Raises:
+            OSError: If it cannot be bound, or is not ``HOST:PORT``.
+        """
+        bind(self._address, backlog=1).close()  # which says in words why it cannot
         host, _, port = self._address.rpartition(":")
         self._server, self._thread = start_http_server(
             int(port), host.strip("[]"), self._metrics.registry
