@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -92,17 +93,15 @@ def _assignments(tree: ast.Module) -> Sequence[tuple[str, ast.expr]]:
 
 def _constants(tree: ast.Module) -> Mapping[str, object]:
     """Return the literals that have a name which nothing else has."""
-    assigned = _assignments(tree)
-    names = [name for name, _ in assigned]
-    names += [
+    stored = Counter(
         node.id
         for node in ast.walk(tree)
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
-    ]
-    names += [node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)]
+    )
+    stored.update(node.arg for node in ast.walk(tree) if isinstance(node, ast.arg))
     constants: dict[str, object] = {}
-    for name, value in assigned:
-        if names.count(name) == 2:  # as what is assigned to, and as a name that is stored
+    for name, value in _assignments(tree):
+        if stored[name] == 1:
             constants[name] = _literal(value, constants)
     return constants
 
@@ -167,10 +166,7 @@ def _literal(node: ast.expr | None, constants: Mapping[str, object]) -> object:
     if isinstance(node, ast.BinOp):
         return _computed(node, constants)
     if isinstance(node, ast.JoinedStr):
-        parts = [
-            _literal(part.value if isinstance(part, ast.FormattedValue) else part, constants)
-            for part in node.values
-        ]
+        parts = [_part(part, constants) for part in node.values]
         return None if any(part is None for part in parts) else "".join(map(str, parts))
     if isinstance(node, ast.Call) and _name(node.func) == "range":
         ends = [end for arg in node.args if isinstance(end := _literal(arg, constants), int)]
@@ -185,6 +181,14 @@ def _literal(node: ast.expr | None, constants: Mapping[str, object]) -> object:
     return value
 
 
+def _part(node: ast.expr, constants: Mapping[str, object]) -> object:
+    """Return a part of an f-string; None where that is not what its value alone says."""
+    if not isinstance(node, ast.FormattedValue):
+        return _literal(node, constants)
+    plain = node.conversion == -1 and node.format_spec is None
+    return _literal(node.value, constants) if plain else None
+
+
 def _computed(node: ast.BinOp, constants: Mapping[str, object]) -> object:
     compute = _ARITHMETIC.get(type(node.op))
     try:
@@ -197,8 +201,10 @@ def _computed(node: ast.BinOp, constants: Mapping[str, object]) -> object:
             return None
         if isinstance(node.op, ast.Pow) and (abs(left) > _LARGEST or abs(right) > _LARGEST):
             return None
-        return compute(left, right)
-    except (ArithmeticError, RecursionError):
+        made = compute(left, right)
+        float(made)  # nothing complex, or too large to be written out
+        return made
+    except (ArithmeticError, RecursionError, TypeError):
         return None
 
 

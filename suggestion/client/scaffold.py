@@ -97,12 +97,13 @@ def _parameter(argument: Argument) -> Parameter | str:
     name, default = argument.name, argument.default
     if not argument.flag:
         return "adds an argument whose name is no literal"
-    if argument.action == "BooleanOptionalAction":
-        return _switch(argument)
-    if argument.positional or argument.action != "store":
+    switch = argument.action == "BooleanOptionalAction"
+    if argument.positional or not (switch or argument.action == "store"):
         return "takes no single value after a flag"
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         return "its name is none of a parameter"
+    if switch:
+        return "says how a trial runs" if _NOT_TUNED.search(name.lower()) else _switch(argument)
     if argument.choices:
         return _listed(argument)
     if _NOT_TUNED.search(name.lower()):

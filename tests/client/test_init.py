@@ -121,6 +121,10 @@ def test_constants_switches_and_names_that_are_made(run: Init) -> None:
             parser.add_argument("--twice", type=int, default=twice)
             parser.add_argument("--given", type=int, default=given)
             parser.add_argument("--huge", type=float, default=10.0**999)
+            parser.add_argument("--longest", type=int, default=1000**1000 * 1000**1000)
+            parser.add_argument("--root", type=float, default=(0 - 8) ** 0.5)
+            parser.add_argument(f"--{RATE:.1f}", type=float, default=1.0)
+            parser.add_argument("--verbose", action=argparse.BooleanOptionalAction)
             parser.add_argument("--weight-decay", type=float, default=0.0)
             parser.add_argument("--amp", action=argparse.BooleanOptionalAction, default=True)
             for each in ("a", "b"):
@@ -142,7 +146,13 @@ def test_constants_switches_and_names_that_are_made(run: Init) -> None:
     assert parameters["amp"] == {"list": ["--amp", "--no-amp"]}
     assert "${trialParameters.amp}" in made["trialTemplate"]["command"]
     notes = Path("experiment.yaml").read_text()
-    assert re.search(r"#   line \d+: adds an argument whose name is no literal\n", notes)
+    assert len(re.findall(r"#   line \d+: adds an argument whose name is no literal\n", notes)) == 2
+    for note in (
+        "longest: has no default to choose a range around",
+        "root: has no default to choose a range around",
+        "verbose: says how a trial runs",
+    ):
+        assert f"#   --{note}\n" in notes
     assert "#   --with-0.001: its name is none of a parameter\n" in notes
 
 
