@@ -128,6 +128,7 @@ class Space:
             for name in values
             if name not in self.parameters
         ]
+        unknown = len(broken)
         texts: dict[str, str] = {}
         for name, parameter in self.parameters.items():
             if name not in values:
@@ -138,7 +139,8 @@ class Space:
                 broken.append(BrokenRule(f"{subject}[{name!r}]", rule))
             else:
                 texts[name] = text
-        free = frozenset() if inactive is None or broken else inactive(texts)
+        sound = len(broken) == unknown  # else it is not known which ones are active
+        free = inactive(texts) if inactive is not None and sound else frozenset()
         for name in self.parameters:
             if not partial and name not in values and name not in free:
                 broken.append(BrokenRule(subject, f"must have a value for {name!r}, got none"))

@@ -156,6 +156,9 @@ def test_conditions_constraints_and_initial_points(server: ServerProcess, tmp_pa
             sg.InvalidArgument, match=r"^point: must have a value for 'x', got none"
         ):
             study.tell({"kind": "a", "f": abs}, 0.5)
+        with pytest.raises(sg.InvalidArgument) as caught:
+            study.tell({"kind": "b", "f": abs, "z": 1}, 0.5)
+        assert [rule.place for rule in caught.value.broken] == ["point['z']"]
     here.save(tmp_path / "study.json")
     again = sg.Study.load(tmp_path / "study.json", space)
     assert again.ask() == here.ask() == there.ask()
