@@ -32,17 +32,27 @@ def log_experiment(directory: str | os.PathLike[str], logdir: str | os.PathLike[
     target.mkdir(parents=True, exist_ok=True)
     new = [trial for trial in trials if not (target / trial.name).exists()]
     for trial in new:
-        # Renamed when it is whole: a run is there or it is not. Beside the folder that TensorBoard
-        # reads, which finds hidden folders too.
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.resolve().parent))
-        try:
-            _write(folder, trial)
-            folder.chmod(0o755)
-            folder.rename(target / trial.name)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+        with tempfile.TemporaryDirectory(prefix="suggest-") as scratch:
+            _write(Path(scratch), trial)
+            (events,) = Path(scratch).iterdir()
+            _place(events, target / trial.name)
     return len(new)
+
+
+def _place(events: Path, run: Path) -> None:
+    """Copy a file of events into the folder of a run, which is there whole or not at all."""
+    # On the same file system, so in the folder that TensorBoard reads; it finds hidden folders too,
+    # but no file of another name.
+    folder = Path(tempfile.mkdtemp(prefix=".suggest-", dir=run.parent))
+    try:
+        part = folder / "part"
+        shutil.copyfile(events, part)
+        folder.chmod(0o755)
+        part.rename(folder / events.name)
+        folder.rename(run)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _write(folder: Path, trial: Finished) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,25 @@ def test_export_needs_one_place(directory: Path) -> None:
     for words in ([], ["--optuna", "a", "--mlflow", "b"], ["--register", "--optuna", "a"]):
         done = CliRunner().invoke(main, ["export", str(directory), *words])
         assert done.exit_code == 2, done.output
+
+
+def test_tensorboard_in_a_folder_that_is_mounted(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be renamed into a mounted folder from beside it."""
+    pytest.importorskip("tensorboard", reason="the extra 'tensorboard' is not installed")
+    from suggestion.integrations import tensorboard  # noqa: PLC0415
+
+    mounted, rename = tmp_path / "logs", Path.rename
+
+    def within(path: Path, target: Path) -> Path:
+        if path.is_relative_to(mounted) != target.is_relative_to(mounted):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", within)
+    assert tensorboard.log_experiment(directory, mounted) == 4
+    assert len([*mounted.glob("*/events.out.tfevents.*")]) == len([*mounted.iterdir()]) == 4
 
 
 def test_tensorboard(directory: Path, tmp_path: Path) -> None:
