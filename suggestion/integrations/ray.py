@@ -307,6 +307,7 @@ def read_config(config: Mapping[str, object]) -> tuple[Space, Mapping[str, Path_
     """
     parameters: dict[str, Parameter[object]] = {}
     paths: dict[str, Path_] = {}
+    places: dict[str, str] = {}
     broken: list[BrokenRule] = []
     for path, entry in _walk(config, ()):
         name = "/".join(map(str, path))
@@ -319,14 +320,8 @@ def read_config(config: Mapping[str, object]) -> tuple[Space, Mapping[str, Path_
         if name in parameters:
             rule = f"must have a name of its own, got {name!r}, which another parameter has"
             broken.append(BrokenRule(place, rule))
-        parameters[name], paths[name] = found, path
-    space = Space(
-        parameters,
-        {
-            name: "param_space" + "".join(f"[{key!r}]" for key in path)
-            for name, path in paths.items()
-        },
-    )
+        parameters[name], paths[name], places[name] = found, path, place
+    space = Space(parameters, places)
     if parameters or not broken:
         try:
             _ = space.domain
