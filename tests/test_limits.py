@@ -296,6 +296,21 @@ def test_the_log_holds_no_character_that_a_terminal_obeys(tmp_path: Path) -> Non
 GROUPS = Path("/sys/fs/cgroup/memory")
 
 
+def until_refused_for_lack_of_memory(server: ServerProcess, mib: int) -> None:
+    """Send requests that are too large, until the server has noticed its new limit.
+
+    It looks now and then; before, it takes more calls at a time than fit.
+    """
+    large = ask_for(experiment(name="n" * (6 << 20)))
+    for _ in range(100):
+        with pytest.raises(grpc.RpcError) as caught:  # the name is refused too
+            server.stub.GetSuggestions(large, timeout=60)
+        if f"give it more memory than {mib} MiB" in caught.value.details():
+            return
+        time.sleep(0.1)
+    raise AssertionError(caught.value.details())
+
+
 @pytest.mark.integration
 @pytest.mark.skipif(
     not os.access(GROUPS / "memory.limit_in_bytes", os.W_OK), reason="needs control groups"
@@ -308,7 +323,7 @@ def test_a_server_lives_in_100_mib() -> None:
         (group / "memory.limit_in_bytes").write_text(str(100 << 20))
         with serving("random") as server:
             (group / "cgroup.procs").write_text(str(server.process.pid))
-            server.stub.GetSuggestions(ask_for(experiment()))
+            until_refused_for_lack_of_memory(server, 100)
             values = {f"hyperparameter-{k}": "0.12345678901" for k in range(10)}
             trials = [trial(f"trial-{k:06}", values, "0.123456789") for k in range(10_000)]
             honest = ask_for(experiment(), 1, 10_001, trials)

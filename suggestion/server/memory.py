@@ -36,7 +36,7 @@ _CALLS: Final = (64, 1000)
 #: A request that is a little too large is read, so that our own message says what to do.
 _TOLERANCE: Final = 1.25
 #: How often the memory limit, which can change, is looked at, in seconds.
-_MEASURE_SECONDS: Final = 1.0
+_MEASURE_SECONDS: Final = 0.2
 
 
 class Capacity(NamedTuple):
