@@ -16,7 +16,7 @@ import pytest
 from suggestion.algorithms.cmaes import Cmaes
 from suggestion.algorithms.cmaes.coding import Coding
 from suggestion.algorithms.cmaes.replay import Memory, Replay, Restart
-from suggestion.problem.deadline import Deadline
+from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.errors import Cancelled
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
@@ -111,7 +111,7 @@ def test_a_replay_is_the_package_told_the_same(space: SearchSpace) -> None:
     def loss(values: Assignment) -> float:
         return sphere(values) + (0.0 if values.get("kind", "b") == "b" else 0.5)
 
-    coding = Coding(space)
+    coding = Coding(space, NEVER.check)
     population = 4 + math.floor(3 * math.log(space.dimension))
     done = play(space, loss, 6 * population, population)
     lists = [coding._middles[k] for k in coding._z]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import OrderedDict
 from typing import Final
 
 import pytest
@@ -18,6 +19,7 @@ from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1.trial_messages import read_trials
 from suggestion.engine.algorithm import algorithms, settings_of
 from suggestion.engine.settings import Setting
+from suggestion.numerics import region
 from suggestion.problem.deadline import Deadline
 from suggestion.problem.errors import Cancelled, Exhausted, Invalid, Unready
 from tests.support.cases import NAMES, case_of, prepare
@@ -159,6 +161,23 @@ def test_a_search_for_feasible_points_ends_with_its_deadline() -> None:
         with pytest.raises(Cancelled):
             prepare(message, Counted(checks))
     assert len(prepare(message).suggest(2)) == 2
+
+
+@pytest.mark.parametrize("name", ["random", "grid", "hyperband"])
+def test_counting_the_points_of_a_finite_space_ends_with_the_deadline(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are counted when the first of them is asked for, which may take seconds."""
+    case = case_of(name)
+    constraint = f"p0 + p1 > 30 and {' + '.join(['p0 * p1'] * 8)} > 1800"
+    specs = [*case.needed, *(integer(f"p{index}", "0", "24") for index in range(3))]
+    given_ = {**dict(case.settings), "parameter_constraints": constraint}
+    prepared = prepare(experiment(name, specs, settings=given_))
+    for checks in (10, 30):
+        monkeypatch.setattr(region, "_regions", OrderedDict())  # as in another server
+        with pytest.raises(Cancelled):
+            prepared.suggest(1, deadline=Counted(checks))
+    assert len(prepared.suggest(1)) == 1
 
 
 def test_a_search_for_what_initial_points_lack_ends_with_its_deadline() -> None:

@@ -146,10 +146,13 @@ class Proposer:
         surrogate, log_weights = self._surrogate()
         best, incumbents = self._incumbents(surrogate)
         space = study.space
-        self._region = region_of(space) if space.restricted else None
+        check = study.deadline.check
+        self._region = region_of(space, check) if space.restricted else None
+        self._listed: Sequence[Assignment] | None = None
         size = space.size
         if self._region is not None and size is not None:
-            size = None if self._region.listed is None else len(self._region.listed)
+            self._listed = self._region.listed(check)
+            size = None if self._listed is None else len(self._listed)
         self._enumerated = size is not None and size <= MOST_ENUMERATED
         self._points = self._candidates(incumbents)
         cost = self._cost() if function in ("EIps", "PIps") else None
@@ -327,8 +330,8 @@ class Proposer:
         """Return the points from which the maximum is searched, shape (m, d)."""
         space = self._study.space
         if self._enumerated:
-            if self._region is not None:
-                return space.encode([*(self._region.listed or ())])
+            if self._listed is not None:
+                return space.encode([*self._listed])
             return space.encode([space.point(k) for k in range(space.size or 0)])
         near = search.around(self._features, incumbents, search.LOCAL_CANDIDATES, self._rng)
         seed = int(self._rng.integers(2**62))
@@ -336,7 +339,9 @@ class Proposer:
         points = np.vstack([incumbents, near, self._features.snap(even)])
         if self._region is None or not space.constraints:
             return points
-        drawn = self._region.draw(seed, 0, search.LOCAL_CANDIDATES, "candidates")
+        drawn = self._region.draw(
+            seed, 0, search.LOCAL_CANDIDATES, "candidates", check=self._study.deadline.check
+        )
         points = np.vstack([incumbents, near, drawn, self._features.snap(even)])
         return points[self._region.judge(points)]
 

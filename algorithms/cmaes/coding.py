@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -25,10 +25,14 @@ class Coding:
     Continuous parameters are its ``x``. Lattices and numeric lists are its ``z``, at the middles of
     their cells in the unit cube. Categories are its ``c``, and so is every parameter of two values,
     as the authors of the package advise. Parameters of one value are left out.
+
+    Args:
+        check: Called between steps of a search for feasible points; may raise, see
+            `Deadline.check`.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
-        self._space = space
+    def __init__(self, space: SearchSpace, check: Callable[[], None]) -> None:
+        self._space, self._check = space, check
         self._x: list[int] = []
         self._z: list[int] = []
         self._c: list[int] = []
@@ -52,7 +56,7 @@ class Coding:
         """Where the normal distribution begins: the middle, or a feasible point near it."""
         if not self._space.constraints:
             return np.full(self.numeric, 0.5)
-        anchors = region_of(self._space).anchors
+        anchors = region_of(self._space, self._check).anchors
         nearest = anchors[int(np.argmin(np.sum(np.square(anchors - 0.5), axis=1)))]
         return np.asarray(nearest[[*self._x, *self._z]])
 

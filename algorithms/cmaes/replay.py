@@ -121,7 +121,9 @@ class _Generation:
         self._rejected += 1
         if self._rejected <= _MOST_REJECTED * self.population:
             return None
-        (moved,) = space.decode(region_of(space).repaired(space.encode([point])))
+        (moved,) = space.decode(
+            region_of(space, self._study.deadline.check).repaired(space.encode([point]))
+        )
         return moved
 
 
@@ -212,7 +214,7 @@ class Replay:
 
     def __init__(self, study: Study, sigma: float, restart: Restart, memory: Memory) -> None:
         self._study, self._sigma, self._restart = study, sigma, restart
-        self._coding = Coding(study.space)
+        self._coding = Coding(study.space, study.deadline.check)
         self._known = outcomes(study)
         # Table 1 of [Hansen2016]_.
         self._first = 4 + math.floor(3 * math.log(max(self._coding.dimension, 1)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
@@ -72,7 +72,7 @@ class Grid:
                 f"the grid has {size - first} of its {size} points left, {count} were requested; "
                 f"request at most {size - first}, or set max_trial_count to {size}"
             )
-        found = points.points(first - before, count, study.deadline.check)
+        found = points.points(first - before, count)
         if len(found) < count:
             raise Exhausted(
                 f"the grid has {len(found)} points left among {MOST_COMBINATIONS} combinations of "
@@ -90,13 +90,13 @@ class _Points(Protocol):
     @property
     def exact(self) -> bool: ...
 
-    def points(self, start: int, count: int, check: Callable[[], None]) -> list[Assignment]: ...
+    def points(self, start: int, count: int) -> list[Assignment]: ...
 
 
 def _points(study: Study, skip: Sequence[Assignment]) -> _Points:
     """Return the points of a finite space without those in `skip`."""
     if study.space.restricted:
-        return FeasibleGrid(study.space, study.seed, skip)
+        return FeasibleGrid(study.space, study.seed, study.deadline.check, skip)
     return _Whole(study.space, study.seed, skip)
 
 
@@ -111,5 +111,5 @@ class _Whole:
         self._order = Order(lambda index: space.point(order(index)), space.size, space.key, skip)
         self.size = space.size - len(skip)
 
-    def points(self, start: int, count: int, check: Callable[[], None]) -> list[Assignment]:
+    def points(self, start: int, count: int) -> list[Assignment]:
         return [self._order(index) for index in range(start, start + count)]

@@ -48,7 +48,9 @@ class Draws:
             for first in range(0, _ATTEMPTS, _DECODED):
                 self._check()
                 start = index * _ATTEMPTS + first
-                yield from sampling.draws(space, self._seed, start, _DECODED, "configurations")
+                yield from sampling.draws(
+                    space, self._seed, start, _DECODED, "configurations", check=self._check
+                )
 
     def new(self, index: int, mark: int, taken: Collection[Key]) -> Assignment | None:
         """Return a configuration for suggestion `index` that is not `taken`; None if all are."""

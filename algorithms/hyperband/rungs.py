@@ -21,15 +21,22 @@ MARKS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Subspace:
-    """The search space without the resource; None if nothing is left."""
+    """The search space without the resource.
+
+    Attributes:
+        space: The other parameters; None if nothing is left.
+        check: Called while points are counted; may raise, see `Deadline.check`.
+    """
 
     space: SearchSpace | None
+    check: Callable[[], None] = field(compare=False)
 
     @staticmethod
-    def of(space: SearchSpace, resource_name: str) -> Subspace:
-        """Return `space` without the parameter `resource_name`."""
-        others = tuple(p for p in space.parameters if p.name != resource_name)
-        return Subspace(replace(space, parameters=others) if others else None)
+    def of(study: Study, resource_name: str) -> Subspace:
+        """Return the space of `study` without the parameter `resource_name`."""
+        others = tuple(p for p in study.space.parameters if p.name != resource_name)
+        space = replace(study.space, parameters=others) if others else None
+        return Subspace(space, study.deadline.check)
 
     @property
     def size(self) -> int | None:
@@ -37,7 +44,7 @@ class Subspace:
         if self.space is None:
             return 1
         if self.space.restricted:
-            listed = region_of(self.space).listed
+            listed = region_of(self.space, self.check).listed(self.check)
             return None if listed is None else len(listed)
         return self.space.size
 
@@ -46,7 +53,7 @@ class Subspace:
         if self.space is None:
             return {}
         if self.space.restricted:
-            listed = region_of(self.space).listed
+            listed = region_of(self.space, self.check).listed(self.check)
             assert listed is not None
             return listed[index]
         return self.space.point(index)

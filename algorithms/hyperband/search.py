@@ -45,7 +45,7 @@ class Search:
     def __init__(self, study: Study, resource_name: str, plan: Plan, *, marked: bool) -> None:
         self.study = study
         self.plan = plan
-        self.subspace = Subspace.of(study.space, resource_name)
+        self.subspace = Subspace.of(study, resource_name)
         size = self.subspace.size
         self.marks = MARKS
         if not marked or (size is not None and size < _ROUNDS_IN_SPACE * plan.configurations):

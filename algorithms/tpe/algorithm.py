@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -202,7 +202,7 @@ class _Estimator(ABC):
             candidates = self.n_ei_candidates * (_MORE if space.constraints else 1)
             drawn.append(block.draw(rng, candidates, self.prior_weight))
         if space.constraints and drawn:
-            yield from _feasible(space, model, drawn, rng)
+            yield from _feasible(space, model, drawn, rng, study.deadline.check)
         best = np.full((1, space.dimension), 0.5)
         for block, (points, _) in zip(model, drawn, strict=True):
             best[0, block.columns] = points[0]
@@ -250,6 +250,7 @@ def _feasible(
     model: Sequence[_Block],
     drawn: Sequence[tuple[Array, Array]],
     rng: np.random.Generator,
+    check: Callable[[], None],
 ) -> Iterator[Assignment]:
     """Yield feasible combinations of what was drawn for each block, by the sum of log l / g."""
     points = np.full((_COMBINED, space.dimension), 0.5)
@@ -260,7 +261,7 @@ def _feasible(
         rows[0] = 0
         points[:, block.columns] = own[rows]
         scores += gains[rows]
-    feasible = region_of(space).judge(np.nan_to_num(points, nan=0.5))
+    feasible = region_of(space, check).judge(np.nan_to_num(points, nan=0.5))
     order = [row for row in np.argsort(-scores, kind="stable").tolist() if feasible[row]]
     yield from space.decode(points[order])
 

@@ -154,14 +154,15 @@ class Prepared:
         space = self.problem.space
         whole = [point for point in self.initial if space.is_complete(point)]
         taken = {space.key(point) for point in whole}
+        complete = partial(initial.completed, check=deadline.check)
         found: list[Assignment] = []
         for index, point in enumerate(self.initial[:count]):
             if not space.is_complete(point):
                 deadline.check()
                 base = self._own(index, deadline).assignment
-                filled = initial.completed(space, self.seed, index, point, base, taken)
+                filled = complete(space, self.seed, index, point, base, taken)
                 if filled is None:  # every completion is another initial point already
-                    filled = initial.completed(space, self.seed, index, point, base, ())
+                    filled = complete(space, self.seed, index, point, base, ())
                 assert filled is not None, "checked by prepare()"
                 taken.add(space.key(filled))
                 found.append(filled)
@@ -288,7 +289,7 @@ class Engine:
                 problem = replace(problem, space=algorithm.search_space(problem.space))
             prepared = Prepared(problem, choice.name, algorithm, random_state, tuple(prior))
             try:
-                check(algorithm, prepared.study())
+                check(algorithm, prepared.study(deadline=deadline))
             except Invalid as error:
                 violations += error.violations
             if restrictions:

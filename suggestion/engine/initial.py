@@ -9,7 +9,6 @@ from suggestion.engine import documents
 from suggestion.engine.declared import INITIAL_POINTS
 from suggestion.engine.documents import Pairs, shown
 from suggestion.numerics.sampling import draws
-from suggestion.problem.deadline import NEVER
 from suggestion.problem.errors import Invalid, Violation, Violations, quote
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Parameter, Value
@@ -28,7 +27,7 @@ def read(
     problem: Problem,
     shared: Mapping[str, tuple[int, str]],
     seed: int,
-    check: Callable[[], None] = NEVER.check,
+    check: Callable[[], None],
 ) -> tuple[Assignment, ...]:
     """Return the initial points of an experiment; partial ones lack parameters.
 
@@ -61,8 +60,7 @@ def read(
         if same is not None and problem.space.is_complete(point):
             refuse(f", point {number}: points must differ, got point {same} again")
         elif not problem.space.is_complete(point):
-            check()
-            if completed(problem.space, seed, number - 1, point, {}, ()) is None:
+            if completed(problem.space, seed, number - 1, point, {}, (), check) is None:
                 refuse(
                     f", point {number}: must be a part of a feasible point, and none was found "
                     f"among {MOST_COMPLETIONS}"
@@ -149,6 +147,7 @@ def completed(
     point: Assignment,
     base: Assignment,
     taken: Collection[object],
+    check: Callable[[], None],
 ) -> Assignment | None:
     """Return initial point `index` with the values that it lacks; None if nothing is found.
 
@@ -157,6 +156,7 @@ def completed(
         point: What is given.
         base: Where values are taken from first, the algorithm's own suggestion.
         taken: Keys of points that it must differ from.
+        check: Called between steps; what it raises ends the search.
     """
 
     def merged(more: Assignment) -> Assignment:
@@ -169,7 +169,9 @@ def completed(
         return found
     flat = SearchSpace(space.parameters)  # draws must hold inactive parameters too
     for first in range(0, MOST_COMPLETIONS, _CHUNK):
-        for more in draws(flat, seed, index * MOST_COMPLETIONS + first, _CHUNK, "initial"):
+        check()
+        start = index * MOST_COMPLETIONS + first
+        for more in draws(flat, seed, start, _CHUNK, "initial", check=check):
             for candidate in (merged(more), space.active({**base, **more, **point})):
                 if fits(candidate):
                     return candidate

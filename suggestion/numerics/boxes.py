@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from suggestion.numerics.randomness import uniforms
 from suggestion.problem.conditions import When
-from suggestion.problem.deadline import NEVER
 from suggestion.problem.expressions import Expression
 from suggestion.problem.parameters import Array, Parameter, Value
 from suggestion.problem.space import SearchSpace
@@ -121,9 +120,7 @@ class Boxes:
         return np.flatnonzero(self.low.min(axis=0) < self.high.max(axis=0)).tolist()
 
 
-def pruned(
-    space: SearchSpace, check: Callable[[], None] = NEVER.check, *, combinations: bool = False
-) -> Boxes:
+def pruned(space: SearchSpace, check: Callable[[], None], *, combinations: bool = False) -> Boxes:
     """Return boxes with all feasible points of `space`, cut as far as `MOST_BOXES` allows.
 
     Args:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import islice
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from suggestion.numerics.boxes import Boxes, pruned
+from suggestion.numerics.boxes import Boxes
 from suggestion.numerics.randomness import Order, Permutation, key, mix, uniforms
-from suggestion.numerics.region import Region, region_of
+from suggestion.numerics.region import Listing, region_of
 from suggestion.problem import decimals
 from suggestion.problem.conditions import When
 from suggestion.problem.parameters import Array, Value
@@ -50,9 +50,9 @@ def independent(
     Where all points are known, every one comes once before any comes again; elsewhere the first
     16,384 elements differ, the next 16,384, and so on, as far as there are so many points.
     """
-    region = region_of(space)
-    if (listed := region.listed) is not None:
-        order = _weighted(region, seed)
+    region = region_of(space, check)
+    if (listed := region.listed(check)) is not None:
+        order = _weighted(listed, space, seed)
         points = Order(lambda index: listed[order[index]], len(listed), space.key, skip)
         return [*map(points, range(start, start + count))]
 
@@ -73,12 +73,10 @@ def repeats(space: SearchSpace) -> bool:
     return math.prod(p.levels or decimals.FEWEST for p in space.parameters) < _MANY_POINTS
 
 
-def _weighted(region: Region, seed: int) -> list[int]:
+def _weighted(points: Listing, space: SearchSpace, seed: int) -> list[int]:
     """Return the order of draws without replacement: see `sampling.independent`."""
-    points = region.listed
-    assert points is not None
     weights = np.ones(len(points))
-    for column, parameter in enumerate(region.space.parameters):
+    for column, parameter in enumerate(space.parameters):
         levels = points.levels(column)
         rows = np.flatnonzero(levels >= 0)
         low, high = parameter.cells(levels[rows])
@@ -132,7 +130,7 @@ def walk(
     Args:
         draw: Points ``first`` .. of the sequence, ``draw(first, n)`` of shape (n, dimension).
     """
-    region = region_of(space)
+    region = region_of(space, check)
     low, high = region.boxes.hull
     left_out = {space.key(assignment) for assignment in skip}
     different: dict[Key, None] = {}
@@ -141,7 +139,7 @@ def walk(
         keys = map(space.key, assignments)
         different.update(dict.fromkeys(each for each in keys if each not in left_out))
 
-    listed = region.listed
+    listed = region.listed(check)
     most = MOST_WALKED if listed is None else min(MOST_WALKED, 64 * len(listed))
     first = 0
     while first < most and len(different) < start + count:
@@ -176,13 +174,20 @@ class FeasibleGrid:
         exact: Whether `size` counts points.
 
     Args:
+        check: Called between steps; may raise, see `Deadline.check`.
         skip: Different points that are left out.
     """
 
-    def __init__(self, space: SearchSpace, seed: int, skip: Sequence[Assignment] = ()) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        check: Callable[[], None],
+        skip: Sequence[Assignment] = (),
+    ) -> None:
         assert all(p.levels is not None for p in space.parameters), "a finite space"
-        self._space, self._seed = space, seed
-        self._listed = region_of(space).listed
+        self._space, self._seed, self._check = space, seed, check
+        self._listed = region_of(space, check).listed(check)
         self.exact = self._listed is not None
         self._tables: dict[int, Array] = {}
         self._skip = skip
@@ -195,9 +200,9 @@ class FeasibleGrid:
 
     @cached_property
     def _boxes(self) -> Boxes:
-        return _combinations(self._space)
+        return region_of(self._space, self._check).combinations(self._check)
 
-    def points(self, start: int, count: int, check: Callable[[], None]) -> list[Assignment]:
+    def points(self, start: int, count: int) -> list[Assignment]:
         """Return points `start` .., fewer than `count` if no more are left or found."""
         if (listed := self._listed) is not None:
             order = Permutation(len(listed), self._seed, "grid")
@@ -209,7 +214,7 @@ class FeasibleGrid:
         left_out = {self._space.key(point) for point in self._skip}
         passed = 0
         space = self._space
-        for possible in self._chunks(check):
+        for possible in self._chunks():
             rows = possible
             if left_out:
                 keys = [space.key(self._point(row)) for row in possible]
@@ -221,14 +226,14 @@ class FeasibleGrid:
                 break
         return found
 
-    def _chunks(self, check: Callable[[], None]) -> Iterator[NDArray[np.int64]]:
+    def _chunks(self) -> Iterator[NDArray[np.int64]]:
         """Yield the levels of points in order, some at a time."""
         space, boxes = self._space, self._boxes
         sizes = np.prod(boxes.high - boxes.low + 1, axis=1)
         ends = np.cumsum(sizes.astype(np.int64))
         total = int(ends[-1])
         for first in range(0, min(total, MOST_COMBINATIONS), 2**14):
-            check()
+            self._check()
             indices = _permuted(total, self._seed, first, min(2**14, total - first))
             chosen = np.searchsorted(ends, indices, side="right")
             rest = indices - (ends[chosen] - sizes[chosen].astype(np.int64))
@@ -268,11 +273,6 @@ class FeasibleGrid:
             values = [parameter.value(level) for level in range(parameter.levels)]
             self._tables[column] = parameter.as_numbers(values)
         return self._tables[column]
-
-
-@lru_cache(maxsize=4)
-def _combinations(space: SearchSpace) -> Boxes:
-    return pruned(space, combinations=True)
 
 
 def _permuted(size: int, seed: int, start: int, count: int) -> NDArray[np.int64]:

@@ -11,8 +11,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Final, overload
 
 import numpy as np
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 
 from suggestion.numerics.boxes import Boxes, pruned
 from suggestion.numerics.randomness import uniforms
-from suggestion.problem.deadline import NEVER
 from suggestion.problem.parameters import Array, Value
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.terms import Flags
@@ -42,6 +40,21 @@ _SEED: Final = 0  # what is known of a space depends on the space alone
 _KEPT: Final = 4  # regions that are kept for the next request
 
 
+@dataclass(slots=True)
+class _Known:
+    """What a region has found out about its points, a function of its space.
+
+    Attributes:
+        combinations: Boxes of different points.
+        enumerated: Whether `listing` is known.
+        listing: All points, if there are few.
+    """
+
+    combinations: Boxes | None = None
+    enumerated: bool = False
+    listing: Listing | None = None
+
+
 @dataclass(frozen=True)
 class Region:
     """The feasible points of a restricted space.
@@ -57,13 +70,32 @@ class Region:
     boxes: Boxes
     tried: int
     anchors: Array
+    _known: _Known = field(init=False, repr=False, compare=False, default_factory=_Known)
 
-    @cached_property
-    def listed(self) -> Listing | None:
-        """All points, each once, in a fixed order; None if there may be too many."""
+    def combinations(self, check: Callable[[], None]) -> Boxes:
+        """Return boxes of different points, of a finite space: see `pruned`.
+
+        They take seconds where constraints are long, and are kept.
+
+        Args:
+            check: Called between steps; what it raises ends the work.
+        """
+        if self._known.combinations is None:
+            self._known.combinations = pruned(self.space, check, combinations=True)
+        return self._known.combinations
+
+    def listed(self, check: Callable[[], None]) -> Listing | None:
+        """Return all points, each once, in a fixed order; None if there may be too many.
+
+        Args:
+            check: As for `combinations`.
+        """
         if any(parameter.levels is None for parameter in self.space.parameters):
             return None
-        return _enumerated(self.space, pruned(self.space, combinations=True))
+        if not self._known.enumerated:
+            self._known.listing = _enumerated(self.space, self.combinations(check), check)
+            self._known.enumerated = True
+        return self._known.listing
 
     def judge(self, points: Array) -> Flags:
         """Return which of `points`, shape (n, dimension), are feasible."""
@@ -80,7 +112,7 @@ class Region:
         start: int,
         count: int,
         *stream: int | str,
-        check: Callable[[], None] = NEVER.check,
+        check: Callable[[], None],
     ) -> Array:
         """Return feasible points of the unit cube, shape (count, dimension), without conditions.
 
@@ -182,7 +214,7 @@ _regions: Final[OrderedDict[SearchSpace, Region]] = OrderedDict()
 _lock: Final = threading.Lock()
 
 
-def region_of(space: SearchSpace, check: Callable[[], None] = NEVER.check) -> Region:
+def region_of(space: SearchSpace, check: Callable[[], None]) -> Region:
     """Return the region of a restricted `space`; one without anchors has no known point.
 
     It may take seconds, where constraints are long, and is kept for a while.
@@ -303,7 +335,7 @@ class Listing(Sequence[Assignment]):
         return self._levels[:, self._columns.index(column)]
 
 
-def _enumerated(space: SearchSpace, boxes: Boxes) -> Listing | None:
+def _enumerated(space: SearchSpace, boxes: Boxes, check: Callable[[], None]) -> Listing | None:
     if boxes.combinations > MOST_ENUMERATED:
         return None
     places = {p.name: k for k, p in enumerate(space.parameters)}
@@ -313,6 +345,7 @@ def _enumerated(space: SearchSpace, boxes: Boxes) -> Listing | None:
     columns = sorted({*varying, *(places[name] for name, _ in space.conditional)})
     found: dict[bytes, None] = {}
     for cell in boxes.cells():
+        check()
         values: dict[str, Sequence[Value]] = {
             p.name: (
                 [p.value(level) for level in cell[:, k].tolist()]

@@ -61,14 +61,23 @@ def independent(
 
 
 def draws(
-    space: SearchSpace, seed: int, start: int, count: int, *stream: int | str
+    space: SearchSpace,
+    seed: int,
+    start: int,
+    count: int,
+    *stream: int | str,
+    check: Callable[[], None],
 ) -> list[Assignment]:
     """Return draws `start` .. from the prior, of a stream of its own; they may repeat.
 
     Draw i depends on the space, `seed`, `stream` and i alone.
+
+    Args:
+        check: Called between steps; may raise, see `Deadline.check`.
     """
     if space.constraints:
-        return space.decode(region_of(space).draw(seed, start, count, *stream))
+        region = region_of(space, check)
+        return space.decode(region.draw(seed, start, count, *stream, check=check))
     return space.decode(uniforms(seed, start, count, space.dimension, *stream))
 
 
@@ -277,7 +286,7 @@ class Visited:
         self._keys = {
             space.key(assignment) for assignment in assignments if space.feasible(assignment)
         }
-        self._check = check
+        self.check = check
 
     def __contains__(self, assignment: Assignment) -> bool:
         return self._space.key(assignment) in self._keys
@@ -298,7 +307,7 @@ class Visited:
 
     @property
     def _listed(self) -> Sequence[Assignment] | None:
-        return region_of(self._space).listed
+        return region_of(self._space, self.check).listed(self.check)
 
     def unvisited(self, seed: int, *stream: int | str) -> Assignment:
         """A random point that is not among these.
@@ -312,7 +321,7 @@ class Visited:
         if self.used_up:
             self._keys.clear()
         for index in range(64):
-            (assignment,) = draws(space, seed, index, 1, "unvisited", *stream)
+            (assignment,) = draws(space, seed, index, 1, "unvisited", *stream, check=self.check)
             if assignment not in self:
                 return assignment
         if space.restricted:
@@ -323,8 +332,9 @@ class Visited:
                     for index in range(len(listed))
                     if (point := listed[order(index)]) not in self
                 )
-            self._check()
-            for assignment in draws(space, seed, 64, _CHUNK, "unvisited", *stream):
+            self.check()
+            rest = draws(space, seed, 64, _CHUNK, "unvisited", *stream, check=self.check)
+            for assignment in rest:
                 if assignment not in self:
                     break
             return assignment
@@ -333,7 +343,7 @@ class Visited:
             # One more than there are visited points suffices to meet one that is not.
             for index in range(min(space.size, len(self._keys) + 1)):
                 if index % _CHUNK == 0:
-                    self._check()
+                    self.check()
                 assignment = space.point(order(index))
                 if assignment not in self:
                     return assignment
@@ -357,7 +367,7 @@ class Untried:
         self._space = space
         self._centres = centres
         self._visited = visited
-        self._picked = Visited(space)
+        self._picked = Visited(space, check=visited.check)
 
     def pick(self, proposals: Iterable[Assignment], seed: int, *stream: int | str) -> Assignment:
         """The first of `proposals` that is untried and feasible, else a random such point.
@@ -369,7 +379,7 @@ class Untried:
         if self._visited.used_up:
             self._visited = self._picked
         if self._visited.used_up:
-            self._visited = self._picked = Visited(self._space)
+            self._visited = self._picked = Visited(self._space, check=self._visited.check)
         infeasible: list[Assignment] = []
         for point in proposals:
             if point not in self._visited and self._space.feasible(point):
@@ -388,5 +398,5 @@ class Untried:
         """Return feasible points near infeasible ones."""
         if not infeasible:
             return []
-        space, region = self._space, region_of(self._space)
+        space, region = self._space, region_of(self._space, self._visited.check)
         return space.decode(region.repaired(space.encode(infeasible), self._centres))
