@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from suggestion.api import footprint
 from suggestion.server.compression import Malformed, TooLong, decompress, is_compressed
+from suggestion.server.execution import Threads
 from suggestion.server.memory import MIB, MeasuredCapacity, Pool, capacity, container_limit
 from suggestion.server.workers import Workers
 from tests.support.requests import ask_for, experiment, trial
@@ -151,7 +152,7 @@ def test_a_reservation_that_is_cancelled_when_its_turn_comes() -> None:
 
 def test_calls_that_wait_in_vain_are_noticed() -> None:
     async def scenario() -> None:
-        workers = Workers(1)
+        workers = Workers(1, Threads(2))
         assert not workers.stuck(0)
         with workers.waiting():
             assert not workers.stuck(60)

@@ -73,6 +73,8 @@ class Rpc(NamedTuple):
             error but INVALID_ARGUMENT, UNKNOWN and UNAVAILABLE for a yes, so it is told no other.
         parse: Makes a request of the bytes that came; None for `request`'s own ``FromString``.
         footprint: Estimates the memory that a call takes, in bytes, from its request as it came.
+        portable: Whether any process can answer: it keeps nothing between calls, and it can be
+            pickled.
     """
 
     request: type[Message]
@@ -81,6 +83,7 @@ class Rpc(NamedTuple):
     validates: bool = False
     parse: Callable[[bytes], Message] | None = None
     footprint: Callable[[bytes], int] = footprint.of_protobuf
+    portable: bool = False
 
 
 class Service(Protocol):

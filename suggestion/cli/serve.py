@@ -88,7 +88,17 @@ from suggestion.cli.shared import FILE
     type=click.IntRange(1, 256),
     envvar="SUGGEST_WORKERS",
     show_envvar=True,
-    help="Calls computed at a time; further ones wait.",
+    help="Calls computed at a time, by each process; further ones wait.",
+)
+@click.option(
+    "--processes",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    envvar="SUGGEST_PROCESSES",
+    show_envvar=True,
+    help="Processes that compute suggestions, each for about one processor; with 1 the server does "
+    "so itself.",
 )
 @click.option(
     "--max-calls",
@@ -163,6 +173,7 @@ def serve(
     namespace: str | None,
     db_manager: str,
     workers: int,
+    processes: int,
     max_calls: int | None,
     max_deadline: float,
     max_message_mib: int,
@@ -195,6 +206,7 @@ def serve(
 
     options = ServeOptions(
         workers=workers,
+        processes=processes,
         max_calls=max_calls,
         max_deadline=max_deadline,
         max_message_bytes=max_message_mib * 2**20,

@@ -13,18 +13,18 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
 import grpc
-from google.protobuf.message import DecodeError
 
 from suggestion.api.exchange import CallRefused, Outcome, Request
 from suggestion.api.service import Call, Lane, Rpc
 from suggestion.problem.deadline import Deadline
 from suggestion.server.compression import Malformed, TooLong, decompress, is_compressed
+from suggestion.server.execution import Job, Threads
 from suggestion.server.intake import Intake, TooSlow
-from suggestion.server.memory import MIB, Capacity, MeasuredCapacity, Pool
+from suggestion.server.memory import MIB, Capacity, MeasuredCapacity, Pool, of_copies
+from suggestion.server.processes import Processes
 from suggestion.server.statuses import for_validation, of_exception
 from suggestion.server.workers import Workers
 
@@ -44,9 +44,12 @@ class Calls:
     """What the methods of all servers of a process share.
 
     Attributes:
-        workers: Calls that are computed at a time, in lanes of no size of their own.
+        workers: Calls that are computed at a time by each process, in lanes of no size of their
+            own.
         measured: Limits of requests, their number and their memory.
         longest: Seconds that a call may take, whatever its deadline.
+        processes: Number of processes that compute; 0 if threads of this one do.
+        modules: What each of them imports before its first call.
         draining: Whether new calls are refused.
         grace_is_over: Whether those in flight have been cancelled by the server.
         in_flight: The calls whose reply is not sent yet. The events are set once there is one, or
@@ -56,6 +59,8 @@ class Calls:
     workers: int
     measured: MeasuredCapacity
     longest: float
+    processes: int = 0
+    modules: tuple[str, ...] = ()
     draining: bool = False
     grace_is_over: bool = False
     in_flight: dict[threading.Event, asyncio.Task[Any]] = field(default_factory=dict)
@@ -65,11 +70,27 @@ class Calls:
     _decompressing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     _lanes: dict[Lane, Workers] = field(init=False, default_factory=dict)
     _entered: int = field(init=False, default=0)
+    _computing: Processes | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._current = self.measured.now
         self._intake = Intake(self._current.read, self._current.received, _SECONDS_TO_SEND)
         self._computed = Pool(self._current.computed)
+        if self.processes:
+            self._computing = Processes(self.processes, 2 * self._computed_at_a_time, self.modules)
+
+    @property
+    def _computed_at_a_time(self) -> int:
+        return self.workers * max(self.processes, 1)
+
+    async def start(self) -> None:
+        """Start the processes that compute, if there are to be any; once is enough.
+
+        Raises:
+            OSError: If one does not start.
+        """
+        if self._computing is not None:
+            await self._computing.start()
 
     # What other protocols need to know.
 
@@ -96,6 +117,8 @@ class Calls:
     @property
     def stuck(self) -> bool:
         """Whether calls wait in vain, so that the process should be restarted."""
+        if self._computing is not None and self._computing.broken:
+            return True
         return any(workers.stuck(self.longest) for workers in self._lanes.values())
 
     def until(self, seconds: float | None) -> float:
@@ -232,7 +255,7 @@ class Calls:
                 await workers.place()
             # From here on the memory is the thread's, which may outlive this task.
             ended = held.pop_all().close
-            return await workers.run(partial(_work, rpc, name, raw, call), ended)
+            return await workers.run(Job(rpc, name, raw, call), ended)
 
     async def _accounted(
         self, rpc: Rpc, request: Request, compression: bool, held: ExitStack
@@ -254,6 +277,8 @@ class Calls:
                 amount = rpc.footprint(raw)
             else:
                 amount = await asyncio.to_thread(rpc.footprint, raw)
+            if self.processes and rpc.portable:
+                amount += of_copies(raw)
             if amount > self._computed.size:
                 raise _too_large(
                     rpc,
@@ -290,7 +315,9 @@ class Calls:
 
     def _workers(self, lane: Lane) -> Workers:
         if lane not in self._lanes:
-            self._lanes[lane] = Workers(lane.threads or self.workers)
+            size = lane.threads or self._computed_at_a_time
+            executor = self._computing if lane.threads is None else None
+            self._lanes[lane] = Workers(size, executor or Threads(2 * size))
         return self._lanes[lane]
 
     def _forget(self, gone: threading.Event) -> None:
@@ -321,6 +348,8 @@ class Calls:
 
     def shutdown(self) -> None:
         """Start no further computation."""
+        if self._computing is not None:
+            self._computing.shutdown()
         for workers in self._lanes.values():
             workers.shutdown()
 
@@ -346,24 +375,3 @@ def _log(name: str, outcome: Outcome, described: dict[str, object], started: flo
     facts = {"method": name, **described, "ms": milliseconds, "outcome": outcome.code.name}
     level = logging.ERROR if outcome.trace else logging.INFO
     logger.log(level, "%s", name, extra={"facts": facts, "trace": outcome.trace})
-
-
-def _work(rpc: Rpc, method: str, raw: bytes, call: Call) -> Outcome:
-    """Parse, handle and serialise; every exception becomes a status."""
-    try:
-        call.deadline.check()
-        try:
-            request = (rpc.parse or rpc.request.FromString)(raw)
-            call.raw = raw if rpc.parse is None else None
-        except DecodeError:
-            return Outcome(
-                grpc.StatusCode.INVALID_ARGUMENT,
-                message=f"the request is not a valid {rpc.request.DESCRIPTOR.full_name}: "
-                f"malformed bytes, or text that is not UTF-8",
-            )
-        reply = rpc.handle(request, call)
-        call.deadline.check()
-        encoded = reply if isinstance(reply, bytes) else reply.SerializeToString()
-        return Outcome(grpc.StatusCode.OK, reply=encoded)
-    except BaseException as error:  # SystemExit of somebody's algorithm, say
-        return of_exception(error, method, call.deadline)

@@ -19,7 +19,7 @@ from suggestion.server.grpc_server import GrpcServer
 from suggestion.server.lifecycle import Listener
 from suggestion.server.memory import MeasuredCapacity
 from suggestion.server.options import ServeOptions
-from suggestion.server.services import ServiceOptions, select
+from suggestion.server.services import Selection, ServiceOptions, select
 
 #: The services that answer for algorithms, one for each API; each is made of their registry.
 APIS: Final = ("suggestion.api.v1beta1.suggestion_service:SuggestionService",)
@@ -58,11 +58,14 @@ def compose(
             the user.
         OSError: If the certificate or the key cannot be read.
     """
-    measured = MeasuredCapacity(options.max_message_bytes, options.max_calls)
-    calls = Calls(options.workers, measured, options.max_deadline)
+    processes = options.processes if options.processes > 1 else 0
+    measured = MeasuredCapacity(options.max_message_bytes, options.max_calls, processes=processes)
     # A long log is a large reply, for which there must be memory as well.
     service_options = service_options._replace(max_message_bytes=measured.now.message)
-    main, apart = _services(names, service_options)
+    selection = select(names, algorithms())
+    main, apart = _services(names, selection, service_options)
+    modules = tuple(map(algorithms().package, selection.algorithms if names else ()))
+    calls = Calls(options.workers, measured, options.max_deadline, processes, modules)
     main_address = address or DEFAULT_ADDRESS
     own = early_stopping_address or (address if not main else None)
     groups = ((main_address, main), (own or port_below(main_address), apart))
@@ -113,12 +116,11 @@ _Named = tuple[Service, tuple[str, ...]]
 
 
 def _services(
-    names: Sequence[str], options: ServiceOptions
+    names: Sequence[str], selection: Selection, options: ServiceOptions
 ) -> tuple[Sequence[_Named], Sequence[_Named]]:
     """Return the services of the main address, and those of the address of early stopping."""
     main: list[_Named] = []
     apart: list[_Named] = []
-    selection = select(names, algorithms())
     if selection.algorithms or not names:
         registry = algorithms(selection.algorithms if names else None)
         # What is named is loaded now: better a failed start than a failed call.

@@ -62,6 +62,7 @@ class GrpcServer:
             OSError: If it cannot be bound.
         """
         address = self._address
+        await self._calls.start()
         self._server = self._made()
         tls = self._options.tls
         require_free(address)

@@ -27,6 +27,8 @@ _COMPUTED: Final = 0.55
 _MOST_COMPUTED: Final = 512 * MIB
 #: Memory that a plain request takes while it is computed, in multiples of its length.
 _FACTOR: Final = 6
+#: The same of one that another process computes: as it was read here, and as it is sent.
+_COPIES: Final = 2
 #: Requests of the largest size that are read at a time, at least and at most.
 _READ_AT_LEAST: Final = 2
 _READ_AT_MOST: Final = 4
@@ -71,21 +73,23 @@ class Capacity(NamedTuple):
         return "start it with a larger --max-message-mib"
 
 
-def capacity(memory: int, message: int, calls: int | None = None) -> Capacity:
-    """Return the limits of a process.
+def capacity(memory: int, message: int, calls: int | None = None, processes: int = 0) -> Capacity:
+    """Return the limits of a server.
 
     Args:
         memory: What it may use, in bytes.
         message: Largest request, in bytes, if there is memory for it.
         calls: Most calls in flight; None for what fits.
+        processes: Number of processes that compute for it; 0 if it does so itself.
     """
-    room = max(memory - _OWN, _LEAST)
+    room = max(memory - (1 + processes) * _OWN, _LEAST)
+    factor = _FACTOR + (_COPIES if processes else 0)
     computed = int(min(_COMPUTED * room, _MOST_COMPUTED))
-    largest = min(message, computed // _FACTOR)
+    largest = min(message, computed // factor)
     # A limit that was raised above the default is meant: one such request at a time.
     if room > _MOST_COMPUTED / _COMPUTED and largest < message:
-        computed = int(min(_COMPUTED * room, _FACTOR * message))
-        largest = min(message, computed // _FACTOR)
+        computed = int(min(_COMPUTED * room, factor * message))
+        largest = min(message, computed // factor)
     received = int(largest * _TOLERANCE)
     at_a_time = min(max(int(0.2 * room) // received, _READ_AT_LEAST), _READ_AT_MOST)
     least, most = _CALLS
@@ -143,17 +147,23 @@ class MeasuredCapacity:
     Args:
         message: Largest request, in bytes, if there is memory for it.
         calls: Most calls in flight; None for what fits.
-        measure: Returns the bytes that the process may use.
+        measure: Returns the bytes that the server may use.
+        processes: Number of processes that compute for it; 0 if it does so itself.
     """
 
     def __init__(
-        self, message: int, calls: int | None, measure: Callable[[], int] = available
+        self,
+        message: int,
+        calls: int | None,
+        measure: Callable[[], int] = available,
+        processes: int = 0,
     ) -> None:
         self._message = message
         self._calls = calls
         self._measure = measure
+        self._processes = processes
         self._measured = time.monotonic()
-        self._capacity = capacity(measure(), message, calls)
+        self._capacity = capacity(measure(), message, calls, processes)
 
     @property
     def now(self) -> Capacity:
@@ -163,8 +173,13 @@ class MeasuredCapacity:
             self._measured = now
             memory = self._measure()
             if memory != self._capacity.memory:
-                self._capacity = capacity(memory, self._message, self._calls)
+                self._capacity = capacity(memory, self._message, self._calls, self._processes)
         return self._capacity
+
+
+def of_copies(raw: bytes) -> int:
+    """Return what the request `raw` takes in addition if another process computes it, in bytes."""
+    return _COPIES * len(raw)
 
 
 class Pool:

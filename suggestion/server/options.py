@@ -11,7 +11,8 @@ class ServeOptions(NamedTuple):
     """How each server of a process runs.
 
     Attributes:
-        workers: Calls computed at a time; further ones wait.
+        workers: Calls computed at a time by each process; further ones wait.
+        processes: Number of processes that compute; with 1 the server does so itself.
         max_calls: Calls in flight, those that wait included; None for what memory allows.
         max_message_bytes: Largest request, if there is memory for it.
         max_deadline: Seconds that a call may take, whatever its deadline.
@@ -20,6 +21,7 @@ class ServeOptions(NamedTuple):
     """
 
     workers: int = 4
+    processes: int = 1
     max_calls: int | None = None
     max_message_bytes: int = 64 * 2**20
     max_deadline: float = 300.0

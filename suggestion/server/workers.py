@@ -1,10 +1,10 @@
-"""The threads that compute calls, and what becomes of one that does not come back.
+"""How many calls are computed at a time, and what becomes of one that does not come back.
 
 A thread of Python cannot be stopped. A computation that never looks at its deadline therefore keeps
-its thread after its caller has gone. Such a call is given up: another thread takes its place, so
-that it delays nobody. As that costs memory and processor time, it is done for a bounded number of
-calls; past it the places of such calls stay taken, and once no place is left the lane is stuck: the
-server then reports NOT_SERVING, so that its supervisor restarts the process.
+its thread after its caller has gone. Such a call is given up: another takes its place, so that it
+delays nobody. As that costs memory and processor time, it is done for a bounded number of calls;
+past it the places of such calls stay taken, and once no place is left the lane is stuck: the server
+then reports NOT_SERVING, so that its supervisor restarts the process.
 """
 
 from __future__ import annotations
@@ -12,31 +12,32 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Final
 
-T = TypeVar("T")
+from suggestion.api.exchange import Outcome
+from suggestion.server.execution import Executor, Job
 
 #: How long a computation may go on after its caller has gone, in seconds.
 GIVE_UP_SECONDS: Final = 0.5
 
 
 class Workers:
-    """Threads that compute, `size` calls at a time and in the order of arrival.
+    """Places for `size` calls, which are computed at a time and in the order of arrival.
 
     All methods are called in the thread of the event loop.
 
     Args:
         size: Calls that are computed at a time.
+        executor: What computes them, those that were given up beside them: twice as many at most.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, executor: Executor) -> None:
         self._size = size
-        self._threads = ThreadPoolExecutor(2 * size, thread_name_prefix="suggest-worker")
+        self._executor = executor
         self._places = asyncio.Semaphore(size)
-        self._replaced: set[Future[Any]] = set()
-        self._stuck: set[Future[Any]] = set()
+        self._replaced: set[asyncio.Future[Outcome]] = set()
+        self._stuck: set[asyncio.Future[Outcome]] = set()
         self._waiting = 0
         self._progress = time.monotonic()
 
@@ -69,40 +70,35 @@ class Workers:
         """Wait for a place, which `run` gives back."""
         await self._places.acquire()
 
-    async def run(self, work: Callable[[], T], ended: Callable[[], None]) -> T:
-        """Compute `work` in a thread; `place` was awaited before.
+    async def run(self, job: Job, ended: Callable[[], None]) -> Outcome:
+        """Compute `job`; `place` was awaited before.
 
-        If this task is cancelled, the thread goes on until `work` returns, which should look at a
-        deadline; if it does not soon, it is given up.
+        If this task is cancelled, the computation goes on until it looks at its deadline, which it
+        should soon; if it does not, it is given up.
 
         Args:
-            work: Does not raise.
-            ended: Called when the thread is done with it, however late.
+            job: What to compute.
+            ended: Called when the computation has ended, however late.
         """
-        loop = asyncio.get_running_loop()
         try:
-            future: Future[Any] = self._threads.submit(work)
+            future = self._executor.submit(job)
         except BaseException:  # no thread can be started
             self._places.release()
             ended()
             raise
-
-        def done(_: object) -> None:
-            loop.call_soon_threadsafe(self._end, future, ended)
-
-        future.add_done_callback(done)
+        future.add_done_callback(lambda _: self._end(future, ended))
         try:
-            result: T = await asyncio.shield(asyncio.wrap_future(future))
-            return result
+            return await asyncio.shield(future)
         except asyncio.CancelledError:
-            loop.call_later(GIVE_UP_SECONDS, self._give_up, future)
+            self._executor.abandon(future)
+            asyncio.get_running_loop().call_later(GIVE_UP_SECONDS, self._give_up, future)
             raise
 
     def shutdown(self) -> None:
         """Start no further computation."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown()
 
-    def _give_up(self, future: Future[Any]) -> None:
+    def _give_up(self, future: asyncio.Future[Outcome]) -> None:
         if future.done():
             return
         if len(self._replaced) < self._size:  # as many again may be given up and replaced
@@ -110,8 +106,9 @@ class Workers:
             self._places.release()
         else:
             self._stuck.add(future)
+        self._executor.give_up(future)
 
-    def _end(self, future: Future[Any], ended: Callable[[], None]) -> None:
+    def _end(self, future: asyncio.Future[Outcome], ended: Callable[[], None]) -> None:
         ended()
         self._progress = time.monotonic()
         if future in self._replaced:

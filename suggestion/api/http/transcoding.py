@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -47,14 +47,22 @@ def as_json(rpc: Rpc, reply: type[Message]) -> Rpc:
         rpc: The method on messages.
         reply: Class of its reply.
     """
+    made = _Json(rpc, reply)
+    return rpc._replace(handle=made.handle, parse=made.parse, footprint=footprint.of_json)
 
-    def handle(request: Message, call: Call) -> bytes:
-        answer = rpc.handle(request, call)
-        return write(reply.FromString(answer) if isinstance(answer, bytes) else answer)
 
-    return rpc._replace(
-        handle=handle, parse=lambda raw: read(raw, rpc.request), footprint=footprint.of_json
-    )
+class _Json(NamedTuple):
+    """A method in JSON; it can be pickled if the method on messages can."""
+
+    rpc: Rpc
+    reply: type[Message]
+
+    def parse(self, raw: bytes) -> Message:
+        return read(raw, self.rpc.request)
+
+    def handle(self, request: Message, call: Call) -> bytes:
+        answer = self.rpc.handle(request, call)
+        return write(self.reply.FromString(answer) if isinstance(answer, bytes) else answer)
 
 
 def write(message: Message) -> bytes:

@@ -33,11 +33,12 @@ class SuggestionService:
     @property
     def rpcs(self) -> Mapping[str, Rpc]:
         return {
-            "GetSuggestions": Rpc(api.GetSuggestionsRequest, self.get_suggestions),
+            "GetSuggestions": Rpc(api.GetSuggestionsRequest, self.get_suggestions, portable=True),
             "ValidateAlgorithmSettings": Rpc(
                 api.ValidateAlgorithmSettingsRequest,
                 self.validate_algorithm_settings,
                 validates=True,
+                portable=True,
             ),
         }
 
