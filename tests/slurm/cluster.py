@@ -41,6 +41,9 @@ SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
 SchedulerType=sched/builtin
 SchedulerParameters=batch_sched_delay=0
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+GresTypes=gpu
 SlurmdTimeout=10
 SlurmctldTimeout=10
 KillWait=2
@@ -50,7 +53,11 @@ JobAcctGatherType=jobacct_gather/none
 JobCompType=jobcomp/none
 {nodes}
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=spare Nodes=ALL MaxTime=INFINITE State=UP PreemptMode=CANCEL GraceTime=60
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=2
 """
+#: Of each node; links to another device stand for them.
+GPUS = 2
 
 
 def missing() -> list[str]:
@@ -74,9 +81,12 @@ class Cluster:
         host = socket.gethostname().partition(".")[0]
         nodes = "\n".join(
             f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={free_port()} "
-            f"CPUs={cpus} State=UNKNOWN"
+            f"CPUs={cpus} Gres=gpu:{GPUS} State=UNKNOWN"
             for name in NODES
         )
+        for number in range(GPUS):
+            (folder / f"gpu{number}").symlink_to("/dev/null")
+        (folder / "gres.conf").write_text(f"Name=gpu File={folder}/gpu[0-{GPUS - 1}]\n")
         text = _CONFIGURATION.format(
             host=host, folder=folder, controller=free_port(), nodes=nodes, kept=kept
         )

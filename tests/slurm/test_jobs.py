@@ -84,6 +84,21 @@ def test_options_of_the_runtime_cannot_be_set(programs: Path, option: str, own: 
             for text in slurm.refusals(asked)] == [True] * own  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("signal", "refused"),
+    [
+        ("B:USR1@60", False), ("B:SIGUSR2", False), ("RB:usr1@9", False),
+        ("USR1@60", True), ("B:TERM@60", True), ("B:15", True), ("R:USR1", True),
+    ],
+)  # fmt: skip
+def test_signals_that_never_reach_a_trial(programs: Path, signal: str, refused: bool) -> None:
+    slurm = place("slurm", {"sbatch-option": [f"--signal={signal}"]})
+    asked = Asked(load(write(programs, document("echo loss=${trialParameters.x}"))))
+    said = [text.partition(",")[0] for text in slurm.refusals(asked)]
+    rule = "--sbatch-option: --signal must be B:USR1@SECONDS or B:USR2@SECONDS"
+    assert said == [rule] * refused
+
+
 def test_the_environment_of_an_allocation_is_not_handed_on() -> None:
     env = {"SLURM_JOB_ID": "1", "SLURM_CONF": "/etc/slurm.conf", "HOME": "/root"}
     assert commands.environment(env) == {"SLURM_CONF": "/etc/slurm.conf", "HOME": "/root"}
@@ -107,6 +122,10 @@ MEMORY = "used more memory than its job has"
         ("TIMEOUT", Left(0, True), False, Exit("t", 0, LONG)),
         ("TIMEOUT", None, False, Exit("t", 143, LONG)),
         ("OUT_OF_MEMORY", Left(137, False), False, Exit("t", 137, MEMORY)),
+        # In the grace period of a preemption.
+        ("FAILED", Left(143, True), False, Loss("t", reason="its job was told to end")),
+        ("COMPLETED", Left(0, True), False, Loss("t", reason="its job was told to end")),
+        ("COMPLETED", Left(0, True), True, Exit("t", 0)),
         ("CANCELLED", None, False, Exit("t", 143, "its job was cancelled")),
         ("CANCELLED", None, True, Exit("t", 137)),
         ("FAILED", Left(139, False), False, Exit("t", 139)),
@@ -172,3 +191,12 @@ def test_a_second_job_of_an_attempt_does_nothing(tmp_path: Path) -> None:
 def test_a_job_that_is_told_to_end_says_so(tmp_path: Path) -> None:
     status, _ = run(tmp_path, "sh", "-c", "trap 'exit 0' TERM; kill -TERM $PPID $$; sleep 9")
     assert status == b"0 told\n"
+
+
+@pytest.mark.parametrize("signal", ["USR1", "USR2"])
+def test_a_signal_before_the_end_reaches_the_trial(tmp_path: Path, signal: str) -> None:
+    """And ends neither it nor the script."""
+    trial = f"trap 'echo caught' {signal}; kill -{signal} $PPID; while :; do sleep 0.1; " \
+        "grep -q caught output-1.log && break; done; exit 5"  # fmt: skip
+    status, output = run(tmp_path, "sh", "-c", trial)
+    assert (status, output) == (b"5\n", b"caught\n")

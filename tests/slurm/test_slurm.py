@@ -179,6 +179,83 @@ def test_cancelled_by_hand(slurm: Cluster, machine: Machine, tmp_path: Path) -> 
     assert sorted(reasons.values()) == ["", "its job was cancelled"]
 
 
+def test_a_time_limit_and_a_signal_before_it(
+    slurm: Cluster, machine: Machine, tmp_path: Path
+) -> None:
+    """The shortest limit of a job is a minute; an administrator can end it before."""
+    told = "trap 'echo loss=7; touch {folder}/told' USR1; : ${{trialParameters.x}}; "
+    made = experiment(
+        tmp_path, NOTE + told + "while :; do sleep 0.2; done", maxTrialCount="1",
+        maxFailedTrialCount="1",
+    )  # fmt: skip
+    view = Recorder()
+    ended: list[str] = []
+    sooner = iter((30, 1))
+
+    def end(controller: object) -> None:
+        done = [bool(ran(tmp_path)), (tmp_path / "told").exists()].count(True)
+        if done > len(ended):
+            job = slurm.call("squeue", "--noheader", "--states=RUNNING", "--format=%A").strip()
+            ended.append(
+                slurm.call("scontrol", "update", f"jobid={job}", f"endtime=now+{next(sooner)}")
+            )
+
+    view.on_refresh = end
+    options = {"sbatch-option": ["--time=1:00", "--signal=B:USR1@59"]}
+    machine.run(tmp_path, made, runtime="slurm", runtime_options=options, view=view, seconds=120)
+    (trial,) = stored(tmp_path)
+    assert trial.condition is Condition.FAILED, ended
+    assert trial.reason == "ran longer than the time limit of its job", ended
+    assert (tmp_path / "told").exists()
+
+
+@pytest.mark.parametrize(("partition", "end"), [("main", ":"), ("spare", "exit 0")])
+def test_a_job_that_is_preempted_is_lost(
+    slurm: Cluster, machine: Machine, tmp_path: Path, partition: str, end: str
+) -> None:
+    """Where jobs are requeued, and where they are cancelled but may come to an end before."""
+    trial = "[ $SUGGEST_ATTEMPT = 2 ] || while :; do sleep 0.2; done; "
+    made = experiment(
+        tmp_path, f"trap '{end}' TERM; " + NOTE + trial + "echo loss=${{trialParameters.x}}",
+        maxTrialCount="1",
+    )  # fmt: skip
+    view = Recorder()
+    urgent: list[str] = []
+
+    def preempt(controller: object) -> None:
+        if not urgent and ran(tmp_path):
+            urgent.append("it")
+            whole = ["--partition=urgent", "--nodes=2", "--exclusive", "--job-name=urgent"]
+            slurm.call("sbatch", *whole, "--output=/dev/null", "--wrap=true", check=True)
+
+    view.on_refresh = preempt
+    options = {"partition": partition}
+    machine.run(tmp_path, made, runtime="slurm", runtime_options=options, view=view, seconds=120)
+    (only,) = all_succeeded(tmp_path, 1)
+    assert (only.losses, only.failures, only.attempt) == (1, 0, 2), view.notes
+
+
+def test_trials_get_gpus_of_their_node(slurm: Cluster, machine: Machine, tmp_path: Path) -> None:
+    """Each node has two."""
+    said = "echo gpus=$CUDA_VISIBLE_DEVICES; "
+    made = experiment(tmp_path, said + WAITING, maxTrialCount="4", parallelTrialCount="4")
+    limits = {"cpu": "1", "nvidia.com/gpu": "1"}
+    made["spec"]["trialTemplate"]["resources"] = {"limits": limits}
+    view = Recorder()
+
+    def go(controller: object) -> None:
+        if len(ran(tmp_path)) == 4:
+            (tmp_path / "go").touch()
+
+    view.on_refresh = go
+    machine.run(tmp_path, made, runtime="slurm", view=view, seconds=120)
+    got = Counter(
+        (tmp_path / "state" / "trials" / trial.name / "output-1.log").read_text().split()[0]
+        for trial in all_succeeded(tmp_path, 4)
+    )
+    assert got == {"gpus=0": 2, "gpus=1": 2}
+
+
 def test_interrupted_trials_are_cancelled_and_run_again(
     slurm: Cluster, machine: Machine, tmp_path: Path
 ) -> None:

@@ -21,6 +21,8 @@ _OWN: Final = frozenset(
         *("-D", "-J", "-Q", "-V", "-W", "-a", "-e", "-i", "-n", "-o"),
     }
 )
+#: Others are not sent to the script of a job, or would end it.
+_SIGNAL: Final = re.compile(r"--sig\w*=(B|BR|RB):(SIG)?USR[12](@\d+)?", re.IGNORECASE)
 OPTIONS: Final = (
     Option("partition", "NAME", "Partition of the jobs."),
     Option("account", "NAME", "Account that is charged for the jobs."),
@@ -60,6 +62,11 @@ class _Slurm(Elsewhere):
                 yield f"--sbatch-option: must begin with a dash, got {text!r}"
             elif _is_own(name := text.partition("=")[0]):
                 yield f"--sbatch-option: {name} is not yours to set: the runtime needs it"
+            elif name.startswith("--sig") and not _SIGNAL.fullmatch(text):
+                yield (
+                    "--sbatch-option: --signal must be B:USR1@SECONDS or B:USR2@SECONDS, which "
+                    f"reach the trial, got {text!r}"
+                )
 
     def check(self, asked: Asked) -> None:
         missing = [name for name in _PROGRAMS if shutil.which(name) is None]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -42,6 +42,8 @@ _LOOK: Final = 0.2
 # A shared disk may show the last file of a job this many seconds late.
 _SETTLE: Final = 10.0
 _SUBMITTERS: Final = 2
+# Until jobs that are to be cancelled are left alone when the session ends.
+_LAST_SIGNALS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +193,9 @@ class SlurmRuntime:
         return None
 
     def close(self) -> None:
-        # What has not been submitted yet, the next session submits.
+        # What has not been submitted yet, the next session submits; nobody else cancels jobs.
         self._submitters.shutdown(wait=False, cancel_futures=True)
+        wait(self._signals, _LAST_SIGNALS)
         self._asker.shutdown(wait=False, cancel_futures=True)
         self._followed.clear()
 
@@ -304,10 +307,10 @@ class SlurmRuntime:
                 return event
         elif first:
             return None  # the accounting is asked next
-        elif status is not None:
-            return Exit(trial, status.code)
         elif known.stopping:
-            return Exit(trial, KILLED)
+            return Exit(trial, status.code if status is not None else KILLED)
+        elif status is not None:
+            return states.ended(trial, status)
         begun = bool(_claimed(known)) or script.claim(known.files, known.attempt).is_dir()
         if now < known.missing + (_SETTLE if begun or known.state else POLL):
             return None

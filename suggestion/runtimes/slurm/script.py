@@ -11,6 +11,8 @@ from typing import Final
 from suggestion.client.demand import Demand
 from suggestion.controller.runtime import TrialFiles
 
+#: Signals before a time limit that a trial can ask for; Slurm sends them to the script alone.
+HANDED_ON: Final = ("USR1", "USR2")
 _MEBIBYTE: Final = 2**20
 
 # The folder is made by one job of an attempt only, whichever machine it runs on: should a runner
@@ -21,8 +23,11 @@ umask 077
 mkdir {claim} 2>/dev/null || exit 0
 echo "$SLURM_JOB_ID" >{claim}/id
 exec >>{output} 2>&1 </dev/null
-told=
+child= told=
 trap 'told=" told"' TERM INT HUP
+for signal in {signals}; do
+    trap '[ -z "$child" ] || kill -s '$signal' "$child"' $signal
+done
 {prepare}cd {cwd} || exit 1
 {command} &
 child=$!
@@ -70,6 +75,7 @@ def text(
     return _SCRIPT.format(
         claim=shlex.quote(str(claim(files, attempt))),
         output=shlex.quote(output),
+        signals=" ".join(HANDED_ON),
         prepare=(_THREADS if threads else "") + (_REPLICAS if replicas > 1 else ""),
         cwd=shlex.quote(str(cwd.absolute())),
         command=command,

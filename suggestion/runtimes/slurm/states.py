@@ -70,7 +70,15 @@ def outcome(trial: str, state: str, known: Left | None, stopping: bool) -> Exit 
     if state in _FAILED:
         code, reason = _FAILED[state]
         return Exit(trial, known.code if known is not None else code, reason)
-    return None if known is None else Exit(trial, known.code)
+    return None if known is None else ended(trial, known)
+
+
+def ended(trial: str, known: Left) -> Exit | Loss:
+    """Return what has become of a trial whose job has ended by itself, as far as anybody knows.
+
+    One that ends in the grace period of a preemption counts as failed or completed to Slurm.
+    """
+    return Loss(trial, reason="its job was told to end") if known.told else Exit(trial, known.code)
 
 
 def vanished(trial: str, state: str, begun: bool) -> Loss:
