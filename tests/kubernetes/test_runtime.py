@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from suggestion.client.template import Invocation
-from suggestion.controller.runtime import LaunchSpec, Loss, Running, RuntimeEvent, TrialFiles, Whose
+from suggestion.controller.runtime import (
+    Exit,
+    LaunchSpec,
+    Loss,
+    Running,
+    RuntimeEvent,
+    TrialFiles,
+    Whose,
+)  # fmt: skip
 from suggestion.controller.slots import Slot
-from suggestion.runtimes.kubernetes import runtime
+from suggestion.runtimes.kubernetes import outputs, runtime, trials
 from suggestion.runtimes.kubernetes.api import CONFIG_MAPS, Away, Refused, Resource
-from suggestion.runtimes.kubernetes.cluster import Cluster
+from suggestion.runtimes.kubernetes.cluster import Changed, Cluster
 from suggestion.runtimes.kubernetes.kinds import conditions
 from suggestion.runtimes.kubernetes.view import View
 
@@ -94,6 +104,7 @@ class Fake:
         self.away = away
         self.applied: list[Mapping[str, Any]] = []
         self.complete = threading.Event()
+        self.on_delete: Callable[[str], object] = lambda name: None
 
     def _answer(self) -> None:
         if self.away:
@@ -117,7 +128,8 @@ class Fake:
         found = {**body["metadata"], "uid": f"uid-{resource.plural}", "resourceVersion": "5"}
         return {**body, "metadata": found}
 
-    def delete(self, resource: Resource, name: str, grace: float | None = None) -> None: ...
+    def delete(self, resource: Resource, name: str, grace: float | None = None) -> None:
+        self.on_delete(name)
 
 
 def files(folder: Path, trial: str) -> TrialFiles:
@@ -146,23 +158,62 @@ def until(made: runtime.KubernetesRuntime) -> RuntimeEvent:
     return found[0]
 
 
-def test_objects_are_owned_by_the_config_map(
-    api: Fake, made: runtime.KubernetesRuntime, tmp_path: Path
-) -> None:
+def launch(made: runtime.KubernetesRuntime, api: Fake, trial: TrialFiles) -> str:
+    """Have a Job applied; return its name."""
     spec = LaunchSpec(
-        files(tmp_path, "t-1"), Invocation(("true",), {}, None, "i", True), [], {}, "", False,
-        Slot(0), tmp_path, "",
+        trial, Invocation(("true",), {}, None, "i", True), [], {}, "", False, Slot(0),
+        trial.folder, "",
     )  # fmt: skip
     handle = made.launch(spec)
     assert made._cluster.wait(20)
-    made.begin("t-1")
+    made.begin(trial.trial)
     assert api.complete.wait(20)
+    return str(handle["name"])
+
+
+def test_objects_are_owned_by_the_config_map(
+    api: Fake, made: runtime.KubernetesRuntime, tmp_path: Path
+) -> None:
+    name = launch(made, api, files(tmp_path, "t-1"))
     owner, object_ = api.applied
-    assert object_["metadata"]["name"] == handle["name"]
+    assert object_["metadata"]["name"] == name
     reference = {"name": owner["metadata"]["name"], "uid": f"uid-{CONFIG_MAPS.plural}"}
     assert object_["metadata"]["ownerReferences"] == [
         {"apiVersion": "v1", "kind": "ConfigMap", **reference}
     ]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_an_object_is_deleted_once_its_end_is_noted(
+    api: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    """A runner that dies in between leaves an object that the next one can look at."""
+    one = files(tmp_path, "t-1")
+    there: list[bool] = []
+    api.on_delete = lambda name: there.append("status" in trials.noted(one))
+    monkeypatch.setattr(outputs, "_LONGEST_UNSEEN", -1.0)
+    whose = Whose("study", "1", tmp_path, {"spec": {}})
+    made = runtime.KubernetesRuntime(api, whose, conditions({}, "Job"), lambda: JOBS)  # type: ignore[arg-type]
+    name = launch(made, api, one)
+    if full:
+        until_there(one)
+        monkeypatch.setattr(trials, "replace_file", fails)
+    status = {"conditions": [{"type": "Complete", "status": "True"}]}
+    made._cluster.put(Changed(Cluster.OBJECTS, {**job(9, name), "status": status}))
+    assert until(made) == Exit("t-1", 0)
+    made.close()  # waits for deletions
+    assert there == ([] if full else [True])
+
+
+def fails(path: Path, text: str) -> None:
+    raise OSError(errno.ENOSPC, "full")
+
+
+def until_there(one: TrialFiles) -> None:
+    end = time.monotonic() + 20
+    while not trials.noted(one):
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 @pytest.fixture

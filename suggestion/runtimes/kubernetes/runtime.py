@@ -269,9 +269,8 @@ class KubernetesRuntime:
             verdict, since = made.ended
             if made.outputs.complete(pods, now - since):
                 status = 0 if verdict.phase is Phase.SUCCEEDED else verdict.status
-                if not self._conditions.retain:
-                    self._delete(made.name, None)
-                self._finish(made, Exit(made.files.trial, status, verdict.reason))
+                end = Exit(made.files.trial, status, verdict.reason)
+                self._finish(made, end, deletes=not self._conditions.retain)
 
     # ---------------------------------------------------------------------------- ends
 
@@ -321,10 +320,13 @@ class KubernetesRuntime:
         self._forget(made)
         self._out.append(Loss(made.files.trial, True, reason))
 
-    def _finish(self, made: trials.Trial, end: Exit) -> None:
+    def _finish(self, made: trials.Trial, end: Exit, *, deletes: bool = False) -> None:
+        """End a trial; its object is deleted once the next session can know how it has ended."""
         if made.files.trial not in self._trials:
             return
-        trials.note(made.files, {"status": end.status, "reason": end.reason})
+        noted = trials.note(made.files, {"status": end.status, "reason": end.reason})
+        if noted and deletes:
+            self._delete(made.name, None)
         self._forget(made)
         self._out.append(end)
 
@@ -349,8 +351,7 @@ class KubernetesRuntime:
             for event in found.get("items") or ():
                 text = " ".join(str(event.get("message") or "").split())
                 if "violates PodSecurity" in text:  # it never will be allowed
-                    self._delete(made.name, None)
-                    self._finish(made, Exit(made.files.trial, None, text))
+                    self._finish(made, Exit(made.files.trial, None, text), deletes=True)
                     return
                 if text not in made.told:
                     made.told.add(text)

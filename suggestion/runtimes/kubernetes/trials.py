@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +53,10 @@ def noted(files: TrialFiles) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def note(files: TrialFiles, what: Mapping[str, Any]) -> None:
-    """Note of an attempt what `noted` returns to the next session."""
-    with suppress(OSError):  # the machine's own store says the rest
+def note(files: TrialFiles, what: Mapping[str, Any]) -> bool:
+    """Note of an attempt what `noted` returns to the next session; return whether that worked."""
+    try:
         replace_file(files.status, json.dumps(what))
+    except OSError:  # the machine's own store says the rest
+        return False
+    return True
