@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -30,13 +30,10 @@ def _agents() -> dict[str, int]:
         return dict(zip((*names, "runtime_env_agent_port"), ports, strict=True))
 
 
-def _worker(cluster: Any) -> Any:
-    return cluster.add_node(num_cpus=4, object_store_memory=80_000_000, **_agents())
-
-
-@pytest.fixture(scope="session")
-def nodes() -> Iterator[Any]:
-    """A head without processors."""
+@contextmanager
+def cluster_of(workers: int = 0, cpus: int = 4) -> Iterator[Any]:
+    """A cluster of a head without processors, and workers: the attribute `workers`."""
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # 30, which a busy machine exceeds
     from ray.cluster_utils import Cluster  # noqa: PLC0415
 
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
@@ -57,15 +54,33 @@ def nodes() -> Iterator[Any]:
     )
     made.workers = []
     try:
+        grow(made, workers, cpus)
         yield made
     finally:
         made.shutdown()
 
 
+def grow(cluster: Any, workers: int, cpus: int = 4) -> None:
+    """Start workers until there are so many; the first has GPUs, as far as Ray can tell."""
+    while len(cluster.workers) < workers:
+        gpus = 0 if any(worker.gpus for worker in cluster.workers) else 2
+        worker = cluster.add_node(
+            num_cpus=cpus, num_gpus=gpus, object_store_memory=80_000_000, **_agents()
+        )
+        worker.gpus = gpus
+        cluster.workers.append(worker)
+    cluster.wait_for_nodes()
+
+
+@pytest.fixture(scope="session")
+def nodes() -> Iterator[Any]:
+    """A head without processors."""
+    with cluster_of() as made:
+        yield made
+
+
 @pytest.fixture
 def cluster(nodes: Any) -> Any:
     """A head without processors, and two workers with four each, whatever a test has ended."""
-    while len(nodes.workers) < 2:
-        nodes.workers.append(_worker(nodes))
-    nodes.wait_for_nodes()
+    grow(nodes, 2)
     return nodes
