@@ -205,10 +205,11 @@ class RayRuntime:
         return None
 
     def close(self) -> None:
-        self._followed.clear()
         if self._ray is not None:
+            self._tidy()
             self._ray.shutdown()
             self._ray = None
+        self._followed.clear()
 
     # -------------------------------------------------------------------- processes
 
@@ -301,6 +302,19 @@ class RayRuntime:
             with suppress(ValueError):
                 ray.kill(ray.get_actor(_named(handle["name"], rank), self._namespace))
         self._ungroup(handle["name"] if handle["replicas"] > 1 else "")
+
+    def _tidy(self) -> None:
+        """End what no stored handle names: its session died between making and storing it."""
+        from ray.util import list_named_actors  # noqa: PLC0415
+
+        followed = {
+            _named(known.name, rank)
+            for known in self._followed.values()
+            for rank in range(len(known.replicas))
+        }
+        with suppress(self._ray.exceptions.RayError, RuntimeError, ValueError):
+            for name in set(list_named_actors()) - followed:
+                self._ray.kill(self._ray.get_actor(name, self._namespace))
 
     def _group(self, name: str, demand: Demand) -> Any:
         from ray.util import get_placement_group, placement_group  # noqa: PLC0415
