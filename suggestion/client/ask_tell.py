@@ -131,20 +131,23 @@ class AskTell:
         self._running[trial.name] = index
         return trial
 
-    def tell(self, trial: Trial, value: float) -> None:
-        """Record the objective of a trial that has succeeded.
+    def tell(self, trial: Trial, value: float | Mapping[str, float]) -> None:
+        """Record the metrics of a trial that has succeeded.
 
         Args:
             trial: One that was asked for and not told yet.
-            value: The objective metric; a trial whose value is not finite counts as failed.
+            value: The objective metric, or all metrics by name; a trial without a finite value of
+                each objective counts as failed.
 
         Raises:
             ValueError: If `trial` is not running.
         """
         status = self._finish(trial).status
         status.condition = api.TrialStatus.SUCCEEDED
-        metric = self.experiment.spec.objective.objective_metric_name
-        status.observation.metrics.add(name=metric, value=repr(float(value)))
+        main = self.experiment.spec.objective.objective_metric_name
+        metrics = value if isinstance(value, Mapping) else {main: value}
+        for name, number in metrics.items():
+            status.observation.metrics.add(name=name, value=repr(float(number)))
 
     def fail(self, trial: Trial) -> None:
         """Record that a trial has failed: it has no value, and its point is not tried again.

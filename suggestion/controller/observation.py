@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from suggestion.problem.standing import standing
+
 UNAVAILABLE: Final = "unavailable"
 STRATEGIES: Final = ("min", "max", "latest")
 
@@ -211,17 +213,9 @@ class Objective:
         return not any(self.violations(series))
 
     def standing(self, series: Mapping[str, Series]) -> tuple[float, ...] | None:
-        """Return what trials are compared by, the less the better; None without an objective.
-
-        Feasible trials come first, and by their objectives, the main one first; others by the
-        number of metrics that are lacking, and then by their violations.
-        """
+        """Return what trials are compared by, the less the better; None without an objective."""
         losses = self.losses(series)
-        if losses is None:
-            return None
-        violations = self.violations(series)
-        known = [each for each in violations if math.isfinite(each)]
-        return (len(violations) - len(known), math.fsum(known), *losses)
+        return None if losses is None else standing(losses, self.violations(series))
 
     def lacking(self, series: Mapping[str, Series]) -> list[str]:
         """Return the objectives of which a trial has no finite value."""

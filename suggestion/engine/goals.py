@@ -79,6 +79,19 @@ def declare(
     return (*kept, *added, *reported)
 
 
+def bounded(text: str) -> tuple[str, ...]:
+    """Return the metrics that the bounds in `text` name, each once; some, if it has mistakes."""
+    found: dict[str, None] = {}
+    try:
+        for statement in statements(text):
+            for token in statement.tokens:
+                if token.kind in ("name", "quoted") and token.text not in WORDS:
+                    found[token.value] = None
+    except Mistake:  # `declare` tells it
+        pass
+    return tuple(found)
+
+
 # ------------------------------------------------------------------ objectives
 
 

@@ -17,7 +17,8 @@ from sklearn.utils import check_random_state
 
 from suggestion.integrations.distributions import Distribution, from_distribution
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, SpaceExhausted
-from suggestion.tuning.goals import Method, Objective, Settings
+from suggestion.tuning.goals import Method, Settings
+from suggestion.tuning.objectives import Objective
 from suggestion.tuning.reading import read_mapping, read_parameter
 from suggestion.tuning.solvers import open_solver
 from suggestion.tuning.space import Space
@@ -121,10 +122,11 @@ class SuggestSearchCV(BaseSearchCV):
         space = read_distributions(self.param_distributions)
         _check_refit(self.scoring, self.refit)
         seed = int(check_random_state(self.random_state).randint(_SEEDS))
+        objective = Objective(metric="score", maximize=True)
         solver = open_solver(
             "search",
             space,
-            Objective(metric="score", maximize=True),
+            objective,
             Method.of(self.algorithm, self.settings, seed),
             None,
             None,
@@ -150,7 +152,7 @@ class SuggestSearchCV(BaseSearchCV):
             for number, made in enumerate(batch, begun):
                 solver.start(number, made.name or f"search-{number:05}", made.texts)
                 score = scores[tuple(made.texts.items())]
-                solver.finish(number, score if math.isfinite(score) else None)
+                solver.finish(number, objective.told({objective.metric: score}))
             begun += len(batch)
         evaluation.end()
 

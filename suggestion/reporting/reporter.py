@@ -10,7 +10,7 @@ from suggestion.reporting.sinks import sink
 
 TYPE_CHECKING = False  # `typing` and its like would cost each trial some milliseconds
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import FrameType
     from typing import SupportsFloat
 
@@ -51,6 +51,7 @@ class Reporter:
     def __init__(self, env: Mapping[str, str], ends: bool = False) -> None:
         self.objective = env.get(OBJECTIVE) or VALUE
         self.used = False
+        self._seen: set[str] = set()
         self._ends = ends
         self._by_name = False  # whether the objective has been reported by its name
         self._sink = sink(env)
@@ -75,6 +76,7 @@ class Reporter:
         texts |= {name: repr(_number(name, number)) for name, number in named.items()}
         if len(texts) == (step is not None):
             raise TypeError("report() needs a value or a metric, got neither")
+        self._seen.update(named)
         self._last = None if value is None or self._by_name else float(value)
         self._sink(texts)
         self._judge(named)
@@ -142,11 +144,15 @@ class Reporter:
         if told["step"] > watch.asked:
             self._fired = watch.answer(told["step"], [Rule(*fields) for fields in told["rules"]])
 
-    def finish(self, result: object) -> None:
+    def finish(self, result: object, objectives: Sequence[str] = ()) -> None:
         """Report what the function of a trial has returned.
 
+        Args:
+            objectives: Metrics that it must have returned or reported.
+
         Raises:
-            TypeError: If it is neither a number nor a mapping of numbers, nor None after a report.
+            TypeError: If it is neither a number nor a mapping of numbers, nor None after a report;
+                or if an objective is lacking.
         """
         self._ends = False
         if result is None:
@@ -158,6 +164,11 @@ class Reporter:
             number = _number("the returned value", result)
             if number != self._last:
                 self.report(number, None, {})
+        lacking = [name for name in objectives if name not in self._seen]
+        if lacking:
+            names = ", ".join(map(repr, lacking))
+            got = ", ".join(map(repr, sorted(self._seen)))
+            raise TypeError(f"the function must return or report {names}, got {got}")
 
     def _named(
         self, value: SupportsFloat | None, metrics: Mapping[str, SupportsFloat]

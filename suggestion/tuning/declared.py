@@ -11,10 +11,15 @@ from typing import Final, TypeAlias
 
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, attempt
 from suggestion.tuning.goals import Settings
+from suggestion.tuning.objectives import (
+    METRIC_CONSTRAINTS,
+    OBJECTIVES,
+    Objective,
+    Statements,
+    joined,
+)
 from suggestion.tuning.space import Space
 
-#: One or several statements: ``"momentum if optimizer == 'sgd'"``.
-Statements: TypeAlias = str | Sequence[str]
 #: Points that are tried first; what one lacks the algorithm chooses.
 Points: TypeAlias = Sequence[Mapping[str, object]]
 
@@ -35,12 +40,16 @@ class Declared:
     initial_points: Points | None = None
 
     def settings(
-        self, settings: Settings | None, space: Space | None, broken: list[BrokenRule]
+        self,
+        settings: Settings | None,
+        space: Space | None,
+        objective: Objective | None,
+        broken: list[BrokenRule],
     ) -> Settings:
         """Return `settings` with these; what they break is added to `broken`.
 
         Args:
-            space: None if it is broken itself.
+            space, objective: None if it is broken itself.
         """
         made = dict(settings or {})
         for name, setting in _SETTINGS.items():
@@ -49,9 +58,13 @@ class Declared:
             if setting in made:
                 rule = f"must not be given together with settings[{setting!r}]"
                 broken.append(BrokenRule(name, rule))
+        for name in (OBJECTIVES, METRIC_CONSTRAINTS):
+            if name in made and objective is not None and name not in objective.settings:
+                rule = f"must be given as the argument {name}"
+                broken.append(BrokenRule(f"settings[{name!r}]", rule))
         for name, given in (("conditions", self.conditions), ("constraints", self.constraints)):
             if given is not None:
-                made[_SETTINGS[name]] = attempt(broken, partial(_joined, name, given))
+                made[_SETTINGS[name]] = attempt(broken, partial(joined, name, given))
         if self.initial_points is not None and space is not None:
             made["initial_points"] = _points(self.initial_points, space, broken)
         return made
@@ -64,22 +77,13 @@ class Declared:
             for name, setting in _SETTINGS.items()
             if getattr(self, name) is not None
         }
+        places |= {f"settings[{name!r}]": name for name in (OBJECTIVES, METRIC_CONSTRAINTS)}
         try:
             yield
         except InvalidArgument as error:
             raise InvalidArgument(
                 rule._replace(place=places.get(rule.place, rule.place)) for rule in error.broken
             ) from error
-
-
-def _joined(name: str, given: Statements) -> str:
-    statements: Sequence[object] = [given] if isinstance(given, str) else given
-    if not isinstance(statements, list | tuple) or not all(
-        isinstance(text, str) for text in statements
-    ):
-        rule = f"must be a text, or a list of texts, got {given!r:.80}"
-        raise InvalidArgument([BrokenRule(name, rule)])
-    return "; ".join(statements)
 
 
 def _points(given: Points, space: Space, broken: list[BrokenRule]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from suggestion.runtimes.python import calls
@@ -57,18 +57,23 @@ def check(function: Callable[..., object], space: Space) -> None:
         raise InvalidArgument(broken)
 
 
-def store(function: Callable[..., object], space: Space, path: Path) -> None:
+def store(
+    function: Callable[..., object], space: Space, path: Path, objectives: Sequence[str] = ()
+) -> None:
     """Write a function to a file, from which the processes of trials read it.
 
     Functions of ``__main__`` and of notebooks, lambdas and closures go by value, with what they
     refer to; functions of modules by name.
+
+    Args:
+        objectives: Metrics that a trial must report.
 
     Raises:
         InvalidArgument: If it cannot be taken to another process.
     """
     name = name_of(function)
     try:
-        calls.store(path, _pickle(function, space))
+        calls.store(path, _pickle(function, space), objectives)
     except ImportError as error:
         raise ImportError(
             f"{name}() is not a function of a module; cloudpickle is needed to take it to the "

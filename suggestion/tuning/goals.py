@@ -1,69 +1,21 @@
-"""What is optimised, and by which algorithm, as calls say it; and as an Experiment says it."""
+"""By which algorithm something is optimised, as calls say it; and all as an Experiment says it."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
+from suggestion.tuning.objectives import Objective
 from suggestion.tuning.space import Space
 
-#: Name of the objective where the user gives none.
-VALUE: Final = "value"
 #: Setting of an algorithm: trials that it learns from.
 PRIOR_TRIALS: Final = "prior_trials"
 API_VERSION: Final = "kubeflow.org/v1beta1"
 
-#: What ``minimize`` and ``maximize`` take: a metric's name; True for `VALUE`.
-Direction: TypeAlias = str | bool | None
 #: Settings of an algorithm or a rule, with values of their own types or as text.
 Settings: TypeAlias = Mapping[str, str | float | bool | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """The metric that is optimised.
-
-    Attributes:
-        metric: Its name.
-        maximize: Whether more is better.
-        goal: Value at which to end; None without one.
-    """
-
-    metric: str = VALUE
-    maximize: bool = False
-    goal: float | None = None
-
-
-def read_objective(
-    minimize: Direction, maximize: Direction, goal: float | None = None
-) -> Objective:
-    """Return the objective that the arguments of a call name.
-
-    Raises:
-        InvalidArgument: If there are both or several, or a name is empty.
-    """
-    broken = []
-    for name, given in (("minimize", minimize), ("maximize", maximize)):
-        if given is None or isinstance(given, bool):
-            continue
-        if not isinstance(given, str) and isinstance(given, Iterable):
-            rule = f"several objectives are not supported yet, got {given!r:.80}"
-            broken.append(BrokenRule(name, rule))
-        elif not isinstance(given, str) or not given:
-            broken.append(BrokenRule(name, f"must be the name of a metric, got {given!r:.80}"))
-    if maximize and minimize:
-        rule = f"must not be given together with minimize, got {maximize!r} and {minimize!r}"
-        broken.append(BrokenRule("maximize", rule))
-    real = isinstance(goal, int | float) and not isinstance(goal, bool)
-    if goal is not None and not (real and math.isfinite(goal)):
-        broken.append(BrokenRule("goal", f"must be a finite number, got {goal!r}"))
-    if broken:
-        raise InvalidArgument(broken)
-    chosen = maximize or minimize
-    return Objective(chosen if isinstance(chosen, str) else VALUE, bool(maximize), goal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +32,22 @@ class Method:
         if seed is not None:
             texts = {"random_state": str(seed), **texts}
         return cls(name, texts)
+
+    def declaring(self, objective: Objective) -> Method:
+        """Return the method with the settings that tell of several objectives, and of bounds.
+
+        Raises:
+            InvalidArgument: With each of them that is given already.
+        """
+        added = objective.settings
+        broken = [
+            BrokenRule(name, f"must not be given together with settings[{name!r}]")
+            for name in added
+            if name in self.settings
+        ]
+        if broken:
+            raise InvalidArgument(broken)
+        return Method(self.name, {**self.settings, **added}) if added else self
 
     def learning(self, text: str) -> Method:
         """Return the method with the setting ``prior_trials``; itself if `text` is empty.
@@ -124,7 +92,7 @@ def experiment(
     Scalars are texts, as `suggestion.client.manifest` reads them.
 
     Args:
-        strategy: Which report of the objective counts: ``min``, ``max`` or ``latest``.
+        strategy: Which report of each metric counts: ``min``, ``max`` or ``latest``.
     """
     stated: dict[str, object] = {
         "type": "maximize" if objective.maximize else "minimize",
@@ -132,8 +100,12 @@ def experiment(
     }
     if objective.goal is not None:
         stated["goal"] = repr(float(objective.goal))
+    additional = objective.additional
+    if additional:
+        stated["additionalMetricNames"] = [*additional]
     if strategy is not None:
-        stated["metricStrategies"] = [{"name": objective.metric, "value": strategy}]
+        names = (objective.metric, *additional)
+        stated["metricStrategies"] = [{"name": name, "value": strategy} for name in names]
     spec: dict[str, object] = {"objective": stated, "algorithm": algorithm.declaration()}
     if stopping is not None:
         spec["earlyStopping"] = stopping.declaration()

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from suggestion.runtimes.python.names import LOADING
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
-from suggestion.tuning.goals import Direction, Method, Objective, Settings, read_objective
+from suggestion.tuning.goals import Method, Settings
+from suggestion.tuning.objectives import (
+    Direction,
+    Objective,
+    Objectives,
+    Statements,
+    read_objective,
+    taken_by,
+)
 
+_FIELD: Final = "a field that each report has"
 _LONGEST_NAME: Final = 40  # what a cluster takes
 
 
@@ -33,7 +42,9 @@ def check(
     minimize: Direction,
     maximize: Direction,
     goal: float | None,
-    stop: str | None,
+    objectives: Objectives | None,
+    metric_constraints: Statements | None,
+    parameters: Iterable[str],
     counts: Mapping[str, int | None],
     seconds: Mapping[str, float | None],
     retries: int,
@@ -42,6 +53,7 @@ def check(
     """Return the objective, after checking what needs neither space nor algorithm.
 
     Args:
+        parameters: Of the space, as far as they are known.
         counts: Arguments that are whole numbers from 1 on.
         seconds: Arguments that are numbers above 0.
         retries: A whole number from 0 on.
@@ -53,7 +65,8 @@ def check(
     broken: list[BrokenRule] = []
     objective = Objective()
     try:
-        objective = read_objective(minimize, maximize, goal)
+        taken = {**dict.fromkeys(("step", "timestamp"), _FIELD), **taken_by(parameters)}
+        objective = read_objective(minimize, maximize, goal, objectives, metric_constraints, taken)
     except InvalidArgument as error:
         broken += error.broken
     for name, count in counts.items():

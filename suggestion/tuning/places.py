@@ -43,6 +43,8 @@ def broken_rule(
             names = list(space.parameters)
             name = names[which] if isinstance(which, int) else which
             return broken_parameter(space, name, tuple(part), rule)
+        case ("metrics",):  # all of them: what an algorithm cannot do
+            return BrokenRule("algorithm", rule)
         case (str(first), *_) if first in _ARGUMENTS:
             return BrokenRule(_ARGUMENTS[first], rule)
     return BrokenRule("space", rule)
@@ -69,8 +71,8 @@ def of_path(path: Location) -> Location:
             return of_path(tuple(rest))
         case ("algorithm" | "early_stopping", "algorithm_settings", *rest):
             return ("settings", *rest)
-        case ("objective", *_):
-            return ("metrics",)
+        case ("objective", *rest):
+            return ("metrics", *rest)
         case ("early_stopping", *_):
             return ("algorithm",)
     return path

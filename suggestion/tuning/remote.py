@@ -27,8 +27,9 @@ from suggestion.controller.context import Closed, ServerRefused
 from suggestion.problem.errors import Exhausted, Violation
 from suggestion.problem.locations import parse
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, SpaceExhausted
-from suggestion.tuning.goals import Method, Objective, experiment
+from suggestion.tuning.goals import Method, experiment
 from suggestion.tuning.library import Suggest
+from suggestion.tuning.objectives import Objective
 from suggestion.tuning.places import broken_rule, of_path
 from suggestion.tuning.solvers import Suggested
 from suggestion.tuning.space import Space
@@ -91,12 +92,12 @@ class Remote:
     def start(self, number: int, name: str, texts: Mapping[str, str]) -> None:
         self._trials[number] = self._loop.start(texts, name)
 
-    def finish(self, number: int, value: float | None) -> None:
+    def finish(self, number: int, metrics: Mapping[str, float] | None) -> None:
         trial = self._trials.pop(number)
-        if value is None:
+        if metrics is None:
             self._loop.fail(trial)
         else:
-            self._loop.tell(trial, value)
+            self._loop.tell(trial, metrics)
 
     def close(self) -> None:
         self._transport.close()

@@ -13,10 +13,11 @@ from suggestion.controller.experiment import Limits
 from suggestion.problem.errors import Invalid
 from suggestion.runtimes.python.command import FUNCTION, command
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, attempt
-from suggestion.tuning.goals import Method, Objective, experiment
+from suggestion.tuning.goals import Method, experiment
 from suggestion.tuning.learning import Learned
 from suggestion.tuning.library import Suggest, stopping_rule
 from suggestion.tuning.metrics import FILE
+from suggestion.tuning.objectives import Objective
 from suggestion.tuning.places import broken_rule
 from suggestion.tuning.space import Space
 from suggestion.tuning.tls import TLS

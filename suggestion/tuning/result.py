@@ -15,6 +15,7 @@ from suggestion.controller.activity import Inactive, active_texts, inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, number
 from suggestion.runtimes.python.calls import error_of
+from suggestion.tuning import ranking
 from suggestion.tuning.errors import NoResult
 from suggestion.tuning.space import Space, from_json
 from suggestion.tuning.trials import State, Trial
@@ -44,9 +45,11 @@ class Result:
             ``plot`` and ``export`` work on it too.
         complete: Whether the experiment has ended; else `tune` with the same arguments goes on.
         reason: Why it has ended.
-        metric: Name of the objective.
+        metric: Name of the main objective.
         maximize: Whether more of it is better.
         trials: In the order of their numbers.
+        objectives: All objectives, the main one first: by name ``minimize`` or ``maximize``.
+        constraints: Bounds on metrics: ``memory <= 8000000000``.
     """
 
     directory: Path
@@ -55,30 +58,43 @@ class Result:
     metric: str
     maximize: bool
     trials: Sequence[Trial]
+    objectives: Mapping[str, str]
+    constraints: Sequence[str]
     _space: Space
     _experiment: Experiment
     _function: Callable[..., object] | None = None
 
     @property
     def best(self) -> Trial:
-        """The trial with the best value; of equal ones the first.
+        """The trial with the best value of the main objective; of equal ones the first.
+
+        It is feasible if any is, else the one that violates the metric constraints least.
 
         Raises:
             NoResult: If no trial has a value.
         """
-        best: Trial | None = None
-        for trial in self.trials:
-            if trial.value is None or trial.state not in (State.SUCCEEDED, State.STOPPED):
-                continue
-            known = None if best is None else best.value
-            if known is None or (trial.value > known if self.maximize else trial.value < known):
-                best = trial
-        if best is None:
+        found = ranking.best(self.trials, self._directions)
+        if found is None:
             raise NoResult("no trial has a value")
-        return best
+        return found
+
+    @property
+    def front(self) -> Sequence[Trial]:
+        """The trade-off of several objectives: the feasible trials that no feasible one dominates.
+
+        A trial dominates another one if no objective of it is worse and at least one is better.
+        """
+        return ranking.front(self.trials, self._directions)
+
+    @property
+    def _directions(self) -> Mapping[str, bool]:
+        return {name: word == "maximize" for name, word in self.objectives.items()}
 
     def dataframe(self) -> DataFrame:
-        """Return a row for each trial: number, state, value, parameters, metrics, duration.
+        """Return a row for each trial: number, state, objectives, parameters, metrics, duration.
+
+        With metric constraints it also tells whether the trial is ``feasible``. A parameter that
+        has the name of another column is called ``parameter NAME``.
 
         Raises:
             ImportError: If pandas is not installed.
@@ -88,18 +104,21 @@ class Result:
         except ImportError as error:
             text = "dataframe() needs pandas: pip install 'suggestion-servers[pandas]'"
             raise ImportError(text) from error
-        rows = [
-            {
-                "number": trial.number,
-                "state": str(trial.state),
-                self.metric: trial.value,
-                **{name: trial.parameters.get(name) for name in self._space.parameters},
-                **{key: value for key, value in trial.metrics.items() if key != self.metric},
-                "duration": trial.duration,
-            }
-            for trial in self.trials
-        ]
-        return pandas.DataFrame(rows)
+        return pandas.DataFrame([self._row(trial) for trial in self.trials])
+
+    def _row(self, trial: Trial) -> dict[str, object]:
+        """Return what is known of a trial, by the name of the column."""
+        values = {**dict.fromkeys(self.objectives), self.metric: trial.value, **trial.objectives}
+        row: dict[str, object] = {"number": trial.number, "state": str(trial.state), **values}
+        taken = {*row, "duration", "feasible"}
+        for name in self._space.parameters:
+            column = f"parameter {name}" if name in taken else name
+            row[column] = trial.parameters.get(name)
+        row |= {name: value for name, value in trial.metrics.items() if name not in row}
+        if self.constraints:
+            row["feasible"] = trial.feasible if trial.objectives else None
+        row["duration"] = trial.duration
+        return row
 
     def plot(self) -> Plot:
         """Return the page that ``suggest plot`` draws; a notebook shows it."""
@@ -150,32 +169,36 @@ class Result:
             best = self.best
         except NoResult:
             return [*lines, "no trial has a value"]
-        lines.append(f"best {self.metric} {best.value:.5g} in trial {best.number}:")
+        words = "" if best.feasible else ", which is infeasible, as every trial is"
+        lines.append(f"best {self.metric} {best.value:.5g} in trial {best.number}{words}:")
         lines += [f"  {name} = {_short(value)}" for name, value in best.parameters.items()]
+        if len(self.objectives) > 1:
+            front = self.front
+            names = ", ".join(self.objectives)
+            lines.append(f"trade-off of {names}: {len(front)} trials, in result.front")
         return [*lines, f"kept in {self.directory}"]
 
     def _repr_html_(self) -> str:
         """Return a table of the best trials, for notebooks."""
         head, *rest = self._lines()
-        sign = -1 if self.maximize else 1
-        ranked = sorted(
-            (trial for trial in self.trials if trial.value is not None),
-            key=lambda trial: sign * (trial.value or 0.0),
-        )[:_SHOWN]
+        front = self.front if len(self.objectives) > 1 else ()
+        shown = {trial.number for trial in front}
+        ranked = ranking.best_first(self.trials, self._directions)
+        others = [trial for trial in ranked if trial.number not in shown]
+        ranked = [*front, *others][:_SHOWN]
         names = list(self._space.parameters)
-        titles = "".join(f"<th>{escape(t)}</th>" for t in ("trial", self.metric, *names))
-        rows = "".join(
-            f"<tr><td>{trial.number}</td><td>{trial.value:.5g}</td>"
-            + "".join(
-                f"<td>{escape(_short(trial.parameters.get(name, '-')))}</td>" for name in names
-            )
-            + "</tr>"
-            for trial in ranked
-        )
+        heads = ("trial", *self.objectives, *names)
+        titles = "".join(f"<th>{escape(title)}</th>" for title in heads)
+        rows = "".join(f"<tr>{self._cells(trial)}</tr>" for trial in ranked)
         return (
             f"<p>{escape(head)}<br>{escape(rest[-1])}</p>"
             f"<table><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>"
         )
+
+    def _cells(self, trial: Trial) -> str:
+        values = [_short(trial.objectives[name]) for name in self.objectives]
+        values += [_short(trial.parameters.get(name, "-")) for name in self._space.parameters]
+        return "".join(f"<td>{escape(text)}</td>" for text in (str(trial.number), *values))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -240,6 +263,11 @@ def load(
         objective.metric,
         objective.maximize,
         [_trial(directory, trial, objective, space, inactive) for trial in trials],
+        {
+            name: "maximize" if maximize else "minimize"
+            for name, maximize in zip(objective.objectives, objective.directions, strict=True)
+        },
+        [bound.rule for bound in objective.constraints],
         space,
         experiment,
         function,
@@ -256,6 +284,7 @@ def _trial(
     folder = directory / "trials" / trial.name
     output = folder / f"output-{trial.attempt}.log"
     state = _STATES[trial.condition]
+    values = objective.values(trial.series) if trial.condition in stored.JUDGED else None
     error = error_of(folder, trial.attempt) if state is State.FAILED else ""
     return Trial(
         trial.number,
@@ -267,4 +296,11 @@ def _trial(
         error or (trial.reason if state is State.FAILED else ""),
         listing.elapsed(trial),
         output if output.exists() else None,
+        dict(zip(objective.objectives, values or (), strict=False)),
+        _violations(trial, objective) if state.ended else {},
     )
+
+
+def _violations(trial: stored.Trial, objective: Objective) -> dict[str, float]:
+    rules = [bound.rule for bound in objective.constraints]
+    return dict(zip(rules, objective.violations(trial.series), strict=True))

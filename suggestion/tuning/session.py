@@ -157,7 +157,8 @@ def _settle(
     try:
         changes = resume(known, store.trials(), document, now, first, retry_failed=failed)
     except CannotResume as error:
-        rule = f"{store.folder} {_in_words(str(error))}; give another directory"
+        words = _in_words(str(error), bool(request.objective.settings))
+        rule = f"{store.folder} {words}; give another directory"
         raise InvalidArgument([BrokenRule("directory", rule)]) from error
     store.commit(replace(changes, experiment=changes.experiment or known))
 
@@ -169,12 +170,22 @@ _ARGUMENTS: Final = {
     "objective": "minimize, maximize or goal",
     "parameters": "the space",
 }
+#: The same, where there are several objectives or bounds, which are settings too.
+_WITH_SEVERAL: Final = {
+    "algorithm": "algorithm, settings, seed, objectives or metric_constraints",
+    "objective": "objectives, metric_constraints or goal",
+}
 
 
-def _in_words(refusal: str) -> str:
-    """Return why an experiment cannot go on, in terms of arguments."""
+def _in_words(refusal: str, several: bool) -> str:
+    """Return why an experiment cannot go on, in terms of arguments.
+
+    Args:
+        several: Whether there are several objectives, or bounds.
+    """
     field = re.match(r"spec\.(\w+) differs", refusal)
     if field is None:
         return refusal.partition(";")[0]
-    what = _ARGUMENTS.get(field[1], field[1])
+    arguments = {**_ARGUMENTS, **_WITH_SEVERAL} if several else _ARGUMENTS
+    what = arguments.get(field[1], field[1])
     return f"holds an experiment that differs in {what}"

@@ -8,16 +8,20 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
-from suggestion.engine.algorithm import algorithms
+from suggestion.engine.algorithm import abilities_of, algorithms, missing
 from suggestion.engine.engine import AlgorithmChoice, Engine
 from suggestion.engine.settings import RawSetting
 from suggestion.problem import errors
-from suggestion.problem.problem import Goal, Metric, Problem
+from suggestion.problem.lists import Categorical
+from suggestion.problem.problem import Problem
+from suggestion.problem.space import SearchSpace
 from suggestion.problem.study import Failed, History, Observation, Pending
 from suggestion.tuning.errors import InvalidArgument, SpaceExhausted
-from suggestion.tuning.goals import Method, Objective
+from suggestion.tuning.goals import Method
+from suggestion.tuning.objectives import Objective
 from suggestion.tuning.places import broken_rule
 from suggestion.tuning.space import Space
 from suggestion.tuning.tls import TLS
@@ -62,8 +66,8 @@ class Solver(Protocol):
         """Add a running trial; its inactive parameters are left out."""
         ...
 
-    def finish(self, number: int, value: float | None) -> None:
-        """End a running trial: with a finite value, or without one as failed."""
+    def finish(self, number: int, metrics: Mapping[str, float] | None) -> None:
+        """End a running trial: with what `Objective.told` returns, or as failed without it."""
         ...
 
     def close(self) -> None:
@@ -93,20 +97,29 @@ def open_solver(
     return Remote(name, space, objective, method, target, tls, timeout)
 
 
-def check_method(method: Method) -> None:
+def check_method(method: Method, objective: Objective | None = None) -> None:
     """Check name and settings of an algorithm installed here, before its space is known.
+
+    Args:
+        objective: What the algorithm must be able to optimise; None if that is broken itself.
 
     Raises:
         InvalidArgument: With every rule that they break.
     """
+    registry = algorithms()
     settings = tuple(RawSetting(*item) for item in method.settings.items())
     try:
-        Engine(algorithms()).prepare(None, AlgorithmChoice(method.name, settings))
+        Engine(registry).prepare(None, AlgorithmChoice(method.name, settings))
+        found = []
     except errors.Invalid as error:
-        if error.violations:
-            raise InvalidArgument(
-                broken_rule(violation, method, Space({}, {})) for violation in error.violations
-            ) from error
+        found = [*error.violations]
+    if objective is not None and method.name in registry:
+        anything = SearchSpace((Categorical("any", ("a", "b")),))
+        problem = Problem("any", anything, objective.roles())
+        able = partial(abilities_of, registry)
+        found += missing(registry.load(method.name), problem, able=able)
+    if found:
+        raise InvalidArgument(broken_rule(violation, method, Space({}, {})) for violation in found)
 
 
 class Local:
@@ -128,9 +141,7 @@ class Local:
         self._names = list(space.parameters)
         self._place = space.place
         domain = space.domain
-        goal = Goal.MAXIMIZE if objective.maximize else Goal.MINIMIZE
-        self._metric = Metric(objective.metric, goal)
-        problem = Problem(name, domain, (self._metric,), parallel, trials)
+        problem = Problem(name, domain, objective.metrics(), parallel, trials)
         settings = tuple(RawSetting(*item) for item in algorithm.settings.items())
         try:
             self._prepared = Engine(algorithms()).prepare(
@@ -179,16 +190,16 @@ class Local:
         self._running[number] = Pending(name, self._parse(texts))
         self._made = max(self._made, number + 1)
 
-    def finish(self, number: int, value: float | None) -> None:
+    def finish(self, number: int, metrics: Mapping[str, float] | None) -> None:
         pending = self._running.pop(number)
         fits = self._fits(pending.assignment)
         if not pending.assignment:
             return
-        if value is None:
+        if metrics is None:
             failed = Failed(pending.trial, pending.assignment)
             insort(self._failed if fits else self._outside, failed, key=_by_name)
         else:
-            seen = Observation(pending.trial, pending.assignment, {self._metric.name: value})
+            seen = Observation(pending.trial, pending.assignment, metrics)
             insort(self._observations if fits else self._outside, seen, key=_by_name)
 
     def close(self) -> None:

@@ -5,40 +5,37 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, SupportsFloat, cast, overload
 
-from suggestion.tuning.declared import Declared, Points, Statements
+from suggestion.tuning import ranking, stored
+from suggestion.tuning.declared import Declared, Points
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, NoResult, attempt
-from suggestion.tuning.goals import Direction, Method, Objective, Settings, read_objective
+from suggestion.tuning.goals import Method, Settings
 from suggestion.tuning.learning import Learned, LearnFrom, learn
+from suggestion.tuning.objectives import (
+    Direction,
+    Objective,
+    Objectives,
+    Statements,
+    read_objective,
+    taken_by,
+)
 from suggestion.tuning.reading import SpaceLike, read_space
 from suggestion.tuning.space import Space, from_json
+from suggestion.tuning.stored import Record
 from suggestion.tuning.tls import TLS
 from suggestion.tuning.trials import Point, State, Trial
 
 if TYPE_CHECKING:
     from suggestion.problem.earlier import EarlierStudy
+    from suggestion.problem.problem import Metric
     from suggestion.tuning.solvers import Solver
 
-_FORMAT: Final = 1
 _TIMEOUT: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """A trial as it is stored: `texts` are what the solver knows it by."""
-
-    name: str
-    texts: Mapping[str, str]
-    state: State = State.RUNNING
-    value: float | None = None
-    metrics: Mapping[str, float] | None = None
-    labels: Mapping[str, str] | None = None
 
 
 class Study:
@@ -57,6 +54,10 @@ class Study:
             suggestions whenever it runs.
         minimize, maximize: Name of the metric that is optimised, or True; by default `tell` takes
             a value that is minimised.
+        objectives: Several metrics that are optimised, in place of these two: by name ``minimize``
+            or ``maximize``. The first is the main one.
+        metric_constraints: Bounds on metrics other than the main objective: ``"memory <= 8e9"``, or
+            a list.
         conditions: When parameters are active: ``"momentum if optimizer == 'sgd'"``, or a list of
             such statements. A point lacks its inactive parameters.
         constraints: What every point fulfils: ``"width * depth <= 4096"``, or a list.
@@ -91,6 +92,8 @@ class Study:
         seed: int | None = None,
         minimize: Direction = None,
         maximize: Direction = None,
+        objectives: Objectives | None = None,
+        metric_constraints: Statements | None = None,
         conditions: Statements | None = None,
         constraints: Statements | None = None,
         initial_points: Points | None = None,
@@ -103,8 +106,14 @@ class Study:
         declared = Declared(conditions, constraints, initial_points)
         broken: list[BrokenRule] = []
         read = attempt(broken, lambda: _checked(read_space(space)))
-        objective = attempt(broken, lambda: read_objective(minimize, maximize))
-        method = Method.of(algorithm, declared.settings(settings, read, broken), seed)
+        taken = taken_by(() if read is None else read.parameters)
+        objective = attempt(
+            broken,
+            lambda: read_objective(minimize, maximize, None, objectives, metric_constraints, taken),
+        )
+        method = Method.of(algorithm, declared.settings(settings, read, objective, broken), seed)
+        if objective is not None:
+            method = attempt(broken, partial(method.declaring, objective)) or method
         learned: Learned | None = Learned()
         if read is not None and objective is not None:
             learned = attempt(broken, partial(learn, learn_from, objective.metric, read.domain))
@@ -112,7 +121,7 @@ class Study:
             from suggestion.tuning.solvers import check_method  # noqa: PLC0415
 
             if target is None:
-                attempt(broken, lambda: check_method(method))
+                attempt(broken, lambda: check_method(method, objective))
             raise InvalidArgument(broken)
         with declared.in_words():
             method = method.learning(learned.text)
@@ -132,8 +141,10 @@ class Study:
         self._space = space
         self._objective = objective
         self._method = method
-        self._records: list[_Record] = []
+        self._records: list[Record] = []
         self._best: int | None = None
+        self._standing: tuple[float, ...] = ()  # of the best
+        self._constraints: tuple[Metric, ...] = ()
         from suggestion.tuning.solvers import open_solver  # noqa: PLC0415
 
         solver = open_solver(name, space, objective, method, target, tls, timeout)
@@ -143,6 +154,8 @@ class Study:
         except BaseException:
             solver.close()
             raise
+        if objective.bounds:
+            self._constraints = tuple(m for m in objective.roles() if m.bound is not None)
 
     # ------------------------------------------------------------------- ask and tell
 
@@ -167,7 +180,7 @@ class Study:
         suggested = self._solver.suggest(1 if count is None else count)
         for number, made in enumerate(suggested, len(self._records)):
             name = made.name or f"{self._name}-{number:05}"
-            record = _Record(name, dict(made.texts), labels=dict(made.labels))
+            record = Record(name, dict(made.texts), labels=dict(made.labels))
             points.append(self._point(number, record))  # may fail: none is started then
             records.append(record)
         for record in records:
@@ -184,8 +197,9 @@ class Study:
         Args:
             point: One that `ask` has returned; or any mapping from names to values in the space,
                 which adds a trial that nobody suggested.
-            value: The objective; or all metrics by name, the objective among them. None, nan and
-                infinities mean that the trial has failed.
+            value: The objective; or all metrics by name, the objectives among them. None, nan and
+                infinities mean that the trial has failed. A trial without the metric of a
+                constraint violates it.
 
         Raises:
             InvalidArgument: If the point was told before, or is not in the space.
@@ -195,11 +209,8 @@ class Study:
         if number is None:
             number = len(self._records)
             texts = self._space.encode(point, inactive=self._solver.inactive)
-            self._start(_Record(f"{self._name}-{number:05}", texts))
-        objective = metrics.get(self._objective.metric)
-        told = objective if objective is not None and math.isfinite(objective) else None
-        self._solver.finish(number, told)
-        self._finish(number, told, metrics)
+            self._start(Record(f"{self._name}-{number:05}", texts))
+        self._finish(number, metrics)
 
     def _metrics(
         self, value: SupportsFloat | Mapping[str, SupportsFloat] | None
@@ -213,8 +224,10 @@ class Study:
                 rule = f"must be a number, a mapping of numbers or None, got {number!r:.80}"
                 raise InvalidArgument([BrokenRule("value", rule)])
             metrics[name] = float(number)
-        if self._objective.metric not in metrics:
-            rule = f"must hold {self._objective.metric!r}, got {', '.join(metrics) or 'nothing'}"
+        lacking = [name for name in self._objective.directions if name not in metrics]
+        if lacking:
+            names = ", ".join(map(repr, lacking))
+            rule = f"must hold {names}, got {', '.join(metrics) or 'nothing'}"
             raise InvalidArgument([BrokenRule("value", rule)])
         return metrics
 
@@ -235,25 +248,27 @@ class Study:
                 return number
         return None
 
-    def _point(self, number: int, record: _Record) -> Point:
+    def _point(self, number: int, record: Record) -> Point:
         return Point(
             number, record.name, self._space.decode_active(record.texts), record.labels or {}
         )
 
-    def _start(self, record: _Record) -> None:
+    def _start(self, record: Record) -> None:
         self._solver.start(len(self._records), record.name, record.texts)
         self._records.append(record)
 
-    def _finish(self, number: int, value: float | None, metrics: Mapping[str, float]) -> None:
-        state = State.FAILED if value is None else State.SUCCEEDED
+    def _finish(self, number: int, metrics: Mapping[str, float]) -> None:
+        told = self._objective.told(metrics)
+        self._solver.finish(number, told)
         self._records[number] = replace(
-            self._records[number], state=state, value=value, metrics=dict(metrics)
+            self._records[number],
+            state=State.FAILED if told is None else State.SUCCEEDED,
+            value=None if told is None else told[self._objective.metric],
+            metrics=dict(metrics),
         )
-        if value is None:
-            return
-        best = None if self._best is None else self._records[self._best].value
-        if best is None or (value > best if self._objective.maximize else value < best):
-            self._best = number
+        standing = ranking.standing(self._trial(number), self._objective.directions)
+        if standing is not None and (self._best is None or standing < self._standing):
+            self._best, self._standing = number, standing
 
     # --------------------------------------------------------------------- what is known
 
@@ -273,7 +288,9 @@ class Study:
 
     @property
     def best(self) -> Trial:
-        """The trial with the best value; of equal ones the first.
+        """The trial with the best value of the main objective; of equal ones the first.
+
+        It is feasible if any is, else the one that violates the metric constraints least.
 
         Raises:
             NoResult: If no trial has a value.
@@ -282,15 +299,29 @@ class Study:
             raise NoResult("no trial has a value yet")
         return self._trial(self._best)
 
+    @property
+    def front(self) -> list[Trial]:
+        """The trade-off of several objectives: the feasible trials that no feasible one dominates.
+
+        A trial dominates another one if no objective of it is worse and at least one is better.
+        """
+        return ranking.front(self.trials, self._objective.directions)
+
     def _trial(self, number: int) -> Trial:
         record = self._records[number]
+        metrics, names = record.metrics or {}, self._objective.directions
         return Trial(
             number,
             record.name,
             self._space.decode_active(record.texts),
             record.state,
             record.value,
-            record.metrics or {},
+            metrics,
+            objectives={} if record.value is None else {name: metrics[name] for name in names},
+            violations={
+                bound.rule: bound.violation(_finite(metrics.get(bound.name)))
+                for bound in (self._constraints if record.state.ended else ())
+            },
         )
 
     @property
@@ -318,9 +349,8 @@ class Study:
         return len(self._records)
 
     def __repr__(self) -> str:
-        verb = "maximize" if self._objective.maximize else "minimize"
-        text = f"<Study {self._name!r}: {verb} {self._objective.metric}, {self._method.name}, "
-        text += f"{len(self)} trials"
+        goals = ", ".join(f"{verb} {metric}" for metric, verb in self._objective.words.items())
+        text = f"<Study {self._name!r}: {goals}, {self._method.name}, {len(self)} trials"
         if self._best is not None:
             text += f", best {self._records[self._best].value:.5g}"
         return f"{text}>"
@@ -330,26 +360,14 @@ class Study:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the whole study to one JSON file, in one step: the file is never half written."""
         data = {
-            "format": _FORMAT,
             "name": self._name,
             "algorithm": self._method.name,
             "settings": dict(self._method.settings),
-            "objective": {"metric": self._objective.metric, "maximize": self._objective.maximize},
+            "objective": stored.objective_to_json(self._objective),
             "space": self._space.to_json(),
-            "trials": [_dump(record) for record in self._records],
+            "trials": [record.to_json() for record in self._records],
         }
-        text = json.dumps(data, indent=1, allow_nan=False) + "\n"
-        target = Path(path)
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        stored.write(Path(path), data)
 
     @classmethod
     def load(
@@ -370,20 +388,19 @@ class Study:
         Raises:
             InvalidArgument: If the file holds no study, or `space` is another one.
         """
-        data = _read(Path(path))
-        stored = cast("Sequence[Mapping[str, object]]", data["space"])
+        data = stored.read(Path(path))
+        declared = cast("Sequence[Mapping[str, object]]", data["space"])
         if space is None:
-            whole = from_json(stored, str(path))
+            whole = from_json(declared, str(path))
         else:
             whole = read_space(space)
-            if json.loads(json.dumps(whole.to_json())) != stored:
+            if json.loads(json.dumps(whole.to_json())) != declared:
                 rule = f"must be the space of the study in {path}, got another one"
                 raise InvalidArgument([BrokenRule("space", rule)])
         study: Study = cls.__new__(cls)
-        objective = cast("Mapping[str, str]", data["objective"])
         study._open(
             whole,
-            Objective(objective["metric"], bool(objective["maximize"])),
+            stored.objective_from_json(cast("Mapping[str, object]", data["objective"])),
             Method(str(data["algorithm"]), cast("Mapping[str, str]", data["settings"])),
             str(data["name"]),
             target,
@@ -398,12 +415,10 @@ class Study:
         number = len(self._records)
         labels = cast("Mapping[str, str]", entry.get("labels") or {})
         texts = cast("Mapping[str, str]", entry["parameters"])
-        self._start(_Record(str(entry["name"]), texts, labels=labels))
+        self._start(Record(str(entry["name"]), texts, labels=labels))
         if State(str(entry["state"])).ended:
-            value = cast("float | None", entry["value"])
             told = cast("Mapping[str, str]", entry.get("metrics") or {})
-            self._solver.finish(number, value)
-            self._finish(number, value, {name: float(text) for name, text in told.items()})
+            self._finish(number, {name: float(text) for name, text in told.items()})
 
 
 def _checked(space: Space) -> Space:
@@ -411,35 +426,5 @@ def _checked(space: Space) -> Space:
     return space
 
 
-def _dump(record: _Record) -> dict[str, object]:
-    made: dict[str, object] = {
-        "name": record.name,
-        "parameters": dict(record.texts),
-        "state": str(record.state),
-        "value": record.value,
-    }
-    if record.metrics:  # as texts: JSON has neither nan nor infinities
-        made["metrics"] = {name: repr(value) for name, value in record.metrics.items()}
-    if record.labels:
-        made["labels"] = dict(record.labels)
-    return made
-
-
-def _read(path: Path) -> Mapping[str, object]:
-    """Return what `Study.save` wrote to `path`.
-
-    Raises:
-        InvalidArgument: If the file holds something else.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InvalidArgument([BrokenRule(str(path), f"must hold a study: {error}")]) from error
-    if not isinstance(data, dict) or "space" not in data or "trials" not in data:
-        raise InvalidArgument([BrokenRule(str(path), "must hold a study, got other JSON")])
-    if data.get("format") != _FORMAT:
-        rule = (
-            f"must be of format {_FORMAT}, got {data.get('format')!r}: written by a later version"
-        )
-        raise InvalidArgument([BrokenRule(str(path), rule)])
-    return data
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

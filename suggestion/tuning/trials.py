@@ -99,11 +99,14 @@ class Trial:
         name: Its name.
         parameters: The values that it has tried.
         state: What has become of it.
-        value: The objective; None without a finite one.
+        value: The main objective; None without a finite one.
         metrics: The latest value of each metric that it has reported, the objective included.
         error: Why it failed: its traceback, if it has left one; else empty.
         duration: Seconds that it ran; None where that is unknown.
         output: File with all that it has printed; None if there is none.
+        objectives: All objectives by name; empty unless each has a finite value.
+        violations: By how much it violates each of the metric constraints, which are the keys: 0
+            where one is met, else a share of the bound, and infinite if the metric is lacking.
     """
 
     number: int
@@ -115,3 +118,10 @@ class Trial:
     error: str = ""
     duration: float | None = None
     output: Path | None = None
+    objectives: Mapping[str, float] = field(default_factory=dict)
+    violations: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it meets all metric constraints."""
+        return not any(self.violations.values())

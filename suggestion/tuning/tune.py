@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from suggestion.runtimes.python.command import FUNCTION
 from suggestion.tuning import options as arguments
-from suggestion.tuning.declared import Declared, Points, Statements
+from suggestion.tuning.declared import Declared, Points
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, NoResult, TrialError, attempt
-from suggestion.tuning.goals import Direction, Method, Settings
+from suggestion.tuning.goals import Method, Settings
 from suggestion.tuning.learning import Learned, LearnFrom, learn
+from suggestion.tuning.objectives import Direction, Objectives, Statements
 from suggestion.tuning.reading import SpaceLike, read_space
 from suggestion.tuning.tls import TLS
 from suggestion.tuning.trials import State
@@ -35,6 +36,8 @@ def tune(
     seed: int | None = None,
     minimize: Direction = None,
     maximize: Direction = None,
+    objectives: Objectives | None = None,
+    metric_constraints: Statements | None = None,
     goal: float | None = None,
     trials: int | None = None,
     time: float | None = None,
@@ -72,7 +75,11 @@ def tune(
         algorithm, settings, seed: As for `Study`.
         minimize, maximize: Name of the metric that is optimised, or True. By default the returned
             value is minimised.
-        goal: Value of the objective at which to end.
+        objectives: Several metrics that are optimised, in place of these two: by name ``minimize``
+            or ``maximize``. The first is the main one.
+        metric_constraints: Bounds on metrics other than the main objective: ``"memory <= 8e9"``, or
+            a list. A trial that violates one is never the best, as long as another does not.
+        goal: Value of the main objective at which to end.
         trials: Number of trials at which to end.
         time: Seconds after which to end; trials that run then are stopped, and run again when the
             program goes on.
@@ -130,7 +137,9 @@ def tune(
             minimize=minimize,
             maximize=maximize,
             goal=goal,
-            stop=stop,
+            objectives=objectives,
+            metric_constraints=metric_constraints,
+            parameters=() if read is None else read.parameters,
             counts={
                 "trials": trials,
                 "parallel": parallel,
@@ -149,7 +158,9 @@ def tune(
         domain = attempt(broken, lambda: read.domain)
     declared = Declared(conditions, constraints, initial_points)
     encodes = read if domain is not None else None
-    method = Method.of(algorithm, declared.settings(settings, encodes, broken), seed)
+    method = Method.of(algorithm, declared.settings(settings, encodes, objective, broken), seed)
+    if objective is not None:
+        method = attempt(broken, partial(method.declaring, objective)) or method
     stopping = attempt(broken, lambda: arguments.stopping_for(stop, stop_settings))
     learned: Learned | None = Learned()
     if objective is not None and domain is not None:
@@ -161,7 +172,7 @@ def tune(
         if target is None:
             from suggestion.tuning.solvers import check_method  # noqa: PLC0415
 
-            attempt(broken, lambda: check_method(method))
+            attempt(broken, lambda: check_method(method, objective))
         raise InvalidArgument(broken)
     request = TuneRequest(
         arguments.name_for(name or functions.name_of(function)),
@@ -199,7 +210,9 @@ def tune(
             controller = session.run(
                 request,
                 folder,
-                lambda: functions.store(function, read, folder / FUNCTION),
+                lambda: functions.store(
+                    function, read, folder / FUNCTION, list(objective.directions)
+                ),
                 options,
                 machine,
                 view,
@@ -224,6 +237,6 @@ def _conclude(
     reason = f"; the first failed:\n{failed.error}" if failed is not None else ""
     if condition["type"] == "Failed":
         raise TrialError(f"{condition['message']}{reason}")
-    if not any(trial.value is not None for trial in result.trials):
+    if not any(trial.objectives for trial in result.trials):
         raise NoResult(f"no trial has a value, of {len(result.trials)}{reason}")
     return result

@@ -15,7 +15,7 @@ from suggestion.controller.context import View
 from suggestion.controller.trials import Condition, Trial
 from suggestion.runtimes.python.calls import error_of
 from suggestion.views.live import duration, value_of
-from suggestion.views.view import Plain, Rich
+from suggestion.views.view import Plain, Rich, describe
 
 if TYPE_CHECKING:
     from suggestion.controller.driver import Controller
@@ -83,7 +83,7 @@ def render(controller: Controller, notes: list[str]) -> str:
         words = (
             f"best {controller.objective.metric} {short(value_of(best, controller.objective))}: "
         )
-        words += " ".join(f"{name}={short(text)}" for name, text in best.assignment.items())
+        words += describe(controller, best)
         lines.append(f"<div>{escape(words)}</div>")
     lines += [f"<pre>{escape(note)}</pre>" for note in notes]
     return "".join(lines)

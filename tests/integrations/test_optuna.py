@@ -7,9 +7,9 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -297,8 +297,8 @@ def test_a_range_that_changes_and_a_single_value() -> None:
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(sg.InvalidArgument, match=r"^constraints_func: is not supported yet$"):
-        SuggestionSampler(constraints_func=lambda trial: [0.0])
+    with pytest.raises(sg.InvalidArgument, match=r"^algorithm: .*'anneal' .*constraints on met"):
+        SuggestionSampler("anneal", constraints_func=lambda trial: [0.0])
     with pytest.raises(sg.InvalidArgument) as caught:
         SuggestionSampler("tpe", {"gamma": 1.5, "bogus": 1})
     assert [rule.place for rule in caught.value.broken] == [
@@ -309,21 +309,63 @@ def test_what_is_refused() -> None:
         SuggestionSampler("tpee")
     with pytest.raises(sg.InvalidArgument, match=r"space\['x'\]\.step: .*grid"):
         SuggestionSampler("grid", space={"x": SPACE["x"]})
-    study = optuna.create_study(directions=["minimize", "maximize"], sampler=SuggestionSampler())
-    with pytest.raises(
-        sg.InvalidArgument, match=r"^directions: several .*, got minimize, maximize$"
-    ):
+    sampler = SuggestionSampler("anneal")
+    study = optuna.create_study(directions=["minimize", "maximize"], sampler=sampler)
+    with pytest.raises(sg.InvalidArgument, match=r"^algorithm: .*'anneal' .*several objectives"):
         study.ask().suggest_float("x", 0, 1)
 
 
-def test_constraints_of_trials_are_refused() -> None:
-    study = optuna.create_study(sampler=SuggestionSampler("random"))
+def test_constraints_of_trials_are_refused_by_name() -> None:
+    study = optuna.create_study(sampler=SuggestionSampler("anneal"))
     trial = study.ask()
     trial.suggest_float("x", 0, 1)
     trial.set_constraint("size", 1.0)
     study.tell(trial, 1.0)
-    with pytest.raises(sg.InvalidArgument, match=r"^constraints: are not supported yet, got size$"):
+    with pytest.raises(sg.InvalidArgument, match=r"^algorithm: .*'anneal' .*constraints on met"):
         study.ask().suggest_float("x", 0, 1)
+
+
+@pytest.mark.parametrize("name", ["tpe", "nsga2"])
+@pytest.mark.parametrize("named", [False, True])
+def test_several_objectives_and_constraints(name: str, named: bool) -> None:
+    """Suggestions and the trade-off are those of a study here with the same goals."""
+
+    def bound(values: Mapping[str, Any]) -> float:
+        return float(values["x"]) - 0.5
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        x = trial.suggest_float("x", 0, 1)
+        y = trial.suggest_float("y", 0, 1)
+        if named and trial.number != 3:
+            trial.set_constraint("size", bound({"x": x}))
+        return x, x + y
+
+    sampler = SuggestionSampler(
+        name,
+        seed=1,
+        space={"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)},
+        constraints_func=None if named else lambda trial: (bound(trial.params),),
+    )
+    theirs = optuna.create_study(
+        study_name="same", directions=["minimize", "maximize"], sampler=sampler
+    )
+    theirs.optimize(objective, n_trials=14)
+    ours = sg.Study(
+        {"x": sg.uniform(0, 1), "y": sg.uniform(0, 1)},
+        algorithm=name,
+        seed=1,
+        name="same",
+        objectives={"a": "minimize", "b": "maximize"},
+        metric_constraints="c <= 0",
+    )
+    for trial in theirs.trials:
+        point = ours.ask()
+        assert dict(point) == trial.params
+        told = {} if named and trial.number == 3 else {"c": bound(trial.params)}
+        ours.tell(point, {"a": trial.values[0], "b": trial.values[1], **told})
+    feasible = [t.number for t in theirs.best_trials if t.constraints]
+    assert [trial.number for trial in ours.front if trial.number != 3] == feasible
+    assert feasible
 
 
 def test_a_sampler_is_told_two_studies_apart() -> None:

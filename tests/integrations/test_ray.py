@@ -141,8 +141,8 @@ def test_what_is_refused_is_said_at_once() -> None:
         read_config({"d": {"e": tune.uniform(2, 1)}})
     with pytest.raises(sg.InvalidArgument, match=r"^space: must have at least one parameter"):
         read_config({"seed": 1})
-    with pytest.raises(sg.InvalidArgument, match=r"^metric: must be the name of one metric"):
-        SuggestionSearcher(metric=["a", "b"], mode="min")  # type: ignore[arg-type]
+    with pytest.raises(sg.InvalidArgument, match=r"^mode: must have an entry for each metric"):
+        SuggestionSearcher(metric=["a", "b"], mode="min")
     with pytest.raises(sg.InvalidArgument) as caught:
         SuggestionSearcher().set_search_properties(None, None, SPACE)
     assert [rule.place for rule in caught.value.broken] == ["metric", "mode"]
@@ -233,10 +233,10 @@ def test_a_training_is_tuned_several_trials_at_a_time(cluster: None, tmp_path: P
     known = {record.name: record for record in searcher._records}
     assert len(known) == 8
     assert all(record.ended for record in known.values())
-    assert sum(record.value is None for record in known.values()) == len(failed)
+    assert sum(record.metrics is None for record in known.values()) == len(failed)
     best = results.get_best_result().metrics
     assert best is not None
-    assert best["loss"] == min(r.value for r in known.values() if r.value is not None)
+    assert best["loss"] == min(r.metrics["loss"] for r in known.values() if r.metrics)
 
 
 PROGRAM = """

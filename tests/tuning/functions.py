@@ -83,3 +83,11 @@ def types(x: float, n: int, kind: str | None, function: Callable[[float], float]
 
 def anything(**values: object) -> float:
     return float(len(values))
+
+
+def tradeoff(x: float, y: float) -> dict[str, float]:
+    return {"cost": x, "gain": x + y, "size": 10 * y}
+
+
+def flat(x: float) -> float:
+    return x

@@ -227,9 +227,7 @@ def test_all_that_is_wrong_with_settings_is_said_at_once(server: ServerProcess) 
             sg.Study(SPACE, algorithm="randon", target=target)
         with pytest.raises(sg.InvalidArgument, match=r"space\['x'\]\.step: .*grid"):
             sg.Study(SPACE, algorithm="grid", target=target)
-    with pytest.raises(
-        sg.InvalidArgument, match=r"^minimize: several objectives are not supported"
-    ):
+    with pytest.raises(sg.InvalidArgument, match=r"^minimize: several objectives go to the arg"):
         sg.Study(SPACE, minimize=["a", "b"])  # type: ignore[arg-type]
     with pytest.raises(sg.InvalidArgument, match=r"^maximize: must not be given together with"):
         sg.Study(SPACE, minimize="a", maximize="b")

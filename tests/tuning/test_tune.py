@@ -229,7 +229,7 @@ def test_all_that_is_wrong_is_said_before_the_first_trial(folder: Path) -> None:
             learn_from=[],
         )
     assert str(caught.value).splitlines() == [
-        "minimize: several objectives are not supported yet, got ['a', 'b']",
+        "minimize: several objectives go to the argument objectives, got ['a', 'b']",
         "goal: must be a finite number, got nan",
         "trials: must be a whole number, at least 1, got 0",
         "parallel: must be a whole number, at least 1, got -1",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from suggestion.integrations.optuna.claims import Claim
+from suggestion.integrations.optuna.goals import Goals
 from suggestion.tuning.errors import SpaceExhausted
 from suggestion.tuning.solvers import Solver, Suggested
 from suggestion.tuning.space import Space
@@ -40,15 +40,18 @@ class Replay:
     """The trials of an Optuna study, told to a solver: each once, however often it is asked.
 
     Args:
-        key: Of study and space; another one needs another replay.
+        key: Of study, space and goals; another one needs another replay.
         name: Of the study.
         open: Makes a solver without a history.
     """
 
-    def __init__(self, key: object, name: str, space: Space, open: Callable[[], Solver]) -> None:
+    def __init__(
+        self, key: object, name: str, space: Space, goals: Goals, open: Callable[[], Solver]
+    ) -> None:
         self.key = key
         self.space = space
         self._name = name
+        self._goals = goals
         self._open = open
         self._restart(open())
 
@@ -76,7 +79,7 @@ class Replay:
                 self._started[place] = entries[place]
             if other.state.is_finished():
                 if place in self._started:
-                    self._solver.finish(place, value_of(other))
+                    self._solver.finish(place, self._goals.told(other))
                 self._finished.add(place)
         index = self._index(others)
         made = self._solver.suggest(1, index)[0]
@@ -151,13 +154,3 @@ class Replay:
 def _suggested(trial: FrozenTrial) -> Mapping[str, Any]:
     """Return what a trial was suggested; empty if nothing was."""
     return trial.system_attrs.get(ATTRIBUTE) or {}
-
-
-def value_of(trial: FrozenTrial) -> float | None:
-    """Return what a trial has come to; None if it has failed."""
-    value: float | None = None
-    if trial.state is TrialState.COMPLETE:
-        value = trial.value
-    elif trial.state is TrialState.PRUNED and trial.intermediate_values:
-        value = trial.intermediate_values[max(trial.intermediate_values)]
-    return value if value is not None and math.isfinite(value) else None

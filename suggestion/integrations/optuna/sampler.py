@@ -12,13 +12,17 @@ from typing import Any, Final
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers._base import _process_constraints_after_trial
 from optuna.search_space import IntersectionSearchSpace
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from suggestion.integrations.optuna.claims import Decision, decide
+from suggestion.integrations.optuna.goals import Goals
 from suggestion.integrations.optuna.replay import ATTRIBUTE, CLAIMED, INDEX, Proposal, Replay
-from suggestion.tuning.errors import BrokenRule, InvalidArgument, SpaceExhausted
-from suggestion.tuning.goals import Method, Objective, Settings
+from suggestion.tuning.errors import SpaceExhausted
+from suggestion.tuning.goals import Method, Settings
+from suggestion.tuning.objectives import Objective
 from suggestion.tuning.reading import read_space
 from suggestion.tuning.solvers import Solver, Suggested, check_method, open_solver
 from suggestion.tuning.space import Space
@@ -40,6 +44,10 @@ class SuggestionSampler(BaseSampler):
     conditional space, are sampled one by one by `independent_sampler`, as Optuna's own samplers
     do. A pruned trial counts with its last intermediate value, one without a value as failed.
 
+    A study may have several directions; the first is the main one. Constraints of trials, which
+    `constraints_func` or ``Trial.set_constraint`` gives, are met where they are at most 0; a trial
+    that lacks one violates it.
+
     The points are a function of the study's name and the history in the storage: a restarted
     program goes on, and workers of one storage get distinct points.
 
@@ -51,7 +59,8 @@ class SuggestionSampler(BaseSampler):
             algorithms, such as grid, need them.
         independent_sampler: For parameters that are not sampled together; random by default.
         warn_independent_sampling: Whether to warn when it is used after the first trials.
-        constraints_func: Not supported; refused unless None.
+        constraints_func: Returns the constraints of a trial that has ended, as for Optuna's own
+            samplers.
         target: Address of a server, ``HOST:PORT``; None for the algorithms installed here. The
             suggestions are the same.
         tls: For a server that speaks TLS.
@@ -59,7 +68,7 @@ class SuggestionSampler(BaseSampler):
 
     Raises:
         InvalidArgument: A `ValueError` with every rule that the arguments break. What can only be
-            known of the study, such as several objectives, is refused at its first trial.
+            known of the study, such as its directions, is refused at its first trial.
 
     >>> import optuna
     >>> sampler = SuggestionSampler(algorithm="tpe", seed=1)
@@ -83,27 +92,30 @@ class SuggestionSampler(BaseSampler):
         tls: TLS | None = None,
         timeout: float = _TIMEOUT,
     ) -> None:
-        if constraints_func is not None:
-            raise InvalidArgument([BrokenRule("constraints_func", "is not supported yet")])
         self._method = Method.of(algorithm, settings, seed)
         self._seed = seed
         self._space = None if space is None else dict(space)
         self._independent = independent_sampler
         self._warn = warn_independent_sampling
+        self._constraints_func = constraints_func
         self._server = (target, tls, timeout)
+        goals = Goals.of([StudyDirection.MINIMIZE], [] if constraints_func is None else ["0"])
+        objective = goals.objective
         if space is not None:
-            self._open("study", read_space(_several_valued(space)), Objective()).close()
+            self._open("study", read_space(_several_valued(space)), objective).close()
         elif target is None:
-            check_method(self._method)
+            check_method(self._method.declaring(objective), objective)
         self._reset()
 
     def _reset(self) -> None:
         self._lock = threading.RLock()  # threads of `Study.optimize(n_jobs=...)` share the sampler
         self._intersection: tuple[object, IntersectionSearchSpace] | None = None
         self._replay: Replay | None = None
+        self._checked: Goals | None = None  # what the algorithm is known to be able to
 
     def _open(self, name: str, space: Space, objective: Objective) -> Solver:
-        solver = open_solver(name, space, objective, self._method, *self._server)
+        method = self._method.declaring(objective)
+        solver = open_solver(name, space, objective, method, *self._server)
         try:
             solver.validate()
         except BaseException:
@@ -112,7 +124,7 @@ class SuggestionSampler(BaseSampler):
         return solver
 
     def __getstate__(self) -> Mapping[str, object]:
-        derived = {"_lock", "_intersection", "_replay"}
+        derived = {"_lock", "_intersection", "_replay", "_checked"}
         return {name: value for name, value in vars(self).items() if name not in derived}
 
     def __setstate__(self, state: Mapping[str, object]) -> None:
@@ -139,13 +151,14 @@ class SuggestionSampler(BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        _refuse(study)
+        goals = self._goals(study)
         if not search_space:
             return {}
         with self._lock:
             replay = self._replay
-            if replay is None or replay.key != _key(study, search_space):
-                fresh = self._fresh(study, search_space)
+            key = _identity(study), dict(search_space), goals
+            if replay is None or replay.key != key:
+                fresh = self._fresh(key, study.study_name, search_space, goals)
                 if replay is not None:
                     replay.close()
                 replay = self._replay = fresh
@@ -158,13 +171,23 @@ class SuggestionSampler(BaseSampler):
                     raise error from None
                 raise optuna.TrialPruned(str(error)) from error
 
-    def _fresh(self, study: optuna.Study, search_space: Mapping[str, BaseDistribution]) -> Replay:
-        name = study.study_name
+    def _goals(self, study: optuna.Study) -> Goals:
+        """Return what `study` optimises.
+
+        Raises:
+            InvalidArgument: If the algorithm cannot.
+        """
+        found = Goals.of_study(study)
+        if self._server[0] is None and found != self._checked:
+            check_method(self._method.declaring(found.objective), found.objective)
+            self._checked = found
+        return found
+
+    def _fresh(
+        self, key: object, name: str, search_space: Mapping[str, BaseDistribution], goals: Goals
+    ) -> Replay:
         space = read_space(search_space)
-        maximize = study.direction is optuna.study.StudyDirection.MAXIMIZE
-        objective = Objective(maximize=maximize)
-        key = _key(study, search_space)
-        return Replay(key, name, space, lambda: self._open(name, space, objective))
+        return Replay(key, name, space, goals, lambda: self._open(name, space, goals.objective))
 
     def _distinct(
         self, study: optuna.Study, trial: FrozenTrial, replay: Replay
@@ -194,7 +217,7 @@ class SuggestionSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        _refuse(study)
+        self._goals(study)
         if self._warn and (self._space is not None or self._common(study)):
             warnings.warn(
                 f"parameter {param_name!r} of trial {trial.number} is sampled independently of the "
@@ -223,6 +246,8 @@ class SuggestionSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
+        if self._constraints_func is not None:
+            _process_constraints_after_trial(self._constraints_func, study, trial, state)
         if self._independent is not None:
             self._independent.after_trial(study, trial, state, values)
 
@@ -233,10 +258,6 @@ class SuggestionSampler(BaseSampler):
 
 def _several_valued(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
     return {name: entry for name, entry in space.items() if not entry.single()}
-
-
-def _key(study: optuna.Study, space: Mapping[str, BaseDistribution]) -> object:
-    return _identity(study), dict(space)
 
 
 def _identity(study: optuna.Study) -> object:
@@ -273,22 +294,3 @@ def _compare(
         if decision is not Decision.WAIT or time.monotonic() > deadline:
             return decision is Decision.CONFIRM, others
         time.sleep(_PAUSE)
-
-
-def _refuse(study: optuna.Study) -> None:
-    """Refuse what the algorithms cannot do.
-
-    Raises:
-        InvalidArgument: If the study has several objectives, or its trials have constraints.
-    """
-    broken = []
-    if len(study.directions) > 1:
-        names = ", ".join(direction.name.lower() for direction in study.directions)
-        rule = f"several objectives are not supported yet, got {names}"
-        broken.append(BrokenRule("directions", rule))
-    constraints = {name: None for t in study.get_trials(deepcopy=False) for name in t.constraints}
-    if constraints:
-        rule = f"are not supported yet, got {', '.join(constraints)}"
-        broken.append(BrokenRule("constraints", rule))
-    if broken:
-        raise InvalidArgument(broken)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,16 +15,20 @@ from suggestion.runtimes.python.names import ERROR
 _MOST_BYTES: Final = 1024 * 1024  # of a traceback
 
 
-def store(path: Path, call: bytes) -> None:
+def store(path: Path, call: bytes, objectives: Sequence[str] = ()) -> None:
     """Write a pickled function with its decoders, for `worker` to call.
 
     The new file takes the place of an old one in one step.
+
+    Args:
+        objectives: Metrics that a trial must report.
     """
     temporary = path.with_suffix(".new")
     temporary.unlink(missing_ok=True)
     # What is in it is run: nobody else may write it.
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        pickle.dump({"path": list(sys.path), "call": call}, file)
+        made = {"path": list(sys.path), "call": call, "objectives": [*objectives]}
+        pickle.dump(made, file)
     temporary.replace(path)
 
 

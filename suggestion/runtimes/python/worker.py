@@ -33,9 +33,9 @@ def main(arguments: Sequence[str]) -> int:
     reporter.listen()
     try:
         os.environ[LOADING] = "1"
-        call = _load(target, texts)
+        call, objectives = _load(target, texts)
         del os.environ[LOADING]
-        reporter.finish(call())
+        reporter.finish(call(), objectives)
     except TrialStopped:
         # A signal from elsewhere, when the machine goes down, say, makes no success.
         return 0 if reporter.lost else _TERMINATED
@@ -47,8 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _load(target: str, texts: Mapping[str, str]) -> Callable[[], object]:
-    """Return the call that the command line names."""
+def _load(target: str, texts: Mapping[str, str]) -> tuple[Callable[[], object], Sequence[str]]:
+    """Return the call that the command line names, and the metrics that it must report."""
     if target.endswith(SUFFIX):
         with open(target, "rb") as file:
             stored = pickle.load(file)
@@ -58,13 +58,13 @@ def _load(target: str, texts: Mapping[str, str]) -> Callable[[], object]:
         active = os.environ.get(PARAMETERS)
         if active is not None:
             values = _active(function, values, active)
-        return lambda: function(**values)
+        return lambda: function(**values), stored["objectives"]
     import ast  # noqa: PLC0415
 
     module, _, name = target.rpartition(":")
     found = getattr(_module(module), name)
     literals = {key: ast.literal_eval(text) for key, text in texts.items()}
-    return lambda: found(**literals)
+    return lambda: found(**literals), ()
 
 
 def _active(
