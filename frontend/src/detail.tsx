@@ -120,12 +120,38 @@ function Inside({ shown, trial, id }: { shown: Study; trial: Trial; id: string |
       )}
       {detail?.command && (<><h3>Command <Copy text={detail.command} /></h3><pre tabIndex={0} aria-label="Command">{detail.command}</pre></>)}
       {id !== null && (<><h3>Output</h3><Printed id={id} trial={trial} /></>)}
-      {detail !== null && detail.files.length > 0 && (
-        <details><summary>{detail.files.length} {detail.files.length === 1 ? "file" : "files"}</summary>
-          <ul>{detail.files.map((file, i) => <li key={i}><Name of={file.name} /> <span class="soft">{bytes(file.bytes)}</span></li>)}</ul>
+      {id !== null && detail && <Left id={id} trial={trial} detail={detail} />}
+    </div>
+  );
+}
+
+/** What a trial has left: artifacts, which are kept, and what is still in its folder. */
+function Left({ id, trial, detail }: { id: string; trial: Trial; detail: Detail }) {
+  const { artifacts, files, pruned } = detail;
+  return (
+    <>
+      {pruned && <p class="soft">Its artifacts were removed, since other trials are better.</p>}
+      {artifacts.length > 0 && (
+        <div class="scroll"><table>
+          <caption>Artifacts</caption>
+          <thead><tr><th scope="col">file</th><th scope="col">size</th><th scope="col">SHA-256</th></tr></thead>
+          <tbody>{artifacts.map((each, i) => (
+            <tr key={i}>
+              <td><a href={source.left(id, trial.number, "artifacts", each.path)} download><Name of={each.path} /></a></td>
+              <td class="number" title={`${each.bytes} bytes`}>{bytes(each.bytes)}</td>
+              <td title={each.sha256}><code>{each.sha256.slice(0, 12)}</code> <Copy text={each.sha256} /></td>
+            </tr>
+          ))}</tbody>
+        </table></div>
+      )}
+      {files.length > 0 && (
+        <details><summary>{files.length} {files.length === 1 ? "file" : "files"}{artifacts.length ? " more" : ""} in its folder</summary>
+          <ul>{files.map((each, i) => (
+            <li key={i}><a href={source.left(id, trial.number, "files", each.path)} download><Name of={each.path} /></a> <span class="soft">{bytes(each.bytes)}</span></li>
+          ))}</ul>
         </details>
       )}
-    </div>
+    </>
   );
 }
 

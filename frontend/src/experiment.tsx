@@ -1,6 +1,7 @@
 /** One experiment: all of its views. */
 
 import { useEffect, useState } from "preact/hooks";
+import { Contours } from "./charts/contours";
 import { Curves } from "./charts/curves";
 import { Front } from "./charts/front";
 import { History } from "./charts/history";
@@ -59,6 +60,7 @@ export function Experiment({ sent, id }: { sent: Everything; id: string | null }
         <Card id="correlation"><Correlation shown={shown} /></Card>
         <Card id="slices" wide><Slices shown={shown} /></Card>
         <Card id="pairs"><Pairs shown={shown} /></Card>
+        <Card id="contours"><Contours shown={shown} /></Card>
         <Card id="curves"><Curves shown={shown} /></Card>
         <Card id="timeline" wide={two > 0}><Timeline shown={shown} /></Card>
         <Card id="file" wide><FileView shown={shown} id={id} /></Card>
@@ -70,7 +72,7 @@ export function Experiment({ sent, id }: { sent: Everything; id: string | null }
 
 const VIEWS = [
   ["best", "Best so far"], ["front", "Trade-off"], ["trials", "Trials"], ["parallel", "Parallel coordinates"], ["importance", "Importance"],
-  ["correlation", "Correlation"], ["slices", "Slices"], ["pairs", "Pairs"], ["curves", "Learning curves"],
+  ["correlation", "Correlation"], ["slices", "Slices"], ["pairs", "Pairs"], ["contours", "Contours"], ["curves", "Learning curves"],
   ["timeline", "Timeline"], ["file", "Experiment file"],
 ] as const;
 
@@ -148,6 +150,9 @@ function FileView({ shown, id }: { shown: Study; id: string | null }) {
           <button type="button" onClick={async () => setSaid(await source.servers(id))}>what the servers said</button>
         </>)}
       </div>
+      {shown.changed.length > 0 && (
+        <p class="soft">Changed while it ran: {shown.changed.map(({ field, file, now }) => `${field} is ${now ?? "not set"}, ${file ?? "not set"} in the file`).join("; ")}.</p>
+      )}
       <pre class="output" tabIndex={0} aria-label="Experiment file">{shown.file}</pre>
       {said !== null && !said.length && <p class="empty">The servers of this experiment have left no logs here.</p>}
       {said?.map((server) => (

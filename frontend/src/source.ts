@@ -54,6 +54,10 @@ export const servers = async (id: string): Promise<{ name: string; text: string 
 
 export const file = (id: string, name: string): string => `api/experiments/${id}/${name}`;
 
+/** Where a file that a trial has left is downloaded. */
+export const left = (id: string, trial: number, kind: "artifacts" | "files", path: string): string =>
+  file(id, `trials/${trial}/${kind}?path=${encodeURIComponent(path)}`);
+
 export interface Watching {
   changed: (everything: Everything) => void;
   trouble: (text: string) => void;

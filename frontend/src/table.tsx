@@ -27,12 +27,14 @@ export function Table({ shown }: { shown: Study }) {
   const box = useRef<HTMLDivElement>(null);
   const chosen = selected.value;
 
-  const rows = useMemo(() => {
-    let found = shown.trials.filter(filter(all, search));
-    if (only && chosen) found = found.filter((trial) => chosen.has(trial.number));
+  // A selection moves with each brush: ten thousand rows are sorted once for all of them.
+  const listed = useMemo(() => {
+    const found = shown.trials.filter(filter(all, search));
     const by = all.find((column) => column.key === order.key) ?? all[0];
     return by ? sorted(found, by, order.down) : found;
-  }, [shown, search, order, only, chosen]);
+  }, [shown, search, order]);
+  const wanted = only ? chosen : null;
+  const rows = useMemo(() => (wanted ? listed.filter((trial) => wanted.has(trial.number)) : listed), [listed, wanted]);
 
   const visible = all.filter((column) => !hidden.has(column.key));
   const height = 420;

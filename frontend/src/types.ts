@@ -66,18 +66,8 @@ export interface Head {
   command: string;
 }
 
-export interface Changes extends Head {
-  trials: Trial[];
-  /** By number of the trial; an empty one is not shown any more. */
-  curves: Record<string, Curve>;
-  curvesLeftOut: number;
-  /** Number of the best trial: feasible if one is, else the least violated one. */
-  best: number | null;
-  /** Numbers of the trials that are the trade-off of several objectives. */
-  front: number[] | null;
-}
-
-export interface Everything extends Changes {
+/** What an experiment is; users can change its limits while it runs. */
+export interface Declared {
   name: string;
   place: string;
   /** The same for experiments whose files differ in name, seed and length alone. */
@@ -91,7 +81,24 @@ export interface Everything extends Changes {
     constraints: Constraint[];
   };
   parameters: Parameter[];
+  /** Fields that users have changed, with the value in the file and the present one. */
+  changed: { field: string; file: number | null; now: number | null }[];
+  /** The Experiment as YAML, as it is now. */
   file: string;
+}
+
+export interface Changes extends Head, Partial<Declared> {
+  trials: Trial[];
+  /** By number of the trial; an empty one is not shown any more. */
+  curves: Record<string, Curve>;
+  curvesLeftOut: number;
+  /** Number of the best trial: feasible if one is, else the least violated one. */
+  best: number | null;
+  /** Numbers of the trials that are the trade-off of several objectives. */
+  front: number[] | null;
+}
+
+export interface Everything extends Omit<Changes, keyof Declared>, Declared {
   importance?: Importance;
 }
 
@@ -124,7 +131,12 @@ export interface Summary {
 
 export interface Detail {
   command: string;
-  files: { name: string; bytes: number }[];
+  /** Kept, with the checksum of their content. */
+  artifacts: { path: string; bytes: number; sha256: string }[];
+  /** Whether its artifacts were removed, since other trials are better. */
+  pruned: boolean;
+  /** Still in its folder. */
+  files: { path: string; bytes: number }[];
   metrics: { name: string; min: string; max: string; latest: string; reports: number }[];
 }
 

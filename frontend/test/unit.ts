@@ -7,6 +7,7 @@ import { band, groups, shared } from "../src/groups";
 import { brief, numberOf, short } from "../src/numbers";
 import { rows } from "../src/rows";
 import { type Study, after, bestSoFar, coordinate, rankCorrelation, rankCorrelations, sampled, study } from "../src/study";
+import { CELLS, surface } from "../src/surface";
 import type { Everything, Parameter, Trial } from "../src/types";
 
 const LR: Parameter = { name: "lr", type: "double", list: null, log: true, min: 1e-3, max: 1, step: null };
@@ -25,7 +26,7 @@ function trial(number: number, metric: string, values: (string | null)[] = ["0.1
 function everything(trials: Trial[], more: Partial<Everything> = {}): Everything {
   return {
     name: "one", place: "runs/one", digest: "a", algorithm: { name: "tpe", settings: {} }, earlyStopping: null,
-    objective: { metric: "loss", maximize: false, goal: null, metrics: ["loss"], objectives: [{ metric: "loss", maximize: false }], constraints: [] }, parameters: [LR], file: "",
+    objective: { metric: "loss", maximize: false, goal: null, metrics: ["loss"], objectives: [{ metric: "loss", maximize: false }], constraints: [] }, parameters: [LR], changed: [], file: "",
     condition: { type: "Running", reason: "", message: "" }, limits: { parallel: 1, trials: null, failures: null },
     started: "", completed: "", runs: true, paused: false, command: "", trials, curves: {}, curvesLeftOut: 0, best: null, front: null, ...more,
   };
@@ -69,6 +70,34 @@ test("a curve that does not count any more goes", () => {
   const known = everything([trial(0, "1"), trial(1, "1")], { curves: { 0: [[1, 2], [2, 1]], 1: [[1, 3]] } });
   const now = after(known, { ...known, trials: [], curves: { 0: [], 1: [[1, 3], [2, 2]] } });
   assert.deepEqual(now.curves, { 1: [[1, 3], [2, 2]] });
+});
+
+test("what is declared is told again once it has changed", () => {
+  const known = everything([trial(0, "1")]);
+  const { name, trials: _, ...rest } = everything([], { file: "maxTrialCount: 9", limits: { parallel: 1, trials: 9, failures: null } });
+  const now = after(known, { ...rest, trials: [] });
+  assert.deepEqual([now.name, now.file, now.trials.length], [name, "maxTrialCount: 9", 1]);
+});
+
+test("a surface is the mean of what is near, and blank where nothing is", () => {
+  const points = Array.from({ length: 400 }, (_, n): [number, number, number] => {
+    const [x, y] = [(n % 20) / 40, Math.floor(n / 20) / 20];
+    return [x, y, 3 * x];
+  });
+  const found = surface(points);
+  if (!found) throw new Error("no surface");
+  assert.ok(found.min >= 0 && found.max <= 1.5 && found.max - found.min > 1);
+  const [lowest, highest] = [found.levels[0], found.levels[found.levels.length - 1]];
+  const across = (level: typeof lowest) => (level?.rings ?? []).flat().map(([x]) => x / CELLS);
+  // No trial has x above a half; the highest level lies to the right.
+  assert.ok(Math.max(...across(lowest)) < 0.75);
+  assert.ok(Math.min(...across(highest)) > 0.3);
+  assert.equal(surface(points.slice(0, 2)), null);
+});
+
+test("a surface without a slope is one level", () => {
+  const found = surface([[0.1, 0.1, 2], [0.5, 0.5, 2], [0.9, 0.9, 2]]);
+  assert.deepEqual([found?.min, found?.max, found?.levels.length], [2, 2, 1]);
 });
 
 test("an infeasible trial is never the best so far", () => {

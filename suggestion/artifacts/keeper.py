@@ -11,9 +11,10 @@ from tempfile import TemporaryDirectory
 from suggestion.artifacts import finding
 from suggestion.artifacts.lists import FOLDER, Artifact, Listing, Lists
 from suggestion.artifacts.places import Place, checksum, whole
+from suggestion.controller import standings
 from suggestion.controller.files import Unusable, private_folder
 from suggestion.controller.observation import Objective
-from suggestion.controller.trials import JUDGED, Trial
+from suggestion.controller.trials import Trial
 from suggestion.controller.workspace import artifacts_folder, trial_files
 
 
@@ -97,10 +98,7 @@ class Keeper:
 
     def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
         """Return trials, the best first; those without a result are last, in their order."""
-        known = [
-            (self.objective.standing(trial.series) if trial.condition in JUDGED else None, trial)
-            for trial in trials
-        ]
+        known = [(standings.standing(trial, self.objective), trial) for trial in trials]
         judged = [(standing, trial) for standing, trial in known if standing is not None]
         best = [trial for _, trial in sorted(judged, key=lambda pair: (pair[0], pair[1].number))]
         return best + [trial for standing, trial in known if standing is None]

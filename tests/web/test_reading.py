@@ -264,3 +264,28 @@ def test_trials_with_the_same_value_share_a_rank() -> None:
         for n, x in enumerate(numbers)
     ]
     assert importance(support.experiment(), trials)["explained"] > 0.9
+
+
+def test_the_file_is_told_again_once_limits_are_changed(tmp_path: Path) -> None:
+    made = support.experiment()
+    folder = support.store(tmp_path / "one", made, [support.trial(0, 0.5)])
+    reader, writer = reading.Reader(folder), Store(folder, create=True)
+    try:
+        spec = {**made.document["spec"], "maxTrialCount": 9}
+        changed = replace(
+            made,
+            document={**made.document, "spec": spec},
+            options={"changed": {"maxTrialCount": [4, 9]}},
+        )
+        writer.save_experiment(changed)
+        changes = reader.changes()
+        assert changes is not None
+        assert "maxTrialCount: 9\n" in changes["file"]
+        assert changes["changed"] == [{"field": "maxTrialCount", "file": 4, "now": 9}]
+        writer.commit(Changes(trials=(support.trial(1, 0.25),)))
+        changes = reader.changes()
+        assert changes is not None
+        assert "file" not in changes
+    finally:
+        writer.close()
+        reader.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import hashlib
 import io
 import json
 import urllib.error
@@ -11,13 +12,17 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 import yaml
 
+from suggestion.artifacts import keeper, places
+from suggestion.controller import objectives
 from suggestion.controller.commands import Changes
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Condition
+from suggestion.controller.workspace import artifacts_folder
 from suggestion.views.web import detail
 from suggestion.views.web.app import application
 from tests.web.support import Page, experiment, serving, store, trial
@@ -84,11 +89,69 @@ def test_a_trial(page: Page) -> None:
     one = f"api/experiments/{page.identifier('one')}/trials"
     found = page.get(f"{one}/0").json
     assert found["command"] == "/bin/sh -c 'echo 0.01234567 a'"
-    assert {entry["name"]: entry["bytes"] for entry in found["files"]}["model/weights.bin"] == 4
+    assert {entry["path"]: entry["bytes"] for entry in found["files"]}["model/weights.bin"] == 4
     printed = page.get(f"{one}/0/output").json
     assert printed["text"] == "first\nloss=0.5\n\ufffd€\n"
     assert page.get(f"{one}/0/output?after=6").json["text"].startswith("loss=0.5")
     assert page.get(f"{one}/0/output?after={printed['end']}").json["text"] == ""
+
+
+@pytest.mark.parametrize("fsspec", [False, True])
+def test_artifacts_are_listed_and_downloaded(tmp_path: Path, fsspec: bool) -> None:
+    """Whichever store they are in; what is damaged is no download."""
+    url = (tmp_path / "store").as_uri() if fsspec else None
+    one = trial(0, 0.5)
+    made = store(tmp_path / "runs" / "one", experiment("one"), [one])
+    left = artifacts_folder(made / "trials" / one.name, 1)
+    names = ["model/weights.bin", "r\u00e9sum\u00e9 <b>.txt", "..\u2215x\n"]
+    for name in names:
+        (left / name).parent.mkdir(parents=True, exist_ok=True)
+        (left / name).write_bytes(name.encode() * 1000)
+    place = places.place(made, url)
+    keeper.Keeper(made, place, objectives.read(experiment("one").document)).keep([one], print)
+    (made / "trials" / one.name / b"\xff.txt".decode("utf-8", "surrogateescape")).touch()
+    with serving(tmp_path / "runs") as page:
+        path = f"api/experiments/{page.identifier('one')}/trials/0"
+        found = page.get(path).json
+        assert found["files"] == [{"path": "\ufffd.txt", "bytes": 0}]
+        assert page.get(f"{path}/files?{urlencode({'path': chr(0xFFFD) + '.txt'})}").status == 200
+        assert {entry["path"] for entry in found["artifacts"]} == set(names)
+        for entry in found["artifacts"]:
+            answer = page.get(f"{path}/artifacts?{urlencode({'path': entry['path']})}")
+            assert (answer.status, answer.body) == (200, entry["path"].encode() * 1000)
+            assert hashlib.sha256(answer.body).hexdigest() == entry["sha256"]
+            assert answer.headers["Content-Length"] == str(entry["bytes"])
+            assert answer.headers["Content-Type"] == "application/octet-stream"
+            name = quote(entry["path"].rpartition("/")[2], safe="")
+            disposition = answer.headers["Content-Disposition"]
+            assert disposition == f"attachment; filename*=UTF-8''{name}"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        for digest in place.every():
+            (content,) = tmp_path.rglob(digest)
+            content.write_bytes(b"damaged")
+        answer = page.get(f"{path}/artifacts?path=model/weights.bin")
+        assert answer.status == 503
+        assert "the content is damaged" in answer.json["error"]
+        assert page.get(f"{path}/artifacts?path=model/weights.bin", {"Cookie": ""}).status == 401
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "status"),
+    [
+        ("files", "model/weights.bin", 200),
+        ("files", "link", 503),
+        ("files", "../../state.db", 404),
+        ("files", "/etc/passwd", 404),
+        ("files", "", 404),
+        ("artifacts", "../../../artifacts/trials/x.json", 404),
+        ("artifacts", "\0", 404),
+    ],
+)
+def test_no_download_leads_out_of_a_trial(page: Page, kind: str, path: str, status: int) -> None:
+    one = f"api/experiments/{page.identifier('one')}/trials/0/{kind}"
+    answer = page.get(f"{one}?{urlencode({'path': path})}")
+    assert answer.status == status
+    assert answer.body == b"1234" if status == 200 else b"root:" not in answer.body
 
 
 def test_a_part_of_an_output_that_is_not_kept(tmp_path: Path) -> None:

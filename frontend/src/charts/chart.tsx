@@ -267,9 +267,14 @@ export function describe(shown: Study, trial: Trial | undefined): string[] {
   ];
 }
 
+/** The values of a point of a chart; none of what is no point. */
+export function valueIn(data: unknown): readonly unknown[] {
+  const value = Array.isArray(data) ? data : (data as { value?: unknown } | null)?.value;
+  return Array.isArray(value) ? value : [];
+}
+
 /** A click on a point whose last value is the number of a trial. */
 export function numberIn(data: unknown): number | null {
-  const value = Array.isArray(data) ? data : (data as { value?: unknown } | null)?.value;
-  const last: unknown = Array.isArray(value) ? value[value.length - 1] : null;
+  const last = valueIn(data).at(-1);
   return typeof last === "number" && last >= 0 ? last : null;
 }

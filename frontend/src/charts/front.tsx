@@ -1,10 +1,11 @@
 /** The trade-off between several objectives: the trials that no other is better than in all of them. */
 
 import { useState } from "preact/hooks";
-import { clip, numberOf } from "../numbers";
+import { numberOf } from "../numbers";
 import { selected } from "../state";
 import { JUDGED, type Study, extent } from "../study";
 import { type Colours, type Option, Chart, axis, describe, grid, hint, numberIn, upright } from "./chart";
+import { Choose } from "./choose";
 import { BRUSH, selectable } from "./history";
 
 type Point = [number, number, number];
@@ -16,18 +17,11 @@ export function Front({ shown }: { shown: Study }) {
   const chosen = selected.value;
   const front = shown.front ?? [];
   if (!shown.trials.some((trial) => trial.feasible !== null)) return <p class="empty">No trial has a value of each objective yet.</p>;
-  const menu = (label: string, value: number, set: (i: number) => void) => (
-    <label>
-      {label}{" "}
-      <select value={value} onChange={(event) => set(Number(event.currentTarget.value))}>
-        {all.map(({ metric }, i) => <option key={i} value={i}>{clip(metric)}</option>)}
-      </select>
-    </label>
-  );
+  const names = all.map(({ metric }) => metric);
   return (
     <Chart
       name="trade-off"
-      label={`Trade-off between ${all.map(({ metric }) => metric).join(", ")}: trials ${front.join(", ") || "none"}`}
+      label={`Trade-off between ${names.join(", ")}: trials ${front.join(", ") || "none"}`}
       height={360}
       of={[shown, x, y, chosen]}
       events={(chart) => selectable(chart, "front")}
@@ -40,8 +34,8 @@ export function Front({ shown }: { shown: Study }) {
         option: drawn(shown, colour, x, y, chosen),
       })}
     >
-      {all.length > 2 && menu("across", x, setX)}
-      {all.length > 2 && menu("up", y, setY)}
+      {all.length > 2 && <Choose label="across" names={names} value={x} set={setX} />}
+      {all.length > 2 && <Choose label="up" names={names} value={y} set={setY} />}
     </Chart>
   );
 }

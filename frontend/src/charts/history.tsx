@@ -1,16 +1,20 @@
 /** All trials by their number, and the best so far. */
 
+import { useMemo } from "preact/hooks";
 import { brief, numberOf } from "../numbers";
 import { opened, select, selected } from "../state";
 import { ACTIVE, type Study, bestSoFar, extent } from "../study";
-import { type Colours, type Drawn, type Instance, type Option, Chart, axis, describe, grid, hint, numberIn } from "./chart";
+import { type Colours, type Drawn, type Instance, type Option, Chart, axis, describe, grid, hint, numberIn, valueIn } from "./chart";
 import { TRIALS, TRIANGLES, beyond, cutNote, edge, scaled, type Scale, useScale } from "./scale";
+
+/** From so many points on they are drawn as one shape, in a tenth of the time. */
+const MANY = { large: true, largeThreshold: 2000 };
 
 type Point = [number, number, number];
 interface Styled { value: Point; itemStyle: Option }
 
 export function History({ shown }: { shown: Study }) {
-  const values = [...shown.losses].filter(Number.isFinite);
+  const values = useMemo(() => [...shown.losses].filter(Number.isFinite), [shown]);
   const { scale, buttons } = useScale(values);
   const chosen = selected.value;
   const draw = (colour: Colours) => drawn(shown, colour, scale, chosen);
@@ -38,30 +42,31 @@ export function selectable(chart: Instance, where: string): void {
     if (number !== null) opened.value = number;
   });
   chart.on("brushselected", (event) => {
-    const { batch } = event as unknown as {
-      batch: { areas: unknown[]; selected: { seriesIndex: number; dataIndex: number[] }[] }[];
-    };
-    const numbers = new Set<number>();
-    const first = batch[0];
-    if (!first?.areas.length) return;
-    const series = (chart.getOption() as { series: { data: unknown[] }[] }).series;
-    for (const { seriesIndex, dataIndex } of first.selected) {
-      for (const index of dataIndex) {
-        const number = numberIn(series[seriesIndex]?.data[index]);
-        if (number !== null) numbers.add(number);
-      }
-    }
-    select(numbers, where);
+    const area = (event as unknown as { batch: { areas: { range: [[number, number], [number, number]] }[] }[] }).batch[0]?.areas[0];
+    if (area) select(inside(chart, area.range), where);
   });
 }
 
+/** Numbers of the trials drawn within a rectangle of pixels; a chart of many points does not know its own. */
+function inside(chart: Instance, [across, up]: [[number, number], [number, number]]): number[] {
+  const corners = [0, 1].map((i) => chart.convertFromPixel({ gridIndex: 0 }, [across[i] ?? 0, up[i] ?? 0]));
+  const within = [0, 1].map((axis) => corners.map((corner) => corner[axis] ?? NaN).sort((a, b) => a - b));
+  const series = (chart.getOption() as { series: { yAxisIndex?: number; data: unknown[] }[] }).series;
+  return series.filter((each) => !each.yAxisIndex).flatMap(({ data }) => data.flatMap((point) => {
+    const number = numberIn(point);
+    const at = valueIn(point);
+    const hit = within.every(([low = NaN, high = NaN], axis) => low <= Number(at[axis]) && Number(at[axis]) <= high);
+    return number !== null && hit ? [number] : [];
+  }));
+}
+
 export const BRUSH = {
-  toolbox: { right: 8, top: 0, itemSize: 13, feature: { dataZoom: { brushStyle: { opacity: 0.3 } }, restore: {} } },
+  toolbox: { right: 8, top: 0, itemSize: 13, feature: { dataZoom: { filterMode: "none", brushStyle: { opacity: 0.3 } }, restore: {} } },
   brush: { toolbox: ["rect", "clear"], brushMode: "single", throttleType: "debounce", throttleDelay: 100, outOfBrush: {} },
 };
 
 function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<number> | null): Drawn {
-  const inside: Point[] = [];
+  const usual: Point[] = [];
   const outside: Styled[] = [];
   const values: number[] = [];
   const reached = shown.best !== null && beyond(scale, shown.losses[shown.best.number] ?? NaN);
@@ -78,7 +83,7 @@ function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<
       if (beyond(scale, value)) outside.push({ value: at, itemStyle: { color: trial === shown.best ? colour.best : colour.point } });
       else if (chosen && !chosen.has(trial.number)) dimmed.push(at);
       else if (trial.feasible === false) infeasible.push(at);
-      else inside.push(at);
+      else usual.push(at);
     } else if (ACTIVE.has(trial.condition)) {
       const now = numberOf(trial.metrics[0]);
       if (!Number.isFinite(now)) return;
@@ -117,9 +122,9 @@ function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<
       xAxis: axis(colour, "trial", { minInterval: 1, min: 0, max: Math.max(shown.trials.length - 1, 1), scale: false }),
       yAxis: [scaled(colour, metric, scale), { type: "value", min: 0, max: 1, show: false }],
       series: [
-        { name: "other", type: "scatter", data: dimmed, symbolSize: 5, itemStyle: { color: colour.bad, opacity: 0.25 } },
-        { name: "trial", type: "scatter", data: inside, symbolSize: inside.length > 2000 ? 4 : 7,
-          itemStyle: { color: colour.point, opacity: inside.length > 500 ? 0.5 : 0.8 }, markLine: marks },
+        { name: "other", type: "scatter", ...MANY, data: dimmed, symbolSize: 5, itemStyle: { color: colour.bad, opacity: 0.25 } },
+        { name: "trial", type: "scatter", ...MANY, data: usual, symbolSize: usual.length > 2000 ? 4 : 7,
+          itemStyle: { color: colour.point, opacity: usual.length > 500 ? 0.5 : 0.8 }, markLine: marks },
         { name: "infeasible", type: "scatter", data: infeasible, symbolSize: 7, symbol: "diamond",
           itemStyle: { color: "transparent", borderColor: colour.bad, borderWidth: 1.5 } },
         { name: "beyond", type: "scatter", data: outside, symbol: "triangle", symbolRotate: maximize ? 180 : 0,

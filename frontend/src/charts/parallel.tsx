@@ -8,7 +8,8 @@ import type { Parameter } from "../types";
 import { type Colours, type Drawn, type Instance, type Option, Chart } from "./chart";
 
 const WHERE = "parallel";
-const MOST = 1500;
+/** Lines: more are one grey, and take a tenth of a second for each move of a brush. */
+const MOST = 600;
 const SOON = 40;
 
 export function Parallel({ shown }: { shown: Study }) {
@@ -112,7 +113,7 @@ function drawn(shown: Study, colour: Colours, chosen: ReadonlySet<number> | null
       lineStyle: {
         color: dim ? colour.bad : best ? colour.best : mixed(colour.order, rank),
         width: best ? 3 : 1,
-        opacity: dim ? 0.06 : best ? 1 : places.length > 1000 ? 0.18 : 0.25 + 0.5 * rank,
+        opacity: dim ? 0.06 : best ? 1 : places.length > 500 ? 0.3 : 0.25 + 0.5 * rank,
       },
     };
   });

@@ -5,6 +5,7 @@ import { clip } from "../numbers";
 import { selected } from "../state";
 import { type Study, coordinate, ranked, sampled, valued } from "../study";
 import { type Colours, type Option, Chart, axis, describe, grid, hint, numberIn, upright } from "./chart";
+import { Choose } from "./choose";
 import { BRUSH, selectable } from "./history";
 import { ends, mixed } from "./parallel";
 import { TRIALS, TRIANGLES, beyond, cutNote, edge, scaled, type Scale, useScale } from "./scale";
@@ -12,7 +13,7 @@ import { TRIALS, TRIANGLES, beyond, cutNote, edge, scaled, type Scale, useScale 
 const MOST = 2500;
 
 /** What is drawn of many trials, and the words that say so. */
-function some(shown: Study, chosen: ReadonlySet<number> | null): { places: number[]; note: string } {
+export function some(shown: Study, chosen: ReadonlySet<number> | null): { places: number[]; note: string } {
   const all = valued(shown);
   const places = sampled(all, MOST, chosen);
   const best = shown.best?.number;
@@ -51,10 +52,12 @@ export function Slices({ shown }: { shown: Study }) {
   );
 }
 
-function across(shown: Study, colour: Colours, i: number, values: number[], vertical = false): Option {
+/** The axis of a parameter; without colours only where it ends. */
+export function across(shown: Study, colour: Colours | null, i: number, values: number[], vertical = false): Option {
   const declared = shown.parameters[i];
   if (!declared) return {};
   const found = ends(declared, values);
+  if (!colour) return found;
   const name = declared.name + (found["type"] === "log" ? " (log)" : "");
   return (vertical ? upright : axis)(colour, name, { ...found, scale: true });
 }
@@ -95,22 +98,14 @@ export function Pairs({ shown }: { shown: Study }) {
   const [chosenY, setY] = useState(1);
   const chosen = selected.value;
   const { places, note } = some(shown, chosen);
-  const names = shown.parameters;
+  const names = shown.parameters.map(({ name }) => name);
   if (names.length < 2 || !places.length) return <p class="empty">Needs two parameters and a trial with a value.</p>;
   const x = Math.min(chosenX, names.length - 1);
   const y = Math.min(chosenY, names.length - 1);
-  const menu = (label: string, value: number, set: (i: number) => void) => (
-    <label>
-      {label}{" "}
-      <select value={value} onChange={(event) => set(Number(event.currentTarget.value))}>
-        {names.map((parameter, i) => <option key={i} value={i}>{clip(parameter.name)}</option>)}
-      </select>
-    </label>
-  );
   return (
     <Chart
       name="pair"
-      label={`Trials by ${names[x]?.name} and ${names[y]?.name}, coloured by ${shown.objective.metric}`}
+      label={`Trials by ${names[x]} and ${names[y]}, coloured by ${shown.objective.metric}`}
       height={360}
       of={[shown, x, y, chosen]}
       events={(chart) => selectable(chart, "pairs")}
@@ -119,8 +114,8 @@ export function Pairs({ shown }: { shown: Study }) {
         option: pair(shown, colour, places, x, y, chosen),
       })}
     >
-      {menu("across", x, setX)}
-      {menu("up", y, setY)}
+      <Choose label="across" names={names} value={x} set={setX} />
+      <Choose label="up" names={names} value={y} set={setY} />
     </Chart>
   );
 }

@@ -7,15 +7,17 @@ import io
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -27,7 +29,8 @@ from suggestion.controller.trials import Trial
 from suggestion.runner import asking
 from suggestion.runner.points import Point, examine
 from suggestion.views import listing, status
-from suggestion.views.web import detail, reading
+from suggestion.views.directory import changed_at
+from suggestion.views.web import contents, detail, reading
 from suggestion.views.web.catalog import Catalog
 from suggestion.views.web.guard import Guard
 from suggestion.views.web.importance import importance
@@ -39,6 +42,8 @@ _ANSWER_SECONDS: Final = 5.0
 _LONGEST: Final = 256 * 1024
 # More than any experiment has, and no more than its database can look for.
 _MOST_TRIALS: Final = 2**31
+# Of whatever trials have left, which is not packed again: browsers show how much has come.
+_BYTES: Final = "application/octet-stream"
 _TYPES: Final = {
     "index.html": "text/html; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
@@ -76,11 +81,18 @@ def application(
         Route(f"{one}/trials.csv", page.csv),
         Route(f"{one}/trials/{{number:int}}", page.trial),
         Route(f"{one}/trials/{{number:int}}/output", page.output),
+        Route(f"{one}/trials/{{number:int}}/artifacts", page.artifact),
+        Route(f"{one}/trials/{{number:int}}/files", page.remaining),
     ]
     guard = Middleware(Guard, hosts=hosts, token=token, cookie=cookie)
+    packed = Middleware(
+        GZipMiddleware,
+        compresslevel=1,
+        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, _BYTES),
+    )
     return Starlette(
         routes=routes,
-        middleware=[guard, Middleware(GZipMiddleware, compresslevel=1)],
+        middleware=[guard, packed],
         exception_handlers={HTTPException: _refused},
     )
 
@@ -103,7 +115,7 @@ class _Page:
     def __init__(self, catalog: Catalog, watches: Watches) -> None:
         self._catalog = catalog
         self._watches = watches
-        self._importance: dict[Path, tuple[int, dict[str, Any]]] = {}
+        self._importance: dict[Path, _Importance] = {}
         self._computing = asyncio.Lock()
 
     async def list(self, _: Request) -> Response:
@@ -152,14 +164,13 @@ class _Page:
 
     async def importance(self, request: Request) -> Response:
         directory = await self._directory(request)
-        experiment, trials = await _reading(status.load, directory)
-        judged = hash((experiment.started, *((t.number, t.attempt, t.condition) for t in trials)))
         async with self._computing:  # one forest at a time
             known = self._importance.get(directory)
-            if known is None or known[0] != judged:
-                made = await run_in_threadpool(importance, experiment, trials)
-                known = self._importance[directory] = (judged, made)
-        return JSONResponse(known[1])
+            changed = await run_in_threadpool(changed_at, directory)
+            if known is None or known.changed != changed:
+                known = await _reading(_importance, directory, changed, known)
+                self._importance[directory] = known
+        return JSONResponse(known.made)
 
     async def servers(self, request: Request) -> Response:
         directory = await self._directory(request)
@@ -192,6 +203,28 @@ class _Page:
             }
 
         return JSONResponse(await _reading(read))
+
+    async def artifact(self, request: Request) -> Response:
+        return await self._content(request, contents.artifact)
+
+    async def remaining(self, request: Request) -> Response:
+        return await self._content(request, contents.file)
+
+    async def _content(
+        self, request: Request, opener: Callable[[Path, Trial, str], contents.Content | None]
+    ) -> Response:
+        directory, number = await self._trial(request)
+        path = request.query_params.get("path", "")
+
+        def read() -> contents.Content | None:
+            _, trial = _stored(directory, number)
+            return opener(directory, trial, path)
+
+        content = await _reading(read)
+        if content is None:
+            raise HTTPException(404, f"there is no file {path!r}")
+        headers = {"Content-Length": str(content.size), **_attached(content.name)}
+        return StreamingResponse(content.pieces(), media_type=_BYTES, headers=headers)
 
     async def _directory(self, request: Request) -> Path:
         found = await run_in_threadpool(self._catalog.find, request.path_params["experiment"])
@@ -240,12 +273,29 @@ def _point(directory: Path, texts: dict[str, str]) -> Point:
     return examine(experiment.document, texts)
 
 
+@dataclass(frozen=True, slots=True)
+class _Importance:
+    """What was computed of the trials `judged`, when the experiment had last changed."""
+
+    changed: float
+    judged: int
+    made: dict[str, Any]
+
+
+def _importance(directory: Path, changed: float, known: _Importance | None) -> _Importance:
+    experiment, trials = status.load(directory)
+    judged = hash((experiment.started, *((t.number, t.attempt, t.condition) for t in trials)))
+    if known is not None and known.judged == judged:
+        return replace(known, changed=changed)
+    return _Importance(changed, judged, importance(experiment, trials))
+
+
 def _trial(directory: Path, number: int) -> dict[str, Any]:
     experiment, trial = _stored(directory, number)
     objective = objectives.read(experiment.document)
     return {
         "command": detail.command(directory, experiment, trial),
-        "files": detail.artifacts(directory, trial),
+        **contents.listed(directory, trial),
         "metrics": [
             {"name": name, "min": s.min, "max": s.max, "latest": s.latest, "reports": s.count}
             for name in objective.metrics
@@ -267,6 +317,9 @@ async def _reading(read: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _download(text: str, kind: str, name: str) -> Response:
-    return Response(
-        text, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'}
-    )
+    return Response(text, media_type=kind, headers=_attached(name))
+
+
+def _attached(name: str) -> dict[str, str]:
+    """Return the header under which a browser saves what is sent, and never shows it (RFC 6266)."""
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}

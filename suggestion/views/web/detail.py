@@ -1,11 +1,10 @@
-"""One trial in full: its reports, what it has left, its command, and what it prints."""
+"""One trial in full: its command, and what it prints."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +22,6 @@ from suggestion.views.web.document import Json
 
 #: Bytes of an output that are sent at a time, and of its end that are sent first.
 PIECE: Final = 256 * 1024
-_FILES: Final = 200
 
 
 def command(directory: Path, experiment: Experiment, trial: Trial) -> str:
@@ -62,28 +60,6 @@ def _data(directory: Path, document: Mapping[str, Any]) -> tuple[str, Path] | No
         return None
     own = directory / "checkpoints"  # unless a server elsewhere hands them on
     return inside, own if own.is_dir() else Path(inside)
-
-
-def artifacts(directory: Path, trial: Trial) -> list[Json]:
-    """Return name and size, in bytes, of the files that a trial has left in its folder."""
-    folder = trial_files(directory, trial).folder
-    if not folder.resolve().is_relative_to(directory.resolve()):
-        return []
-    return [
-        {"name": str(path.relative_to(folder)), "bytes": size}
-        for path, size in islice(_walk(folder), _FILES)
-    ]
-
-
-def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
-    for top, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted(files):
-            path = Path(top, name)
-            try:
-                yield path, path.lstat().st_size
-            except OSError:
-                continue
 
 
 def output(directory: Path, trial: Trial, after: int | None) -> Json:

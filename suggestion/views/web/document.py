@@ -56,7 +56,10 @@ def head(experiment: Experiment, runs: bool) -> Json:
 
 
 def declared(experiment: Experiment, place: str) -> Json:
-    """Return what an experiment has been from its beginning.
+    """Return what an experiment is, other than how far it has come.
+
+    Users may change limits of it while it runs: ``changed`` has each field, with its value in the
+    file and the present one.
 
     Args:
         place: Its directory, for people.
@@ -94,6 +97,10 @@ def declared(experiment: Experiment, place: str) -> Json:
             ],
         },
         "parameters": [_parameter(entry) for entry in spec["parameters"]],
+        "changed": [
+            {"field": name, "file": first, "now": now}
+            for name, (first, now) in experiment.changed.items()
+        ],
         "file": yaml.safe_dump(
             dict(experiment.document), sort_keys=False, allow_unicode=True, width=100
         ),
@@ -134,16 +141,23 @@ def _parameter(entry: Mapping[str, Any]) -> Json:
     }
 
 
-def row(trial: Trial, objective: Objective, parameters: Sequence[str], inactive: Inactive) -> Json:
+def row(
+    trial: Trial,
+    objective: Objective,
+    parameters: Sequence[str],
+    inactive: Inactive,
+    judged: bool,
+) -> Json:
     """Return one trial.
 
     Args:
+        judged: Whether it can be the best.
         parameters: Their names, in the order of `declared`.
         inactive: Tells which of them are inactive, and have no value whatever was suggested.
     """
     main = trial.series.get(objective.metric)
     left_out = inactive(trial.assignment)
-    judged = standings.is_judged(trial, objective)
+    violations = objective.violations(trial.series) if judged else ()
     return {
         "number": trial.number,
         "name": trial.name,
@@ -162,11 +176,8 @@ def row(trial: Trial, objective: Objective, parameters: Sequence[str], inactive:
         ],
         # By how much each constraint is violated, as a share of its bound: 0 where it is met, None
         # where its metric is lacking; of a trial that cannot be judged, nothing.
-        "violations": [
-            each if math.isfinite(each) else None
-            for each in (objective.violations(trial.series) if judged else ())
-        ],
-        "feasible": objective.feasible(trial.series) if judged else None,
+        "violations": [each if math.isfinite(each) else None for each in violations],
+        "feasible": not any(violations) if judged else None,
         "reports": 0 if main is None else main.count,
         "values": [None if name in left_out else trial.assignment.get(name) for name in parameters],
         "labels": dict(trial.labels),
@@ -174,14 +185,17 @@ def row(trial: Trial, objective: Objective, parameters: Sequence[str], inactive:
     }
 
 
-def standing(trials: Iterable[Trial], objective: Objective) -> Json:
+def standing(judged: Sequence[tuple[standings.Standing, Trial]], objective: Objective) -> Json:
     """Return the number of the best trial, None without one, and those of the trade-off.
 
     With one objective there is no trade-off, and ``front`` is None.
+
+    Args:
+        judged: The trials that can be the best, in their order; see `standings.judged`.
     """
-    known = [*trials]
-    best = standings.best(known, objective)
-    front = standings.front(known, objective) if len(objective.objectives) > 1 else None
+    best = standings.first(judged)
+    several = len(objective.objectives) > 1
+    front = standings.front([trial for _, trial in judged], objective) if several else None
     return {
         "best": None if best is None else best.number,
         "front": None if front is None else [trial.number for trial in front],

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from suggestion.controller import objectives
+from suggestion.controller import objectives, standings
 from suggestion.controller.activity import inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.lock import held
+from suggestion.controller.standings import Standing
 from suggestion.controller.store import FILE, Store
 from suggestion.controller.trials import Trial
 from suggestion.views.web import document
@@ -63,7 +64,9 @@ class Reader:
                 self.trials: dict[int, Trial] = {t.number: t for t in self._store.trials()}
                 self._event = self._latest_event()
                 self._reports: dict[int, _Reports] = {}
-                self._standing = document.standing(self.trials.values(), self.objective)
+                self._judged: dict[int, Standing] = {}
+                self._standing: Json = {}
+                self._judge(self.trials.values())
                 self._shown: set[int] = set()
                 self._curves()
         except BaseException:
@@ -83,8 +86,7 @@ class Reader:
     def everything(self) -> Json:
         """Return the experiment as the page reads it."""
         return {
-            # The whole path is nobody's business to whom a page is sent.
-            **document.declared(self.experiment, "/".join(self.directory.resolve().parts[-2:])),
+            **self._declared(),
             **document.head(self.experiment, self._runs),
             **self._standing,
             "trials": [self._row(trial) for trial in self.trials.values()],
@@ -92,27 +94,34 @@ class Reader:
             "curvesLeftOut": self._left_out,
         }
 
+    def _declared(self) -> Json:
+        # The whole path is nobody's business to whom a page is sent.
+        return document.declared(self.experiment, "/".join(self.directory.resolve().parts[-2:]))
+
     def changes(self) -> Json | None:
-        """Return what has changed since the last call, in the same form; None if nothing has."""
+        """Return what has changed since the last call, in the same form; None if nothing has.
+
+        What is declared is told again once it has changed, as users can do while trials run.
+        """
         runs = held(self.directory)
         mark = self._store.change_mark()
         if mark == self._mark and runs == self._runs:
             return None
         self._mark, self._runs = mark, runs
         with self._store.snapshot():
+            declared = self.experiment.document
             self.experiment = self._store.experiment() or self.experiment
             changed = self._changed_trials()
-            before_these = [self.trials.get(trial.number) for trial in changed]
             for trial in changed:
                 self.trials[trial.number] = trial
-            if any(t is not None and not t.condition.active for t in (*before_these, *changed)):
-                self._standing = document.standing(self.trials.values(), self.objective)
+            self._judge(changed)
             before = self._shown
             self._curves()
         # An empty curve is none any more: of an attempt that does not count, or left out by now.
         fresh = {trial.number for trial in changed} | (self._shown - before)
         gone: dict[str, Curve] = {str(number): [] for number in sorted(before - self._shown)}
         return {
+            **(self._declared() if self.experiment.document != declared else {}),
             **document.head(self.experiment, runs),
             **self._standing,
             "trials": [self._row(trial) for trial in changed],
@@ -147,8 +156,25 @@ class Reader:
         except sqlite3.OperationalError:  # a file of the version before has no journal
             return 0
 
+    def _judge(self, changed: Iterable[Trial]) -> None:
+        """Compare what has changed with all others, each of which is judged once."""
+        moved = not self._standing
+        for trial in changed:
+            now = standings.standing(trial, self.objective)
+            moved = moved or now != self._judged.get(trial.number)
+            if now is None:
+                self._judged.pop(trial.number, None)
+            else:
+                self._judged[trial.number] = now
+        if moved:
+            judged = [
+                (self._judged[number], self.trials[number]) for number in sorted(self._judged)
+            ]
+            self._standing = document.standing(judged, self.objective)
+
     def _row(self, trial: Trial) -> Json:
-        return document.row(trial, self.objective, self._parameters, self._inactive)
+        judged = trial.number in self._judged
+        return document.row(trial, self.objective, self._parameters, self._inactive, judged)
 
     # --------------------------------------------------------------------- curves
 

@@ -18,6 +18,8 @@ _SECONDS: Final = 0.25
 _RETRY_SECONDS: Final = 1.0
 #: Messages that wait for a browser that does not read; then it has to begin anew.
 _WAITING: Final = 64
+#: That an experiment nobody looks at any more is kept for who comes back to it.
+_LINGER_SECONDS: Final = 60.0
 
 #: Kind and text of a message; None at the end.
 Message = tuple[str, str] | None
@@ -34,6 +36,7 @@ class Watch:
         self._told: list[asyncio.Queue[Message]] = []  # of the present trouble
         self._changed = threading.Condition()
         self._ended = False
+        self._everything: str | None = None  # as text, as long as nothing changes
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._thread.start()
 
@@ -45,13 +48,19 @@ class Watch:
             self._changed.notify()
         return queue
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody looks."""
+        with self._changed:
+            return not self._new and not self._known and not self._told
+
     def unsubscribe(self, queue: asyncio.Queue[Message]) -> bool:
         """End a subscription; return whether it was the last one."""
         with self._changed:
             self._new = [other for other in self._new if other is not queue]
             self._known = [other for other in self._known if other is not queue]
             self._told = [other for other in self._told if other is not queue]
-            return not self._new and not self._known and not self._told
+        return self.idle
 
     def end(self) -> None:
         """Send everybody the end; to be called in the loop."""
@@ -89,7 +98,7 @@ class Watch:
                     new, self._new = self._new, []
                     self._told += new
                 if new:
-                    self._send(new, "trouble", {"error": said})
+                    self._send(new, "trouble", _text({"error": said}))
                 time.sleep(_RETRY_SECONDS)
             with self._changed:
                 if not self._new and not self._ended:
@@ -99,22 +108,25 @@ class Watch:
 
     def _begin_anew(self) -> None:
         """Let everybody get everything."""
+        self._everything = None
         with self._changed:
             self._new, self._known, self._told = [*self._known, *self._told, *self._new], [], []
 
     def _tell(self, reader: Reader) -> None:
         changes = reader.changes()
-        if changes is not None and self._known:
-            self._send(self._known, "changes", changes)
+        if changes is not None:
+            self._everything = None
+            if self._known:
+                self._send(self._known, "changes", _text(changes))
         with self._changed:
             new, self._new = self._new, []
             self._known = [*self._known, *new]
         if new:
-            self._send(new, "everything", reader.everything())
+            if self._everything is None:
+                self._everything = _text(reader.everything())
+            self._send(new, "everything", self._everything)
 
-    def _send(self, queues: list[asyncio.Queue[Message]], kind: str, content: Any) -> None:
-        text = json.dumps(content, separators=(",", ":"), allow_nan=False)
-
+    def _send(self, queues: list[asyncio.Queue[Message]], kind: str, text: str) -> None:
         def put() -> None:
             for queue in queues:
                 if queue.qsize() < _WAITING:
@@ -124,6 +136,10 @@ class Watch:
 
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(put)
+
+
+def _text(content: Any) -> str:
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)
 
 
 def _words(error: Exception) -> str:
@@ -153,6 +169,11 @@ class Watches:
         try:
             yield queue
         finally:
-            if watch.unsubscribe(queue) and self._watches.get(directory) is watch:
-                del self._watches[directory]
-                watch.close()
+            if watch.unsubscribe(queue):
+                loop = asyncio.get_running_loop()
+                loop.call_later(_LINGER_SECONDS, self._drop, directory, watch)
+
+    def _drop(self, directory: Path, watch: Watch) -> None:
+        if self._watches.get(directory) is watch and watch.idle:
+            del self._watches[directory]
+            watch.close()
