@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 import grpc
@@ -10,6 +12,23 @@ import grpc
 from suggestion.problem.errors import Violation
 
 Metadata: TypeAlias = tuple[tuple[str, bytes], ...]
+
+
+#: What a caller says about its trace, for the call that runs; headers of W3C's Trace Context.
+TRACE_CONTEXT: Final[ContextVar[Mapping[str, str]]] = ContextVar(
+    "TRACE_CONTEXT", default=MappingProxyType({})
+)
+
+
+def keep_trace_context(headers: Iterable[tuple[str, str | bytes]]) -> None:
+    """Keep what the headers of a call say about its caller's trace, for the call that runs."""
+    found = {
+        key: value
+        for key, value in headers
+        if key in ("traceparent", "tracestate") and isinstance(value, str)
+    }
+    if found:
+        TRACE_CONTEXT.set(found)
 
 
 class Request(NamedTuple):

@@ -21,6 +21,7 @@ class Call:
             the time of a look at each message in them. None for others.
         arrived: When it came, in seconds of `time.monotonic`; it may have waited for a thread.
         facts: What the log line says about the call.
+        model_seconds: Time that an algorithm took, for metrics and traces; None without one.
     """
 
     def __init__(self, deadline: Deadline, raw: bytes | None = None) -> None:
@@ -28,6 +29,7 @@ class Call:
         self.raw = raw
         self.arrived: Final = time.monotonic()
         self.facts: dict[str, object] = {}
+        self.model_seconds: float | None = None
 
     def describe(self, **facts: object) -> None:
         """Add facts to the log line."""

@@ -220,6 +220,7 @@ def serve(
         max_message_bytes=options.max_message_bytes,
         db_manager=db_manager,
     )
+    log_to_stderr(log_format)
     try:
         served = compose(
             names,
@@ -234,7 +235,6 @@ def serve(
         raise click.UsageError(str(error)) from error
     except (Unready, Unreachable, OSError) as error:
         raise click.ClickException(str(error)) from error
-    log_to_stderr(log_format)
 
     def ready(addresses: Sequence[str]) -> None:
         for each, where in zip(served, addresses, strict=True):

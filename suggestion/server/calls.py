@@ -92,6 +92,11 @@ class Calls:
         if self._computing is not None:
             await self._computing.start()
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process ids of the other processes that compute; from any thread."""
+        return () if self._computing is None else self._computing.pids
+
     # What other protocols need to know.
 
     @property
@@ -235,7 +240,7 @@ class Calls:
                 outcome = for_validation(outcome)
             if outcome.message:
                 call.describe(message=outcome.message)
-            _log(name, outcome, call.facts, started)
+            _log(name, outcome, call.facts, started, call.model_seconds)
         return outcome
 
     async def _computed_outcome(
@@ -370,8 +375,15 @@ def _too_large(rpc: Rpc, message: str) -> CallRefused:
     return CallRefused(Outcome(code, message=message))
 
 
-def _log(name: str, outcome: Outcome, described: dict[str, object], started: float) -> None:
+def _log(
+    name: str,
+    outcome: Outcome,
+    described: dict[str, object],
+    started: float,
+    model_seconds: float | None = None,
+) -> None:
     milliseconds = round((time.perf_counter() - started) * 1000, 1)
     facts = {"method": name, **described, "ms": milliseconds, "outcome": outcome.code.name}
     level = logging.ERROR if outcome.trace else logging.INFO
-    logger.log(level, "%s", name, extra={"facts": facts, "trace": outcome.trace})
+    extra = {"facts": facts, "trace": outcome.trace, "model_seconds": model_seconds}
+    logger.log(level, "%s", name, extra=extra)

@@ -6,7 +6,7 @@ A further API over gRPC has its line in `APIS`; a server of a further protocol i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from suggestion.api.addresses import DEFAULT_ADDRESS, port_below
@@ -14,6 +14,7 @@ from suggestion.api.service import Service
 from suggestion.engine import installed
 from suggestion.engine.algorithm import Unavailable, algorithms
 from suggestion.problem.errors import quote
+from suggestion.server import traces
 from suggestion.server.calls import Calls
 from suggestion.server.grpc_server import GrpcServer
 from suggestion.server.lifecycle import Listener
@@ -80,15 +81,20 @@ def compose(
         services = [service for service, _ in both]
         http = _http(http_address, services, calls, options)
         served.append(Served(http, _names(both)))
+    traces.start(_service_of([*main, *apart]))
     if metrics_address is not None:
         from suggestion.earlystopping.rule import rules  # noqa: PLC0415
 
-        names_of = [*_names([*main, *apart]), *rules().names]
-        served.append(Served(_metrics(metrics_address, names_of), ("metrics",)))
+        both = [*main, *apart]
+        names_of = [*_names(both), *rules().names]
+        metrics = _metrics(metrics_address, names_of, _service_of(both), calls)
+        served.append(Served(metrics, ("metrics",)))
     return served
 
 
-def _metrics(address: str, names: Sequence[str]) -> Listener:
+def _metrics(
+    address: str, names: Sequence[str], services: Mapping[str, str], calls: Calls
+) -> Listener:
     try:
         from suggestion.server.metrics import Metrics, MetricsServer  # noqa: PLC0415
     except ModuleNotFoundError as error:
@@ -96,7 +102,7 @@ def _metrics(address: str, names: Sequence[str]) -> Listener:
             f"--metrics-address needs the package {quote(error.name)}, which is not installed; "
             f"pip install 'suggestion-servers[metrics]' brings it"
         ) from error
-    return MetricsServer(address, Metrics(names))
+    return MetricsServer(address, Metrics(names, services, lambda: calls.pids))
 
 
 def _http(
@@ -135,3 +141,8 @@ def _services(
 
 def _names(group: Sequence[_Named]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for _, some in group for name in some))
+
+
+def _service_of(group: Sequence[_Named]) -> dict[str, str]:
+    """Return the full name of the service of each method."""
+    return {method: service.full_name for service, _ in group for method in service.rpcs}

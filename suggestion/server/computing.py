@@ -76,12 +76,12 @@ class _Computing:
         }
         self._gone.pop(wanted.number, None)
         try:
-            self.send(Computed(wanted.number, outcome, facts))
+            self.send(Computed(wanted.number, outcome, facts, call.model_seconds))
         except OSError:
             os._exit(1)  # the server has gone
         except Exception as error:  # what an algorithm put into a violation cannot be pickled
             failed = of_exception(error, wanted.name, call.deadline)
-            self.send(Computed(wanted.number, failed, facts))
+            self.send(Computed(wanted.number, failed, facts, None))
 
 
 class _Forwarding(QueueHandler):

@@ -67,11 +67,13 @@ class Computed(NamedTuple):
         number: Of the call.
         outcome: What its caller is told.
         facts: What the log says about it.
+        model_seconds: Time that its algorithm took.
     """
 
     number: int
     outcome: Outcome
     facts: dict[str, object]
+    model_seconds: float | None
 
 
 class Logged(NamedTuple):

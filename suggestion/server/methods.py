@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import grpc
 
-from suggestion.api.exchange import CallRefused, Outcome
+from suggestion.api.exchange import CallRefused, Outcome, keep_trace_context
 from suggestion.api.service import Rpc, Service
 from suggestion.server.calls import Calls
 
@@ -54,6 +54,7 @@ def _method(
     async def serve(_: AsyncIterator[bytes], context: Any) -> bytes:
         # gRPC keeps what is raised here, and what is reachable from it, until the garbage
         # collector comes; so the request is not.
+        keep_trace_context(context.invocation_metadata() or ())
         outcome = await answered(context)
         if outcome.code is not grpc.StatusCode.OK:
             await context.abort(outcome.code, outcome.message, outcome.metadata)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import resource
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 from wsgiref.simple_server import WSGIServer
 
@@ -26,26 +27,79 @@ _TRIALS: Final = (0, 1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000)
 _OTHER: Final = "other"
 
 
+#: What adds up over the processes of a server; other metrics of processes are those of the first.
+_ADDED: Final = (
+    "process_virtual_memory_bytes",
+    "process_resident_memory_bytes",
+    "process_cpu_seconds",
+    "process_open_fds",
+)
+
+
+class _AllProcesses:
+    """The usual metrics of a process, added up over this one and others that compute for it.
+
+    Args:
+        others: Returns their process ids.
+    """
+
+    def __init__(self, others: Callable[[], Iterable[int]]) -> None:
+        self._others = others
+        self._own = ProcessCollector(registry=None)
+
+    def collect(self) -> Iterable[Any]:
+        families = {family.name: family for family in self._own.collect()}
+        for pid in self._others():
+            for family in ProcessCollector(pid=lambda pid=pid: pid, registry=None).collect():
+                if family.name in _ADDED:
+                    _add(families[family.name], family.samples[0].value)
+        if cpu := families.get("process_cpu_seconds"):
+            # A counter never goes back: those that have ended count too.
+            ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+            _add(cpu, ended.ru_utime + ended.ru_stime)
+        return families.values()
+
+
+def _add(family: Any, value: float) -> None:
+    (sample,) = family.samples
+    family.samples[0] = sample._replace(value=sample.value + value)
+
+
 class Metrics(logging.Handler):
     """Counts the calls that the server logs.
 
     Args:
         names: Of the algorithms and rules that have a label of their own.
+        services: The full name of the service of each method.
+        others: Returns the process ids of further processes of this server.
     """
 
-    def __init__(self, names: Collection[str]) -> None:
+    def __init__(
+        self,
+        names: Collection[str],
+        services: Mapping[str, str],
+        others: Callable[[], Iterable[int]] = tuple,
+    ) -> None:
         super().__init__()
         self._names = frozenset(names)
+        self._services = services
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        self.registry.register(_AllProcesses(others))
         GCCollector(registry=self.registry)
-        of = ("method", "algorithm")
+        of = ("service", "method", "algorithm")
         self._calls = Counter(
             "suggest_calls", "Calls that have ended.", (*of, "code"), registry=self.registry
         )
         self._seconds = Histogram(
             "suggest_call_seconds",
             "Time from the arrival of a call to its end.",
+            of,
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._model = Histogram(
+            "suggest_model_seconds",
+            "Time that an algorithm took for the suggestions of a call.",
             of,
             buckets=_SECONDS,
             registry=self.registry,
@@ -64,9 +118,12 @@ class Metrics(logging.Handler):
             return
         name = str(facts.get("algorithm") or "")
         algorithm = name if not name or name in self._names else _OTHER
-        labels = (str(facts["method"]), algorithm)
+        method = str(facts["method"])
+        labels = (self._services.get(method, ""), method, algorithm)
         self._calls.labels(*labels, str(facts["outcome"])).inc()
         self._seconds.labels(*labels).observe(facts["ms"] / 1000)
+        if (model := getattr(record, "model_seconds", None)) is not None:
+            self._model.labels(*labels).observe(model)
         if "trials" in facts:
             self._trials.labels(*labels).observe(facts["trials"])
 

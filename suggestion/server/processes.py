@@ -121,10 +121,11 @@ class _Process:
 
     def _take(self, message: object) -> None:
         match message:
-            case Computed(number, outcome, facts):
+            case Computed(number, outcome, facts, model_seconds):
                 task = self._tasks.pop(number)
                 self._given_up.discard(number)
                 task.job.call.describe(**facts)
+                task.job.call.model_seconds = model_seconds
                 task.future.set_result(outcome)
                 self._kill_if_in_vain()
             case Logged(record):
@@ -224,6 +225,11 @@ class Processes:
         self._keys: dict[Rpc, int] = {}
         self._tasks: dict[asyncio.Future[Outcome], _Task] = {}
         self._waiting: list[_Task] = []
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process ids of those that run; from any thread."""
+        return tuple(process.pid for process in tuple(self._running))
 
     @property
     def broken(self) -> bool:

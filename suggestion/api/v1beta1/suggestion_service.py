@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
@@ -73,17 +74,26 @@ class SuggestionService:
             found += error.violations
         prepared = self._prepared(request.experiment, call, found, earlier)
 
+        reading = 0.0
+
         def read() -> History:
+            nonlocal reading
+            began = time.perf_counter()
             history = read_trials(trials.own, prepared.problem)
+            reading = time.perf_counter() - began
             # A metric of another name makes all trials failed ones: the log is where it shows.
             kinds = ("observations", "pending", "failed", "out_of_space")
             call.describe(**{kind: len(getattr(history, kind)) for kind in kinds})
             return history
 
         with locations.written(partial(locations.in_request, experiment=request.experiment)):
-            suggestions = prepared.suggest(
-                count, first_index=first_index, trials=read, deadline=call.deadline
-            )
+            began = time.perf_counter()
+            try:
+                suggestions = prepared.suggest(
+                    count, first_index=first_index, trials=read, deadline=call.deadline
+                )
+            finally:
+                call.model_seconds = time.perf_counter() - began - reading
         return wire.write_reply(suggestions, prepared.problem.space)
 
     def validate_algorithm_settings(
