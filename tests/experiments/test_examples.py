@@ -19,7 +19,11 @@ from suggestion.runner import runner
 from tests.experiments.support import Machine, Recorder, stored
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-FILES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
+# A second of computing for each, most of it the imports of its trials.
+FILES = [
+    pytest.param(path.stem, marks=() if path.stem == "quickstart" else pytest.mark.long)
+    for path in sorted(EXAMPLES.glob("*.yaml"))
+]
 
 pytestmark = pytest.mark.skipif(
     find_spec("sklearn") is None, reason="the examples' trials need scikit-learn"
@@ -73,6 +77,7 @@ def arguments(node: object, path: manifest.FieldPath) -> list[manifest.FieldPath
     return []
 
 
+@pytest.mark.long
 def test_an_example_learns_from_another(machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "before").mkdir()
     run(machine, tmp_path / "before", "initial-points", 2)
