@@ -33,7 +33,9 @@ def test_the_client_gets_suggestions(server: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    "program", [QUICK_START, GUIDE[0], GUIDE[2]], ids=["README", "tune", "ask"]
+    "program",
+    [QUICK_START, GUIDE[0], GUIDE[2], *(text for text in GUIDE if "result.front" in text)],
+    ids=["README", "tune", "ask", "objectives"],
 )
 def test_the_python_programs_run(program: str, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(program.replace("trials=20", "trials=2"))

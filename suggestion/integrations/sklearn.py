@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
@@ -29,6 +30,8 @@ Evaluate: TypeAlias = Callable[..., Mapping[str, Sequence[float]]]
 Indices: TypeAlias = NDArray[np.intp]
 
 _SEEDS: Final = 2**31 - 1
+_SCORE: Final = "score"  # name of the objective, where there is one
+_MEAN: Final = "mean_test_"
 
 
 class Scorable(Protocol):
@@ -55,7 +58,9 @@ class SuggestSearchCV(BaseSearchCV):
         settings: Of the algorithm, by name.
         batch_size: Candidates to evaluate together before the next are chosen; None for as many
             as keep `n_jobs` processes busy.
-        refit: As for ``RandomizedSearchCV``; with several metrics, the one that is maximised.
+        refit: As for ``RandomizedSearchCV``. With several metrics, the one that is maximised; if it
+            is False or a function, all of them are objectives, which `algorithm` must be able to
+            optimise, and the first of `scoring` is the main one.
         scoring, n_jobs, cv, verbose, pre_dispatch: As for ``RandomizedSearchCV``.
         random_state, error_score, return_train_score: As for ``RandomizedSearchCV``.
 
@@ -120,20 +125,19 @@ class SuggestSearchCV(BaseSearchCV):
     def _run_search(self, evaluate_candidates: Evaluate) -> None:
         """Evaluate `n_iter` candidates, batch by batch; called by `fit`."""
         space = read_distributions(self.param_distributions)
-        _check_refit(self.scoring, self.refit)
+        objective = _objective(self.scoring, self.refit)
         seed = int(check_random_state(self.random_state).randint(_SEEDS))
-        objective = Objective(metric="score", maximize=True)
         solver = open_solver(
             "search",
             space,
             objective,
-            Method.of(self.algorithm, self.settings, seed),
+            Method.of(self.algorithm, self.settings, seed).declaring(objective),
             None,
             None,
             0,
         )
-        scores: dict[tuple[tuple[str, str], ...], float] = {}
-        evaluation = _Evaluation(self, evaluate_candidates)
+        scores: dict[tuple[tuple[str, str], ...], Mapping[str, float]] = {}
+        evaluation = _Evaluation(self, evaluate_candidates, objective)
         width = self.batch_size or evaluation.width
         begun = 0
         while begun < self.n_iter:
@@ -151,8 +155,7 @@ class SuggestSearchCV(BaseSearchCV):
             scores |= zip(new, found, strict=True)
             for number, made in enumerate(batch, begun):
                 solver.start(number, made.name or f"search-{number:05}", made.texts)
-                score = scores[tuple(made.texts.items())]
-                solver.finish(number, objective.told({objective.metric: score}))
+                solver.finish(number, objective.told(scores[tuple(made.texts.items())]))
             begun += len(batch)
         evaluation.end()
 
@@ -176,18 +179,14 @@ def _read_entry(entry: object, place: str) -> Parameter[object]:
     )
 
 
-def _check_refit(scoring: object, refit: object) -> None:
-    """Check that the metric to maximise is known, before anything is fitted.
-
-    Raises:
-        InvalidArgument: If `scoring` has several metrics, and `refit` names none of them.
-    """
-    names = (
-        list(scoring) if isinstance(scoring, Collection) and not isinstance(scoring, str) else []
-    )
-    if len(names) > 1 and refit not in names:
-        rule = f"must be one of {', '.join(map(str, names))}, the metric to maximise, got {refit!r}"
-        raise InvalidArgument([BrokenRule("refit", rule)])
+def _objective(scoring: object, refit: object) -> Objective:
+    """Return what is maximised: the one metric, the one that `refit` names, or else all of them."""
+    names: list[str] = []
+    if isinstance(scoring, Collection) and not isinstance(scoring, str):
+        names = sorted(scoring) if isinstance(scoring, AbstractSet) else [*scoring]
+    if len(names) < 2 or refit in names:
+        return Objective(metric=_SCORE, maximize=True)
+    return Objective(names[0], True, further=dict.fromkeys(names[1:], True))
 
 
 class _Splits:
@@ -212,8 +211,9 @@ class _Splits:
 class _Evaluation:
     """Cross-validates the candidates of a search."""
 
-    def __init__(self, search: SuggestSearchCV, evaluate: Evaluate) -> None:
+    def __init__(self, search: SuggestSearchCV, evaluate: Evaluate, objective: Objective) -> None:
         self._search = search
+        self._objective = objective
         self._evaluate = evaluate
         self._splits = _Splits(search._checked_cv_orig)
         self._done = 0
@@ -224,8 +224,8 @@ class _Evaluation:
         """How many candidates keep all processes busy."""
         return math.ceil(int(effective_n_jobs(self._search.n_jobs)) / int(self._search.n_splits_))
 
-    def scores(self, candidates: Sequence[Mapping[str, object]]) -> list[float]:
-        """Return the mean score of each, higher is better; nan for those that cannot be fitted."""
+    def scores(self, candidates: Sequence[Mapping[str, object]]) -> list[Mapping[str, float]]:
+        """Return the mean scores of each, higher is better; none if it cannot be fitted."""
         if not candidates:
             return []
         try:
@@ -235,23 +235,33 @@ class _Evaluation:
             if self._search.error_score == "raise" or "fits failed" not in str(error):
                 raise
             self._error = error
-            return [math.nan] * len(candidates)
-        found = results[self._column(results)][self._done :]
-        self._done += len(candidates)
-        return [float(score) for score in found]
+            return [{}] * len(candidates)
+        columns = {
+            name: results[self._column(name, results)] for name in self._objective.directions
+        }
+        first, self._done = self._done, self._done + len(candidates)
+        return [
+            {name: float(column[place]) for name, column in columns.items()}
+            for place in range(first, self._done)
+        ]
 
-    def _column(self, results: Mapping[str, object]) -> str:
-        """Return which of the scores is maximised.
+    def _column(self, name: str, results: Mapping[str, object]) -> str:
+        """Return which of the scores is that of an objective.
 
         Raises:
-            InvalidArgument: If there are several, and `refit` names none of them.
+            InvalidArgument: If it is not known which one of several.
         """
-        means = [name for name in results if name.startswith("mean_test_")]
+        if self._objective.further:
+            return f"{_MEAN}{name}"
+        means = [key for key in results if key.startswith(_MEAN)]
         if len(means) == 1:
             return means[0]
-        # Only a callable tells its metrics no sooner.
-        _check_refit([name.removeprefix("mean_test_") for name in means], self._search.refit)
-        return f"mean_test_{self._search.refit}"
+        names = [key.removeprefix(_MEAN) for key in means]
+        refit = self._search.refit
+        if refit not in names:  # a callable `scoring` tells its metrics no sooner
+            rule = f"must be one of {', '.join(names)}, the metric to maximise, got {refit!r}"
+            raise InvalidArgument([BrokenRule("refit", rule)])
+        return f"{_MEAN}{refit}"
 
     def end(self) -> None:
         """Say what could not be fitted.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,8 +168,43 @@ def test_several_metrics() -> None:
     )
     found = clone(search).set_params(refit="neg_log_loss").fit(X, Y)
     assert found.best_score_ == max(found.cv_results_["mean_test_neg_log_loss"])
-    with pytest.raises(ValueError, match=r"^refit: must be one of .*neg_log_loss.*, got False"):
-        clone(search).set_params(refit=False).fit(X, Y)
+    with pytest.raises(ValueError, match="must be set to a scorer key or a callable"):
+        clone(search).set_params(refit=True).fit(X, Y)
+
+    def several(estimator: Any, x: object, y: object) -> dict[str, float]:
+        return {"a": 1.0, "b": 2.0}
+
+    with pytest.raises(ValueError, match=r"^refit: must be one of a, b, .*, got False"):
+        clone(search).set_params(scoring=several, refit=False).fit(X, Y)
+
+
+@pytest.mark.parametrize("refit", [False, lambda results: 1], ids=["none", "callable"])
+def test_metrics_of_which_refit_names_none_are_several_objectives(refit: Any) -> None:
+    def size(estimator: Stub, x: object, y: object) -> float:
+        return estimator.a
+
+    def loss(estimator: Stub, x: object, y: object) -> float:
+        return estimator.score(x, y)
+
+    space = {"a": sg.uniform(0, 4), "b": ["good", "bad"]}
+    scoring = {"loss": loss, "size": size}
+    search = SuggestSearchCV(
+        Stub(), space, n_iter=6, batch_size=2, cv=2, scoring=scoring, refit=refit, random_state=3
+    )
+    found = clone(search).set_params(algorithm="nsga2").fit(X, Y)
+    seed = int(np.random.RandomState(3).randint(2**31 - 1))
+    goals = {"loss": "maximize", "size": "maximize"}
+    study = sg.Study(space, algorithm="nsga2", seed=seed, name="search", objectives=goals)
+    for _ in range(3):
+        for point in study.ask(2):
+            a = point.as_float("a")
+            study.tell(point, {"loss": -((a - 1) ** 2) - (point["b"] == "bad"), "size": a})
+    assert [dict(params) for params in found.cv_results_["params"]] == [
+        dict(trial.parameters) for trial in study.trials
+    ]
+    assert hasattr(found, "best_estimator_") == callable(refit)
+    with pytest.raises(sg.InvalidArgument, match=r"^algorithm: .*several objectives, got 'size'"):
+        clone(search).set_params(algorithm="anneal").fit(X, Y)
 
 
 def test_a_point_is_evaluated_once() -> None:

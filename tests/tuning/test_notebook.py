@@ -40,9 +40,9 @@ class Handle:
         self.shown.append(html)
 
 
-def test_a_notebook_shows_a_widget_that_is_redrawn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this process look like the kernel of a notebook."""
     monkeypatch.chdir(tmp_path)
     display = SimpleNamespace(display=lambda *_, **__: Handle(), HTML=lambda html: html)
     ipython: Any = SimpleNamespace(
@@ -50,9 +50,24 @@ def test_a_notebook_shows_a_widget_that_is_redrawn(
     )
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", display)
+
+
+def test_a_notebook_shows_a_widget_that_is_redrawn(notebook: None) -> None:
     with pytest.raises(sg.TrialError):
         sg.tune(functions.markup, {"x": sg.uniform(0, 1)}, trials=3, max_failures=1)
     last = Handle.shown[-1]
     assert "1 of 3 trials" in last
     assert "1 failed" in last
     assert "ValueError: boom at &lt;b&gt; &amp; &quot;c&quot;" in last
+
+
+def test_an_inactive_parameter_is_a_dash(notebook: None) -> None:
+    """While trials run, and in the table of the result."""
+    result = sg.tune(
+        functions.conditional,
+        {"kind": ["b"], "x": sg.uniform(0, 1), "y": [7]},
+        conditions="x if kind == 'a'",
+        trials=1,
+    )
+    assert "kind=b x=- y=7" in Handle.shown[-1]
+    assert "<td>b</td><td>-</td><td>7</td>" in result._repr_html_()
