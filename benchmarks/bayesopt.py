@@ -22,7 +22,7 @@ import click
 from benchmarks import yardstick
 from benchmarks.regret import problems
 from benchmarks.regret.remote import Remote, server_for
-from suggestion.algorithms.bayesopt import BayesianOptimization, gp, proposer
+from suggestion.algorithms.bayesopt import BayesianOptimization, evidence, gp
 from suggestion.numerics import randomness
 from suggestion.numerics.sobol import sobol
 from suggestion.problem.lists import Categorical, Discrete
@@ -154,16 +154,16 @@ def bounded(trials: int, more: int, names: Sequence[str]) -> None:
 
 @contextmanager
 def _bounds(fitted: int | None, kept: int | None) -> Iterator[None]:
-    """Other bounds of the model than the proposer's own."""
-    before = proposer.MOST_FITTED, proposer.MOST_KEPT
+    """Other bounds of the model than its own."""
+    before = evidence.MOST_FITTED, evidence.MOST_KEPT
     try:
         if fitted is not None and kept is not None:
-            setattr(proposer, "MOST_FITTED", fitted)  # noqa: B010 - Final, except here
-            setattr(proposer, "MOST_KEPT", kept)  # noqa: B010
+            setattr(evidence, "MOST_FITTED", fitted)  # noqa: B010 - Final, except here
+            setattr(evidence, "MOST_KEPT", kept)  # noqa: B010
         yield
     finally:
-        setattr(proposer, "MOST_FITTED", before[0])  # noqa: B010
-        setattr(proposer, "MOST_KEPT", before[1])  # noqa: B010
+        setattr(evidence, "MOST_FITTED", before[0])  # noqa: B010
+        setattr(evidence, "MOST_KEPT", before[1])  # noqa: B010
 
 
 if __name__ == "__main__":

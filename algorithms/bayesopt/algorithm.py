@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Literal
 import numpy as np
 
 from suggestion.algorithms.bayesopt.proposer import Proposer
-from suggestion.engine.algorithm import Ability, register
+from suggestion.engine.algorithm import WITHOUT_PRIOR_STUDIES, Ability, register
 from suggestion.engine.settings import MOST_TRIALS, setting
 from suggestion.numerics import sampling, streams
 from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
@@ -24,6 +24,8 @@ from suggestion.problem.study import Study
 #: sequence. So many take up to half a minute of CPU time.
 MOST_BY_GP: Final = 100
 MOST_BY_FOREST: Final = 16
+#: Acquisition functions that stand for an expected improvement.
+_OF_OUTPUTS: Final = ("gp_hedge", "EI", "EIps")
 #: Which of the first trials are those of a study without earlier ones: they show whether the
 #: earlier ones mislead.
 CALIBRATING: Final = (1, 3)
@@ -43,7 +45,7 @@ class BayesianOptimization:
     """
 
     abilities: ClassVar[frozenset[Ability]] = frozenset(
-        {Ability.CONDITIONS, Ability.PARAMETER_CONSTRAINTS, Ability.PRIOR_STUDIES}
+        WITHOUT_PRIOR_STUDIES | {Ability.PRIOR_STUDIES}
     )
 
     base_estimator: Literal["GP", "RF", "ET", "GBRT"] = setting(
@@ -72,6 +74,7 @@ class BayesianOptimization:
 
     def violations(self, study: Study) -> Iterator[Violation]:
         """Yield settings that contradict each other, too many parameters, and missing packages."""
+        yield from self._of_outputs(study)
         if self.base_estimator != "GP":
             if self.acq_optimizer == "lbfgs":
                 yield Violation(
@@ -96,6 +99,24 @@ class BayesianOptimization:
                 ("parameters",),
                 f"algorithm 'bayesianoptimization' takes at most {SOBOL_DIMENSIONS} "
                 f"parameters, got {study.space.dimension}; use 'random'",
+            )
+
+    def _of_outputs(self, study: Study) -> Iterator[Violation]:
+        """Yield settings that say nothing about several objectives, or constraints on metrics."""
+        problem = study.problem
+        if len(problem.objectives) == 1 and not problem.constraints:
+            return
+        needs = "several objectives" if len(problem.objectives) > 1 else "metric_constraints"
+        if self.base_estimator != "GP":
+            yield Violation(
+                ("settings", "base_estimator"),
+                f"setting 'base_estimator': {needs} need GP, got {self.base_estimator}",
+            )
+        if self.acq_func not in _OF_OUTPUTS:
+            yield Violation(
+                ("settings", "acq_func"),
+                f"setting 'acq_func': {needs} need one of {', '.join(_OF_OUTPUTS)}, got "
+                f"{self.acq_func}",
             )
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:

@@ -181,9 +181,9 @@ def wrong_pairs(y: Array, means: Array) -> Array:
 
 
 def _outputs(trials: Data) -> Outputs:
-    losses = trials.losses[~trials.failed]
+    losses = trials.main[~trials.failed]
     # The compressed ones, or the only ones where all are equal.
-    return transforms(losses)[:2][-1].padded(len(trials.losses) - len(losses))
+    return transforms(losses)[:2][-1].padded(len(trials.main) - len(losses))
 
 
 def _mean(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
@@ -267,7 +267,7 @@ def read(study: Study, space: SearchSpace) -> Data:
     losses = np.full(len(points), np.inf)
     losses[: len(observed)] = study.losses_of(observed)[:, 0]
     order = np.lexsort((*points.T, losses))
-    return Data(points[order], losses[order], np.full(len(points), np.nan))
+    return Data(points[order], losses[order, None], np.full(len(points), np.nan))
 
 
 def _places(parameter: Parameter, values: Sequence[Value]) -> Array:

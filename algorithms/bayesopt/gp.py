@@ -336,7 +336,8 @@ class Posterior:
 
         Args:
             features: Shape (p,).
-            normals: Shape (fantasies,); the same length for every point.
+            normals: Shape (fantasies,), or (k, fantasies) for processes that do not depend on each
+                other; as many fantasies for every point.
 
         Returns:
             The fantasised outcomes, shape (k, fantasies).
@@ -360,8 +361,9 @@ class Posterior:
         self._tracked_white = np.concatenate([self._tracked_white, added[:, :, None]], axis=2)
         self._inverse = inverse
         self._points = np.concatenate([self._points, point], axis=1)
-        before = np.broadcast_to(self._beta, (k, n, len(normals)))
-        row = np.broadcast_to(normals, (k, 1, len(normals)))
+        fantasies = normals.shape[-1]
+        before = np.broadcast_to(self._beta, (k, n, fantasies))
+        row = np.broadcast_to(normals[..., None, :], (k, 1, fantasies))
         self._beta = np.concatenate([before, row], axis=1)
         self._alpha = self._at_tracked = None
         return np.asarray(outcomes)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -19,12 +19,20 @@ from suggestion.algorithms.bayesopt.acquisition import (
     ProbabilityOfImprovement,
     Slopes,
 )
+from suggestion.numerics.normal import quantile
 from suggestion.problem.parameters import Array
 
+#: Number of fantasies of each pending outcome.
+FANTASIES: Final = 8
 #: Returns the log of a factor of acquisition functions, and its slopes: (m,) and (m, p) at (m, p).
 Prior: TypeAlias = Callable[[Array], tuple[Array, Array]]
 #: Acquisition functions.
 Kind: TypeAlias = Literal["EI", "LCB", "PI", "narrow LCB"]
+
+
+def fantasies(rng: np.random.Generator) -> Array:
+    """Return standard normal numbers, evenly spread and in random order, shape (fantasies,)."""
+    return rng.permutation(quantile((np.arange(FANTASIES) + 0.5) / FANTASIES))
 
 
 class Surrogate(Protocol):
@@ -160,12 +168,12 @@ class Criterion:
         values = values + prior
         slopes = np.einsum("km,kmp->mp", shares, slopes) + by_prior
         if self._cost is not None:
-            times, by_time = self._cost.surrogate.gradients(features, _mean)
+            times, by_time = self._cost.surrogate.gradients(features, prediction)
             values = values - self._cost.scale * times[0]
             slopes = slopes - self._cost.scale * by_time[0]
         return values, slopes
 
 
-def _mean(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
+def prediction(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
     """Return the prediction itself as an acquisition function."""
     return mean[..., 0], np.ones_like(mean), np.zeros_like(deviation)

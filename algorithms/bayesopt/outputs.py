@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from suggestion.problem.parameters import Array
 
 _DIGITS: Final = 9  # kept of an output, so that the unit of the objective has no influence
 _DUST: Final = 1e-14  # relative differences below it are rounding errors
+_MOST_EXCESS: Final = 1e6  # in units of the median one
 
 #: Distances of the logarithm's pole below the lowest loss, in spreads of the good half.
 LOG_SHIFTS: Final = (0.3, 0.03)
@@ -27,6 +29,7 @@ class Outputs:
         log_slopes: Logarithms of the transform's derivatives, shape (n,), which make likelihoods
             under different transforms comparable: the likelihood of a warped Gaussian process
             [Snelson2004]_.
+        bound: The largest feasible output; infinite unless they are those of a constraint.
 
     .. [Snelson2004] E. Snelson, C. E. Rasmussen, Z. Ghahramani. Warped Gaussian processes. NeurIPS
        2003.
@@ -35,15 +38,16 @@ class Outputs:
     name: str
     values: Array
     log_slopes: Array
+    bound: float = math.inf
 
     def padded(self, count: int) -> Outputs:
         """Append `count` failed trials, which are as bad as the worst."""
         worst = np.max(self.values) if len(self.values) else 0.0
         values = np.append(self.values, np.full(count, worst))
-        return Outputs(self.name, values, np.append(self.log_slopes, np.zeros(count)))
+        return replace(self, values=values, log_slopes=np.append(self.log_slopes, np.zeros(count)))
 
     def take(self, rows: NDArray[np.intp]) -> Outputs:
-        return Outputs(self.name, self.values[rows], self.log_slopes[rows])
+        return replace(self, values=self.values[rows], log_slopes=self.log_slopes[rows])
 
 
 def transforms(losses: Array) -> list[Outputs]:
@@ -66,6 +70,41 @@ def transforms(losses: Array) -> list[Outputs]:
     for shift in LOG_SHIFTS:
         logs = np.log(scaled - np.min(scaled) + shift)
         made.append(_standardised(f"log {shift}", logs, -logs))
+    return made
+
+
+def limits(excess: Array) -> list[Outputs]:
+    """Return by how much trials exceed a bound under each transform that is fitted.
+
+    Plain, and with logarithms on both sides of the bound, which show best where it is crossed
+    [Eriksson2021]_. A trial without the metric exceeds it as much as the worst one.
+
+    Args:
+        excess: Negative where the constraint is met, NaN where the metric is lacking; shape (n,).
+
+    .. [Eriksson2021] D. Eriksson, M. Poloczek. Scalable constrained Bayesian optimization. AISTATS
+       2021.
+    """
+    if not len(excess):
+        return [Outputs("none", excess, excess, 0.0)]
+    known = np.abs(excess[~np.isnan(excess) & (excess != 0)])
+    unit = float(np.quantile(known, 0.5, method="lower")) if len(known) else 1.0
+    with np.errstate(over="ignore"):
+        scaled = np.clip(excess / unit, -_MOST_EXCESS, _MOST_EXCESS)
+    scaled = np.where(np.isnan(scaled), np.nanmax(np.append(scaled, 1.0)), scaled)
+    logs = np.log1p(np.abs(scaled))
+    made = []
+    for name, values, log_slopes in (
+        ("plain", scaled, np.zeros(len(excess))),
+        ("two-sided log", np.sign(scaled) * logs, -logs),
+    ):
+        mean, deviation = float(np.mean(values)), float(np.std(values))
+        if deviation <= _DUST * float(np.abs(values).max()):  # all are equal
+            deviation = 1.0
+            values = np.full(len(values), mean)  # noqa: PLW2901
+        outputs = np.round((values - mean) / deviation, _DIGITS)
+        slopes = np.round(log_slopes - np.log(deviation), _DIGITS)
+        made.append(Outputs(name, outputs, slopes, round(-mean / deviation, _DIGITS)))
     return made
 
 

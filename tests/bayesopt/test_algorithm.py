@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suggestion.algorithms.bayesopt import BayesianOptimization, gp, proposer
+from suggestion.algorithms.bayesopt import BayesianOptimization, fitting, gp
 from suggestion.algorithms.bayesopt import algorithm as module
 from suggestion.algorithms.bayesopt.features import Features
 from suggestion.algorithms.bayesopt.forests import Forest
@@ -198,7 +198,7 @@ def test_transforms_that_would_not_count_are_not_fitted(
     study = study_of(SQUARE, observed(SQUARE, loss, 40))
     monkeypatch.setattr(gp, "fit", counted)
     some, fitted = suggest(study, 2), len(made)
-    monkeypatch.setattr(proposer, "HOPELESS_LOG_WEIGHT", -math.inf)
+    monkeypatch.setattr(fitting, "HOPELESS_LOG_WEIGHT", -math.inf)
     assert suggest(study, 2) == some
     assert len(made) - fitted == 4
     assert fitted < 4 if fewer else fitted == 4
