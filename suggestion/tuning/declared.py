@@ -77,7 +77,6 @@ class Declared:
             for name, setting in _SETTINGS.items()
             if getattr(self, name) is not None
         }
-        places |= {f"settings[{name!r}]": name for name in (OBJECTIVES, METRIC_CONSTRAINTS)}
         try:
             yield
         except InvalidArgument as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
@@ -20,10 +20,15 @@ Settings: TypeAlias = Mapping[str, str | float | bool | None]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """An algorithm or an early-stopping rule with its settings as text."""
+    """An algorithm or an early-stopping rule with its settings as text.
+
+    Attributes:
+        declared: Settings that are arguments of the same name.
+    """
 
     name: str
     settings: Mapping[str, str]
+    declared: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, name: str, settings: Settings | None, seed: int | None = None) -> Method:
@@ -47,7 +52,7 @@ class Method:
         ]
         if broken:
             raise InvalidArgument(broken)
-        return Method(self.name, {**self.settings, **added}) if added else self
+        return Method(self.name, {**self.settings, **added}, frozenset(added)) if added else self
 
     def learning(self, text: str) -> Method:
         """Return the method with the setting ``prior_trials``; itself if `text` is empty.
@@ -60,7 +65,7 @@ class Method:
         if PRIOR_TRIALS in self.settings:
             rule = f"must not be given together with settings[{PRIOR_TRIALS!r}]"
             raise InvalidArgument([BrokenRule("learn_from", rule)])
-        return Method(self.name, {**self.settings, PRIOR_TRIALS: text})
+        return replace(self, settings={**self.settings, PRIOR_TRIALS: text})
 
     def declaration(self) -> dict[str, object]:
         """Return the method as an Experiment file has it."""

@@ -34,9 +34,9 @@ def broken_rule(
     rule = violation.description
     match violation.location:
         case ("settings", int(index), *_) if index < len(method.settings):
-            return _broken_setting(argument, list(method.settings)[index], rule)
+            return _broken_setting(argument, list(method.settings)[index], rule, method)
         case ("settings", str(name), *_):
-            return _broken_setting(argument, name, rule)
+            return _broken_setting(argument, name, rule, method)
         case ("settings", *_):
             return BrokenRule(argument, rule)
         case ("parameters", which, *part):
@@ -50,12 +50,12 @@ def broken_rule(
     return BrokenRule("space", rule)
 
 
-def _broken_setting(argument: str, name: str, rule: str) -> BrokenRule:
+def _broken_setting(argument: str, name: str, rule: str, method: Method) -> BrokenRule:
     # The place names the setting already.
     subject = f"setting {quote(name)}"
     if rule.startswith(subject):
         rule = rule.removeprefix(subject).lstrip(",: ")
-    return BrokenRule(f"{argument}[{name!r}]", rule)
+    return BrokenRule(name if name in method.declared else f"{argument}[{name!r}]", rule)
 
 
 def broken_parameter(space: Space, name: str, part: Location, rule: str) -> BrokenRule:

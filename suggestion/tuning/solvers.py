@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+from suggestion.engine import goals
 from suggestion.engine.algorithm import abilities_of, algorithms, missing
+from suggestion.engine.declared import given
 from suggestion.engine.engine import AlgorithmChoice, Engine
 from suggestion.engine.settings import RawSetting
 from suggestion.problem import errors
@@ -113,11 +115,15 @@ def check_method(method: Method, objective: Objective | None = None) -> None:
         found = []
     except errors.Invalid as error:
         found = [*error.violations]
-    if objective is not None and method.name in registry:
-        anything = SearchSpace((Categorical("any", ("a", "b")),))
-        problem = Problem("any", anything, objective.roles())
-        able = partial(abilities_of, registry)
-        found += missing(registry.load(method.name), problem, able=able)
+    if objective is not None:
+        own = objective.settings
+        shared = {name: item for name, item in given(settings).items() if name in own}
+        metrics = goals.declare(objective.metrics(), shared, found)
+        if method.name in registry:
+            anything = SearchSpace((Categorical("any", ("a", "b")),))
+            able = partial(abilities_of, registry)
+            problem = Problem("any", anything, metrics)
+            found += missing(registry.load(method.name), problem, able=able)
     if found:
         raise InvalidArgument(broken_rule(violation, method, Space({}, {})) for violation in found)
 

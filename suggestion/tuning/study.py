@@ -121,7 +121,7 @@ class Study:
             from suggestion.tuning.solvers import check_method  # noqa: PLC0415
 
             if target is None:
-                attempt(broken, lambda: check_method(method, objective))
+                attempt(broken, declared.in_words()(partial(check_method, method, objective)))
             raise InvalidArgument(broken)
         with declared.in_words():
             method = method.learning(learned.text)

@@ -172,7 +172,7 @@ def tune(
         if target is None:
             from suggestion.tuning.solvers import check_method  # noqa: PLC0415
 
-            attempt(broken, lambda: check_method(method, objective))
+            attempt(broken, declared.in_words()(partial(check_method, method, objective)))
         raise InvalidArgument(broken)
     request = TuneRequest(
         arguments.name_for(name or functions.name_of(function)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -156,6 +157,62 @@ def test_what_is_refused_is_said_at_once() -> None:
         sg.InvalidArgument, match=r"^param_space: must be the space that the trials"
     ):
         searcher.set_search_properties("loss", "min", {"lr": tune.uniform(0, 1)})
+
+
+def test_several_objectives_and_constraints(tmp_path: Path) -> None:
+    """Those of a study here, also after a restart; one trial lacks an objective."""
+    searcher = SuggestionSearcher(
+        "nsga2",
+        seed=3,
+        name="same",
+        metric=["loss", "size"],
+        mode=["min", "max"],
+        metric_constraints="memory <= 5",
+    )
+    assert searcher.set_search_properties(None, None, SPACE)
+    study = sg.Study(
+        OURS,
+        algorithm="nsga2",
+        seed=3,
+        name="same",
+        objectives={"loss": "minimize", "size": "maximize"},
+        metric_constraints="memory <= 5",
+    )
+    known = {"lr": 0.01, "model/depth": 2, "model/kind": None}
+    searcher.add_evaluated_point({"lr": 0.01, "model": {"depth": 2, "kind": None}}, [0.5, 2.0])
+    study.tell(known, {"loss": 0.5, "size": 2.0})
+    for number in range(8):
+        point = study.ask()
+        assert ask(searcher, f"t{number}") == dict(point)
+        depth = point.as_int("model/depth")
+        result = {"loss": point.as_float("lr"), "size": float(depth), "memory": 2.0 * depth}
+        if number == 2:
+            result["size"] = math.inf
+        study.tell(point, result)
+        searcher.on_trial_complete(f"t{number}", {**result, "config": {}})
+        if number == 5:
+            searcher.save(tmp_path / "state.pkl")
+            searcher.restore(tmp_path / "state.pkl")
+
+
+def test_what_is_wrong_with_several_objectives_is_refused() -> None:
+    for metric, mode, place in (
+        (["a", "a"], ["min", "min"], "metric"),
+        (["a", 1], ["min", "min"], "metric"),
+        (["a", "b"], ["min"], "mode"),
+        (["a", "b"], ["min", "obs"], "mode"),
+        ([], [], "metric"),
+        ("a", ["min"], "mode"),
+    ):
+        with pytest.raises(sg.InvalidArgument, match=f"^{place}: must "):
+            SuggestionSearcher(metric=metric, mode=mode)  # type: ignore[arg-type]
+    goals: dict[str, Any] = {"metric": ["a", "lr"], "mode": ["min", "max"]}
+    with pytest.raises(sg.InvalidArgument, match=r"^algorithm: .*'anneal' .*several objectives"):
+        SuggestionSearcher("anneal", **goals)
+    with pytest.raises(sg.InvalidArgument, match=r"^metric: .*'lr', a parameter of the space"):
+        SuggestionSearcher(**goals).set_search_properties(None, None, SPACE)
+    with pytest.raises(sg.InvalidArgument, match=r"^metric_constraints: .*'a' is the main"):
+        SuggestionSearcher(metric="a", mode="min", metric_constraints="a < 1")
 
 
 def test_a_finite_space_ends_the_search() -> None:

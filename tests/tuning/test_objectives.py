@@ -149,6 +149,13 @@ def test_all_that_an_algorithm_cannot_do_is_said_at_once(server: ServerProcess) 
         sg.Study({"x": sg.uniform(1, 0)}, algorithm="anneal", objectives=GOALS["objectives"])
     assert [rule.place for rule in caught.value.broken] == ["space['x'].min", "algorithm"]
     with pytest.raises(sg.InvalidArgument) as caught:
+        sg.Study({"x": sg.uniform(1, 0)}, settings={"gama": 1}, metric_constraints="a < 1 < 2")
+    assert [rule.place for rule in caught.value.broken] == [
+        "space['x'].min",
+        "settings['gama']",
+        "metric_constraints",
+    ]
+    with pytest.raises(sg.InvalidArgument) as caught:
         sg.tune(
             functions.tradeoff,
             SPACE,
