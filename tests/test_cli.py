@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from suggestion.cli.main import main
 from suggestion.cli.shared import Target
 from suggestion.engine.algorithm import algorithms
-from tests.support.cases import EXAMPLES, NAMES, WITH_EXAMPLE
+from tests.support.cases import ARCHITECTURES, EXAMPLES, NAMES, WITH_EXAMPLE
 from tests.support.requests import ask_for, experiment
 from tests.support.servers import ServerProcess, serving
 
@@ -196,7 +196,7 @@ def test_algorithms_lists_everything() -> None:
     assert "did you mean 'medianstop'?" in suggest("algorithms", "medianstp", status=2)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *ARCHITECTURES])
 def test_the_readme_of_an_algorithm_has_its_settings(name: str) -> None:
     package = ROOT.joinpath(*algorithms().package(name).split("."))
     readme = (package / "README.md").read_text()

@@ -224,8 +224,8 @@ runtime:
     - kind: StdOut
       image: example.org/collector
   suggestions:
-    - algorithmName: enas
-      image: example.org/enas
+    - algorithmName: theirs
+      image: example.org/theirs
     - algorithmName: random
       image: example.org/random
       volumeMountPath: /data
@@ -240,10 +240,10 @@ def test_merging_keeps_everything_but_what_is_registered(made: Any) -> None:
     assert after["init"] == before["init"]
     assert after["runtime"]["metricsCollectors"] == before["runtime"]["metricsCollectors"]
     names = [item["algorithmName"] for item in after["runtime"]["suggestions"]]
-    assert names[:3] == ["enas", "random", "mine"]
-    assert sorted(names) == sorted({"enas", "mine", *NAMES})
+    assert names[:3] == ["theirs", "random", "mine"]
+    assert sorted(names) == sorted({"theirs", "mine", *NAMES})
     entries = dict(zip(names, after["runtime"]["suggestions"], strict=True))
-    assert entries["enas"] == before["runtime"]["suggestions"][0]
+    assert entries["theirs"] == before["runtime"]["suggestions"][0]
     assert entries["random"]["image"] == "example.com/team/suggestion-random:1.2"
     assert entries["random"]["volumeMountPath"] == "/data"
 
@@ -361,14 +361,14 @@ def test_an_older_config_map_is_merged_key_by_key(made: Any) -> None:
     installed = {
         "kind": "ConfigMap",
         "data": {
-            "suggestion": json.dumps({"enas": {"image": "e"}, "random": {"image": "r"}}),
+            "suggestion": json.dumps({"theirs": {"image": "e"}, "random": {"image": "r"}}),
             "early-stopping": json.dumps({"other": {"image": "o"}}),
             "metrics-collector-sidecar": "{}",
         },
     }
     after = yaml.safe_load(register(made, Format.LEGACY, yaml.safe_dump(installed)))
     keyed = json.loads(after["data"]["suggestion"])
-    assert keyed["enas"] == {"image": "e"}
+    assert keyed["theirs"] == {"image": "e"}
     assert keyed["random"]["image"] == "example.com/team/suggestion-random:1.2"
     assert "other" in json.loads(after["data"]["early-stopping"])
     assert after["data"]["metrics-collector-sidecar"] == "{}"

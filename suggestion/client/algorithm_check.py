@@ -209,4 +209,8 @@ def _sound(examined: Examined) -> tuple[dict[str, Any], tuple[int, ...], bool]:
         if count in spec and (count,) not in broken:
             part[count] = spec[count]
     whole = len(kept) == len(parameters) and "parameters" in spec
+    if "nasConfig" in spec:
+        whole = ("nasConfig",) not in broken and "parameters" not in spec
+        if whole:
+            part["nasConfig"] = spec["nasConfig"]
     return {"metadata": {"name": examined.name or "experiment"}, "spec": part}, kept, whole

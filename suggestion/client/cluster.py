@@ -207,6 +207,9 @@ _NOT_TEXT: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
     "parallelTrialCount": ("a whole number", frozenset({"whole number"})),
     "maxTrialCount": ("a whole number", frozenset({"whole number"})),
     "maxFailedTrialCount": ("a whole number", frozenset({"whole number"})),
+    "numLayers": ("a whole number", frozenset({"whole number"})),
+    "inputSizes": ("a whole number", frozenset({"whole number"})),
+    "outputSizes": ("a whole number", frozenset({"whole number"})),
     "generation": ("a whole number", frozenset({"whole number"})),
     "deletionGracePeriodSeconds": ("a whole number", frozenset({"whole number"})),
 }
@@ -220,7 +223,8 @@ def _types(read: Manifest, node: Any, schema: Mapping[str, Any], path: FieldPath
 ]:  # fmt: skip
     """Scalars that are of another type to a cluster than it wants."""
     if isinstance(node, str) and path:
-        noun, fitting = _NOT_TEXT.get(str(path[-1]), _TEXT)
+        field = next((step for step in reversed(path) if isinstance(step, str)), "")
+        noun, fitting = _NOT_TEXT.get(field, _TEXT)
         written = read.type_of(path)
         if written and written not in fitting:
             yield path, f"must be {noun}, got the {written} {quote(node)}"

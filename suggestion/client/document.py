@@ -218,6 +218,8 @@ class _Sound:
 
     def __call__(self, *sections: str) -> bool:
         """Whether `sections` are sound; one that may be absent is."""
+        if "parameters" in sections and "nasConfig" in (self._spec or ()):
+            sections = (*(part for part in sections if part != "parameters"), "nasConfig")
         required = {"objective", "algorithm", "parameters"}.intersection(sections)
         return (
             self._usable
@@ -250,13 +252,21 @@ def _semantics(document: Any, sound: _Sound) -> Iterator[Problem]:
             text = document["spec"][field].strip()
             if len(text) > len(str(_MOST)) or int(text) > most:
                 yield ("spec", field), f"must be at most {most}, got {quote(text)}"
-    if sound("nasConfig") and "nasConfig" in document["spec"]:
-        yield (
-            ("spec", "nasConfig"),
-            "the search for architectures is not supported; use spec.parameters alone",
-        )
+    yield from _space(document)
     if sound("objective"):
         yield from _objective(document["spec"]["objective"])
+
+
+def _space(document: Any) -> Iterator[Problem]:
+    """Whether there are parameters or a graph of architectures, and not both."""
+    spec = document.get("spec") if isinstance(document, dict) else None
+    if not isinstance(spec, dict):
+        return
+    given = [field for field in ("parameters", "nasConfig") if field in spec]
+    if not given:
+        yield ("spec",), "parameters is required, or nasConfig"
+    elif len(given) == 2:
+        yield ("spec", "nasConfig"), "an experiment has parameters or a nasConfig, got both"
 
 
 def _objective(objective: dict[str, Any]) -> Iterator[Problem]:

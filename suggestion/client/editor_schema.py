@@ -25,6 +25,7 @@ def experiment() -> Schema:
     """
     made = _for_editors(schema.EXPERIMENT)
     spec = made["properties"]["spec"]
+    spec["anyOf"] = [{"required": ["parameters"]}, {"required": ["nasConfig"]}]
     rules_of = [
         _settings("algorithm", algorithms(), lambda cls: (*settings_of(cls), *SHARED)),
         _settings("earlyStopping", rules(), describe),

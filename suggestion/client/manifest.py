@@ -144,7 +144,7 @@ def in_file(location: Location) -> FieldPath:
     for step in location:
         if isinstance(step, int):
             path.append(step)
-        elif step not in {"experiment", "parameter_specs"}:
+        elif step not in {"experiment", "parameter_specs", "operation"}:
             head, *rest = step.split("_")
             path.append(head + "".join(part.capitalize() for part in rest))
     if path[:1] != ["spec"] and path[:1] != ["name"]:

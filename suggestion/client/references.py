@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from suggestion.client.containers import TEMPLATE, USED, Primary, Problem
 from suggestion.client.manifest import FieldPath
+from suggestion.client.parameters import is_architecture, parameters_of
 from suggestion.problem.errors import quote
 from suggestion.problem.locations import dotted
 
@@ -28,7 +29,7 @@ def references(
         whole: Whether all of the trial's object counts; else its primary container.
     """
     template: Mapping[str, Any] = document["spec"].get("trialTemplate") or {}
-    space = [parameter["name"] for parameter in document["spec"]["parameters"]]
+    space = [parameter["name"] for parameter in parameters_of(document)]
     declared = template.get("trialParameters") or ()
     # They may be left out: then every parameter goes by its own name.
     made: dict[str, str] = {} if declared else {name: name for name in space}
@@ -97,12 +98,17 @@ def _unused(
     # What else the template holds: sidecars, replicas, labels of the object.
     written = [*here, *texts(template.get("trialSpec"), (*TEMPLATE, "trialSpec"))]
     reached = {names.get(match[2]) for _, text in here for match in _parameters(text)}
-    space = [parameter["name"] for parameter in document["spec"]["parameters"]]
+    space = [parameter["name"] for parameter in parameters_of(document)]
     slips = list(_slips([*written, *_lines(used, primary.path)], {*space, *names}))
     if primary.plain and not slips and not any(map(_uses, written)):
         # A command that was written for this machine, to try out something else than parameters.
         text = "uses no parameter: every trial runs the same program"
         primary.notes.append((primary.path, text))
+        return
+    if is_architecture(document):  # a program may know what the numbers mean
+        if not reached.intersection(space):
+            text = f"no value of {' and '.join(space)} is used by the trial template"
+            yield ("spec", "nasConfig"), f"{text}; write ${{trialParameters.{space[0]}}} in it"
         return
     for index, name in enumerate(space):
         if name in reached:

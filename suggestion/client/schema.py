@@ -101,6 +101,23 @@ _PARAMETER: Final = _object(
     "feasibleSpace",
 )
 
+_SIZE: Final = {
+    "type": "string",
+    "pattern": r"^\s*[0-9]{1,9}\s*$",
+    "description": "a whole number below 1,000,000,000",
+}
+#: The architectures of a chain of layers.
+_NAS: Final = _object(
+    {
+        "graphConfig": _object(
+            {"numLayers": _SIZE, "inputSizes": _list(_SIZE), "outputSizes": _list(_SIZE)}
+        ),
+        "operations": _list(
+            _object({"operationType": _TEXT, "parameters": _list(_PARAMETER)}, "operationType")
+        ),
+    }
+)
+
 _OBJECTIVE: Final = _object(
     {
         "type": {"enum": ["minimize", "maximize"]},
@@ -220,11 +237,11 @@ EXPERIMENT: Final[dict[str, Any]] = _object(
                 "trialTemplate": TEMPLATE,
                 "metricsCollectorSpec": _COLLECTOR,
                 "resumePolicy": {"enum": ["Never", "LongRunning", "FromVolume"]},
-                "nasConfig": _ANY_OBJECT,
+                "nasConfig": _NAS,
             },
+            # Either parameters or nasConfig; see `document`.
             "objective",
             "algorithm",
-            "parameters",
         ),
         "status": _ANY_OBJECT,
     },

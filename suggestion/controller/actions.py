@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from suggestion.client.parameters import parameters_of
 from suggestion.controller.commands import Note, Stop
 from suggestion.controller.draft import Draft
 from suggestion.controller.events import Requested
@@ -69,7 +70,7 @@ def _enqueue(draft: Draft, event: Requested, action: Enqueue) -> str:
     limit = draft.experiment.limits.trials
     if limit is not None and draft.made >= limit:
         raise _Refused(f"maxTrialCount is {limit}, and all these trials are made; raise it first")
-    names = [entry["name"] for entry in draft.experiment.document["spec"]["parameters"]]
+    names = [entry["name"] for entry in parameters_of(draft.experiment.document)]
     if set(action.assignment) != set(names):
         raise _Refused(f"a point must have the parameters {', '.join(names)}")
     assignment = {name: action.assignment[name] for name in names}

@@ -101,6 +101,7 @@ IMAGES: Final = (
     ),
     Image("suggestion-hyperband", ("hyperband", "asha")),
     Image("suggestion-pbt", ("pbt",)),
+    Image("suggestion-nas", ("enas", "darts")),
     Image("earlystopping-medianstop", _RULES, ("kubernetes",), kind=Kind.EARLY_STOPPING),
     Image(
         "dbmanager",

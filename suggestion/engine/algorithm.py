@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar,
 from suggestion.engine import installed
 from suggestion.engine.declared import SHARED
 from suggestion.engine.settings import SEED, RawSetting, Setting, configure, describe
+from suggestion.problem.architectures import ArchitectureSpace
 from suggestion.problem.errors import MOST_VIOLATIONS, Invalid, Violation, quote
 from suggestion.problem.locations import Location
 from suggestion.problem.problem import Problem
@@ -29,6 +30,7 @@ class Ability(enum.Enum):
     CONDITIONS = "conditions between parameters"
     PARAMETER_CONSTRAINTS = "constraints on parameters"
     PRIOR_STUDIES = "earlier studies to learn from"
+    ARCHITECTURES = "the search for architectures"
 
 
 #: What an algorithm can do that compares trials of its own study alone, or looks at none. Listed,
@@ -49,6 +51,7 @@ _PLACES: Final[Mapping[Ability, Location]] = {
     Ability.CONDITIONS: ("conditions",),
     Ability.PARAMETER_CONSTRAINTS: ("constraints",),
     Ability.PRIOR_STUDIES: ("prior",),
+    Ability.ARCHITECTURES: ("graph",),
 }
 
 
@@ -238,12 +241,14 @@ def needed(problem: Problem, prior: Sequence[Study] = ()) -> Mapping[Ability, st
         problem: What is to be optimised.
         prior: Earlier studies to learn from.
     """
+    space = problem.space
     names: dict[Ability, list[str]] = {
         Ability.SEVERAL_OBJECTIVES: [metric.name for metric in problem.objectives[1:]],
         Ability.METRIC_CONSTRAINTS: [metric.name for metric in problem.constraints],
-        Ability.CONDITIONS: [condition.parameter for condition in problem.space.conditions],
-        Ability.PARAMETER_CONSTRAINTS: [each.text for each in problem.space.constraints],
+        Ability.CONDITIONS: [condition.parameter for condition in space.conditions],
+        Ability.PARAMETER_CONSTRAINTS: [each.text for each in space.constraints],
         Ability.PRIOR_STUDIES: [study.name for study in prior],
+        Ability.ARCHITECTURES: ["nasConfig"] if isinstance(space, ArchitectureSpace) else [],
     }
     return {
         ability: ", ".join(map(quote, dict.fromkeys(found)))

@@ -14,6 +14,7 @@ from suggestion.engine import goals
 from suggestion.engine.goals import METRIC_CONSTRAINTS, OBJECTIVES
 from suggestion.engine.mistakes import violation
 from suggestion.engine.settings import RawSetting, Setting
+from suggestion.problem.architectures import ArchitectureSpace
 from suggestion.problem.conditions import When
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.expressions import Expression, Names, expression, parse
@@ -57,6 +58,9 @@ SHARED: Final = (
 )
 
 
+_OF_PARAMETERS: Final = frozenset({CONDITIONS.name, PARAMETER_CONSTRAINTS.name})
+
+
 def given(settings: Sequence[RawSetting]) -> Mapping[str, tuple[int, str]]:
     """Return the shared settings among `settings`: by name their place and text."""
     names = {setting.name for setting in SHARED}
@@ -77,6 +81,12 @@ def declare(problem: Problem, shared: Mapping[str, tuple[int, str]]) -> Problem:
         Invalid: With everything that is wrong with them.
     """
     space, found = problem.space, list[Violation]()
+    if isinstance(space, ArchitectureSpace):
+        for name in sorted(_OF_PARAMETERS & shared.keys()):
+            place, text = shared[name]
+            rule = f"must be left out with a nasConfig, got {quote(text)}"
+            found.append(Violation(("settings", place, "value"), f"setting {quote(name)} {rule}"))
+        shared = {key: value for key, value in shared.items() if key not in _OF_PARAMETERS}
     conditions = _conditions(space, shared, found)
     constraints = _constraints(space, shared, found)
     if not found and (conditions or constraints):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from suggestion.engine import documents
 from suggestion.engine.declared import INITIAL_POINTS
 from suggestion.engine.documents import Pairs, shown
 from suggestion.numerics.sampling import draws
+from suggestion.problem.architectures import ASSIGNED, ArchitectureSpace
 from suggestion.problem.errors import Invalid, Violation, Violations, quote
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Parameter, Value
@@ -99,6 +101,8 @@ def _point(
     space: SearchSpace, number: int, entry: Pairs, refuse: Callable[[str], None]
 ) -> Assignment:
     """Return the values of one entry, active ones only as far as that is known."""
+    if isinstance(space, ArchitectureSpace):
+        return _architecture(space, number, entry, refuse)
     values: dict[str, Value] = {}
     known = {parameter.name: parameter for parameter in space.parameters}
     subject = f", point {number}"
@@ -120,6 +124,20 @@ def _point(
             else:
                 values[name] = value
     return space.active(values) if len(values) == space.dimension else values
+
+
+def _architecture(
+    space: ArchitectureSpace, number: int, entry: Pairs, refuse: Callable[[str], None]
+) -> Assignment:
+    """Return the architecture of one entry: text or lists, as trials receive it."""
+    (name, given), *others = [*entry, ("", None)]
+    text = given if isinstance(given, str) else json.dumps(given)
+    values = space.parse({name: text})
+    if len(others) > 1 or not space.is_complete(values):
+        got = ", ".join(f"{quote(each)}: {shown(value)}" for each, value in entry[:3]) or "nothing"
+        rule = f"must be a whole {quote(ASSIGNED[0])} of the graph, such as [[0], [1, 0]]"
+        refuse(f", point {number}: {rule}, got {got}")
+    return values
 
 
 def _value(parameter: Parameter, given: Any) -> Value | None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from suggestion.client.numbers import finite
+from suggestion.client.parameters import parameters_of
 from suggestion.controller.activity import active_texts, inactive_of
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Condition
@@ -56,8 +57,9 @@ def read(directory: Path) -> tuple[str, Sequence[Finished]]:
         FileNotFoundError: If there is no experiment in `directory`.
     """
     experiment, trials = status.load(directory)
-    spec = cast("dict[str, Any]", experiment.document["spec"])
-    listed = {p["name"] for p in spec["parameters"] if p["parameterType"] == "categorical"}
+    listed = {
+        p["name"] for p in parameters_of(experiment.document) if p["parameterType"] == "categorical"
+    }
     inactive = inactive_of(experiment.document)
     store = Store(directory)
     try:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from suggestion.problem.architectures import ArchitectureSpace
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.locations import Location
@@ -75,6 +76,9 @@ def studies(earlier: Sequence[EarlierStudy], problem: Problem) -> tuple[Study, .
     """
     found: list[Violation] = []
     made: list[Study] = []
+    if isinstance(problem.space, ArchitectureSpace):
+        rule = "architectures are not learned from other experiments; leave it out"
+        raise Invalid(each.violation(rule) for each in earlier)
     if len(earlier) > MOST_STUDIES:
         rule = f"there must be at most {MOST_STUDIES} of them, got {len(earlier)}"
         raise Invalid([Violation(earlier[0].location, f"earlier studies: {rule}")])

@@ -9,6 +9,9 @@ A location is a tuple of names and of positions in lists. The heads that are in 
                                                    ``name``, ``type``, ``min``, ``max``, ``step``,
                                                    ``list``, ``distribution``
 ``("space",)``                                     the search space as a whole
+``("graph", "layers")``                            a part of the graph of architectures, or all:
+                                                   ``input_sizes``, ``output_sizes``, and
+                                                   ``operations``, 0, ``kind`` or ``parameters``
 ``("conditions", 0)``                              a condition, or all; as ``constraints``
 ``("metrics", 0, "goal")``                         a part of a metric: ``name``, ``goal``
 ``("algorithm",)``                                 the name of the algorithm

@@ -18,6 +18,7 @@ from suggestion.artifacts.keeper import Keeper
 from suggestion.client.document import Loaded
 from suggestion.client.launch import LocalServer
 from suggestion.client.manifest import ManifestError, without_nulls
+from suggestion.client.parameters import parameters_of
 from suggestion.client.servers import Client, Remote, Server
 from suggestion.controller import messages, objectives
 from suggestion.controller.context import Fatal, View
@@ -136,7 +137,6 @@ def _prepare(
     # An experiment that has ended needs no servers; should it, they start when they are called.
     launch = known is None or not known.done or bool(store.undelivered())
     clients = _clients(request, loaded, directory, view, stopped, launch, stack)
-    spec = loaded.document["spec"]
     parallel = (Limits.of(loaded.document) if known is None else known.limits).parallel
     slots = slots_of(request, place, parallel, loaded.template.gpus)
     if len(slots) < parallel:
@@ -182,7 +182,7 @@ def _prepare(
         place.local and place.shared,
         place.objects,
     )
-    parameters = tuple(parameter["name"] for parameter in spec["parameters"])
+    parameters = tuple(parameter["name"] for parameter in parameters_of(loaded.document))
     return Sessions(
         directory,
         store,

@@ -25,7 +25,10 @@ def from_file(path: Path) -> Space:
         raise InvalidArgument(
             BrokenRule("space", line) for line in str(error).splitlines()
         ) from error
-    declared = read.document["spec"]["parameters"]
+    declared = read.document["spec"].get("parameters")
+    if declared is None:
+        text = f"{path}: must have spec.parameters, which a space in Python is made of"
+        raise InvalidArgument([BrokenRule("space", text)])
     space = from_json(declared, "spec")
     lines = {
         str(entry["name"]): f"{path}:{read.line(('spec', 'parameters', index))}"

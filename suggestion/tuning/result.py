@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
+from suggestion.client.parameters import parameters_of, with_values
 from suggestion.controller import objectives
 from suggestion.controller import trials as stored
 from suggestion.controller.activity import Inactive, active_texts, inactive_of
@@ -252,7 +253,10 @@ def load(
     experiment, trials = status.load(directory)
     objective = objectives.read(experiment.document)
     if space is None:
-        declared = experiment.options.get("space") or experiment.document["spec"]["parameters"]
+        assigned = [trial.assignment for trial in trials]
+        declared = experiment.options.get("space") or with_values(
+            parameters_of(experiment.document), assigned
+        )
         space = from_json(declared, str(directory))
     condition = experiment.condition()
     inactive = inactive_of(experiment.document)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from suggestion.client.numbers import finite
+from suggestion.client.parameters import is_listed, parameters_of
 from suggestion.controller import objectives
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective, Report
@@ -107,11 +108,14 @@ def closing_storage(url: str) -> Iterator[RDBStorage]:
 
 
 def distributions(experiment: Experiment) -> dict[str, BaseDistribution]:
-    """The search space in Optuna's words; a discrete parameter is a choice of numbers."""
+    """The search space in Optuna's words; a discrete parameter is a choice of numbers.
+
+    Parameters whose values cannot be listed are left out.
+    """
     from optuna import distributions as of  # noqa: PLC0415
 
     space: dict[str, BaseDistribution] = {}
-    for parameter in experiment.document["spec"]["parameters"]:
+    for parameter in filter(is_listed, parameters_of(experiment.document)):
         feasible: Mapping[str, Any] = parameter["feasibleSpace"]
         log = feasible.get("distribution") in {"logUniform", "logNormal"}
         kind = parameter["parameterType"]
@@ -194,6 +198,7 @@ def _frozen(
         distributions=dict(space),
         user_attrs={
             _ATTRIBUTE: trial.name,
+            **{name: text for name, text in trial.assignment.items() if name not in space},
             **dict(objective.observed(trial.series)),
         },
         # A study of several objectives has no intermediate values.

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TextIO
 
 from suggestion.client.numbers import finite, short
+from suggestion.client.parameters import columns_of, parameters_of
 from suggestion.controller import objectives, standings
 from suggestion.controller.activity import Inactive, active_texts, inactive_of
 from suggestion.controller.experiment import Experiment
@@ -21,7 +22,7 @@ from suggestion.views.live import assigned
 def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> None:
     """Write a line for each trial: its active parameters, then each metric by its strategy."""
     objective = objectives.read(experiment.document)
-    parameters = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
+    parameters = [parameter["name"] for parameter in parameters_of(experiment.document)]
     writer = csv.writer(out, lineterminator="\n")
     head = ["number", "trial", "condition", "reason", "attempt", "started", "completed", "seconds"]
     head.append("lost")  # attempts
@@ -65,7 +66,7 @@ def table(experiment: Experiment, trials: Sequence[Trial]) -> str:
     from rich.text import Text  # noqa: PLC0415
 
     objective = objectives.read(experiment.document)
-    space = experiment.document["spec"]["parameters"]
+    space = columns_of(experiment.document)
     inactive = inactive_of(experiment.document)
     made = Table(box=None, pad_edge=False)
     names = [parameter["name"] for parameter in space]
@@ -135,7 +136,7 @@ def _key(
         "seconds": str(elapsed(trial) or ""),
         "lost": str(trial.losses),
     }
-    names = [parameter["name"] for parameter in experiment.document["spec"]["parameters"]]
+    names = [parameter["name"] for parameter in parameters_of(experiment.document)]
     if column in objective.metrics:
         text = objective.shown(trial.series, column)
     elif column in names:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from suggestion.client.numbers import short
+from suggestion.client.parameters import parameters_of
 from suggestion.controller import messages, objectives, standings
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective
@@ -151,7 +152,9 @@ def _describe(
     if best:
         yield "Current optimal trial:"
         yield f"  {best['bestTrialName']}"
-        kinds = {entry["name"]: entry["parameterType"] for entry in spec["parameters"]}
+        kinds = {
+            entry["name"]: entry["parameterType"] for entry in parameters_of(experiment.document)
+        }
         for entry in best["parameterAssignments"]:
             name, value = entry["name"], entry["value"]
             yield f"    {name} = {short(value) if kinds.get(name) == 'double' else value}"

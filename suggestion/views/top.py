@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from suggestion.client.parameters import columns_of
 from suggestion.controller import objectives, standings
 from suggestion.controller.activity import inactive_of
 from suggestion.controller.experiment import Experiment
@@ -96,7 +97,7 @@ def frame(
     return Frame(
         experiment.name,
         objective,
-        experiment.document["spec"]["parameters"],
+        columns_of(experiment.document),
         len(ended),
         len(failed),
         limits.trials,

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final, TextIO
 
 from suggestion.client.numbers import short
+from suggestion.client.parameters import columns_of, parameters_of
 from suggestion.controller import standings
 from suggestion.controller.shown import plain
 from suggestion.controller.state import HALT
@@ -28,7 +29,7 @@ _RECENT: Final = 6
 
 def describe(controller: Controller, trial: Trial) -> str:
     """One trial in a few words: its parameters."""
-    space = controller.experiment.document["spec"]["parameters"]
+    space = columns_of(controller.experiment.document)
     return " ".join(
         f"{name}={value}" for name, value in assigned(trial, space, controller.inactive).items()
     )
@@ -171,7 +172,7 @@ class Rich:
         return Frame(
             experiment.name,
             controller.objective,
-            experiment.document["spec"]["parameters"],
+            columns_of(experiment.document),
             counts.completed,
             counts.failed,
             controller.max_trials,
@@ -211,7 +212,7 @@ def ending(controller: Controller, directory: str) -> str:
             number = len(standings.front([*controller.trials.values()], objective))
             names = ", ".join(objective.objectives)
             lines.append(f"  one of {number} trials that are the trade-off of {names}")
-        shown = assigned(best, experiment.document["spec"]["parameters"], controller.inactive)
+        shown = assigned(best, parameters_of(experiment.document), controller.inactive)
         lines += [f"  {name} = {value}" for name, value in shown.items()]
         argv = controller.workspace.command(best)
         if argv:

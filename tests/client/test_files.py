@@ -187,7 +187,7 @@ def test_fields_of_the_short_form_do_not_stand_beside_an_object(tmp_path: Path) 
         ({"sepc": {}}, "sepc: unknown field; .*did you mean spec?"),
         ({"spec.parallelTrialCount": 10**12}, "spec.parallelTrialCount: must be at most 10000"),
         ({"spec.maxTrialCount": "9" * 5000}, "spec.maxTrialCount: must be at most 2147483647"),
-        ({"spec.nasConfig": {"graphConfig": {}}}, "spec.nasConfig: .*architectures is not supp"),
+        ({"spec.nasConfig": {"graphConfig": {}}}, "spec.nasConfig: .*or a nasConfig, got both"),
         ({"spec.algorithm.algorithmName": "randm"}, "algorithmName: .*did you mean 'random'?"),
         ({"spec.earlyStopping": {"algorithmName": "median"}}, "earlyStopping.algorithmName: .*is "
          "not installed; there is asha, hyperband, medianstop, percentilestop; "

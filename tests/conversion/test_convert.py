@@ -537,7 +537,7 @@ def test_an_experiment_stays_what_it_is(tmp_path: Path) -> None:
         before = yaml.load(path.read_text(), yaml.BaseLoader)
         after = yaml.load(made.done.stdout, yaml.BaseLoader)
         for spec in (before["spec"], after["spec"]):
-            for parameter in spec["parameters"]:
+            for parameter in spec.get("parameters", ()):
                 feasible = parameter["feasibleSpace"]
                 if parameter["parameterType"] == "double":
                     feasible |= {k: float(v) for k, v in feasible.items() if k in ("min", "max")}

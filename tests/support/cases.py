@@ -19,7 +19,9 @@ from suggestion.problem.errors import Invalid
 from tests.support.requests import experiment
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-NAMES = tuple(algorithms())
+#: Those that search for architectures, not for values of parameters: see tests/nas.
+ARCHITECTURES = ("darts", "enas")
+NAMES = tuple(name for name in algorithms() if name not in ARCHITECTURES)
 WITH_EXAMPLE = tuple(name for name in NAMES if (EXAMPLES / f"{name}.yaml").exists())
 #: Of this test process, removed at its end.
 _FOLDER = TemporaryDirectory(prefix="suggest-checkpoints-")

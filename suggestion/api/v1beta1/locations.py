@@ -33,6 +33,8 @@ def in_request(location: Location, experiment: api.Experiment) -> Location:
         case ("parameters", *rest):
             path = _in_parameters(rest, experiment)
             return ("experiment", "spec", "parameter_specs", "parameters", *path)
+        case ("graph", *rest):
+            return ("experiment", "spec", "nas_config", *_in_graph(rest))
         case ("metrics", *rest):
             return ("experiment", "spec", "objective", *_in_objective(rest, experiment))
         case ("algorithm",) | ("settings", *_):
@@ -64,12 +66,35 @@ def _in_parameters(rest: list[str | int], experiment: api.Experiment) -> Locatio
         if which not in names:
             return ()
         which = names.index(which)
+    return (which, *_in_parameter(part))
+
+
+def _in_parameter(part: list[str | int]) -> Location:
     match part:
         case ["name"]:
-            return (which, "name")
+            return ("name",)
         case ["type"]:
-            return (which, "parameter_type")
-    return (which, *(("feasible_space", *part) if part else ()))
+            return ("parameter_type",)
+    return ("feasible_space", *part) if part else ()
+
+
+def _in_graph(rest: list[str | int]) -> Location:
+    """Return the path of a part of a graph of architectures in its message."""
+    match rest:
+        case ["layers"]:
+            return ("graph_config", "num_layers")
+        case ["input_sizes" | "output_sizes" as which]:
+            return ("graph_config", which)
+        case ["operations"]:
+            return ("operations",)
+        case ["operations", int(index), "kind"]:
+            return ("operations", "operation", index, "operation_type")
+        case ["operations", int(index), "parameters"]:
+            return ("operations", "operation", index, "parameter_specs")
+        case ["operations", int(index), "parameters", place, *part]:
+            path = ("parameter_specs", "parameters", place, *_in_parameter(part))
+            return ("operations", "operation", index, *path)
+    return ()
 
 
 def _in_objective(rest: list[str | int], experiment: api.Experiment) -> Location:

@@ -5,19 +5,18 @@ Reading collects every broken rule before it raises; `locations` says which fiel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1 import space_messages as spaces
+from suggestion.api.v1beta1.space_messages import named
 from suggestion.engine.engine import AlgorithmChoice
 from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid, Violation, Violations, quote
-from suggestion.problem.lists import Categorical, Discrete
-from suggestion.problem.numeric import Double, Int
-from suggestion.problem.parameters import LONGEST_NAME, Parameter
-from suggestion.problem.priors import Distribution
+from suggestion.problem.parameters import LONGEST_NAME
 from suggestion.problem.problem import MOST_SUGGESTIONS, Goal, Metric, Problem, Role
-from suggestion.problem.space import SearchSpace, size_violations
+from suggestion.problem.space import SearchSpace
 from suggestion.problem.study import Suggestion
 
 __all__ = [
@@ -28,15 +27,6 @@ __all__ = [
     "write_reply",
     "write_trial",
 ]
-
-_DISTRIBUTIONS: Final = {
-    api.DISTRIBUTION_UNSPECIFIED: Distribution.UNIFORM,
-    api.UNIFORM: Distribution.UNIFORM,
-    api.LOG_UNIFORM: Distribution.LOG_UNIFORM,
-    api.NORMAL: Distribution.NORMAL,
-    api.LOG_NORMAL: Distribution.LOG_NORMAL,
-}
-
 
 # ------------------------------------------------------------------ experiment
 
@@ -59,13 +49,13 @@ def read_problem(message: api.Experiment) -> Problem:
                 f"characters, got {len(message.name)}",
             )
         )
-    space = _read_space(spec.parameter_specs.parameters, found)
+    space = spaces.read(spec, found)
     if spec.objective.type not in (api.MINIMIZE, api.MAXIMIZE):
         found.append(
             Violation(
                 ("metrics", 0, "goal"),
                 "objective: type must be minimize or maximize, got "
-                f"{_enum_name(api.ObjectiveType, spec.objective.type)}",
+                f"{spaces.enum_name(api.ObjectiveType, spec.objective.type)}",
             )
         )
     if not spec.objective.objective_metric_name:
@@ -98,106 +88,6 @@ def read_algorithm(message: api.AlgorithmSpec) -> AlgorithmChoice:
     """Return the algorithm that `message` asks for, with its settings in their order."""
     settings = tuple(RawSetting(item.name, item.value) for item in message.algorithm_settings)
     return AlgorithmChoice(message.algorithm_name, settings)
-
-
-def _read_space(
-    messages: Sequence[api.ParameterSpec], found: list[Violation]
-) -> SearchSpace | None:
-    """The search space, or None with its violations added to `found`."""
-    # Looked at before anything is read.
-    listed = sum(len(message.feasible_space.list) for message in messages)
-    if too_many := size_violations(len(messages), listed):
-        found += too_many
-        return None
-    parameters: list[Parameter] = []
-    before = len(found)
-    for index, message in enumerate(messages):
-        try:
-            parameters.append(_read_parameter(message))
-        except Invalid as error:
-            found += [v.under("parameters", index) for v in error.violations]
-            # Takes the place of the broken one, so that repeated names are still found.
-            if 0 < len(message.name) <= LONGEST_NAME:
-                parameters.append(Int(message.name, 0, 0))
-    try:
-        space = SearchSpace(tuple(parameters))
-    except Invalid as error:
-        if parameters or not messages:
-            found += error.violations
-        return None
-    return space if len(found) == before else None
-
-
-def _read_parameter(message: api.ParameterSpec) -> Parameter:
-    feasible = message.feasible_space
-    kind = message.parameter_type
-    listed = kind in (api.DISCRETE, api.CATEGORICAL)
-    found: list[Violation] = []
-    subject = f"parameter {quote(message.name)}"
-    if kind not in (api.DOUBLE, api.INT, api.DISCRETE, api.CATEGORICAL):
-        found.append(
-            Violation(
-                ("type",),
-                f"{subject}: type must be double, int, discrete or categorical, got "
-                f"{_enum_name(api.ParameterType, kind)}",
-            )
-        )
-        raise Invalid(found)
-    noun = api.ParameterType.Name(kind).lower()
-    noun = f"an {noun}" if kind == api.INT else f"a {noun}"
-    distribution = _DISTRIBUTIONS.get(feasible.distribution)
-    if distribution is None:
-        found.append(
-            Violation(
-                ("distribution",),
-                f"{subject}: distribution must be uniform, logUniform, normal or logNormal, got "
-                f"{feasible.distribution}",
-            )
-        )
-        distribution = Distribution.UNIFORM
-    if listed:
-        numeric = [(key, getattr(feasible, key)) for key in ("min", "max", "step")]
-        found += [
-            Violation((key,), f"{subject}: {noun} has no {key}, got {quote(it)}")
-            for key, it in numeric
-            if it
-        ]
-        if distribution is not Distribution.UNIFORM:
-            found.append(
-                Violation(
-                    ("distribution",),
-                    f"{subject}: distribution {distribution.value} is for double and int, "
-                    f"got it for {noun}",
-                )
-            )
-    elif feasible.list:
-        found.append(
-            Violation(
-                ("list",),
-                f"{subject}: a list is for discrete and categorical, got one for {noun}",
-            )
-        )
-    try:
-        parameter: Parameter
-        if kind == api.DISCRETE:
-            parameter = Discrete(message.name, tuple(feasible.list))
-        elif kind == api.CATEGORICAL:
-            parameter = Categorical(message.name, tuple(feasible.list))
-        else:
-            number = Double if kind == api.DOUBLE else Int
-            parameter = number(
-                message.name, feasible.min, feasible.max, feasible.step or None, distribution
-            )
-    except Invalid as error:
-        found += error.violations
-    if found:
-        raise Invalid(found)
-    return parameter
-
-
-def _enum_name(enum: object, number: int) -> str:
-    names = {value: name for name, value in enum.items()}  # type: ignore[attr-defined]
-    return f"{names.get(number, 'an undefined value')} ({number})"
 
 
 # --------------------------------------------------------------------- request
@@ -254,7 +144,7 @@ def write_experiment(document: Mapping[str, Any]) -> api.Experiment:
     objective = spec["objective"]
     message = api.Experiment(name=document["metadata"]["name"])
     out = message.spec
-    out.objective.type = _named(api.ObjectiveType, objective["type"])
+    out.objective.type = named(api.ObjectiveType, objective["type"])
     out.objective.goal = float(objective.get("goal") or 0)
     out.objective.objective_metric_name = objective["objectiveMetricName"]
     out.objective.additional_metric_names.extend(objective.get("additionalMetricNames") or ())
@@ -266,18 +156,7 @@ def write_experiment(document: Mapping[str, Any]) -> api.Experiment:
             target.algorithm_name = given["algorithmName"]
             for item in given.get("algorithmSettings") or ():
                 target.algorithm_settings.add(name=item["name"], value=item["value"])
-    for parameter in spec["parameters"]:
-        feasible = parameter["feasibleSpace"]
-        added = out.parameter_specs.parameters.add(
-            name=parameter["name"],
-            parameter_type=_named(api.ParameterType, parameter["parameterType"]),
-        )
-        for key in ("min", "max", "step"):
-            setattr(added.feasible_space, key, feasible.get(key) or "")
-        added.feasible_space.list.extend(feasible.get("list") or ())
-        distribution = feasible.get("distribution")
-        if distribution:
-            added.feasible_space.distribution = _BY_DISTRIBUTION[distribution]
+    spaces.write(out, spec)
     return message
 
 
@@ -288,22 +167,9 @@ def write_trial(entry: Mapping[str, Any]) -> api.Trial:
         trial.spec.parameter_assignments.assignments.add(name=name, value=value)
     metrics = entry.get("metrics") or {}
     condition = entry.get("condition") or ("Succeeded" if metrics else "Running")
-    trial.status.condition = _named(api.TrialStatus.TrialConditionType, condition)
+    trial.status.condition = named(api.TrialStatus.TrialConditionType, condition)
     trial.status.start_time = entry.get("startTime") or ""
     trial.status.completion_time = entry.get("completionTime") or ""
     for name, value in metrics.items():
         trial.status.observation.metrics.add(name=name, value=value)
     return trial
-
-
-_BY_DISTRIBUTION: Final = {
-    "unknown": api.DISTRIBUTION_UNSPECIFIED,
-    "uniform": api.UNIFORM,
-    "logUniform": api.LOG_UNIFORM,
-    "normal": api.NORMAL,
-    "logNormal": api.LOG_NORMAL,
-}
-
-
-def _named(enum: Any, name: str) -> Any:
-    return enum.Value(name.upper())

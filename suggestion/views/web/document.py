@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from suggestion.client.numbers import finite
+from suggestion.client.parameters import parameters_of
 from suggestion.controller import objectives, standings
 from suggestion.controller.activity import Inactive
 from suggestion.controller.experiment import Experiment
@@ -96,7 +97,7 @@ def declared(experiment: Experiment, place: str) -> Json:
                 for each in objective.constraints
             ],
         },
-        "parameters": [_parameter(entry) for entry in spec["parameters"]],
+        "parameters": [_parameter(entry) for entry in parameters_of(experiment.document)],
         "changed": [
             {"field": name, "file": first, "now": now}
             for name, (first, now) in experiment.changed.items()

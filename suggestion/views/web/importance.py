@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from suggestion.client.numbers import finite
+from suggestion.client.parameters import is_architecture, parameters_of
 from suggestion.controller import objectives
 from suggestion.controller.activity import active_texts, inactive_of
 from suggestion.controller.experiment import Experiment
@@ -40,6 +41,8 @@ def importance(experiment: Experiment, trials: Sequence[Trial]) -> Json:
 
     Breiman, "Random Forests", 2001, section 10; Geurts et al., "Extremely randomized trees", 2006.
     """
+    if is_architecture(experiment.document):
+        return {"error": "an architecture is one value, not several parameters to compare"}
     objective = objectives.read(experiment.document)
     judged = [
         (trial, value)
@@ -54,7 +57,7 @@ def importance(experiment: Experiment, trials: Sequence[Trial]) -> Json:
     values = np.array([value for _, value in judged])
     if np.ptp(values) == 0:
         return {"error": "all trials have the same value"}
-    space = experiment.document["spec"]["parameters"]
+    space = parameters_of(experiment.document)
     inactive = inactive_of(experiment.document)
     assignments = [active_texts(trial.assignment, inactive) for trial, _ in judged]
     groups = [_columns(entry, assignments) for entry in space]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from suggestion.client.parameters import parameters_of
 from suggestion.controller import objectives, standings
 from suggestion.controller.activity import inactive_of
 from suggestion.controller.experiment import Experiment
@@ -57,9 +58,7 @@ class Reader:
                     )
                 self.experiment: Experiment = experiment
                 self.objective = objectives.read(experiment.document)
-                self._parameters = [
-                    entry["name"] for entry in experiment.document["spec"]["parameters"]
-                ]
+                self._parameters = [entry["name"] for entry in parameters_of(experiment.document)]
                 self._inactive = inactive_of(experiment.document)
                 self.trials: dict[int, Trial] = {t.number: t for t in self._store.trials()}
                 self._event = self._latest_event()
