@@ -92,6 +92,9 @@ class Profile:
         ends: Whether it answers OUT_OF_RANGE once a finite space is used up.
         resource: Name of the parameter that holds the resource; empty if there is none.
         maximum: The most resource that a trial gets.
+        abilities: Those of the settings ``conditions``, ``parameter_constraints``,
+            ``initial_points``, ``objectives``, ``metric_constraints`` and ``prior_trials`` that it
+            honours; the others must be refused.
         latency: Bound on the answer time at 1,000 trials, as a multiple of parsing the request.
         memory: Bound on the resident memory through an experiment of 1,000 trials, in MiB.
     """
@@ -111,6 +114,7 @@ class Profile:
     ends: bool = False
     resource: str = ""
     maximum: int = 0
+    abilities: frozenset[str] = frozenset()
     latency: float = 2000.0
     memory: int = 100
 
@@ -164,6 +168,10 @@ _TPE_BAD: Final = (
     ("n_startup_trials", "-1"),
     ("n_EI_candidates", "0"),
 )
+#: What may be asked of algorithms that look at no trials' values, or at one objective only.
+_OF_POINTS: Final = frozenset({"parameter_constraints", "initial_points"})
+_OF_SPACES: Final = _OF_POINTS | {"conditions"}
+_OF_METRICS: Final = _OF_SPACES | {"objectives", "metric_constraints"}
 _EPOCHS: Final = integer("epochs", "1", "27")
 _RUNGS: Final[dict[str, str]] = {"r_l": "27", "resource_name": "epochs", "eta": "3"}
 _RUNGS_UNFIT: Final = (
@@ -176,9 +184,16 @@ _RUNGS_UNFIT: Final = (
 PROFILES: Final[Mapping[str, Profile]] = {
     profile.algorithm: profile
     for profile in (
-        Profile("random", learns=False, latency=100.0, bad=(("random_state", "-1"),)),
+        Profile(
+            "random",
+            learns=False,
+            latency=100.0,
+            bad=(("random_state", "-1"),),
+            abilities=_OF_METRICS,
+        ),
         Profile(
             "grid",
+            abilities=_OF_METRICS,
             standard=LATTICE,
             continuous=False,
             prior=False,
@@ -190,9 +205,16 @@ PROFILES: Final[Mapping[str, Profile]] = {
                 Unfit("13 trials of 12 points", _too_many_trials, ("max_trial_count", "trial")),
             ),
         ),
-        Profile("sobol", learns=False, latency=100.0, bad=(("random_state", "x"),)),
+        Profile(
+            "sobol",
+            learns=False,
+            latency=100.0,
+            bad=(("random_state", "x"),),
+            abilities=_OF_METRICS,
+        ),
         Profile(
             "nsga2",
+            abilities=_OF_METRICS,
             learns=False,  # half of the check's 40 trials are its first generation, which is random
             good=({"population_size": "10", "eta_c": "5", "mutation_probability": "0.5"},),
             bad=(
@@ -202,10 +224,11 @@ PROFILES: Final[Mapping[str, Profile]] = {
                 ("eta_m", "0"),
             ),
         ),
-        Profile("tpe", good=_TPE_GOOD, bad=_TPE_BAD),
-        Profile("multivariate-tpe", good=_TPE_GOOD, bad=_TPE_BAD),
+        Profile("tpe", good=_TPE_GOOD, bad=_TPE_BAD, abilities=_OF_METRICS),
+        Profile("multivariate-tpe", good=_TPE_GOOD, bad=_TPE_BAD, abilities=_OF_METRICS),
         Profile(
             "bayesianoptimization",
+            abilities=_OF_METRICS | {"prior_trials"},
             latency=5000.0,
             good=(
                 {"base_estimator": "GP", "n_initial_points": "5", "acq_func": "EI"},
@@ -220,6 +243,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
         ),
         Profile(
             "cmaes",
+            abilities=_OF_POINTS,
             prior=False,  # the first generation is a normal distribution around the middle
             good=({"sigma": "0.2", "restart_strategy": "ipop"}, {"restart_strategy": "none"}),
             bad=(("sigma", "0"), ("sigma", "wide"), ("restart_strategy", "always")),
@@ -227,12 +251,14 @@ PROFILES: Final[Mapping[str, Profile]] = {
         ),
         Profile(
             "anneal",
+            abilities=_OF_SPACES,
             good=({"avg_best_idx": "1.5", "shrink_coef": "0.2"},),
             bad=(("avg_best_idx", "0"), ("shrink_coef", "-1")),
             memory=250,  # hyperopt's own imports
         ),
         Profile(
             "hyperband",
+            abilities=_OF_SPACES,
             settings=_RUNGS,
             extra=(_EPOCHS,),
             resource="epochs",
@@ -244,6 +270,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
         ),
         Profile(
             "asha",
+            abilities=_OF_SPACES,
             settings=_RUNGS,
             extra=(_EPOCHS,),
             resource="epochs",
@@ -255,6 +282,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
         ),
         Profile(
             "pbt",
+            abilities=_OF_SPACES,
             settings={
                 "suggestion_trial_dir": "/tmp/suggestion-conformance",
                 "n_population": "10",

@@ -9,6 +9,7 @@ _MODULES: Final = (
     "health",
     "replies",
     "validation",
+    "abilities",
     "trials",
     "load",
     "repetition",

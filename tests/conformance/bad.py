@@ -6,18 +6,20 @@ import random
 import statistics
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import grpc
 
 from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance.checks.abilities import ABILITIES
 from suggestion.conformance.checks.validation import REFUSALS
 from suggestion.conformance.profiles import Profile
 from suggestion.conformance.space import Space
 
 from . import reference
+from .able import ABLE, Able
 from .reference import PROFILE, RUNGS, Assignment, C, History
 
 T = TypeVar("T", bound=type)
@@ -52,6 +54,78 @@ def changed(reply: pb.GetSuggestionsReply, name: str, change: Callable[[str], st
         for assignment in item.assignments:
             if assignment.name == name:
                 assignment.value = change(assignment.value)
+
+
+# ------------------------------------------------------------------- abilities
+
+
+@caught_by("ability-conditions", ABLE)
+class DrawsInactiveValues(Able):
+    def placeholder(self, assignment: Assignment) -> str:
+        return "0.1" if assignment["depth"] == "1" else "0.2"
+
+
+@caught_by("ability-conditions", ABLE)
+class LearnsFromInactiveValues(Able):
+    def forget(self, assignment: Assignment) -> None:
+        if assignment["momentum"] in ("0.1", "0.9"):
+            super().forget(assignment)
+
+
+@caught_by("ability-parameter-constraints", ABLE)
+class IgnoresConstraints(Able):
+    def impossible(self, request: pb.GetSuggestionsRequest, assignment: Assignment) -> bool:
+        return False
+
+
+@caught_by("ability-initial-points", ABLE)
+class BeginsInAnotherOrder(Able):
+    def initial(self, request: pb.GetSuggestionsRequest) -> list[Assignment]:
+        return super().initial(request)[::-1]
+
+
+@caught_by("ability-initial-points", ABLE)
+class CountsInitialPointsInEachReply(Able):
+    def initial(self, request: pb.GetSuggestionsRequest) -> list[Assignment]:
+        return super().initial(request)[: request.current_request_number]
+
+
+@caught_by("ability-objectives", ABLE)
+class OneObjective(Able):
+    def traded(self, loss: float, latency: float | None) -> float | None:
+        return loss
+
+
+@caught_by("ability-objectives", ABLE)
+class FailsWithoutAnObjective(Able):
+    def traded(self, loss: float, latency: float | None) -> float | None:
+        assert latency is not None
+        return loss + latency
+
+
+@caught_by("ability-metric-constraints", ABLE)
+class UnboundedMetric(Able):
+    def penalty(self, latency: float | None) -> float:
+        return 0.0
+
+
+@caught_by("ability-prior-trials", ABLE)
+class LearnsNothingBefore(Able):
+    def learn(self, history: History, loss: float, assignment: Assignment) -> None:
+        pass
+
+
+@caught_by("ability-mistakes", ABLE)
+class TakesAnyName(Able):
+    def mistakes(self, experiment: pb.Experiment) -> Iterator[tuple[str, str]]:
+        yield from ()
+
+
+@caught_by("refuse-undeclared-abilities")
+class TakesWhatItCannotDo(reference.Suggestion):
+    def violations(self, experiment: pb.Experiment) -> list[tuple[str, str]]:
+        found = super().violations(experiment)
+        return [v for v in found if not any(repr(name) in v[1] for name in ABILITIES)]
 
 
 # ---------------------------------------------------------------------- health

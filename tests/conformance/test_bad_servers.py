@@ -18,6 +18,7 @@ from suggestion.conformance.session import Session
 from suggestion.conformance.target import ProcessLauncher
 
 from . import bad, reference
+from .able import ABLE, Able
 
 pytestmark = pytest.mark.integration
 
@@ -32,11 +33,18 @@ def outcomes(results: list[Result], outcome: Outcome) -> dict[str, str]:
 VALIDATION = {"violations", "text", "__module__", "__qualname__", "__name__", "__doc__"}
 
 
+def _module(check: Check) -> str:
+    return check.run.__module__.rpartition(".")[2]
+
+
 def check_suggestion(make: Any, profile: Profile) -> list[Result]:
     checks = select([Service.SUGGESTION], Level.STRICT)
     if make is not reference.Suggestion and set(vars(make)) <= VALIDATION:
         # Its suggestions are those of the correct server, line by line, which passes.
-        checks = tuple(c for c in checks if c.run.__module__.endswith(".validation"))
+        checks = tuple(c for c in checks if _module(c) in ("validation", "abilities"))
+    elif issubclass(make, Able):
+        # What it does without the settings is what the correct server does.
+        checks = tuple(c for c in checks if _module(c) == "abilities")
     with reference.serving(make) as server:
         session = Session(profile, server.address, reference.Locals(make))
         try:
@@ -71,6 +79,12 @@ def test_a_correct_suggestion_server_passes(profile: Profile) -> None:
     assert outcomes(results, Outcome.FAILED) == {}
     # Its memory is that of the test.
     assert set(outcomes(results, Outcome.NOT_RUN)) == {"memory"}
+
+
+def test_a_correct_server_with_every_ability_passes() -> None:
+    results = check_suggestion(Able, ABLE)
+    assert {r.check.id for r in results if r.outcome is not Outcome.PASSED} == set()
+    assert len(results) == 8
 
 
 def test_a_correct_early_stopping_server_passes() -> None:
