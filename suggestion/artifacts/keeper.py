@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 from suggestion.artifacts import finding
 from suggestion.artifacts.lists import FOLDER, Artifact, Listing, Lists
@@ -16,6 +17,9 @@ from suggestion.controller.files import Unusable, private_folder
 from suggestion.controller.observation import Objective
 from suggestion.controller.trials import Trial
 from suggestion.controller.workspace import artifacts_folder, trial_files
+
+#: Begins the names of folders in which a content is copied before it is in the store.
+_COPY: Final = ".copy-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,13 @@ class Keeper:
     def lists(self) -> Lists:
         """The lists of what is kept."""
         return Lists(self.directory)
+
+    def recover(self) -> None:
+        """Remove what a process that was killed has left half; nobody else may be keeping."""
+        for copy in (self.directory / FOLDER).glob(f"{_COPY}*"):
+            shutil.rmtree(copy, ignore_errors=True)
+        if (self.directory / FOLDER).is_dir():
+            self.collect()
 
     def keep(self, trials: Iterable[Trial], note: Callable[[str], None]) -> None:
         """Keep what ended trials have left, if it is not kept already; then prune.
@@ -76,7 +87,7 @@ class Keeper:
         # A copy that nobody changes while it is read twice.
         private_folder(self.directory / FOLDER)
         with (
-            TemporaryDirectory(prefix=".copy-", dir=self.directory / FOLDER) as scratch,
+            TemporaryDirectory(prefix=_COPY, dir=self.directory / FOLDER) as scratch,
             finding.opened(path, folder) as source,
         ):
             copy = Path(scratch) / "content"

@@ -8,6 +8,7 @@ Algorithms and early-stopping rules both use it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -185,6 +186,7 @@ SEED: Final = Setting(
 )
 
 
+@functools.cache
 def describe(cls: type) -> tuple[Setting, ...]:
     """The settings that `cls` declares, in the order of its fields."""
     hints = typing.get_type_hints(cls)

@@ -37,6 +37,7 @@ class Keeping:
 
     def __enter__(self) -> Keeping:
         """Begin with what was missed."""
+        self._worker.submit(self._recover)
         self._worker.submit(self._keep, [*self._trials.values()])
         return self
 
@@ -51,10 +52,16 @@ class Keeping:
         self._worker.shutdown()
         self._tell()
 
+    def _recover(self) -> None:
+        try:
+            self._keeper.recover()
+        except Exception as error:  # of whatever file system the store is on
+            self._notes.append(f"what is left of artifacts cannot be removed: {error}")
+
     def _keep(self, trials: Iterable[Trial]) -> None:
         try:
             self._keeper.keep(trials, self._notes.append)
-        except Exception as error:  # of whatever file system the store is on
+        except Exception as error:
             text = f"artifacts cannot be kept: {error}; run the same command again to keep them"
             if text not in self._notes:
                 self._notes.append(text)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -293,3 +296,56 @@ def test_experiments_that_share_a_store_keep_their_own(tmp_path: Path) -> None:
         listing = Lists(roots[1]).read(name)
         assert listing is not None
         assert [*keeper.download(places.place(roots[1]), listing, tmp_path / "out")]
+
+
+# -------------------------------------------------------------------------- a crash
+
+#: Keeps the artifacts of a trial, and is killed in the middle of a copy.
+_KILLED = """
+import os, shutil, signal, sys
+from pathlib import Path
+from suggestion.artifacts import keeper, places
+from suggestion.controller.observation import Objective
+from suggestion.controller.trials import Condition, Trial
+
+copies = 0
+whole = shutil.copyfileobj
+
+def cut(source, target, *more):
+    global copies
+    copies += 1
+    if copies < int(sys.argv[2]):
+        return whole(source, target, *more)
+    target.write(source.read(1000))
+    target.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+shutil.copyfileobj = cut
+root = Path(sys.argv[1])
+document = {"spec": {"objective": {"type": "minimize", "objectiveMetricName": "loss"}}}
+trial = Trial(1, "t1", {}, condition=Condition.SUCCEEDED, attempt=1)
+keeper.Keeper(root, places.place(root), Objective.of(document)).keep([trial], print)
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("copy", [1, 2, 3, 4])
+def test_a_kill_in_the_middle_of_a_copy_leaves_nothing_half(tmp_path: Path, copy: int) -> None:
+    one = trial(1, "0.5")
+    found = {"a.bin": os.urandom(5000), "b.bin": os.urandom(5000)}
+    for name, content in found.items():
+        leave(tmp_path, one, name, content)
+    done = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path), str(copy)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert listed(tmp_path, "t1") == {}
+    store = keeping(tmp_path)
+    for name in contents(tmp_path):  # under its checksum a content is whole
+        if not name.startswith("."):
+            with store.place.open(name) as file:
+                assert digest(file.read()) == name
+    # The same command again.
+    store.recover()
+    store.keep([one], lambda _: None)
+    assert listed(tmp_path, "t1") == {name: digest(content) for name, content in found.items()}
+    assert contents(tmp_path) == {digest(content) for content in found.values()}
+    assert not [*(tmp_path / FOLDER).glob(".copy-*")]

@@ -107,3 +107,20 @@ def test_example(machine: Machine, tmp_path: Path, name: str) -> None:
     assert {t.condition for t in trials} == {Condition.SUCCEEDED}
     assert controller.best is not None
     assert controller.objective.metric in controller.best.series
+
+
+def test_the_optimization_job(machine: Machine, tmp_path: Path) -> None:
+    request = runner.Request(
+        EXAMPLES / "kubeflow" / "optimizationjob.yaml",
+        target=machine.target,
+        database=machine.database,
+        directory=tmp_path / "state",
+        changes=["spec.maxTrialCount=2", f"metadata.name=job-{os.getpid()}"],
+    )
+    controller = runner.run(request, Recorder(), lambda _: None)
+    assert controller.experiment.condition()["type"] == "Succeeded"
+    trials = stored(tmp_path)
+    assert len(trials) == 2
+    assert {t.condition for t in trials} == {Condition.SUCCEEDED}
+    assert controller.best is not None
+    assert controller.objective.metric == "accuracy"
