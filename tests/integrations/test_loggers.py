@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import socket
+import subprocess
+import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner
@@ -107,6 +116,70 @@ def test_mlflow_has_the_best_trial_as_a_model(
     (version,) = client.search_model_versions("name = 'train'")
     best = sg.load_result(directory).best
     assert client.get_run(version.run_id).info.run_name == best.name
+
+
+@contextmanager
+def mlflow_server(folder: Path) -> Iterator[str]:
+    """MLflow's own server, with a database and a store of artifacts; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
+    command += ["--artifacts-destination", str(folder / "store")]
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            start_new_session=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + 300
+        while True:
+            try:
+                with urlopen(f"{url}/health", timeout=5):
+                    break
+            except OSError:
+                assert process.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < end, (folder / "log").read_text()
+                time.sleep(0.2)
+        yield url
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # with its workers
+        process.wait()
+
+
+@pytest.mark.integration
+def test_a_real_server_of_mlflow(directory: Path, tmp_path: Path) -> None:
+    """Parameters, curves, artifacts and the model go over HTTP, and come back from it."""
+    library = pytest.importorskip("mlflow", reason="mlflow is not installed")
+    if find_spec("flask") is None:
+        pytest.skip("mlflow-skinny has no server")
+    with mlflow_server(tmp_path) as url:
+        for added in (4, 0):
+            words = ["export", str(directory), "--mlflow", url, "--register"]
+            done = CliRunner().invoke(main, words)
+            assert done.exit_code == 0, done.output
+            assert f"added {added} trials to {url}" in done.output
+        client = library.MlflowClient(url, url)
+        made = client.get_experiment_by_name("train")
+        result = sg.load_result(directory)
+        runs = {run.info.run_name: run for run in client.search_runs([made.experiment_id])}
+        assert len(runs) == 4
+        for trial in result.trials:
+            run = runs[trial.name]
+            assert run.data.params == {k: str(v) for k, v in trial.parameters.items()}
+            curve = client.get_metric_history(run.info.run_id, "accuracy")
+            assert [point.value for point in curve] == [0.1, 0.2, 0.3]
+            file = client.download_artifacts(run.info.run_id, "model/weights.txt", str(tmp_path))
+            wanted = "{x} {kind}".format(**trial.parameters)
+            assert Path(file).read_text() == wanted
+        (version,) = client.search_model_versions("name = 'train'")
+        assert version.run_id == runs[result.best.name].info.run_id
 
 
 def test_export_needs_one_place(directory: Path) -> None:
