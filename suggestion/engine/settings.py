@@ -186,9 +186,13 @@ SEED: Final = Setting(
 )
 
 
-@functools.cache
 def describe(cls: type) -> tuple[Setting, ...]:
     """The settings that `cls` declares, in the order of its fields."""
+    return _described(cls)
+
+
+@functools.cache
+def _described(cls: type) -> tuple[Setting, ...]:
     hints = typing.get_type_hints(cls)
     found = []
     for declared in dataclasses.fields(cls):
