@@ -29,13 +29,13 @@ DEFAULT = 'status.conditions.#(type=="Complete")#|#(status=="True")#'
         (DEFAULT, with_conditions(FALSE, COMPLETE), COMPLETE),
         (DEFAULT, with_conditions(), None),
         (DEFAULT, {"kind": "Job"}, None),
-        # Of Tekton and Argo, as Katib's examples write them.
+        # Of Tekton, as Katib's examples write it.
         (
             'status.conditions.#(type=="Succeeded")#|#(status=="True")#',
             with_conditions({"type": "Succeeded", "status": "Unknown"}),
             None,
         ),
-        ('status.[@this].#(phase=="Succeeded")', {"status": {"phase": "Succeeded"}}, BadPath),
+        ('status.[@this.phase].#(a)', {"status": PHASE}, BadPath),
         ('status.conditions.#(phase=="Failed")', with_conditions(PHASE), PHASE),
         # A text or a number is no condition, whatever it is.
         ("status.phase", {"status": {"phase": "Succeeded"}}, None),
@@ -63,6 +63,25 @@ def test_conditions(path: str, document: dict[str, Any], expected: Any) -> None:
             holds(path, document)
     else:
         assert holds(path, document) == expected
+
+
+@pytest.mark.parametrize(
+    ("document", "succeeded", "failed"),
+    [
+        ({"status": {"phase": "Succeeded"}}, True, False),
+        ({"status": PHASE}, False, True),
+        ({"status": {"phase": "Running"}}, False, False),
+        ({"status": {}}, False, False),
+        ({}, False, False),
+    ],
+)
+def test_the_conditions_of_argo_workflows(
+    document: dict[str, Any], succeeded: bool, failed: bool
+) -> None:
+    """As Katib's example has them: `status` is no list, which a query needs."""
+    assert (holds('status.[@this].#(phase=="Succeeded")#', document) is not None) is succeeded
+    assert (holds('status.[@this].#(phase=="Failed")#', document) is not None) is failed
+    assert holds('status.[@this].#(phase=="Failed")', {"status": PHASE}) == PHASE
 
 
 @pytest.mark.parametrize(

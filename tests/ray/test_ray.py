@@ -190,6 +190,43 @@ def test_replicas_are_bundles(cluster: Any, machine: Machine, tmp_path: Path) ->
     assert left_over(cluster) == []
 
 
+def test_trials_get_gpus_of_their_node(cluster: Any, machine: Machine, tmp_path: Path) -> None:
+    """One node has two, as far as Ray can tell; trials that want one wait for them."""
+    made = experiment(
+        tmp_path, "echo gpu=$CUDA_VISIBLE_DEVICES; " + OK, maxTrialCount="3", parallelTrialCount="3"
+    )
+    limits = {"cpu": "1", "nvidia.com/gpu": "1"}
+    made["spec"]["trialTemplate"]["resources"] = {"limits": limits}
+    machine.run(tmp_path, made, seconds=120, **on(cluster))
+    outputs = [
+        (tmp_path / "state" / "trials" / trial.name / "output-1.log").read_text()
+        for trial in all_succeeded(tmp_path, 3)
+    ]
+    assert {output.splitlines()[0] for output in outputs} <= {"gpu=0", "gpu=1"}
+
+
+def test_an_actor_that_nobody_knows_is_ended(
+    cluster: Any, machine: Machine, tmp_path: Path
+) -> None:
+    """Its session died between making it and storing its handle."""
+    made = experiment(tmp_path, OK, maxTrialCount="1")
+    view = Recorder()
+    left: list[Any] = []
+
+    def leave(controller: object) -> None:
+        import ray  # noqa: PLC0415
+
+        if not left and ran(tmp_path):
+            options = {"name": "other-1.1", "lifetime": "detached", "num_cpus": 0}
+            left.append(ray.remote(Counter).options(**options).remote())
+
+    view.on_refresh = leave
+    machine.run(tmp_path, made, view=view, seconds=120, **on(cluster))
+    all_succeeded(tmp_path, 1)
+    assert left
+    assert left_over(cluster) == []
+
+
 def test_what_cannot_be_honoured(cluster: Any, machine: Machine, tmp_path: Path) -> None:
     made = experiment(tmp_path, OK)
     with pytest.raises(runner.ExperimentRefused, match="--gpus, --gpus-per-trial: a trial gets"):

@@ -2,8 +2,8 @@
 
 ``status.conditions.#(type=="Complete")#|#(status=="True")#``: keys and indexes between dots, ``#``
 for the length of a list or all of its entries, ``#(query)`` for the first entry that a query fits
-and ``#(query)#`` for all, and ``|``. A cluster's controller evaluates them with a library in Go;
-Python's libraries have a syntax of their own.
+and ``#(query)#`` for all, ``[@this]`` for a list of what has been reached, and ``|``. A cluster's
+controller evaluates them with a library in Go; Python's libraries have a syntax of their own.
 """
 
 from __future__ import annotations
@@ -43,6 +43,14 @@ class _Key:
         if isinstance(value, list) and self.name.isdigit() and int(self.name) < len(value):
             return value[int(self.name)]
         return _MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A list of the value alone, of which a query can ask something."""
+
+    def of(self, value: Any) -> Any:
+        return [value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +171,9 @@ def _part(text: str, path: str) -> tuple[Any, ...]:
 def _steps(words: Sequence[str], path: str) -> tuple[Any, ...]:
     steps: list[Any] = []
     for index, word in enumerate(words):
+        if word == "[@this]":
+            steps.append(_Listed())
+            continue
         if word[0] in "@!{[" or (word[0] != "#" and re.search(r"(?<!\\)[*?]", word)):
             raise BadPath(f"can use keys, indexes, # and queries here, got {quote(word)}")
         if word == "#":
