@@ -23,6 +23,7 @@ from tests_images.kubernetes import (
     image,
     job,
 )  # fmt: skip
+from tests_images.operators import OPERATORS, definition
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="TEST_CLUSTER names no program")
 
@@ -92,7 +93,7 @@ def test_the_api_server_is_waited_for(cluster: Cluster, tmp_path: Path) -> None:
     run = Run(cluster, tmp_path, experiment(job(STEPS), maxTrialCount=8))
     process = run.start()
     run.until(some_run(1))
-    fault("pause-api", "40")
+    fault("pause-api", "60")
     trials = run.end(process)
     expect_whole(run, trials, 8)
     assert {trial.losses for trial in trials} == {0}
@@ -241,82 +242,79 @@ def wait_until(holds: Any, seconds: float) -> None:
         time.sleep(0.3)
 
 
-PYTORCH_JOBS = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "pytorchjobs.kubeflow.org"},
-    "spec": {
-        "group": "kubeflow.org",
-        "scope": "Namespaced",
-        "names": {"kind": "PyTorchJob", "plural": "pytorchjobs", "singular": "pytorchjob"},
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "subresources": {"status": {}},
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                    }
-                },
-            }
-        ],
-    },
-}
-
-
-def operate(cluster: Cluster) -> None:
-    """Do once what the operator of PyTorchJobs does, which is not installed here."""
-    pods = {pod["metadata"]["name"]: pod for pod in cluster.get("pods")}
-    for trial in cluster.get("pytorchjobs.kubeflow.org"):
-        metadata, replicas = trial["metadata"], trial["spec"]["pytorchReplicaSpecs"]
-        name = f"{metadata['name']}-master-0"
-        if name not in pods:
-            template = replicas["Master"]["template"]
-            labels = {
-                **template["metadata"]["labels"],
-                "training.kubeflow.org/job-name": metadata["name"],
-                "training.kubeflow.org/job-role": "master",
-            }
-            owner = {key: metadata[key] for key in ("name", "uid")}
-            owner |= {"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob"}
-            inside = {"name": name, "labels": labels, "ownerReferences": [owner]}
-            spec = {**template["spec"], "restartPolicy": "Never"}
-            cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": inside, "spec": spec})
-            continue
-        phase = pods[name]["status"].get("phase")
-        told = {"Succeeded": "Succeeded", "Failed": "Failed", "Running": "Running"}.get(phase)
-        if told and not any(
-            c["type"] == told for c in trial.get("status", {}).get("conditions", ())
-        ):
-            kind = {"type": told, "status": "True", "reason": f"PyTorchJob{told}"}
-            status = {"status": {"conditions": [kind]}}
-            cluster.kubectl(
-                "patch", "pytorchjobs.kubeflow.org", metadata["name"],
-                "--subresource=status", "--type=merge", "--patch", json.dumps(status),
-            )  # fmt: skip
-
-
-def test_a_kind_by_the_status_that_its_operator_writes(cluster: Cluster, tmp_path: Path) -> None:
-    cluster.apply(PYTORCH_JOBS)
-    cluster.kubectl("wait", "--for=condition=Established", "crd/pytorchjobs.kubeflow.org")
-    template = job("echo loss=$X")["spec"]["template"]
-    replicas = {"Master": {"replicas": 1, "template": template}}
-    trial = {
-        "apiVersion": "kubeflow.org/v1",
-        "kind": "PyTorchJob",
-        "spec": {"pytorchReplicaSpecs": replicas},
-    }
-    run = Run(cluster, tmp_path, experiment(trial, parallelTrialCount=2, maxTrialCount=2))
+@pytest.mark.parametrize("kind", list(OPERATORS))
+def test_a_kind_by_the_status_that_its_operator_writes(
+    cluster: Cluster, tmp_path: Path, kind: str
+) -> None:
+    operator = OPERATORS[kind]
+    cluster.apply(definition(operator.trial["apiVersion"], kind))
+    cluster.kubectl("wait", "--for=condition=Established", f"crd/{operator.resource}")
+    document = experiment(operator.trial, parallelTrialCount=2, maxTrialCount=2)
+    document["spec"]["trialTemplate"] |= operator.template
+    run = Run(cluster, tmp_path, document)
     process = run.start()
     end = time.monotonic() + 120
     while process.poll() is None:
         assert time.monotonic() < end, run.said
-        operate(cluster)
+        operator.work(cluster)
         time.sleep(0.5)
     trials = run.end(process)
     assert conditions(trials) == {Condition.SUCCEEDED: 2}, run.said
     assert all(t.series["loss"].latest == t.assignment["x"] for t in trials)
-    assert cluster.get("pytorchjobs.kubeflow.org") == []
+    assert cluster.get(operator.resource) == []
+
+
+def test_devices_and_mounted_files(cluster: Cluster, tmp_path: Path) -> None:
+    """A node with one GPU, as far as the scheduler can tell: trials that want it wait for it."""
+    gpu = {"op": "add", "path": "/status/capacity/nvidia.com~1gpu", "value": "1"}
+    cluster.kubectl(
+        "patch", "node", "node-1", "--subresource=status", "--type=json", "--patch",
+        json.dumps([gpu]),
+    )  # fmt: skip
+    allocatable = r"jsonpath={.status.allocatable.nvidia\.com/gpu}"
+    wait_until(lambda: cluster.kubectl("get", "node", "node-1", "--output", allocatable) == "1", 60)
+    files = {"metadata": {"name": "words"}, "data": {"word": "mounted"}}
+    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", **files})
+    volume = {"name": "words", "configMap": {"name": "words"}}
+    made = job("cat /words/word; echo; sleep 2; echo loss=$X", volumes=[volume])
+    container = made["spec"]["template"]["spec"]["containers"][0]
+    container["volumeMounts"] = [{"name": "words", "mountPath": "/words"}]
+    container["resources"]["limits"] = {"nvidia.com/gpu": "1"}
+    run = Run(cluster, tmp_path, experiment(made, parallelTrialCount=2, maxTrialCount=2))
+    trials = run.finish()
+    assert conditions(trials) == {Condition.SUCCEEDED: 2}, run.said
+    assert {run.output(trial)[0] for trial in trials} == {"mounted"}
+    assert "Insufficient nvidia.com/gpu" in run.said
+
+
+PUSH = """
+import os
+import grpc
+from suggestion.api.v1beta1 import api_pb2, api_pb2_grpc
+request = api_pb2.ReportObservationLogRequest(trial_name=os.environ["KATIB_TRIAL_NAME"])
+metric = api_pb2.Metric(name="loss", value=os.environ["X"])
+request.observation_log.metric_logs.add(time_stamp="2026-01-01T00:00:00Z", metric=metric)
+with grpc.insecure_channel(os.environ["SUGGEST_DB_MANAGER"]) as channel:
+    api_pb2_grpc.DBManagerStub(channel).ReportObservationLog(request)
+"""
+
+
+def test_metrics_are_pushed_from_inside_the_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    listens = {"tcpSocket": {"port": 6789}, "periodSeconds": 1}
+    cpu = {"requests": {"cpu": "500m"}}  # without, it starts last on a busy machine
+    manager = {"image": image("dbmanager"), "readinessProbe": listens, "resources": cpu}
+    address = cluster.pod("db-manager", manager)
+    made = job(f"exec python -c '{PUSH}'")
+    container = made["spec"]["template"]["spec"]["containers"][0]
+    container["resources"]["requests"]["memory"] = "64Mi"
+    collector = {"collector": {"kind": "Push"}}
+    document = experiment(
+        made, maxTrialCount=2, parallelTrialCount=2, metricsCollectorSpec=collector
+    )
+    run = Run(cluster, tmp_path, document)
+    run.finish(status=1)
+    assert "collector Push: needs --db-manager HOST:PORT" in run.said
+    assert not run.directory.exists()
+    trials = run.finish("--db-manager", f"{address}:6789")
+    assert conditions(trials) == {Condition.SUCCEEDED: 2}, run.said
+    assert all(t.series["loss"].latest == t.assignment["x"] for t in trials)

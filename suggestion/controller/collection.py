@@ -19,6 +19,8 @@ from suggestion.controller.workspace import CannotTrim, Workspace
 _LOG: Final = logging.getLogger(__name__)
 # Chunks of output that one trial is read at a time, so that a noisy one does not starve the rest.
 _CHUNKS: Final = 16
+# Seconds between two looks at trials that wait for a place, of which there may be many.
+_QUEUED: Final = 1.0
 # This process or machine has run out of something: no trial's fault, and it may pass.
 _SCARCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS})
 
@@ -47,6 +49,7 @@ class Collection:
         self._sources: dict[tuple[int, int], Source | None] = {}
         self._untrimmed: set[int] = set()
         self._noted: set[str] = set()
+        self._queued_at = float("-inf")  # when trials that wait were last read
         self.behind = False  #: There is more to read at once.
 
     def read(self, attempts: Mapping[int, Attempt], trials: Mapping[int, Trial]) -> list[e.Event]:
@@ -60,13 +63,18 @@ class Collection:
         seen: list[e.Event] = []
         kept = self._sources
         self._sources = {}
+        now = self._clock.monotonic()
+        all_of_them = now >= self._queued_at + _QUEUED
+        if all_of_them:
+            self._queued_at = now
         for number, attempt in attempts.items():
             if (attempt.launched or attempt.ended) and not attempt.judging:
                 trial = trials[number]
                 key = (number, trial.attempt)
                 if key in kept:
                     self._sources[key] = kept[key]
-                self._follow(key, trial, attempt, seen)
+                if all_of_them or attempt.ended or not attempt.queued:
+                    self._follow(key, trial, attempt, seen)
         return seen
 
     def _follow(

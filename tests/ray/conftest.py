@@ -33,7 +33,6 @@ def _agents() -> dict[str, int]:
 @contextmanager
 def cluster_of(workers: int = 0, cpus: int = 4) -> Iterator[Any]:
     """A cluster of a head without processors, and workers: the attribute `workers`."""
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # 30, which a busy machine exceeds
     from ray.cluster_utils import Cluster  # noqa: PLC0415
 
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
