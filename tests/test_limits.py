@@ -28,6 +28,7 @@ from suggestion.api.v1beta1.channels import open_channel
 from tests.support import http2
 from tests.support.requests import ask_for, experiment, points_of, trial
 from tests.support.servers import ServerProcess, serving
+from tests.support.slow import slow_request
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -39,10 +40,6 @@ SUGGEST = "/api.v1.beta1.Suggestion/GetSuggestions"
 VALIDATE = "/api.v1.beta1.Suggestion/ValidateAlgorithmSettings"
 CHECK = "/grpc.health.v1.Health/Check"
 REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-
-
-def slow(seconds: float, **settings: str) -> api.GetSuggestionsRequest:
-    return ask_for(experiment("slow", settings={"seconds": str(seconds), **settings}))
 
 
 def failure(call: Callable[[], Any]) -> tuple[grpc.StatusCode, str]:
@@ -76,12 +73,12 @@ def test_calls_that_never_end_delay_nobody_and_then_health_says_so() -> None:
     with serving("slow", "random", "--workers", "2") as server:
         watch = server.health.Watch(health_pb2.HealthCheckRequest(service=NAMES[1]), timeout=120)
         assert next(watch).status == SERVING
-        never = slow(600, obstinate="true")
+        never = slow_request(600, obstinate="true")
         for _ in range(2):  # both workers, which are replaced
             code, _ = failure(lambda: server.stub.GetSuggestions(never, timeout=0.2))
             assert code is grpc.StatusCode.DEADLINE_EXCEEDED
         assert points_of(server.stub.GetSuggestions(ask_for(experiment()), timeout=30))
-        long = slow(15, obstinate="true")
+        long = slow_request(15, obstinate="true")
         for _ in range(2):  # those that took their places, which are not
             failure(lambda: server.stub.GetSuggestions(long, timeout=0.2))
         assert next(watch).status == NOT_SERVING
@@ -95,7 +92,7 @@ def test_calls_that_never_end_delay_nobody_and_then_health_says_so() -> None:
 def test_no_call_takes_longer_than_the_longest() -> None:
     with serving("slow", "--max-deadline", "1") as server:
         for timeout in (None, 600):
-            call = partial(server.stub.GetSuggestions, slow(600), timeout=timeout)
+            call = partial(server.stub.GetSuggestions, slow_request(600), timeout=timeout)
             code, text = failure(call)
             assert code is grpc.StatusCode.DEADLINE_EXCEEDED
             assert "at most 1 s on this server; a larger --max-deadline allows more" in text
@@ -110,7 +107,7 @@ def test_more_calls_than_there_may_be_are_refused_at_once() -> None:
         calls = []
         for _ in range(3):
             stub = connections.enter_context(second(server))
-            calls.append(stub.GetSuggestions.future(slow(600)))
+            calls.append(stub.GetSuggestions.future(slow_request(600)))
             calls[-1].add_done_callback(ended.put)
         refused = ended.get(timeout=60)
         assert refused.code() is RESOURCE_EXHAUSTED

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +19,10 @@ from grpc_health.v1 import health_pb2
 from suggestion.api.v1beta1 import api_pb2 as api
 from tests.support.requests import ask_for, categorical, double, experiment, points_of, trial
 from tests.support.servers import ServerProcess, serving
+from tests.support.slow import SlowCalls, slow_request
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 def computing(server: ServerProcess) -> list[psutil.Process]:
@@ -30,10 +34,6 @@ def until(holds: Callable[[], bool], seconds: float = 30) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-def slow_request(seconds: float, **settings: str) -> api.GetSuggestionsRequest:
-    return ask_for(experiment("slow", settings={"seconds": str(seconds), **settings}))
 
 
 def answer_of(server: ServerProcess, request: api.GetSuggestionsRequest) -> object:
@@ -79,12 +79,11 @@ def test_answers_are_those_of_one_process() -> None:
 
 
 @pytest.mark.integration
-def test_a_process_that_is_killed_costs_no_call() -> None:
-    with serving("slow", "random", "--processes", "2") as server:
-        before = computing(server)
-        calls = [server.stub.GetSuggestions.future(slow_request(1)) for _ in range(4)]
-        time.sleep(0.5)
-        before[0].kill()
+def test_a_process_that_is_killed_costs_no_call(slow_calls: SlowCalls) -> None:
+    with serving("slow", "random", "--processes", "2", **slow_calls.environment) as server:
+        calls = [server.stub.GetSuggestions.future(slow_request()) for _ in range(4)]
+        os.kill(slow_calls.begun(), signal.SIGKILL)
+        slow_calls.end()
         for call in calls:
             assert len(call.result().parameter_assignments) == 1
         until(lambda: len(computing(server)) == 2)
@@ -98,13 +97,11 @@ def test_a_process_that_is_killed_costs_no_call() -> None:
 
 
 @pytest.mark.integration
-def test_a_call_that_ends_two_processes_is_refused() -> None:
-    with serving("slow", "--processes", "2") as server:
-        call = server.stub.GetSuggestions.future(slow_request(600))
+def test_a_call_that_ends_two_processes_is_refused(slow_calls: SlowCalls) -> None:
+    with serving("slow", "--processes", "2", **slow_calls.environment) as server:
+        call = server.stub.GetSuggestions.future(slow_request())
         for _ in range(2):
-            time.sleep(0.5)
-            busiest = max(computing(server), key=lambda each: each.num_threads())
-            busiest.kill()
+            os.kill(slow_calls.begun(), signal.SIGKILL)
         assert call.code() is grpc.StatusCode.UNAVAILABLE
         assert "two processes that computed this call have ended" in call.details()
 
@@ -122,17 +119,21 @@ def test_a_computation_that_does_not_end_costs_its_process() -> None:
 
 
 @pytest.mark.integration
-def test_a_signal_drains_all_and_leaves_none() -> None:
-    with serving("slow", "random", "--processes", "2") as server:
+def test_a_signal_drains_all_and_leaves_none(slow_calls: SlowCalls) -> None:
+    with serving("slow", "random", "--processes", "2", **slow_calls.environment) as server:
         left = computing(server)
-        calls = [server.stub.GetSuggestions.future(slow_request(2)) for _ in range(4)]
-        time.sleep(0.5)
+        watch = server.health.Watch(health_pb2.HealthCheckRequest())
+        assert next(watch).status == SERVING
+        calls = [server.stub.GetSuggestions.future(slow_request()) for _ in range(4)]
+        for _ in calls:
+            slow_calls.begun()
         for process in left:  # as a supervisor does that signals all of a group
             process.terminate()
         server.process.terminate()
-        time.sleep(0.3)
+        assert next(watch).status == NOT_SERVING
         with pytest.raises(grpc.RpcError, match="shutting down"):
             server.stub.GetSuggestions(ask_for(experiment()))
+        slow_calls.end()
         assert all(len(call.result().parameter_assignments) == 1 for call in calls)
         assert server.process.wait(timeout=20) == 0
         assert "has ended" not in server.log()
@@ -141,11 +142,11 @@ def test_a_signal_drains_all_and_leaves_none() -> None:
 
 
 @pytest.mark.integration
-def test_a_server_that_is_killed_leaves_none() -> None:
-    with serving("slow", "--processes", "2") as server:
+def test_a_server_that_is_killed_leaves_none(slow_calls: SlowCalls) -> None:
+    with serving("slow", "--processes", "2", **slow_calls.environment) as server:
         left = computing(server)
-        server.stub.GetSuggestions.future(slow_request(600, obstinate="true"))
-        time.sleep(0.5)
+        server.stub.GetSuggestions.future(slow_request(obstinate="true"))
+        slow_calls.begun()
         server.kill()
         psutil.wait_procs(left, timeout=10)
         assert not any(process.is_running() for process in left)

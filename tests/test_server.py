@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,14 +37,11 @@ from tests.support.requests import (
     trial,
 )
 from tests.support.servers import ServerProcess, serving
+from tests.support.slow import SlowCalls, slow_request
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 NAMES = ("", "manager.v1beta1.Suggestion", "api.v1.beta1.Suggestion")
-
-
-def slow_request(seconds: float = 1.0, **settings: str) -> api.GetSuggestionsRequest:
-    return ask_for(experiment("slow", settings={"seconds": str(seconds), **settings}))
 
 
 def code_of(error: pytest.ExceptionInfo[grpc.RpcError]) -> grpc.StatusCode:
@@ -287,7 +283,7 @@ def test_reflection_describes_the_service(server: ServerProcess) -> None:
 
 def test_health_answers_while_every_worker_is_busy() -> None:
     with serving("slow", "--workers", "1") as server:
-        busy = [server.stub.GetSuggestions.future(slow_request()) for _ in range(2)]
+        busy = [server.stub.GetSuggestions.future(slow_request(1)) for _ in range(2)]
         answered = 0
         while not busy[0].done():
             request = health_pb2.HealthCheckRequest(service=NAMES[1])
@@ -340,16 +336,19 @@ def test_32_clients_at_once(server: ServerProcess) -> None:
 
 def test_an_expired_call_ends(server: ServerProcess) -> None:
     with pytest.raises(grpc.RpcError) as error:
-        server.stub.GetSuggestions(slow_request(600), timeout=0.3)
+        server.stub.GetSuggestions(slow_request(), timeout=0.3)
     assert code_of(error) is grpc.StatusCode.DEADLINE_EXCEEDED
     assert points_of(server.stub.GetSuggestions(ask_for(experiment())))
 
 
-def test_a_cancelled_call_stops_computing() -> None:
+def test_a_cancelled_call_stops_computing(slow_calls: SlowCalls) -> None:
     # What it kept of a call would hold its end up for the grace period.
-    with serving("slow", "random", "--workers", "1", "--grace", "600") as server:
-        calls = [server.stub.GetSuggestions.future(slow_request(600)) for _ in range(5)]
-        time.sleep(0.5)
+    limits = ("--workers", "1", "--grace", "600")
+    with serving("slow", "random", *limits, **slow_calls.environment) as server:
+        calls = [server.stub.GetSuggestions.future(slow_request()) for _ in range(5)]
+        slow_calls.begun()
+        # The others, which wait, came before this one, by the same connection.
+        server.health.Check(health_pb2.HealthCheckRequest(), timeout=30)
         for call in calls:
             call.cancel()
         # The only worker is free again, or this call would wait for fifty minutes.
@@ -363,12 +362,12 @@ def test_a_cancelled_call_stops_computing() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_drains(number: signal.Signals) -> None:
-    with serving("slow", "random") as server:
+def test_a_signal_drains(number: signal.Signals, slow_calls: SlowCalls) -> None:
+    with serving("slow", "random", **slow_calls.environment) as server:
         watch = server.health.Watch(health_pb2.HealthCheckRequest(service=NAMES[1]))
         assert next(watch).status == SERVING
-        call = server.stub.GetSuggestions.future(slow_request(2))
-        time.sleep(0.5)
+        call = server.stub.GetSuggestions.future(slow_request())
+        slow_calls.begun()
         server.process.send_signal(number)
         assert next(watch).status == NOT_SERVING
         with pytest.raises(grpc.RpcError) as error:
@@ -376,16 +375,17 @@ def test_a_signal_drains(number: signal.Signals) -> None:
         assert code_of(error) is grpc.StatusCode.UNAVAILABLE
         assert "shutting down" in details_of(error)
         assert not call.done()
+        slow_calls.end()
         assert len(call.result().parameter_assignments) == 1
         assert server.process.wait(timeout=20) == 0
         assert "Traceback" not in server.log()
 
 
 @pytest.mark.parametrize("obstinate", ["false", "true"])
-def test_the_grace_period_ends_what_does_not_finish(obstinate: str) -> None:
-    with serving("slow", "--grace", "0.3") as server:
-        call = server.stub.GetSuggestions.future(slow_request(60, obstinate=obstinate))
-        time.sleep(0.5)
+def test_the_grace_period_ends_what_does_not_finish(obstinate: str, slow_calls: SlowCalls) -> None:
+    with serving("slow", "--grace", "0.3", **slow_calls.environment) as server:
+        call = server.stub.GetSuggestions.future(slow_request(obstinate=obstinate))
+        slow_calls.begun()
         server.process.terminate()
         assert call.code() is grpc.StatusCode.UNAVAILABLE
         said = "this server is shutting down, and GetSuggestions did not finish within its grace"
@@ -428,13 +428,14 @@ def test_a_signal_among_many_calls(go_on: bool) -> None:
     assert set(outcomes) == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
 
 
-def test_the_last_reply_is_sent_to_its_end() -> None:
-    with serving("slow") as server:
+def test_the_last_reply_is_sent_to_its_end(slow_calls: SlowCalls) -> None:
+    with serving("slow", **slow_calls.environment) as server:
         parameters = [double(f"{'x' * 200}{k}", "0", "1") for k in range(20)]
-        message = experiment("slow", parameters, settings={"seconds": "1"})
+        message = experiment("slow", parameters, settings={"seconds": "60"})
         call = server.stub.GetSuggestions.future(ask_for(message, 10_000, 10_000), timeout=120)
-        time.sleep(0.3)
+        slow_calls.begun()
         server.process.terminate()
+        slow_calls.end()
         reply = call.result()
         assert server.process.wait(timeout=30) == 0
     assert len(reply.parameter_assignments) == 10_000

@@ -17,8 +17,6 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from suggestion.api.v1beta1 import api_pb2 as api
-from tests.support.requests import ask_for, experiment
 from tests.support.servers import ServerProcess, serving
 
 _URL = re.compile(r"^serving .* on (https?://\S+)$", re.MULTILINE)
@@ -98,7 +96,3 @@ def url_of(server: ServerProcess, seconds: float = 30) -> str:
         assert time.monotonic() < until, server.output()
         time.sleep(0.02)
     return found[1]
-
-
-def slow_request(seconds: float = 1.0, **settings: str) -> api.GetSuggestionsRequest:
-    return ask_for(experiment("slow", settings={"seconds": str(seconds), **settings}))

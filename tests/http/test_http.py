@@ -25,7 +25,7 @@ from google.protobuf import json_format
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.client.launch import ANY_PORT, ServerError
-from tests.http.support import SUGGEST, VALIDATE, Caller, as_bytes, http_serving, slow_request
+from tests.http.support import SUGGEST, VALIDATE, Caller, as_bytes, http_serving
 from tests.support.cases import NAMES, case_of
 from tests.support.certificates import issue
 from tests.support.requests import (
@@ -38,6 +38,7 @@ from tests.support.requests import (
     points_of,
 )
 from tests.support.servers import ServerProcess, serving
+from tests.support.slow import SlowCalls, slow_request
 
 REQUEST = ask_for(experiment(), 2, 2)
 DB = "/api.v1.beta1.DBManager"
@@ -302,7 +303,7 @@ def test_a_caller_who_goes_frees_the_worker() -> None:
     with http_serving("slow", "random", "--workers", "1") as caller:
         for _ in range(3):
             with pytest.raises(TimeoutError):
-                caller.call(SUGGEST, slow_request(600), timeout=0.5)
+                caller.call(SUGGEST, slow_request(), timeout=0.5)
         # The only worker is free again, or this call would wait for half an hour.
         assert caller.call(SUGGEST, REQUEST, timeout=30).status == 200
         status, log = caller.server.stop()
@@ -320,12 +321,13 @@ def test_health(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_drains(number: signal.Signals) -> None:
-    with http_serving("slow", "random") as caller, ThreadPoolExecutor(1) as pool:
-        call = pool.submit(caller.call, SUGGEST, slow_request(3))
-        time.sleep(0.7)
+def test_a_signal_drains(number: signal.Signals, slow_calls: SlowCalls) -> None:
+    servers = http_serving("slow", "random", **slow_calls.environment)
+    with servers as caller, ThreadPoolExecutor(1) as pool:
+        call = pool.submit(caller.call, SUGGEST, slow_request())
+        slow_calls.begun()
         caller.server.process.send_signal(number)
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 30
         while caller.call("/readyz").status == 200 and time.monotonic() < deadline:
             time.sleep(0.02)
         ready = caller.call("/readyz")
@@ -335,6 +337,7 @@ def test_a_signal_drains(number: signal.Signals) -> None:
         assert (late.status, late.error["status"]) == (503, "UNAVAILABLE")
         assert late.error["message"] == "this server is shutting down"
         assert not call.done()
+        slow_calls.end()
         answer = call.result()
         assert answer.status == 200
         assert len(points_of(read(answer.body))) == 1
@@ -343,10 +346,11 @@ def test_a_signal_drains(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("obstinate", ["false", "true"])
-def test_the_grace_period_ends_what_does_not_finish(obstinate: str) -> None:
-    with http_serving("slow", "--grace", "0.3") as caller, ThreadPoolExecutor(1) as pool:
-        call = pool.submit(caller.call, SUGGEST, slow_request(60, obstinate=obstinate))
-        time.sleep(0.7)
+def test_the_grace_period_ends_what_does_not_finish(obstinate: str, slow_calls: SlowCalls) -> None:
+    servers = http_serving("slow", "--grace", "0.3", **slow_calls.environment)
+    with servers as caller, ThreadPoolExecutor(1) as pool:
+        call = pool.submit(caller.call, SUGGEST, slow_request(obstinate=obstinate))
+        slow_calls.begun()
         caller.server.process.terminate()
         answer = call.result()
         assert (answer.status, answer.error["status"]) == (503, "UNAVAILABLE")
@@ -354,13 +358,15 @@ def test_the_grace_period_ends_what_does_not_finish(obstinate: str) -> None:
         assert caller.server.process.wait(timeout=30) == 0
 
 
-def test_the_last_reply_is_sent_to_its_end() -> None:
+def test_the_last_reply_is_sent_to_its_end(slow_calls: SlowCalls) -> None:
     parameters = [double(f"{'x' * 200}{k}", "0", "1") for k in range(20)]
-    message = experiment("slow", parameters, settings={"seconds": "1"})
-    with http_serving("slow", "--grace", "120") as caller, ThreadPoolExecutor(1) as pool:
+    message = experiment("slow", parameters, settings={"seconds": "60"})
+    servers = http_serving("slow", "--grace", "120", **slow_calls.environment)
+    with servers as caller, ThreadPoolExecutor(1) as pool:
         call = pool.submit(caller.call, SUGGEST, ask_for(message, 5000, 5000), timeout=120)
-        time.sleep(0.7)
+        slow_calls.begun()
         caller.server.process.terminate()
+        slow_calls.end()
         answer = call.result()
         assert caller.server.process.wait(timeout=60) == 0
     assert len(json.loads(answer.body)["parameterAssignments"]) == 5000

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from suggestion.engine.algorithm import register
@@ -18,14 +20,21 @@ from suggestion.problem.study import Study, Suggestion
 @register("slow")
 @dataclass(frozen=True, kw_only=True)
 class Slow:
-    """Random search that takes its time."""
+    """Random search that takes its time.
+
+    Each call writes the number of its process to the pipe SLOW_CALLS_BEGUN, if there is one, and
+    ends once there is a file SLOW_CALLS_END.
+    """
 
     seconds: float = setting(1.0, above=0, help="How long a call takes.")
     obstinate: bool = setting(False, help="Do not look at the deadline.")
 
     def suggest(self, study: Study, count: int) -> Sequence[Assignment]:
         until = time.monotonic() + self.seconds
-        while time.monotonic() < until:
+        if pipe := os.environ.get("SLOW_CALLS_BEGUN"):
+            Path(pipe).write_text(f"{os.getpid()}\n")
+        end = Path(os.environ.get("SLOW_CALLS_END", "/none"))
+        while time.monotonic() < until and not end.exists():
             time.sleep(0.01)
             if not self.obstinate:
                 study.deadline.check()
