@@ -22,15 +22,12 @@ FILE = EXAMPLES / "random.yaml"
 
 
 def suggest(*arguments: object, status: int = 0) -> str:
-    """Standard output of ``suggest``; its standard error where it should fail."""
-    done = subprocess.run(
-        [sys.executable, "-m", "suggestion", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == status, done.stderr
+    """Standard output of ``suggest``; its standard error where it should fail.
+
+    In this process: a process of its own would import everything anew.
+    """
+    done = CliRunner().invoke(main, [str(part) for part in arguments], catch_exceptions=False)
+    assert done.exit_code == status, done.output
     return done.stderr if status else done.stdout
 
 
@@ -47,7 +44,6 @@ def changed(tmp_path: Path, *changes: tuple[str, str]) -> Path:
 # ------------------------------------------------------------------------- ask
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("name", WITH_EXAMPLE)
 def test_ask_answers_for_every_example(server: ServerProcess, name: str) -> None:
     arguments = ("--count", 2, "--target", server.address, "--output", "json")
@@ -57,7 +53,9 @@ def test_ask_answers_for_every_example(server: ServerProcess, name: str) -> None
 
 
 def test_ask_starts_a_server_by_itself_and_prints_a_table() -> None:
-    lines = suggest("ask", FILE, "--count", 3).splitlines()
+    command = [sys.executable, "-m", "suggestion", "ask", str(FILE), "--count", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    lines = done.stdout.splitlines()
     assert all(heading in lines[1] for heading in ("lr", "layers", "optimizer"))
     assert len([line for line in lines if "│" in line]) == 3
 
@@ -86,10 +84,9 @@ def test_ask_warns_of_trials_without_the_objective(server: ServerProcess, tmp_pa
         f"- {point}\n  condition: Failed\n"
         f"- {point}\n"
     )
-    command = [sys.executable, "-m", "suggestion", "ask", str(FILE), "--target", server.address]
-    done = subprocess.run(
-        [*command, "--trials", str(trials)], capture_output=True, text=True, timeout=120, check=True
-    )
+    command = ["ask", str(FILE), "--target", server.address, "--trials", str(trials)]
+    done = CliRunner().invoke(main, command, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
     assert done.stderr == (
         "Warning: 7 of 10 trials ended without a number for 'accuracy', the objective, and count "
         "as failed: number 1, t1, t2, t3, t4, ...\n"
