@@ -185,6 +185,7 @@ def test_a_finite_space_may_have_more_parameters_than_an_array_has_axes(name: st
     }
 
 
+@pytest.mark.long
 def test_a_grid_whose_points_cannot_be_found_ends() -> None:
     parameters = [integer(f"i{k}", "0", "999") for k in range(4)]
     hidden = "(i0 * 7919 + i1 * 104729 + i2 * 1299709 + i3 * 31) / 1000003 == 5"

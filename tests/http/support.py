@@ -82,9 +82,10 @@ def as_bytes(body: Message | Mapping[str, Any] | bytes | None) -> bytes | None:
 
 @contextlib.contextmanager
 def http_serving(
-    *arguments: str, tls: ssl.SSLContext | None = None, **environment: str
+    *arguments: str, tls: ssl.SSLContext | None = None, environment: Mapping[str, str] | None = None
 ) -> Iterator[Caller]:
-    with serving(*arguments, "--http-address", "127.0.0.1:0", **environment) as server:
+    variables = environment or {}
+    with serving(*arguments, "--http-address", "127.0.0.1:0", **variables) as server:
         yield Caller(url_of(server), server, tls)
 
 

@@ -322,7 +322,7 @@ def test_health(caller: Caller) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains(number: signal.Signals, slow_calls: SlowCalls) -> None:
-    servers = http_serving("slow", "random", **slow_calls.environment)
+    servers = http_serving("slow", "random", environment=slow_calls.environment)
     with servers as caller, ThreadPoolExecutor(1) as pool:
         call = pool.submit(caller.call, SUGGEST, slow_request())
         slow_calls.begun()
@@ -347,7 +347,7 @@ def test_a_signal_drains(number: signal.Signals, slow_calls: SlowCalls) -> None:
 
 @pytest.mark.parametrize("obstinate", ["false", "true"])
 def test_the_grace_period_ends_what_does_not_finish(obstinate: str, slow_calls: SlowCalls) -> None:
-    servers = http_serving("slow", "--grace", "0.3", **slow_calls.environment)
+    servers = http_serving("slow", "--grace", "0.3", environment=slow_calls.environment)
     with servers as caller, ThreadPoolExecutor(1) as pool:
         call = pool.submit(caller.call, SUGGEST, slow_request(obstinate=obstinate))
         slow_calls.begun()
@@ -361,7 +361,7 @@ def test_the_grace_period_ends_what_does_not_finish(obstinate: str, slow_calls: 
 def test_the_last_reply_is_sent_to_its_end(slow_calls: SlowCalls) -> None:
     parameters = [double(f"{'x' * 200}{k}", "0", "1") for k in range(20)]
     message = experiment("slow", parameters, settings={"seconds": "60"})
-    servers = http_serving("slow", "--grace", "120", **slow_calls.environment)
+    servers = http_serving("slow", "--grace", "120", environment=slow_calls.environment)
     with servers as caller, ThreadPoolExecutor(1) as pool:
         call = pool.submit(caller.call, SUGGEST, ask_for(message, 5000, 5000), timeout=120)
         slow_calls.begun()
