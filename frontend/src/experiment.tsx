@@ -12,6 +12,7 @@ import { Timeline } from "./charts/timeline";
 import { Actions, point } from "./actions";
 import { Copy, TrialDetail } from "./detail";
 import { brief, clip, duration, seconds, short } from "./numbers";
+import { Later } from "./later";
 import { Name } from "./name";
 import * as source from "./source";
 import { opened, select, selected } from "./state";
@@ -40,7 +41,7 @@ export function Watched({ id }: { id: string }) {
 export function Experiment({ sent, id }: { sent: Everything; id: string | null }) {
   const shown = study(sent);
   useEffect(() => { document.title = shown.name; }, [shown.name]);
-  const two = shown.objective.metrics.length;
+  const costly = shown.trials.length > COSTLY;
   return (
     <>
       <Head shown={shown} id={id} />
@@ -55,20 +56,23 @@ export function Experiment({ sent, id }: { sent: Everything; id: string | null }
         <Card id="best" wide><History shown={shown} /></Card>
         {shown.objective.objectives.length > 1 && <Card id="front" wide><Front shown={shown} /></Card>}
         <Card id="trials" wide><Table shown={shown} /></Card>
-        <Card id="parallel" wide><Parallel shown={shown} /></Card>
-        <Card id="importance"><Importance shown={shown} id={id} /></Card>
-        <Card id="correlation"><Correlation shown={shown} /></Card>
-        <Card id="slices" wide><Slices shown={shown} /></Card>
-        <Card id="pairs"><Pairs shown={shown} /></Card>
-        <Card id="contours"><Contours shown={shown} /></Card>
-        <Card id="curves"><Curves shown={shown} /></Card>
-        <Card id="timeline" wide={two > 0}><Timeline shown={shown} /></Card>
+        <Card id="parallel" wide><Later costly={costly}><Parallel shown={shown} /></Later></Card>
+        <Card id="importance"><Later costly={costly}><Importance shown={shown} id={id} /></Later></Card>
+        <Card id="correlation"><Later costly={costly}><Correlation shown={shown} /></Later></Card>
+        <Card id="slices" wide><Later costly={costly}><Slices shown={shown} /></Later></Card>
+        <Card id="pairs"><Later costly={costly}><Pairs shown={shown} /></Later></Card>
+        <Card id="contours"><Later costly={costly}><Contours shown={shown} /></Later></Card>
+        <Card id="curves"><Later costly={costly}><Curves shown={shown} /></Later></Card>
+        <Card id="timeline"><Later costly={costly}><Timeline shown={shown} /></Later></Card>
         <Card id="file" wide><FileView shown={shown} id={id} /></Card>
       </div>
       <TrialDetail shown={shown} id={id} />
     </>
   );
 }
+
+/** From so many trials on, a view takes a time that is felt. */
+const COSTLY = 1000;
 
 const VIEWS = [
   ["best", "Best so far"], ["front", "Trade-off"], ["trials", "Trials"], ["parallel", "Parallel coordinates"], ["importance", "Importance"],

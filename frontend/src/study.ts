@@ -69,6 +69,15 @@ export function coordinate(sent: Pick<Everything, "parameters">, trial: Trial, p
   return declared && text !== null && text !== undefined ? position(declared, text) : NaN;
 }
 
+const columns = new WeakMap<readonly Trial[], Float64Array[]>();
+
+/** `coordinate` of all trials, by their place; computed once for all views. */
+export function column(shown: Pick<Everything, "parameters" | "trials">, parameter: number): Float64Array {
+  const known = columns.get(shown.trials) ?? [];
+  columns.set(shown.trials, known);
+  return (known[parameter] ??= Float64Array.from(shown.trials, (trial) => coordinate(shown, trial, parameter)));
+}
+
 /** A text as a place on the axis of a parameter; NaN where it has none. */
 export function position(declared: Parameter, text: string): number {
   if (declared.type !== "categorical") return numberOf(text);

@@ -72,9 +72,11 @@ def changed_at(directory: Path) -> float:
     times = [0.0]
     for name in (FILE, f"{FILE}-wal"):
         try:
-            times.append((directory / name).stat().st_mtime)
+            known = (directory / name).stat()
         except OSError:
             continue
+        if known.st_size:  # whoever reads the state makes an empty log
+            times.append(known.st_mtime)
     return max(times)
 
 

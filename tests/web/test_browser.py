@@ -18,8 +18,11 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
+from suggestion.artifacts import keeper, places
 from suggestion.cli.main import main
+from suggestion.controller import objectives
 from suggestion.controller.observation import Series
+from suggestion.controller.workspace import artifacts_folder
 from suggestion.views import plot
 from suggestion.views.web import reading
 from tests.experiments.support import document, environment, write
@@ -84,6 +87,7 @@ def tab(browser: Any, **context: Any) -> Iterator[Any]:
 
 def see_all(page: Any) -> None:
     """Scroll through all cards, so that each draws its chart."""
+    page.locator(".later").first.wait_for(state="detached")
     cards = page.locator("section.card")
     for number in range(cards.count()):
         cards.nth(number).scroll_into_view_if_needed()
@@ -197,6 +201,60 @@ def test_a_trade_off_and_a_constraint(browser: Any, tmp_path: Path) -> None:
         page.locator("tr[data-trial='4']").click()
         page.get_by_text("infeasible: memory must be at most 8").wait_for()
         assert violations(page) == []
+
+
+def test_artifacts_and_contours(browser: Any, tmp_path: Path) -> None:
+    """Artifacts are downloaded by their exact names; trials on the contours are those selected."""
+    space = [
+        {"name": name, "parameterType": "double", "feasibleSpace": {"min": "0", "max": "1"}}
+        for name in ("x", HOSTILE[0])
+    ]
+    points = [(f"{n / 20}", f"{n * 7 % 20 / 20}") for n in range(20)]
+    trials = [
+        replace(trial(n, abs(n - 7.0)), assignment={"x": x, HOSTILE[0]: y})
+        for n, (x, y) in enumerate(points)
+    ]
+    made = store(tmp_path / "runs" / "one", experiment("one", parameters=space), trials)
+    left = artifacts_folder(made / "trials" / trials[0].name, 1)
+    left.mkdir(parents=True)
+    name = f"{HOSTILE[0]} \u202ethgir %2F?#.bin"
+    (left / name).write_bytes(b"weights")
+    objective = objectives.read(experiment("one").document)
+    keeper.Keeper(made, places.place(made), objective).keep(trials[:1], print)
+    with serving(tmp_path / "runs") as server, tab(browser) as page:
+        page.goto(server.address)
+        page.get_by_role("link", name="one").click()
+        see_all(page)
+        label = page.locator("#contours .canvas").get_attribute("aria-label")
+        assert label.startswith(f"Contours of loss over x and {HOSTILE[0]}, from ")
+        up = page.locator("#contours select").nth(1)
+        up.select_option(index=0)
+        page.get_by_role("img", name="Contours of loss over x and x").wait_for()
+        up.select_option(index=1)
+        # The left half of the contours, without a rectangle that leaves the axes.
+        page.locator("#contours .canvas").scroll_into_view_if_needed()
+        box = page.locator("#contours .canvas").bounding_box()
+        page.mouse.move(box["x"] + box["width"] - 37, box["y"] + 8)
+        page.mouse.down()
+        page.mouse.up()
+        page.mouse.move(box["x"] + 60, box["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 100, steps=4)
+        page.mouse.up()
+        page.get_by_text("of 20 trials selected").wait_for()
+        count = int(page.locator(".selection").inner_text().split()[0])
+        assert 3 <= count <= 12
+        page.get_by_role("button", name="only selected").click()
+        page.get_by_role("status").filter(has_text=f"{count} of 20 trials").first.wait_for()
+        page.get_by_role("button", name="only selected").click()
+        page.locator("tr[data-trial='0']").focus()
+        page.keyboard.press("Enter")
+        link = page.locator("dialog").get_by_role("link", name=name)
+        link.wait_for()
+        assert violations(page) == []
+        with page.expect_download() as waiting:
+            link.click()
+        assert waiting.value.path().read_bytes() == b"weights"
 
 
 def test_pictures_for_papers(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from suggestion.controller.commands import Batch, Changes
 from suggestion.controller.driver import Controller
 from suggestion.controller.observation import Report, Series
-from suggestion.controller.store import Store
+from suggestion.controller.store import FILE, Store
 from suggestion.controller.trials import Condition
+from suggestion.views.directory import changed_at
 from suggestion.views.web import document, reading
 from suggestion.views.web.importance import importance
 from tests.experiments.support import Machine, Recorder
@@ -288,4 +290,15 @@ def test_the_file_is_told_again_once_limits_are_changed(tmp_path: Path) -> None:
         assert "file" not in changes
     finally:
         writer.close()
+        reader.close()
+
+
+def test_who_looks_changes_nothing(tmp_path: Path) -> None:
+    """Else the latest experiment were that which was looked at last."""
+    folder = support.store(tmp_path / "one", support.experiment(), [support.trial(0, 0.5)])
+    os.utime(folder / FILE, (1e9, 1e9))
+    reader = reading.Reader(folder)
+    try:
+        assert changed_at(folder) == 1e9
+    finally:
         reader.close()

@@ -233,7 +233,7 @@ export function upright(colour: Colours, name: string, more: Option = {}): Optio
   return axis(colour, name, {
     nameLocation: "end",
     nameGap: 10,
-    nameTextStyle: { color: colour.soft, align: "left", padding: [0, 0, 0, -30] },
+    nameTextStyle: { color: colour.soft, align: "left", padding: [0, 0, 0, -16] },
     ...more,
   });
 }

@@ -76,8 +76,10 @@ function lines(colour: Colours, found: Group[], bands: Row[][], scale: Scale, me
           data: rows.map(([step, , middle]) => [step, middle]) },
         ...(group.studies.length > 1 ? [{
           type: "custom", silent: true, z: 1, clip: true, name: `${group.name} band`,
-          data: rows.length ? [rows.map((_, n) => n).slice(0, 1)] : [],
-          renderItem: (_: unknown, api: { coord(at: number[]): [number, number] }) => {
+          // Its rows say how far the axis reaches; the band is drawn with the first of them.
+          data: rows, encode: { x: 0, y: [1, 2, 3] },
+          renderItem: ({ dataIndex }: { dataIndex: number }, api: { coord(at: number[]): [number, number] }) => {
+            if (dataIndex) return null;
             const stairs = (which: 1 | 3) => rows.flatMap((row, n) => {
               const before = rows[n - 1];
               const at = api.coord([row[0], row[which]]);

@@ -3,7 +3,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { brief } from "../numbers";
 import { selected } from "../state";
-import { type Study, coordinate, extent, robust, valued } from "../study";
+import { type Study, column, extent, robust, valued } from "../study";
 import { CELLS, type Surface, surface } from "../surface";
 import { type Colours, type Option, Chart, describe, grid, hint, numberIn } from "./chart";
 import { Choose } from "./choose";
@@ -68,8 +68,7 @@ function side(shown: Study, places: readonly number[], i: number): Side {
 }
 
 function at(shown: Study, place: number, i: number): number {
-  const trial = shown.trials[place];
-  return trial ? coordinate(shown, trial, i) : NaN;
+  return column(shown, i)[place] ?? NaN;
 }
 
 function landscape(shown: Study, places: readonly number[], x: number, y: number): Landscape {

@@ -7,7 +7,7 @@ import { ACTIVE, type Study, bestSoFar, extent } from "../study";
 import { type Colours, type Drawn, type Instance, type Option, Chart, axis, describe, grid, hint, numberIn, valueIn } from "./chart";
 import { TRIALS, TRIANGLES, beyond, cutNote, edge, scaled, type Scale, useScale } from "./scale";
 
-/** From so many points on they are drawn as one shape, in a tenth of the time. */
+/** From so many points on they are drawn as one shape of squares, in a tenth of the time. */
 const MANY = { large: true, largeThreshold: 2000 };
 
 type Point = [number, number, number];
@@ -123,7 +123,7 @@ function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<
       yAxis: [scaled(colour, metric, scale), { type: "value", min: 0, max: 1, show: false }],
       series: [
         { name: "other", type: "scatter", ...MANY, data: dimmed, symbolSize: 5, itemStyle: { color: colour.bad, opacity: 0.25 } },
-        { name: "trial", type: "scatter", ...MANY, data: usual, symbolSize: usual.length > 2000 ? 4 : 7,
+        { name: "trial", type: "scatter", ...MANY, data: usual, symbolSize: usual.length > 2000 ? 3 : 7,
           itemStyle: { color: colour.point, opacity: usual.length > 500 ? 0.5 : 0.8 }, markLine: marks },
         { name: "infeasible", type: "scatter", data: infeasible, symbolSize: 7, symbol: "diamond",
           itemStyle: { color: "transparent", borderColor: colour.bad, borderWidth: 1.5 } },

@@ -3,7 +3,7 @@
 import { useRef } from "preact/hooks";
 import { brief, clip } from "../numbers";
 import { select, selected, selectedIn } from "../state";
-import { type Study, coordinate, extent, ranked, sampled } from "../study";
+import { type Study, column, extent, ranked, sampled } from "../study";
 import type { Parameter } from "../types";
 import { type Colours, type Drawn, type Instance, type Option, Chart } from "./chart";
 
@@ -60,11 +60,12 @@ function within(chart: Instance, shown: Study): number[] | null {
     return intervals.length ? [{ i, intervals }] : [];
   });
   if (!marked.length) return null;
+  const columns = marked.map(({ i }) => (i < shown.parameters.length ? column(shown, i) : shown.losses));
   return shown.trials.flatMap((trial, place) => {
     const loss = shown.losses[place] ?? NaN;
     if (!Number.isFinite(loss)) return [];
-    const inside = marked.every(({ i, intervals }) => {
-      const value = i < shown.parameters.length ? coordinate(shown, trial, i) : loss;
+    const inside = marked.every(({ intervals }, n) => {
+      const value = columns[n]?.[place] ?? NaN;
       return intervals.some(([low, high]) => low <= value && value <= high);
     });
     return inside ? [trial.number] : [];
@@ -91,8 +92,7 @@ function drawn(shown: Study, colour: Colours, chosen: ReadonlySet<number> | null
   if (best !== undefined && places[places.length - 1] !== best) places.push(best);
   const inactive = new Set<number>();
   const columns = shown.parameters.map((_, i) => places.map((place) => {
-    const trial = shown.trials[place];
-    const value = trial ? coordinate(shown, trial, i) : NaN;
+    const value = column(shown, i)[place] ?? NaN;
     if (Number.isNaN(value)) inactive.add(place);
     return value;
   }));

@@ -1,9 +1,9 @@
 /** Which parameters matter, and what goes with what. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { brief, clip } from "../numbers";
 import { importance } from "../source";
-import { type Study, coordinate, rankCorrelations, valued } from "../study";
+import { type Study, column, rankCorrelations, valued } from "../study";
 import type { Importance as Found } from "../types";
 import { type Colours, type Option, Chart, axis, grid, hint } from "./chart";
 import { mixed } from "./parallel";
@@ -70,15 +70,10 @@ function bars(colour: Colours, rows: NonNullable<Found["parameters"]>): Option {
 export function Correlation({ shown }: { shown: Study }) {
   const places = valued(shown);
   const numeric = shown.parameters.map((declared, i) => ({ declared, i })).filter(({ declared }) => declared.type !== "categorical");
-  if (places.length < 3) return <p class="empty">Needs three trials with a value.</p>;
   const names = [...numeric.map(({ declared }) => declared.name), shown.objective.metric];
-  const columns = [
-    ...numeric.map(({ i }) => places.map((place) => { const trial = shown.trials[place]; return trial ? coordinate(shown, trial, i) : NaN; })),
-    places.map((place) => shown.losses[place] ?? NaN),
-  ];
-  const data = rankCorrelations(columns).flatMap((row, i) => row.map((found, j) =>
-    [i, j, Number.isNaN(found) ? "-" : Number(found.toFixed(3))] as const));
-  const metric = columns.length - 1;
+  const data = useMemo(() => correlations(shown, numeric.map(({ i }) => i), places), [shown]);
+  if (places.length < 3) return <p class="empty">Needs three trials with a value.</p>;
+  const metric = names.length - 1;
   const words = data.filter(([i, j]) => i !== metric && j === metric).map(([i, , value]) => `${names[Number(i)]} ${value}`);
   return (
     <Chart
@@ -99,4 +94,14 @@ export function Correlation({ shown }: { shown: Study }) {
       })}
     />
   );
+}
+
+/** Row, column and correlation of the numeric parameters, and of the objective as the last one. */
+function correlations(shown: Study, numeric: readonly number[], places: readonly number[]): (readonly [number, number, number | string])[] {
+  const columns = [
+    ...numeric.map((i) => { const all = column(shown, i); return places.map((place) => all[place] ?? NaN); }),
+    places.map((place) => shown.losses[place] ?? NaN),
+  ];
+  return rankCorrelations(columns).flatMap((row, i) => row.map((found, j) =>
+    [i, j, Number.isNaN(found) ? "-" : Number(found.toFixed(3))] as const));
 }

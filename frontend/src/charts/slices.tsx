@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { clip } from "../numbers";
 import { selected } from "../state";
-import { type Study, coordinate, ranked, sampled, valued } from "../study";
+import { type Study, column, ranked, sampled, valued } from "../study";
 import { type Colours, type Option, Chart, axis, describe, grid, hint, numberIn, upright } from "./chart";
 import { Choose } from "./choose";
 import { BRUSH, selectable } from "./history";
@@ -67,12 +67,11 @@ function slice(
 ): Option {
   const last = Math.max(shown.trials.length - 1, 1);
   const points = places.map((place) => {
-    const trial = shown.trials[place];
     const loss = shown.losses[place] ?? NaN;
     const dim = chosen !== null && !chosen.has(place);
     const best = place === shown.best?.number;
     return {
-      value: [trial ? coordinate(shown, trial, i) : NaN, edge(scale, loss), place],
+      value: [column(shown, i)[place] ?? NaN, edge(scale, loss), place],
       symbol: beyond(scale, loss) ? "triangle" : "circle",
       symbolSize: best ? 11 : places.length > 2000 ? 4 : 6,
       itemStyle: {
@@ -127,9 +126,7 @@ function pair(
   const drawn = new Set(places);
   const data = all.flatMap((place, rank) => {
     if (!drawn.has(place)) return [];
-    const trial = shown.trials[place];
-    if (!trial) return [];
-    const at = [coordinate(shown, trial, x), coordinate(shown, trial, y)];
+    const at = [column(shown, x)[place] ?? NaN, column(shown, y)[place] ?? NaN];
     if (!at.every(Number.isFinite)) return [];
     const dim = chosen !== null && !chosen.has(place);
     const best = place === shown.best?.number;

@@ -1,0 +1,34 @@
+/** Views that are made one after the other, so that the first of them are there at once. */
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+
+const waiting: (() => void)[] = [];
+
+function next(): void {
+  waiting.shift()?.();
+  if (waiting.length) window.setTimeout(next);
+}
+
+/**
+ * Makes its children when those before it are there. If they are `costly`, they change only while they are near the
+ * window: else each report of a running experiment would compute all views again.
+ */
+export function Later({ costly, children }: { costly: boolean; children: ComponentChildren }) {
+  const place = useRef<HTMLDivElement>(null);
+  const [due, setDue] = useState(false);
+  const [near, setNear] = useState(false);
+  const made = useRef<ComponentChildren>(null);
+  useEffect(() => {
+    const element = place.current;
+    if (!element) return;
+    const eyes = new IntersectionObserver((entries) => setNear(entries.some((entry) => entry.isIntersecting)), { rootMargin: "200px" });
+    eyes.observe(element);
+    let here = true;
+    waiting.push(() => { if (here) setDue(true); });
+    if (waiting.length === 1) window.setTimeout(next);
+    return () => { here = false; eyes.disconnect(); };
+  }, []);
+  if (due && (near || !costly || made.current === null)) made.current = children;
+  return <div ref={place}>{due ? made.current : <p class="empty later">Drawing…</p>}</div>;
+}
