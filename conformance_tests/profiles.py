@@ -181,6 +181,9 @@ _RUNGS_UNFIT: Final = (
     _with_setting("resource_name", "optimizer"),
 )
 
+#: Algorithms that search a nasConfig. The suite has only experiments with parameters.
+UNCOVERED: Final = frozenset({"darts", "enas"})
+
 PROFILES: Final[Mapping[str, Profile]] = {
     profile.algorithm: profile
     for profile in (

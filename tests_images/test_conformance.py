@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from suggestion.conformance.profiles import UNCOVERED
 from suggestion.deployment.images import IMAGES, Image, Kind
 from tests_images.containers import Container, docker, reference, restrictions
 from tests_images.served import RULE_NAMES
@@ -76,7 +77,7 @@ def volume() -> Iterator[str]:
 
 @pytest.mark.parametrize(
     "image",
-    [i for i in IMAGES if i.kind is Kind.SUGGESTION and i.serves],
+    [i for i in IMAGES if i.kind is Kind.SUGGESTION and {*i.serves} - UNCOVERED],
     ids=lambda image: image.name,
 )
 def test_suggestions(image: Image) -> None:
