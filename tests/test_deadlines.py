@@ -15,15 +15,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.api.v1beta1.trial_messages import read_trials
+from suggestion.api.v1beta1.suggestion_service import SuggestionService
+from suggestion.api.v1beta1.trial_messages import STUDY_LABEL, read_trials
 from suggestion.engine.algorithm import algorithms, settings_of
 from suggestion.engine.settings import Setting
 from suggestion.numerics import region
 from suggestion.problem.deadline import Deadline
 from suggestion.problem.errors import Cancelled, Exhausted, Invalid, Unready
 from tests.support.cases import NAMES, case_of, prepare
-from tests.support.requests import categorical, double, experiment, integer, trial
+from tests.support.requests import ask_for, categorical, double, experiment, integer, trial
 from tests.support.strategies import fine_parameters, parameters
 
 LONGEST: Final = 10.0  # seconds of CPU time; a tenth of it is usual for the slowest
@@ -193,6 +195,30 @@ def test_a_search_for_what_initial_points_lack_ends_with_its_deadline() -> None:
 
     checks(1)  # the feasible points are known from here on
     assert checks(4) >= checks(1) + 3
+
+
+def _ends(request: api.GetSuggestionsRequest, checks: int) -> None:
+    """Assert that the deadline is looked at more than `checks` times."""
+    with pytest.raises(Cancelled):
+        SuggestionService(algorithms()).get_suggestions(request, Call(Counted(checks)))
+
+
+def test_reading_trials_ends_with_the_deadline() -> None:
+    trials = [trial(f"t{k}", {"x": str(k / 5000), "y": "0"}, "1") for k in range(5000)]
+    _ends(ask_for(experiment("tpe", P2), 1, 5001, trials), 19)
+    for each in trials:
+        each.spec.labels[STUDY_LABEL] = "before"
+    _ends(ask_for(experiment("bayesianoptimization", P2), 1, 1, trials), 50)
+
+
+def test_reading_prior_trials_ends_with_the_deadline() -> None:
+    """Their columns, the trials that they make, and the study that those are."""
+    columns = {name: [k / 3000 for k in range(3000)] for name in "xyzuvw"}
+    text = json.dumps({"before": {"parameters": columns, "values": columns["x"]}})
+    specs = [double(name, "0", "1") for name in columns]
+    message = experiment("bayesianoptimization", specs, settings={"prior_trials": text})
+    for checks in (3, 12, 35):
+        _ends(ask_for(message), checks)
 
 
 @pytest.mark.parametrize("first", [0, 300])

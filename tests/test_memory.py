@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
+import tracemalloc
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -13,11 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suggestion.api import footprint
+from suggestion.api.http.transcoding import as_json, write
+from suggestion.api.service import Call
+from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.api.v1beta1.suggestion_service import SuggestionService
+from suggestion.engine.algorithm import algorithms
+from suggestion.problem.deadline import NEVER
+from suggestion.problem.errors import Invalid
 from suggestion.server.compression import Malformed, TooLong, decompress, is_compressed
 from suggestion.server.execution import Threads
 from suggestion.server.memory import MIB, MeasuredCapacity, Pool, capacity, container_limit
 from suggestion.server.workers import Workers
-from tests.support.requests import ask_for, experiment, trial
+from tests.support.requests import ask_for, double, experiment, trial
 
 # ------------------------------------------------------------------------- limits
 
@@ -76,6 +85,62 @@ def test_an_honest_request_fits_into_100_mib(values: dict[str, str]) -> None:
     assert len(raw) <= made.message
     assert footprint.of_protobuf(raw) <= made.computed
     assert "give it more memory than 100 MiB" in made.advice
+
+
+FLAT = ",".join(["1"] * 20_000)
+KEYS = ",".join(f'"p{k}":1' for k in range(10_000))
+POINTS = json.dumps([{f"x{p}": k / 200 for p in range(50)} for k in range(200)])
+COLUMN = [k / 1000 for k in range(1000)]
+EARLIER = json.dumps({"e": {"parameters": {f"x{p}": COLUMN for p in range(10)}, "values": COLUMN}})
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("initial_points", f"[{'[],' * 20_000}[]]"),
+        ("initial_points", f"[{'{},' * 20_000}[]]"),
+        ("initial_points", f"[{FLAT}]"),
+        ("initial_points", f"[{{{KEYS}}}]"),
+        ("initial_points", POINTS),
+        ("prior_trials", EARLIER),
+        ("prior_trials", f'{{"e": {{{KEYS}}}}}'),
+        ("prior_trials", f'{{"e": {{"values": [{FLAT.replace("1", "1e9")}]}}}}'),
+    ],
+    ids=["lists", "objects", "numbers", "names", "points", "trials", "parts", "values"],
+)
+def test_what_json_in_a_setting_takes_is_estimated(name: str, text: str, over_http: bool) -> None:
+    specs = [double(f"x{p}", "0", "1") for p in range(50)]
+    message = experiment("random", specs, settings={name: text})  # no model takes memory
+    rpc = SuggestionService(algorithms()).rpcs["GetSuggestions"]
+    raw = ask_for(message).SerializeToString()
+    if over_http:
+        raw, rpc = write(ask_for(message)), as_json(rpc, api.GetSuggestionsReply)
+    parse = rpc.parse or rpc.request.FromString
+    with suppress(Invalid):
+        rpc.handle(parse(raw), Call(NEVER))  # what is imported, and regions that are kept
+    tracemalloc.start()
+    try:
+        with suppress(Invalid):
+            rpc.handle(parse(raw), Call(NEVER))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < rpc.footprint(raw) + MIB
+
+
+@given(st.binary(max_size=300))
+def test_whatever_follows_the_name_of_a_setting_is_estimated(data: bytes) -> None:
+    raw = b",," + data.join([b"initial_points"] * 3) + data
+    plain = footprint.of_protobuf(raw)
+    assert plain <= footprint.of_protobuf(raw, [b"initial_points"]) <= plain + 256 * raw.count(b",")
+
+
+def test_more_trials_than_can_be_read_in_time_are_refused() -> None:
+    request = ask_for(experiment(), 1, 100_002)
+    request.trials.extend([api.Trial()] * 100_001)
+    with pytest.raises(Invalid, match="must hold at most 100000, got 100001"):
+        SuggestionService(algorithms()).get_suggestions(request, Call(NEVER))
 
 
 def test_the_capacity_follows_the_memory() -> None:

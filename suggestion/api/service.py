@@ -73,10 +73,10 @@ class Rpc(NamedTuple):
         lane: The threads that its calls run in.
         validates: Whether it answers whether something is valid. A client that asks so takes any
             error but INVALID_ARGUMENT, UNKNOWN and UNAVAILABLE for a yes, so it is told no other.
-        parse: Makes a request of the bytes that came; None for `request`'s own ``FromString``.
-        footprint: Estimates the memory that a call takes, in bytes, from its request as it came.
+        parse: Makes a request of JSON; None for `request`'s own ``FromString`` of protobuf's bytes.
         portable: Whether any process can answer: it keeps nothing between calls, and it can be
             pickled.
+        json_settings: Names of settings in its request whose values are JSON.
     """
 
     request: type[Message]
@@ -84,8 +84,13 @@ class Rpc(NamedTuple):
     lane: Lane = COMPUTING
     validates: bool = False
     parse: Callable[[bytes], Message] | None = None
-    footprint: Callable[[bytes], int] = footprint.of_protobuf
     portable: bool = False
+    json_settings: tuple[bytes, ...] = ()
+
+    def footprint(self, raw: bytes) -> int:
+        """Estimate the memory that a call takes, in bytes, from its request as it came."""
+        estimate = footprint.of_protobuf if self.parse is None else footprint.of_json
+        return estimate(raw, self.json_settings)
 
 
 class Service(Protocol):

@@ -265,7 +265,7 @@ class Engine:
         shared = given(choice.settings)
         restrictions = True
         try:
-            earlier = (*earlier, *prior_trials.read(shared))
+            earlier = (*earlier, *prior_trials.read(shared, deadline.check))
         except Invalid as error:
             violations += error.violations
         if problem is not None:
@@ -276,7 +276,7 @@ class Engine:
                 restrictions = False
         if problem is not None and earlier:
             try:
-                prior = (*prior, *studies(earlier, problem))
+                prior = (*prior, *studies(earlier, problem, deadline.check))
             except Invalid as error:
                 violations += error.violations
         if problem is not None and configured is not None:

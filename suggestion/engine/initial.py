@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from suggestion.engine import documents
@@ -50,6 +51,7 @@ def read(
 
     entries = _entries(text, refuse)
     points: list[Assignment] = []
+    whole: dict[object, int] = {}  # by what makes them equal, the number of the first
     most = problem.max_trial_count
     if most and len(entries) > most:
         refuse(f": must hold at most max_trial_count = {most} points, got {len(entries)}")
@@ -58,11 +60,17 @@ def read(
         point = _point(problem.space, number, entry, refuse)
         if len(found) > before:
             continue
-        same = next((k for k, other in enumerate(points, 1) if other == point), None)
-        if same is not None and problem.space.is_complete(point):
+        check()
+        complete = problem.space.is_complete(point)
+        same = whole.setdefault(problem.space.key(point), len(points) + 1) if complete else None
+        if same is not None and same <= len(points):
             refuse(f", point {number}: points must differ, got point {same} again")
-        elif not problem.space.is_complete(point):
-            if completed(problem.space, seed, number - 1, point, {}, (), check) is None:
+        elif not complete:
+            free = not problem.space.restricted  # whatever it lacks can be added
+            if (
+                not free
+                and completed(problem.space, seed, number - 1, point, {}, (), check) is None
+            ):
                 refuse(
                     f", point {number}: must be a part of a feasible point, and none was found "
                     f"among {MOST_COMPLETIONS}"
@@ -186,10 +194,11 @@ def completed(
     if fits(found := merged({})):
         return found
     flat = SearchSpace(space.parameters)  # draws must hold inactive parameters too
-    for first in range(0, MOST_COMPLETIONS, _CHUNK):
+    # The first one fits as a rule.
+    for first, last in pairwise((0, 1, *range(_CHUNK, MOST_COMPLETIONS + 1, _CHUNK))):
         check()
         start = index * MOST_COMPLETIONS + first
-        for more in draws(flat, seed, start, _CHUNK, "initial", check=check):
+        for more in draws(flat, seed, start, last - first, "initial", check=check):
             for candidate in (merged(more), space.active({**base, **more, **point})):
                 if fits(candidate):
                     return candidate

@@ -10,12 +10,14 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from suggestion.engine import documents
 from suggestion.engine.declared import PRIOR_TRIALS
 from suggestion.engine.documents import Pairs, shown
-from suggestion.problem.earlier import MOST_STUDIES, EarlierStudy, EarlierTrial
+from suggestion.problem.deadline import NEVER, watched
+from suggestion.problem.earlier import MOST_STUDIES, MOST_TRIALS, EarlierStudy, EarlierTrial
 from suggestion.problem.errors import Invalid, Violation, Violations, quote
 from suggestion.problem.parameters import LONGEST_NAME
 from suggestion.problem.problem import Goal
@@ -32,11 +34,14 @@ _KEYS: Final = ("parameters", "values", "goal")
 Refuse = Callable[[str], None]
 
 
-def read(shared: Mapping[str, tuple[int, str]]) -> tuple[EarlierStudy, ...]:
+def read(
+    shared: Mapping[str, tuple[int, str]], check: Callable[[], None] = NEVER.check
+) -> tuple[EarlierStudy, ...]:
     """Return the earlier studies that the setting holds.
 
     Args:
         shared: As `declared.given` returns them.
+        check: Called between columns and trials; what it raises ends the reading.
 
     Raises:
         Invalid: With everything that is wrong with them, of a column the first wrong entry.
@@ -57,7 +62,7 @@ def read(shared: Mapping[str, tuple[int, str]]) -> tuple[EarlierStudy, ...]:
         wrong: list[str] = []
         if not 0 < len(name) <= LONGEST_NAME:
             wrong.append(f"its name must have 1 to {LONGEST_NAME} characters, got {len(name)}")
-        trials, goal = _study(entry, wrong.append)
+        trials, goal = _study(entry, wrong.append, check)
         found += [Violation(location, f"{subject}: {rule}") for rule in wrong[:MOST_TOLD]]
         made.append(EarlierStudy(name, trials, goal, location, subject))
     if found:
@@ -102,7 +107,9 @@ def _parse(text: str) -> Pairs:
     return given
 
 
-def _study(entry: Any, refuse: Refuse) -> tuple[Sequence[EarlierTrial], Goal | None]:
+def _study(
+    entry: Any, refuse: Refuse, check: Callable[[], None]
+) -> tuple[Sequence[EarlierTrial], Goal | None]:
     """Return trials and goal of one study; what is wrong is refused, and left out."""
     if not isinstance(entry, Pairs):
         refuse(f"must be an object with {', '.join(map(quote, _KEYS[:2]))}, got {shown(entry)}")
@@ -110,11 +117,10 @@ def _study(entry: Any, refuse: Refuse) -> tuple[Sequence[EarlierTrial], Goal | N
     for name in _repeated(entry):
         refuse(f"a name must not come twice, got {quote(name)}")
     parts = dict(entry)
-    for name in parts:
-        if name not in _KEYS:
-            meant = likely_meant(name, _KEYS)
-            hint = f"; did you mean {quote(meant)}?" if meant else ""
-            refuse(f"has {', '.join(map(quote, _KEYS))}, got {quote(name)}{hint}")
+    for name in islice((name for name in parts if name not in _KEYS), MOST_TOLD):
+        meant = likely_meant(name, _KEYS)
+        hint = f"; did you mean {quote(meant)}?" if meant else ""
+        refuse(f"has {', '.join(map(quote, _KEYS))}, got {quote(name)}{hint}")
     for name in _KEYS[:2]:
         if name not in parts:
             refuse(f"must have {quote(name)}, got none")
@@ -126,7 +132,7 @@ def _study(entry: Any, refuse: Refuse) -> tuple[Sequence[EarlierTrial], Goal | N
         if goal is None:
             refuse(f"goal must be {' or '.join(goals)}, got {shown(known)}")
     values = _values(parts["values"], refuse) if "values" in parts else None
-    columns = _columns(parts["parameters"], refuse) if "parameters" in parts else {}
+    columns = _columns(parts["parameters"], refuse, check) if "parameters" in parts else {}
     if values is None or not columns:
         return (), goal
     lengths = {name: len(column) for name, column in columns.items() if len(column) != len(values)}
@@ -138,7 +144,7 @@ def _study(entry: Any, refuse: Refuse) -> tuple[Sequence[EarlierTrial], Goal | N
     rows = zip(*columns.values(), strict=True)
     trials = [
         EarlierTrial({n: t for n, t in zip(columns, row, strict=True) if t is not None}, value)
-        for row, value in zip(rows, values, strict=True)
+        for row, value in watched(zip(rows, values, strict=True), check)
     ]
     return trials, goal
 
@@ -150,6 +156,9 @@ def _repeated(pairs: Pairs) -> list[str]:
 def _values(given: Any, refuse: Refuse) -> list[float | None] | None:
     if not isinstance(given, list):
         refuse(f"values must be a list of numbers, got {shown(given)}")
+        return None
+    if len(given) > MOST_TRIALS:
+        refuse(f"must have at most {MOST_TRIALS} values, got {len(given)}")
         return None
     made: list[float | None] = []
     wrong = None
@@ -163,16 +172,20 @@ def _values(given: Any, refuse: Refuse) -> list[float | None] | None:
     return made
 
 
-def _columns(given: Any, refuse: Refuse) -> dict[str, list[str | None]]:
+def _columns(given: Any, refuse: Refuse, check: Callable[[], None]) -> dict[str, list[str | None]]:
     if not isinstance(given, Pairs) or not given:
         refuse(f"parameters must be an object of lists by name, got {shown(given)}")
         return {}
     for name in _repeated(given):
         refuse(f"a parameter must not be named twice, got {quote(name)}")
     made: dict[str, list[str | None]] = {}
-    for name, column in given:
+    for name, column in watched(given, check, 1):
         if not isinstance(column, list):
             refuse(f"parameter {quote(name)} must have a list of values, got {shown(column)}")
+            continue
+        if len(column) > MOST_TRIALS:
+            rule = f"must have at most {MOST_TRIALS} entries"
+            refuse(f"parameter {quote(name)} {rule}, got {len(column)}")
             continue
         texts = []
         wrong = None

@@ -11,7 +11,7 @@ import numpy as np
 from suggestion.numerics import feasible
 from suggestion.numerics.randomness import Order, Permutation, uniforms
 from suggestion.numerics.region import region_of
-from suggestion.problem.deadline import NEVER
+from suggestion.problem.deadline import NEVER, watched
 from suggestion.problem.parameters import Array
 from suggestion.problem.space import Assignment, SearchSpace
 
@@ -284,7 +284,9 @@ class Visited:
     ) -> None:
         self._space = space
         self._keys = {
-            space.key(assignment) for assignment in assignments if space.feasible(assignment)
+            space.key(assignment)
+            for assignment in watched(assignments, check)
+            if space.feasible(assignment)
         }
         self.check = check
 

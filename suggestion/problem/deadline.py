@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeVar
 
 from suggestion.problem.errors import Cancelled
 
+_T = TypeVar("_T")
+
 #: How often a wait looks whether the caller has gone, in seconds.
 LOOK_SECONDS: Final = 0.1
+#: Items between two looks at the deadline: their work takes milliseconds.
+_BETWEEN: Final = 256
 
 
 class Deadline:
@@ -67,3 +71,17 @@ class Deadline:
 
 
 NEVER: Final = Deadline()
+
+
+def watched(items: Iterable[_T], check: Callable[[], None], every: int = _BETWEEN) -> Iterator[_T]:
+    """Yield `items`, calling `check` before the first of every few: a request can hold a million.
+
+    Args:
+        items: Of anything.
+        check: As `Deadline.check`.
+        every: Number of items between two calls.
+    """
+    for number, item in enumerate(items):
+        if number % every == 0:
+            check()
+        yield item

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from suggestion.problem.architectures import ArchitectureSpace
+from suggestion.problem.deadline import NEVER, watched
 from suggestion.problem.errors import Invalid, Violation, quote
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.locations import Location
@@ -63,12 +64,17 @@ class EarlierStudy:
         return Violation(self.location, f"{subject}: {rule}")
 
 
-def studies(earlier: Sequence[EarlierStudy], problem: Problem) -> tuple[Study, ...]:
+def studies(
+    earlier: Sequence[EarlierStudy], problem: Problem, check: Callable[[], None] = NEVER.check
+) -> tuple[Study, ...]:
     """Return what earlier studies say about `problem`, each on a space of its own.
 
     That space has the parameters that both have. Their ranges are those of `problem`, widened to
     hold all values of the earlier trials that are of the same kind: what a value means does not
     depend on the range that it was drawn from.
+
+    Args:
+        check: Called between trials and parameters; what it raises ends the work.
 
     Raises:
         Invalid: With every study of a name used twice, of too many trials, of too many different
@@ -96,7 +102,7 @@ def studies(earlier: Sequence[EarlierStudy], problem: Problem) -> tuple[Study, .
             found.append(each.violation(f"must have a trial with a value of the objective, {got}"))
             continue
         try:
-            study = _study(each, problem)
+            study = _study(each, problem, check)
         except Invalid as error:  # too many categories
             found += [each.violation(violation.description) for violation in error.violations]
             continue
@@ -113,7 +119,7 @@ def studies(earlier: Sequence[EarlierStudy], problem: Problem) -> tuple[Study, .
     return tuple(made)
 
 
-def _study(earlier: EarlierStudy, problem: Problem) -> Study | None:
+def _study(earlier: EarlierStudy, problem: Problem, check: Callable[[], None]) -> Study | None:
     """Return the study that `earlier` is; None if no trial with a value fits the space.
 
     Raises:
@@ -121,7 +127,7 @@ def _study(earlier: EarlierStudy, problem: Problem) -> Study | None:
     """
     parameters = [
         widened
-        for parameter in problem.space.parameters
+        for parameter in watched(problem.space.parameters, check, 1)
         if (widened := _widened(parameter, _column(earlier.trials, parameter.name))) is not None
     ]
     if not parameters:
@@ -134,7 +140,7 @@ def _study(earlier: EarlierStudy, problem: Problem) -> Study | None:
         main = replace(main, goal=earlier.goal)
     parse = space.parser()
     records = []
-    for trial in earlier.trials:
+    for trial in watched(earlier.trials, check):
         assignment = parse(trial.texts)
         made: Observation | Failed
         if trial.value is None:
@@ -143,7 +149,7 @@ def _study(earlier: EarlierStudy, problem: Problem) -> Study | None:
             made = Observation(trial.name, assignment, {main.name: trial.value})
         records.append(Record(made, "", trial.texts))
     own = Problem(earlier.name, space, (main,))
-    history = History.of(records, own)
+    history = History.of(records, own, check)
     if not history.evaluated:
         return None
     return Study(own, trials=history)

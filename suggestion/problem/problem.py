@@ -16,6 +16,8 @@ from suggestion.problem.space import SearchSpace
 #: Largest number of suggestions in one reply, and of values in it.
 MOST_SUGGESTIONS: Final = 10_000
 MOST_VALUES: Final = 200_000
+#: Largest number of trials that a request may hold: what can be read and learned from in time.
+MOST_TRIALS: Final = 100_000
 
 #: Range of the amounts by which constraints are violated.
 _LEAST_VIOLATION: Final = 1e-300

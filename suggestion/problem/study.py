@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
 
-from suggestion.problem.deadline import NEVER, Deadline
+from suggestion.problem.deadline import NEVER, Deadline, watched
 from suggestion.problem.parameters import Array
 from suggestion.problem.problem import Problem
 from suggestion.problem.space import Assignment, SearchSpace
@@ -95,11 +95,16 @@ class History:
         return (*self.observations, *partial)
 
     @classmethod
-    def of(cls, records: Iterable[Record], problem: Problem) -> History:
+    def of(
+        cls, records: Iterable[Record], problem: Problem, check: Callable[[], None] = NEVER.check
+    ) -> History:
         """Return the history that `records` make.
 
         They are in the order of their start, then of their names. A trial named twice counts once,
         in the condition that is furthest; one of which nothing fits the space does not count.
+
+        Args:
+            check: Called between records; what it raises ends the work.
         """
 
         def losses(trial: Trial) -> tuple[float, ...]:
@@ -121,7 +126,7 @@ class History:
 
         objectives = problem.objectives
         chosen: dict[object, Record] = {}
-        for index, record in enumerate(records):
+        for index, record in enumerate(watched(records, check)):
             if not record.trial.assignment:
                 continue
             identity: object = record.trial.trial or index
@@ -131,8 +136,10 @@ class History:
         pending: list[Pending] = []
         failed: list[Failed] = []
         out_of_space: list[Trial] = []
-        for record in sorted(chosen.values(), key=place):
-            match record.trial:
+        kept = [*chosen.values()]
+        places = [place(record) for record in watched(kept, check)]
+        for index in watched(sorted(range(len(kept)), key=places.__getitem__), check):
+            match kept[index].trial:
                 case trial if not problem.space.is_complete(trial.assignment):
                     out_of_space.append(trial)
                 case Observation() as trial:

@@ -15,7 +15,6 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from suggestion.api import footprint
 from suggestion.api.service import Call, Rpc
 from suggestion.problem.errors import MOST_VIOLATIONS, Invalid, Violation, quote
 from suggestion.problem.locations import Location, dotted
@@ -48,7 +47,7 @@ def as_json(rpc: Rpc, reply: type[Message]) -> Rpc:
         reply: Class of its reply.
     """
     made = _Json(rpc, reply)
-    return rpc._replace(handle=made.handle, parse=made.parse, footprint=footprint.of_json)
+    return rpc._replace(handle=made.handle, parse=made.parse)
 
 
 class _Json(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from suggestion.api.service import Call, Rpc
 from suggestion.api.v1beta1 import api_pb2 as api
@@ -12,10 +13,14 @@ from suggestion.api.v1beta1 import locations
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.api.v1beta1.trial_messages import divided, read_earlier, read_trials
 from suggestion.engine.algorithm import Algorithm, Registry
+from suggestion.engine.declared import INITIAL_POINTS, PRIOR_TRIALS
 from suggestion.engine.engine import Engine, Prepared
 from suggestion.problem.earlier import EarlierStudy
 from suggestion.problem.errors import Invalid, Violation
+from suggestion.problem.problem import MOST_TRIALS
 from suggestion.problem.study import History
+
+_JSON_SETTINGS: Final = tuple(each.name.encode() for each in (INITIAL_POINTS, PRIOR_TRIALS))
 
 
 class SuggestionService:
@@ -34,12 +39,18 @@ class SuggestionService:
     @property
     def rpcs(self) -> Mapping[str, Rpc]:
         return {
-            "GetSuggestions": Rpc(api.GetSuggestionsRequest, self.get_suggestions, portable=True),
+            "GetSuggestions": Rpc(
+                api.GetSuggestionsRequest,
+                self.get_suggestions,
+                portable=True,
+                json_settings=_JSON_SETTINGS,
+            ),
             "ValidateAlgorithmSettings": Rpc(
                 api.ValidateAlgorithmSettingsRequest,
                 self.validate_algorithm_settings,
                 validates=True,
                 portable=True,
+                json_settings=_JSON_SETTINGS,
             ),
         }
 
@@ -54,7 +65,8 @@ class SuggestionService:
             Unready: FAILED_PRECONDITION; something on this machine must be fixed first.
             Broken: INTERNAL; the algorithm has a bug.
         """
-        trials = divided(request.trials, call.raw)
+        check = call.deadline.check
+        trials = divided(request.trials, call.raw, check)
         call.describe(
             experiment=request.experiment.name,
             algorithm=request.experiment.spec.algorithm.algorithm_name,
@@ -67,9 +79,12 @@ class SuggestionService:
             count, first_index = wire.read_count(request, len(trials.own))
         except Invalid as error:
             found += error.violations
+        if len(request.trials) > MOST_TRIALS:
+            text = f"trials: a request must hold at most {MOST_TRIALS}, got {len(request.trials)}"
+            found.append(Violation(("trials",), text))
         earlier: Sequence[EarlierStudy] = ()
         try:
-            earlier = read_earlier(trials.earlier, request.experiment.spec.objective)
+            earlier = read_earlier(trials.earlier, request.experiment.spec.objective, check)
         except Invalid as error:
             found += error.violations
         prepared = self._prepared(request.experiment, call, found, earlier)
@@ -79,7 +94,7 @@ class SuggestionService:
         def read() -> History:
             nonlocal reading
             began = time.perf_counter()
-            history = read_trials(trials.own, prepared.problem)
+            history = read_trials(trials.own, prepared.problem, check)
             reading = time.perf_counter() - began
             # A metric of another name makes all trials failed ones: the log is where it shows.
             kinds = ("observations", "pending", "failed", "out_of_space")

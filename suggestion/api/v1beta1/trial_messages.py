@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Final, NamedTuple
 
 from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.problem.deadline import NEVER, watched
 from suggestion.problem.earlier import EarlierStudy, EarlierTrial
 from suggestion.problem.errors import Invalid, Violation, Violations, quote
 from suggestion.problem.problem import Goal, Problem
@@ -37,16 +38,22 @@ class Divided(NamedTuple):
     earlier: Sequence[tuple[int, api.Trial]]
 
 
-def divided(trials: Sequence[api.Trial], raw: bytes | None = None) -> Divided:
+def divided(
+    trials: Sequence[api.Trial],
+    raw: bytes | None = None,
+    check: Callable[[], None] = NEVER.check,
+) -> Divided:
     """Return `trials`, those of earlier studies apart.
 
     Args:
+        check: Called between trials; what it raises ends the search.
         raw: The request as it came, if known: a look at each of 10,000 trials takes longer than
             parsing them, and is needed only where the label is somewhere in the bytes.
     """
     if raw is not None and _STUDY_LABEL not in raw:
         return Divided(trials, ())
-    earlier = [(k, trial) for k, trial in enumerate(trials) if STUDY_LABEL in trial.spec.labels]
+    numbered = watched(enumerate(trials), check)
+    earlier = [(k, trial) for k, trial in numbered if STUDY_LABEL in trial.spec.labels]
     if not earlier:
         return Divided(trials, ())
     places = {place for place, _ in earlier}
@@ -54,13 +61,16 @@ def divided(trials: Sequence[api.Trial], raw: bytes | None = None) -> Divided:
 
 
 def read_earlier(
-    trials: Iterable[tuple[int, api.Trial]], objective: api.ObjectiveSpec
+    trials: Iterable[tuple[int, api.Trial]],
+    objective: api.ObjectiveSpec,
+    check: Callable[[], None] = NEVER.check,
 ) -> tuple[EarlierStudy, ...]:
     """Return the earlier studies whose finished trials are `trials`.
 
     Args:
         trials: Labelled ones, each with its place in the request.
         objective: Of the experiment. A trial with another objective metric has a goal of its own.
+        check: Called between trials; what it raises ends the reading.
 
     Raises:
         Invalid: If a label is empty, or trials of one study have different goals.
@@ -68,7 +78,7 @@ def read_earlier(
     found = Violations()
     rows: dict[str, list[EarlierTrial]] = {}
     first: dict[str, tuple[int, Goal | None]] = {}
-    for index, message in trials:
+    for index, message in watched(trials, check):
         name = message.spec.labels[STUDY_LABEL]
         place = ("trials", index, "spec", "labels", STUDY_LABEL)
         if not name:
@@ -106,12 +116,19 @@ def _earlier(message: api.Trial, main: str) -> EarlierTrial | None:
     return EarlierTrial({item.name: item.value for item in assignments}, value, message.name)
 
 
-def read_trials(trials: Sequence[api.Trial], problem: Problem) -> History:
-    """Return the history that `trials` make: see `History.of`."""
+def read_trials(
+    trials: Sequence[api.Trial], problem: Problem, check: Callable[[], None] = NEVER.check
+) -> History:
+    """Return the history that `trials` make: see `History.of`.
+
+    Args:
+        check: Called between trials; what it raises ends the reading.
+    """
     parse = problem.space.parser()
     objectives = tuple(metric.name for metric in problem.objectives)
     names = tuple(metric.name for metric in problem.metrics)
-    return History.of([_read(message, parse, objectives, names) for message in trials], problem)
+    records = (_read(message, parse, objectives, names) for message in trials)
+    return History.of(records, problem, check)
 
 
 def without_objective(request: api.GetSuggestionsRequest) -> list[str]:
