@@ -234,7 +234,7 @@ def test_artifacts_and_contours(browser: Any, tmp_path: Path) -> None:
         # The left half of the contours, without a rectangle that leaves the axes.
         page.locator("#contours .canvas").scroll_into_view_if_needed()
         box = page.locator("#contours .canvas").bounding_box()
-        page.mouse.move(box["x"] + box["width"] - 37, box["y"] + 8)
+        page.mouse.move(box["x"] + box["width"] - 48, box["y"] + 12)
         page.mouse.down()
         page.mouse.up()
         page.mouse.move(box["x"] + 60, box["y"] + 60)
