@@ -41,7 +41,7 @@ MOST_FRONT: Final = 64
 #: Number of points of the front, or of the least violated trials, around which others are tried.
 INCUMBENTS: Final = 8
 
-_NUMBERS: Final = 2**18  # that are computed together, for memory
+_NUMBERS: Final = 2**16  # that are computed together, for memory
 
 
 class SeveralOutputs:
