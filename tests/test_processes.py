@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import json
 import os
 import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.request import Request, urlopen
 
 import grpc
@@ -16,7 +21,12 @@ import pytest
 from google.protobuf import json_format
 from grpc_health.v1 import health_pb2
 
+from suggestion.api.exchange import Outcome
+from suggestion.api.service import Call, Rpc
 from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.problem.deadline import Deadline
+from suggestion.server.execution import Job
+from suggestion.server.processes import Processes, _Process
 from tests.support.requests import ask_for, categorical, double, experiment, points_of, trial
 from tests.support.servers import ServerProcess, serving
 from tests.support.slow import SlowCalls, slow_request
@@ -150,3 +160,62 @@ def test_a_server_that_is_killed_leaves_none(slow_calls: SlowCalls) -> None:
         server.kill()
         psutil.wait_procs(left, timeout=10)
         assert not any(process.is_running() for process in left)
+
+
+def test_a_process_that_was_killed_gets_no_further_call() -> None:
+    dying: Any = SimpleNamespace(poll=lambda: None, kill=lambda: None)  # not seen to have ended yet
+    process = _Process(dying, cast(Any, None), cast(Any, None))
+    assert process.runs
+    process.kill()
+    assert not process.runs
+
+
+TALKATIVE = """
+import logging
+
+from suggestion.api.v1beta1 import api_pb2 as api
+
+
+class Two(Exception):
+    def __init__(self, one, two):
+        super().__init__(f"{one} {two}")
+
+
+class Unreadable(bytes):
+    def __reduce__(self):
+        return int, ("not a number",)
+
+
+def unreadable(request, call):
+    return Unreadable()
+
+
+logging.getLogger("talkative").warning("no GPU", extra={"cause": Two(1, 2)})
+"""
+
+
+def test_a_module_may_log_while_it_is_imported_and_answers_may_be_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "talkative.py").write_text(TALKATIVE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    rpc = Rpc(api.GetSuggestionsRequest, importlib.import_module("talkative").unreadable)
+    caplog.clear()
+
+    async def refused() -> tuple[Outcome, bool]:
+        processes = Processes(1, 2, ["talkative"])
+        await processes.start()
+        try:
+            end = time.monotonic() + 60
+            job = Job(rpc._replace(portable=True), "GetSuggestions", b"", Call(Deadline(end)))
+            outcome = await asyncio.wait_for(processes.submit(job), 60)
+            return outcome, processes.broken
+        finally:
+            processes.shutdown()
+
+    outcome, broken = asyncio.run(refused())
+    assert outcome.code is grpc.StatusCode.UNAVAILABLE
+    assert not broken
+    assert "no GPU" in caplog.messages
+    assert "what a process has computed cannot be read" in caplog.messages

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from logging.handlers import QueueHandler
@@ -71,9 +72,7 @@ class _Computing:
     def _compute(self, wanted: Compute, gone: threading.Event) -> None:
         call = Call(Deadline(wanted.at, gone.is_set))
         outcome = compute(Job(self._rpcs[wanted.key], wanted.name, wanted.raw, call))
-        facts: dict[str, object] = {
-            k: v if isinstance(v, _PLAIN) else str(v) for k, v in call.facts.items()
-        }
+        facts = _plain(call.facts)
         self._gone.pop(wanted.number, None)
         try:
             self.send(Computed(wanted.number, outcome, facts, call.model_seconds))
@@ -91,7 +90,15 @@ class _Forwarding(QueueHandler):
         super().__init__(computing)  # type: ignore[arg-type]  # whatever `enqueue` takes
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        self.queue.send(Logged(dict(vars(record))))  # type: ignore[attr-defined]
+        # An object that somebody's algorithm logs may be one that only this process can read.
+        self.queue.send(Logged(_plain(vars(record))))  # type: ignore[attr-defined]
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` with texts in place of the objects in it."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return value if isinstance(value, _PLAIN) else str(value)
 
 
 def main() -> None:
@@ -101,7 +108,8 @@ def main() -> None:
     process.use_one_heap()
     descriptor, most, *modules = sys.argv[1:]
     computing = _Computing(socket.socket(fileno=int(descriptor)), int(most))
-    logging.basicConfig(level=logging.INFO, handlers=[_Forwarding(computing)])
+    # The server adds the level and the name.
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_Forwarding(computing)])
     for module in modules:
         import_module(module)
     try:

@@ -89,6 +89,7 @@ class _Process:
         self._tasks: dict[int, _Task] = {}
         self._given_up: set[int] = set()
         self._defined: set[int] = set()
+        self._killed = False
 
     @property
     def pid(self) -> int:
@@ -97,8 +98,8 @@ class _Process:
 
     @property
     def runs(self) -> bool:
-        """Whether it has not ended, seen or not."""
-        return self._popen.poll() is None
+        """Whether it has not ended, seen or not, nor is about to."""
+        return not self._killed and self._popen.poll() is None
 
     @property
     def load(self) -> int:
@@ -106,12 +107,13 @@ class _Process:
         return len(self._tasks)
 
     async def ready(self) -> None:
-        """Wait until it has started.
+        """Wait until it has started; what its modules log before that is logged.
 
         Raises:
             EOFError, OSError: If it ends before.
         """
-        assert isinstance(await frames.receive(self._reader), Ready)
+        while not isinstance(message := await frames.receive(self._reader), Ready):
+            self._take(message)
 
     async def serve(self) -> None:
         """Take what it answers until it ends."""
@@ -169,6 +171,7 @@ class _Process:
 
     def kill(self) -> None:
         """End it at once."""
+        self._killed = True
         self._popen.kill()
 
 
@@ -262,11 +265,13 @@ class Processes:
             started = time.monotonic()
             try:
                 await process.serve()
+            except Exception as error:  # somebody's algorithm answers what cannot be unpickled
+                facts = {"pid": process.pid, "error": f"{type(error).__name__}: {error}"}
+                logger.error("what a process has computed cannot be read", extra={"facts": facts})
             finally:
                 self._running.remove(process)
-            status = await process.end()
-            facts = {"pid": process.pid, "status": status}
-            logger.error("a process that computes has ended", extra={"facts": facts})
+            ended = {"pid": process.pid, "status": await process.end()}
+            logger.error("a process that computes has ended", extra={"facts": ended})
             for task in process.tasks:
                 self._again(task)
             if time.monotonic() - started < _SHORT_LIFE_SECONDS:
