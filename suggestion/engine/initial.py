@@ -141,7 +141,11 @@ def _architecture(
     (name, given), *others = [*entry, ("", None)]
     text = given if isinstance(given, str) else json.dumps(given)
     values = space.parse({name: text})
-    if len(others) > 1 or not space.is_complete(values):
+    # A trial of a larger graph says something about this one; a point to begin with must be of it.
+    whole = space.is_complete(values) and json.loads(text) == json.loads(
+        space.format(values)[ASSIGNED[0]]
+    )
+    if len(others) > 1 or not whole:
         got = ", ".join(f"{quote(each)}: {shown(value)}" for each, value in entry[:3]) or "nothing"
         rule = f"must be a whole {quote(ASSIGNED[0])} of the graph, such as [[0], [1, 0]]"
         refuse(f", point {number}: {rule}, got {got}")

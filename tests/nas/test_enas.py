@@ -241,6 +241,11 @@ def test_parameters_are_refused(name: str) -> None:
             "are not learned from other experiments",
         ),
         ("initial_points", '[{"architecture": [[1]]}]', "must be a whole 'architecture'"),
+        (
+            "initial_points",
+            '[{"architecture": [[1], [1, 0], [1, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0, 0]]}]',
+            "must be a whole 'architecture'",
+        ),
         ("initial_points", '[{"layer 1": "1"}]', "must be a whole 'architecture'"),
         ("controller_train_steps", "0", "must be at least 1"),
     ],
