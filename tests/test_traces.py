@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import grpc
 import pytest
 
+from suggestion.api.exchange import TRACE_CONTEXT, keep_trace_context
 from suggestion.server.traces import asked_for
 from tests.support.requests import ask_for, experiment
 from tests.support.servers import serving
@@ -119,3 +121,13 @@ def test_an_exporter_that_is_not_known_is_a_warning() -> None:
 )
 def test_when_traces_are_asked_for(environment: dict[str, str], asked: bool) -> None:
     assert asked_for(environment) is asked
+
+
+def test_a_call_without_a_trace_does_not_have_that_of_the_call_before() -> None:
+    def calls() -> None:
+        keep_trace_context([("traceparent", CALLER), ("te", "trailers"), ("x-bin", b"1")])
+        assert TRACE_CONTEXT.get() == {"traceparent": CALLER}
+        keep_trace_context([("te", "trailers")])
+        assert not TRACE_CONTEXT.get()
+
+    copy_context().run(calls)

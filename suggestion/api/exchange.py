@@ -22,13 +22,14 @@ TRACE_CONTEXT: Final[ContextVar[Mapping[str, str]]] = ContextVar(
 
 def keep_trace_context(headers: Iterable[tuple[str, str | bytes]]) -> None:
     """Keep what the headers of a call say about its caller's trace, for the call that runs."""
-    found = {
-        key: value
-        for key, value in headers
-        if key in ("traceparent", "tracestate") and isinstance(value, str)
-    }
-    if found:
-        TRACE_CONTEXT.set(found)
+    # Also nothing: a server may begin a call in the context of the one before on its connection.
+    TRACE_CONTEXT.set(
+        {
+            key: value
+            for key, value in headers
+            if key in ("traceparent", "tracestate") and isinstance(value, str)
+        }
+    )
 
 
 class Request(NamedTuple):
