@@ -7,6 +7,7 @@ import gzip
 import json
 import tracemalloc
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -127,6 +128,25 @@ def test_what_json_in_a_setting_takes_is_estimated(name: str, text: str, over_ht
     finally:
         tracemalloc.stop()
     assert peak < rpc.footprint(raw) + MIB
+
+
+def _field(number: int, content: bytes) -> bytes:
+    length = len(content)
+    return bytes([number << 3 | 2, length & 127 | 128, length >> 7]) + content
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1), (1, 3, 2), (3, 1, 2), (2, 3, 1, 3)])
+def test_the_order_of_the_parts_of_a_setting_hides_nothing(order: Sequence[int]) -> None:
+    text = f"[{','.join('1' * 1000)}]".encode()
+    parts = {1: _field(1, b"initial_points"), 2: _field(2, text), 3: _field(2, b"")}
+    setting = b"".join(parts[each] for each in order)
+    algorithm = b"".join(_field(2, each) for each in (setting, _field(1, b"x") + _field(2, b",")))
+    spec = _field(3, algorithm)  # with commas that are no values
+    raw = _field(1, _field(1, b",,,") + _field(2, spec)) + _field(2, _field(1, b"," * 5000))
+    spec_read = api.GetSuggestionsRequest.FromString(raw).experiment.spec
+    assert [each.name for each in spec_read.algorithm.algorithm_settings] == ["initial_points", "x"]
+    plain = footprint.of_protobuf(raw)
+    assert footprint.of_protobuf(raw, [b"initial_points"]) == plain + 256 * 999
 
 
 @given(st.binary(max_size=300))

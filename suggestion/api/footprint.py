@@ -26,10 +26,16 @@ _EACH_COMMA: Final = 64
 #: Memory of a value in a text of JSON that is read into points or trials, which end as numbers and
 #: texts by name; measured: 190 to 210.
 _EACH_VALUE: Final = 256
-_MOST_VARINT: Final = 5  # bytes of a length
 
-#: Begins the value of a setting: field 2, of a length.
-_VALUE_TAG: Final = b"\x12"
+#: Bounds of the search for the settings with such a text: past them all commas count.
+_MOST_SETTINGS: Final = 16
+_DEEPEST: Final = 8  # messages in messages
+_MOST_FIELDS: Final = 1_000
+_MOST_VARINT: Final = 10  # bytes
+#: Lengths of what protobuf writes without a length, by wire type.
+_FIXED: Final = {1: 8, 5: 4}
+_DELIMITED: Final = 2
+
 _NOT_SHORT: Final = bytes(range(_SHORT + 1, 256))
 _NOT_OPENING: Final = bytes(set(range(256)) - set(b"{["))
 
@@ -44,7 +50,7 @@ def of_protobuf(raw: bytes, texts: Sequence[bytes] = ()) -> int:
     """
     short = len(raw.translate(None, _NOT_SHORT))
     own = max(_EACH_BYTE * len(raw), _EACH_PLAIN * len(raw) + _EACH_SHORT * short)
-    return own + _EACH_VALUE * sum(_commas_after(raw, name) for name in texts)
+    return own + _EACH_VALUE * sum(_commas_beside(raw, name) for name in texts)
 
 
 def of_json(raw: bytes, texts: Sequence[bytes] = ()) -> int:
@@ -58,25 +64,77 @@ def of_json(raw: bytes, texts: Sequence[bytes] = ()) -> int:
     return _EACH_BYTE * len(raw) + _EACH_OPENING * openings + each * raw.count(b",")
 
 
-def _commas_after(raw: bytes, name: bytes) -> int:
-    """Return the number of commas in the values of settings called `name`.
+def _commas_beside(raw: bytes, name: bytes) -> int:
+    """Return the number of commas in the settings called `name`.
 
-    A value follows its name, as its tag, its length and so many bytes; where it does not, all
-    commas of the message count.
+    They are in the message that has the name as one of its fields, before it, after it, or several
+    times; where no such message is found, all commas count.
     """
     total = 0
     found = raw.find(name)
-    while found >= 0:
-        at = found + len(name)
-        if raw[at : at + 1] != _VALUE_TAG:
-            return raw.count(b",")
-        at += 1
-        length = 0
-        for shift, byte in enumerate(raw[at : at + _MOST_VARINT]):
-            length |= (byte & 0x7F) << (7 * shift)
-            if byte < 0x80:
-                at += shift + 1
-                break
-        total += raw.count(b",", at, at + length)
-        found = raw.find(name, at + length)
-    return total
+    for _ in range(_MOST_SETTINGS):
+        if found < 0:
+            return total
+        try:
+            start, end = _message_with(raw, found, found + len(name))
+        except ValueError:
+            break
+        total += raw.count(b",", start, end)
+        found = raw.find(name, end)
+    return raw.count(b",")
+
+
+def _message_with(raw: bytes, begin: int, end: int) -> tuple[int, int]:
+    """Return where the message begins and ends that has raw[begin:end] as a whole field.
+
+    Raises:
+        ValueError: If none is found.
+    """
+    message = (0, len(raw))
+    for _ in range(_DEEPEST):
+        field = _field_at(raw, *message, begin)
+        if field == (begin, end):
+            return message
+        message = field
+    raise ValueError
+
+
+def _field_at(raw: bytes, start: int, end: int, place: int) -> tuple[int, int]:
+    """Return where the text or message begins and ends that a message, raw[start:end], has at
+    `place`.
+
+    Raises:
+        ValueError: If it has none there.
+    """
+    at = start
+    for _ in range(_MOST_FIELDS):
+        tag, at = _varint(raw, at)
+        kind = tag & 7
+        if kind == _DELIMITED:
+            length, at = _varint(raw, at)
+            if at <= place < at + length <= end:
+                return at, at + length
+            at += length
+        elif kind in _FIXED:
+            at += _FIXED[kind]
+        elif kind == 0:
+            _, at = _varint(raw, at)
+        else:
+            break
+        if at > place:
+            break
+    raise ValueError
+
+
+def _varint(raw: bytes, at: int) -> tuple[int, int]:
+    """Return the number that begins at `at`, and where it ends.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    value = 0
+    for shift, byte in enumerate(raw[at : at + _MOST_VARINT]):
+        value |= (byte & 0x7F) << (7 * shift)
+        if byte < 0x80:
+            return value, at + shift + 1
+    raise ValueError
