@@ -13,7 +13,7 @@ from typing import Final
 
 from suggestion.api.v1beta1 import api_pb2 as pb
 from suggestion.conformance import messages
-from suggestion.conformance.check import Failed, Level, Service, check
+from suggestion.conformance.check import Failed, Level, NotRun, Service, check
 from suggestion.conformance.checks.validation import refused
 from suggestion.conformance.profiles import Profile
 from suggestion.conformance.session import Session
@@ -100,16 +100,21 @@ def _trials(
     return made
 
 
-def _suggested(session: Session, name: str) -> list[tuple[pb.GetSuggestionsReply, Space]]:
-    """Return replies to requests without and with trials, when setting `name` is there."""
+def _suggested(session: Session, name: str) -> list[dict[str, str]]:
+    """Return what is suggested without and with trials, when setting `name` is there.
+
+    Suggestions that other checks find fault with are left out.
+    """
     experiment = _experiment(session, name, ABILITIES[name].value)
     space = Space(experiment.spec.parameter_specs.parameters)
-    replies = []
+    points: list[dict[str, str]] = []
     for count in (0, _LEARNED):
         trials = _trials(session, experiment, count, lambda k: k / 10)
         what = f"a request with the setting {name}, and {count} trials"
-        replies.append((session.suggest(messages.request(experiment, trials, 8), what), space))
-    return replies
+        points += messages.assignments_of(
+            session.suggest(messages.request(experiment, trials, 8), what)
+        )
+    return [*filter(space.fits, points)]
 
 
 def _different(
@@ -126,14 +131,13 @@ def conditions(session: Session) -> None:
     """A parameter whose condition does not hold has a fixed value, and what a trial had there is
     ignored; otherwise points that are the same count as different.
     """
-    for reply, _ in _suggested(session, "conditions"):
-        points = messages.assignments_of(reply)
-        inactive = {p["momentum"] for p in points if p["optimizer"] != "sgd"}
-        if len(inactive) > 1:
-            raise Failed(
-                "parameter 'momentum', which is inactive: must have a fixed value, got "
-                f"{', '.join(sorted(inactive))}"
-            )
+    points = _suggested(session, "conditions")
+    inactive = {p["momentum"] for p in points if p["optimizer"] != "sgd"}
+    if len(inactive) > 1:
+        raise Failed(
+            "parameter 'momentum', which is inactive: must have a fixed value, got "
+            f"{', '.join(sorted(inactive))}"
+        )
     experiment = _experiment(session, "conditions", ABILITIES["conditions"].value)
     trials = _trials(session, experiment, _LEARNED, lambda k: None)
     first = session.steady(messages.request(experiment, trials, 4), "a request with conditions")
@@ -155,11 +159,10 @@ def parameter_constraints(session: Session) -> None:
     """Every suggestion meets the constraints on parameters; otherwise trials fail that were known
     to be impossible.
     """
-    for reply, _ in _suggested(session, "parameter_constraints"):
-        for point in messages.assignments_of(reply):
-            if int(point["width"]) + int(point["depth"]) > 4:
-                got = f"width {point['width']}, depth {point['depth']}"
-                raise Failed(f"a suggestion: must satisfy 'width + depth <= 4', got {got}")
+    for point in _suggested(session, "parameter_constraints"):
+        if sum(decimal(point[name]) or 0 for name in ("width", "depth")) > 4:
+            got = f"width {point['width']}, depth {point['depth']}"
+            raise Failed(f"a suggestion: must satisfy 'width + depth <= 4', got {got}")
 
 
 @check(
@@ -175,14 +178,17 @@ def initial_points(session: Session) -> None:
     experiment = _experiment(session, "initial_points", ABILITIES["initial_points"].value)
     reply = session.suggest(messages.request(experiment, count=3), "a request for initial points")
     points = messages.assignments_of(reply)
+    if len(points) < len(_INITIAL):
+        raise NotRun("fewer suggestions than were asked for; see exact-count")
     running = messages.trial("first", points[0])
     later = session.suggest(messages.request(experiment, [running]), "the request after the first")
     for place, wanted in enumerate(_INITIAL):
         for point in (points[place], *(messages.assignments_of(later) if place else ())):
             for name, value in wanted.items():
-                if (decimal(point[name]) or point[name]) != (decimal(value) or value):
+                got = point.get(name, "")
+                if (decimal(got) or got) != (decimal(value) or value):
                     rule = f"suggestion {place}: must have {name} = {value}"
-                    raise Failed(f"{rule}, as the initial point, got {point[name]}")
+                    raise Failed(f"{rule}, as the initial point, got {got!r}")
 
 
 @check("ability-objectives", Service.SUGGESTION, Level.STRICT, applies=_declares("objectives"))

@@ -206,6 +206,18 @@ class FloatsForInts(reference.Suggestion):
                 changed(reply, spec.name, lambda text: f"{text}.0")
 
 
+class AbleWithFloatsForInts(FloatsForInts, Able):
+    """What the checks of abilities have nothing to say about."""
+
+
+class AbleWithoutAParameter(Able):
+    """Likewise: its last suggestion of several is not whole."""
+
+    def finish(self, request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply) -> None:
+        if len(reply.parameter_assignments) > 2:
+            del reply.parameter_assignments[-1].assignments[:]
+
+
 @caught_by("values-in-range")
 class LeavesTheRange(reference.Suggestion):
     """In one of forty suggestions, as a Gaussian step without clipping does."""

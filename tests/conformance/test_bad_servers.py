@@ -87,6 +87,12 @@ def test_a_correct_server_with_every_ability_passes() -> None:
     assert len(results) == 8
 
 
+@pytest.mark.parametrize("make", [bad.AbleWithFloatsForInts, bad.AbleWithoutAParameter])
+def test_checks_of_abilities_judge_nothing_else(make: Any) -> None:
+    results = check_suggestion(make, ABLE)
+    assert {r.check.id for r in results if r.outcome is not Outcome.PASSED} == set()
+
+
 def test_a_correct_early_stopping_server_passes() -> None:
     results = check_early_stopping(reference.EarlyStopping)
     assert {r.check.id for r in results if r.outcome is not Outcome.PASSED} == set()
