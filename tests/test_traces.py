@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import grpc
 import pytest
 
 from suggestion.api.exchange import TRACE_CONTEXT, keep_trace_context
-from suggestion.server.traces import asked_for
+from suggestion.server.traces import Traces, asked_for
 from tests.support.requests import ask_for, experiment
 from tests.support.servers import serving
 
@@ -131,3 +132,19 @@ def test_a_call_without_a_trace_does_not_have_that_of_the_call_before() -> None:
         assert not TRACE_CONTEXT.get()
 
     copy_context().run(calls)
+
+
+def test_what_fails_in_a_span_fails_in_no_call(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("opentelemetry.sdk", reason="the extra 'otel' is not installed")
+
+    class Broken:
+        def get_tracer(self, name: str) -> Any:
+            return self
+
+        def start_span(self, *_: object, **__: object) -> Any:
+            raise ValueError("a sampler of somebody's")
+
+    logger = logging.Logger("calls")
+    logger.addHandler(Traces(Broken(), {}))
+    logger.info("GetSuggestions", extra={"facts": {"method": "x", "outcome": "OK", "ms": 1.0}})
+    assert "a sampler of somebody's" in capsys.readouterr().err

@@ -80,6 +80,13 @@ class Traces(logging.Handler):
         self._failed = partial(Status, StatusCode.ERROR)
 
     def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._send(record)
+        except Exception:  # spans may be lost, never calls
+            self.handleError(record)
+
+    def _send(self, record: logging.LogRecord) -> None:
+        """Make the span of a record about a call."""
         facts: Mapping[str, Any] = getattr(record, "facts", {})
         if "method" not in facts or "outcome" not in facts:
             return
