@@ -149,6 +149,20 @@ def test_the_order_of_the_parts_of_a_setting_hides_nothing(order: Sequence[int])
     assert footprint.of_protobuf(raw, [b"initial_points"]) == plain + 256 * 999
 
 
+def test_escapes_hide_nothing() -> None:
+    plain = write(ask_for(experiment("random", settings={"initial_points": "[[1,2],{}]"})))
+    names = [b"initial_points"]
+    least = footprint.of_json(plain, names)
+    for text in (b"initial_points", b"[1,2]", b"{}"):
+        escaped = b"".join(b"\\u%04x" % byte for byte in text)
+        assert text in plain
+        raw = plain.replace(text, escaped)
+        assert json.loads(raw) == json.loads(plain)
+        assert footprint.of_json(raw, names) >= least
+    trials = write(ask_for(experiment("random"), 1, 3, [trial("é<", {"x": "1"}, "1")]))
+    assert footprint.of_json(trials, names) == footprint.of_json(trials)
+
+
 @given(st.binary(max_size=300))
 def test_whatever_follows_the_name_of_a_setting_is_estimated(data: bytes) -> None:
     raw = b",," + data.join([b"initial_points"] * 3) + data

@@ -8,6 +8,7 @@ what an algorithm computes from it, and not exact.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -36,6 +37,10 @@ _MOST_VARINT: Final = 10  # bytes
 _FIXED: Final = {1: 8, 5: 4}
 _DELIMITED: Final = 2
 
+#: Letters, and what JSON consists of, which no usual writer of JSON escapes in a text.
+_ESCAPED: Final = re.compile(rb"\\u00(2[cC]|[4-7])")
+_ESCAPED_COMMA: Final = re.compile(rb"\\u002[cC]")
+_ESCAPED_OPENING: Final = re.compile(rb"\\u00[57][bB]")
 _NOT_SHORT: Final = bytes(range(_SHORT + 1, 256))
 _NOT_OPENING: Final = bytes(set(range(256)) - set(b"{["))
 
@@ -60,8 +65,13 @@ def of_json(raw: bytes, texts: Sequence[bytes] = ()) -> int:
         texts: Names of settings whose values are texts of JSON in turn.
     """
     openings = len(raw.translate(None, _NOT_OPENING))
-    each = _EACH_VALUE if any(name in raw for name in texts) else _EACH_COMMA
-    return _EACH_BYTE * len(raw) + _EACH_OPENING * openings + each * raw.count(b",")
+    commas = raw.count(b",")
+    each = _EACH_COMMA
+    if texts and (any(name in raw for name in texts) or _ESCAPED.search(raw)):
+        each = _EACH_VALUE
+        commas += len(_ESCAPED_COMMA.findall(raw))
+        openings += len(_ESCAPED_OPENING.findall(raw))
+    return _EACH_BYTE * len(raw) + _EACH_OPENING * openings + each * commas
 
 
 def _commas_beside(raw: bytes, name: bytes) -> int:
