@@ -34,5 +34,6 @@ def test_programs_run(program: str, tmp_path: Path) -> None:
         text=True,
         check=False,
         env={**os.environ, "HOME": str(tmp_path)},  # where Ray keeps its results
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
