@@ -65,8 +65,9 @@ def test_an_inactive_parameter_is_a_dash(notebook: None) -> None:
     """While trials run, and in the table of the result."""
     result = sg.tune(
         functions.conditional,
-        {"kind": ["b"], "x": sg.uniform(0, 1), "y": [7]},
+        {"kind": ["a", "b"], "x": sg.uniform(0, 1), "y": [7]},
         conditions="x if kind == 'a'",
+        initial_points=[{"kind": "b"}],
         trials=1,
     )
     assert "kind=b x=- y=7" in Handle.shown[-1]
