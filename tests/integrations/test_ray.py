@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import suggestion as sg
@@ -213,6 +214,24 @@ def test_what_is_wrong_with_several_objectives_is_refused() -> None:
         SuggestionSearcher(**goals).set_search_properties(None, None, SPACE)
     with pytest.raises(sg.InvalidArgument, match=r"^metric_constraints: .*'a' is the main"):
         SuggestionSearcher(metric="a", mode="min", metric_constraints="a < 1")
+    with pytest.raises(sg.InvalidArgument, match=r"^mode: must have an entry for each metric"):
+        SuggestionSearcher(metric=["a", "b"]).set_search_properties(None, "min", SPACE)
+
+
+def test_a_result_may_hold_anything_beside_the_metrics_that_count() -> None:
+    """Arrays and huge numbers are told to nobody; as an objective they are no value."""
+    searcher = opened(algorithm="random", metric_constraints="memory <= 5")
+    other = {"confusion": np.zeros((2, 2)), "count": 10**400, "note": "x"}
+    results: list[dict[str, object]] = [
+        {"loss": np.float32(0.5), "memory": np.zeros(2), **other},
+        {"loss": np.zeros(2), "memory": 1},
+        {"loss": 10**400},
+    ]
+    for number, result in enumerate(results):
+        ask(searcher, f"t{number}")
+        searcher.on_trial_complete(f"t{number}", result)
+    assert [record.ended for record in searcher._records] == [True] * 3
+    assert [record.metrics for record in searcher._records] == [{"loss": 0.5}, None, None]
 
 
 def test_a_finite_space_ends_the_search() -> None:

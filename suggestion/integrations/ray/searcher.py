@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, SupportsFloat, TypeAlias
@@ -122,6 +123,7 @@ class SuggestionSearcher(Searcher):
                 if given is None
             ]
             raise InvalidArgument(broken)
+        check_metric(self._metric, self._mode)  # one may be from here, the other from there
         space, paths = read_config(config)
         _ = read_goals(self._metric, self._mode, self._constraints, space)
         if self._records and (self._space is None or space.to_json() != self._space.to_json()):
@@ -155,7 +157,9 @@ class SuggestionSearcher(Searcher):
         number = next((n for n, known in enumerate(self._records) if known.id == trial_id), None)
         if number is None:  # of another searcher
             return
-        told = None if error or not result else self._objective.told(_numbers(result))
+        told = None
+        if result and not error:
+            told = self._objective.told(_numbers(result, self._objective))
         known = self._records[number]
         self._records[number] = replace(known, ended=True, metrics=told)
         if known.ended:  # it has been run again
@@ -266,7 +270,15 @@ class SuggestionSearcher(Searcher):
 _OWN: Final = ("_solver", "_server")
 
 
-def _numbers(result: Result) -> dict[str, float]:
-    return {
-        name: float(value) for name, value in result.items() if isinstance(value, SupportsFloat)
-    }
+def _numbers(result: Result, objective: Objective) -> dict[str, float]:
+    """Return the metrics that count; without those that are no numbers.
+
+    What else a result holds may be anything: arrays, say, which have a method for one number.
+    """
+    found = {}
+    for name in (objective.metric, *objective.additional):
+        value = result.get(name)
+        if isinstance(value, SupportsFloat):
+            with suppress(TypeError, ValueError, OverflowError):
+                found[name] = float(value)
+    return found
