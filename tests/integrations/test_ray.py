@@ -264,7 +264,10 @@ def test_points_that_are_known_already_and_trials_that_run_again() -> None:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
-    ray.init(num_cpus=2, include_dashboard=False, configure_logging=False, log_to_driver=False)
+    # Its own, whatever another run on this machine has left in /tmp/ray.
+    ray.init(
+        "local", num_cpus=2, include_dashboard=False, configure_logging=False, log_to_driver=False
+    )
     yield
     ray.shutdown()
 
@@ -328,7 +331,7 @@ def train(config):
     tune.report({"loss": config["x"] + config["n"]})
 
 folder, log = sys.argv[1:]
-ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
 if tune.Tuner.can_restore(f"{folder}/run"):
     tuner = tune.Tuner.restore(f"{folder}/run", trainable=train)
 else:
