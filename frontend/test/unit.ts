@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { columns, filter, sorted } from "../src/columns";
+import { inside } from "../src/charts/points";
 import { band, groups, shared } from "../src/groups";
 import { brief, numberOf, short } from "../src/numbers";
 import { rows } from "../src/rows";
@@ -77,6 +78,31 @@ test("what is declared is told again once it has changed", () => {
   const { name, trials: _, ...rest } = everything([], { file: "maxTrialCount: 9", limits: { parallel: 1, trials: 9, failures: null } });
   const now = after(known, { ...rest, trials: [] });
   assert.deepEqual([now.name, now.file, now.trials.length], [name, "maxTrialCount: 9", 1]);
+});
+
+test("a rectangle selects trials alone, and only those in it", () => {
+  const chart = (series: object[], round: (at: number) => number) => ({
+    // A hundred pixels for one; up is down.
+    convertFromPixel: (_: object, [x = NaN, y = NaN]: number[]) => [round(x / 100), 5 - y / 100],
+    convertToPixel: (_: object, [x = NaN, y = NaN]: number[]) => [100 * x, 100 * (5 - y)],
+    getOption: () => ({ series }),
+  });
+  const points = [[0, 0, 3], { value: [1, 1, 4] }, [2, 2, 5], [1, 3, -1]];
+  const series = [
+    { type: "scatter", data: points },
+    { type: "line", data: [[0, 0], [1, 1], [2, 2]] },
+    { type: "custom", data: [[0, 0, 0.25]] },
+    { type: "scatter", yAxisIndex: 1, data: [[1, 1, 6]] },
+  ];
+  const numbers = chart(series, (at) => at);
+  assert.deepEqual(inside(numbers, [[0, 150], [500, 350]]), [3, 4]);
+  assert.deepEqual(inside(numbers, [[150, 0], [350, 500]]), [3, 4]);
+  const categories = chart(series, Math.round);
+  assert.deepEqual(inside(categories, [[60, 140], [0, 500]]), [4]);
+  assert.deepEqual(inside(categories, [[40, 149], [0, 500]]), [4]);
+  assert.deepEqual(inside(categories, [[10, 90], [0, 500]]), []);
+  assert.deepEqual(inside(categories, [[110, 120], [0, 500]]), []);
+  assert.deepEqual(inside(categories, [[0, 200], [0, 500]]), [3, 4, 5]);
 });
 
 test("a surface is the mean of what is near, and blank where nothing is", () => {

@@ -266,15 +266,3 @@ export function describe(shown: Study, trial: Trial | undefined): string[] {
     ...shown.parameters.slice(0, 12).map((p, i) => `${clip(p.name)} = ${trial.values[i] ?? "–"}`),
   ];
 }
-
-/** The values of a point of a chart; none of what is no point. */
-export function valueIn(data: unknown): readonly unknown[] {
-  const value = Array.isArray(data) ? data : (data as { value?: unknown } | null)?.value;
-  return Array.isArray(value) ? value : [];
-}
-
-/** A click on a point whose last value is the number of a trial. */
-export function numberIn(data: unknown): number | null {
-  const last = valueIn(data).at(-1);
-  return typeof last === "number" && last >= 0 ? last : null;
-}

@@ -5,9 +5,10 @@ import { brief } from "../numbers";
 import { selected } from "../state";
 import { type Study, column, extent, robust, valued } from "../study";
 import { CELLS, type Surface, surface } from "../surface";
-import { type Colours, type Option, Chart, describe, grid, hint, numberIn } from "./chart";
+import { type Colours, type Option, Chart, describe, grid, hint } from "./chart";
 import { Choose } from "./choose";
 import { BRUSH, selectable } from "./history";
+import { numberIn } from "./points";
 import { across, some } from "./slices";
 
 /** A parameter along an axis, with the ends that both its trials and the surface have. */

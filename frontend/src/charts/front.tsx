@@ -4,9 +4,10 @@ import { useState } from "preact/hooks";
 import { numberOf } from "../numbers";
 import { selected } from "../state";
 import { JUDGED, type Study, extent } from "../study";
-import { type Colours, type Option, Chart, axis, describe, grid, hint, numberIn, upright } from "./chart";
+import { type Colours, type Option, Chart, axis, describe, grid, hint, upright } from "./chart";
 import { Choose } from "./choose";
 import { BRUSH, selectable } from "./history";
+import { numberIn } from "./points";
 
 type Point = [number, number, number];
 

@@ -4,7 +4,8 @@ import { useMemo } from "preact/hooks";
 import { brief, numberOf } from "../numbers";
 import { opened, select, selected } from "../state";
 import { ACTIVE, type Study, bestSoFar, extent } from "../study";
-import { type Colours, type Drawn, type Instance, type Option, Chart, axis, describe, grid, hint, numberIn, valueIn } from "./chart";
+import { type Colours, type Drawn, type Instance, type Option, Chart, axis, describe, grid, hint } from "./chart";
+import { inside, numberIn } from "./points";
 import { TRIALS, TRIANGLES, beyond, cutNote, edge, scaled, type Scale, useScale } from "./scale";
 
 /** From so many points on they are drawn as one shape of squares, in a tenth of the time. */
@@ -45,19 +46,6 @@ export function selectable(chart: Instance, where: string): void {
     const area = (event as unknown as { batch: { areas: { range: [[number, number], [number, number]] }[] }[] }).batch[0]?.areas[0];
     if (area) select(inside(chart, area.range), where);
   });
-}
-
-/** Numbers of the trials drawn within a rectangle of pixels; a chart of many points does not know its own. */
-function inside(chart: Instance, [across, up]: [[number, number], [number, number]]): number[] {
-  const corners = [0, 1].map((i) => chart.convertFromPixel({ gridIndex: 0 }, [across[i] ?? 0, up[i] ?? 0]));
-  const within = [0, 1].map((axis) => corners.map((corner) => corner[axis] ?? NaN).sort((a, b) => a - b));
-  const series = (chart.getOption() as { series: { yAxisIndex?: number; data: unknown[] }[] }).series;
-  return series.filter((each) => !each.yAxisIndex).flatMap(({ data }) => data.flatMap((point) => {
-    const number = numberIn(point);
-    const at = valueIn(point);
-    const hit = within.every(([low = NaN, high = NaN], axis) => low <= Number(at[axis]) && Number(at[axis]) <= high);
-    return number !== null && hit ? [number] : [];
-  }));
 }
 
 export const BRUSH = {

@@ -4,10 +4,11 @@ import { useState } from "preact/hooks";
 import { clip } from "../numbers";
 import { selected } from "../state";
 import { type Study, column, ranked, sampled, valued } from "../study";
-import { type Colours, type Option, Chart, axis, describe, grid, hint, numberIn, upright } from "./chart";
+import { type Colours, type Option, Chart, axis, describe, grid, hint, upright } from "./chart";
 import { Choose } from "./choose";
 import { BRUSH, selectable } from "./history";
 import { ends, mixed } from "./parallel";
+import { numberIn } from "./points";
 import { TRIALS, TRIANGLES, beyond, cutNote, edge, scaled, type Scale, useScale } from "./scale";
 
 const MOST = 2500;
