@@ -157,7 +157,8 @@ def _settle(
     try:
         changes = resume(known, store.trials(), document, now, first, retry_failed=failed)
     except CannotResume as error:
-        words = _in_words(str(error), bool(request.objective.settings))
+        stored = known.document["spec"]["objective"].get("additionalMetricNames")
+        words = _in_words(str(error), bool(request.objective.settings or stored))
         rule = f"{store.folder} {words}; give another directory"
         raise InvalidArgument([BrokenRule("directory", rule)]) from error
     store.commit(replace(changes, experiment=changes.experiment or known))
@@ -173,7 +174,7 @@ _ARGUMENTS: Final = {
 #: The same, where there are several objectives or bounds, which are settings too.
 _WITH_SEVERAL: Final = {
     "algorithm": "algorithm, settings, seed, objectives or metric_constraints",
-    "objective": "objectives, metric_constraints or goal",
+    "objective": "minimize, maximize, objectives, metric_constraints or goal",
 }
 
 
@@ -181,7 +182,7 @@ def _in_words(refusal: str, several: bool) -> str:
     """Return why an experiment cannot go on, in terms of arguments.
 
     Args:
-        several: Whether there are several objectives, or bounds.
+        several: Whether there are several objectives, or bounds, now or in the directory.
     """
     field = re.match(r"spec\.(\w+) differs", refusal)
     if field is None:

@@ -208,6 +208,8 @@ def test_a_function_with_several_objectives_is_tuned(tmp_path: Path) -> None:
             progress=False,
             **{**given, "metric_constraints": "weight < 1"},
         )
+    with pytest.raises(sg.InvalidArgument, match=r"differs in .*, seed, objectives or metr"):
+        sg.tune(functions.tradeoff, SPACE, maximize="gain", trials=7, directory=folder, seed=1)
     more = sg.tune(functions.tradeoff, SPACE, trials=7, directory=folder, progress=False, **given)
     assert more.trials[:6] == result.trials
 
