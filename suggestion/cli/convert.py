@@ -39,6 +39,7 @@ _WRITTEN = (
     "wandb",
     "raytune",
 )
+_EXPERIMENTS = ("experiment", "katib")
 
 
 @click.command()
@@ -116,6 +117,9 @@ def convert(
         if not SYSTEMS[target].space_only:
             made, told = defaults.completed(made, choices, file.stem, bounded=not system.texts)
             losses += told
+        if "nasConfig" in made.extra and target not in _EXPERIMENTS:
+            rule = f"--to must be one of {', '.join(_EXPERIMENTS)}, got {target}"
+            raise ConversionError([Loss("spec.nasConfig", f"{rule}, which has only parameters")])
         write = SYSTEMS[target].write
         assert write is not None, target
         data = write(made, losses)
@@ -134,7 +138,7 @@ def convert(
             output.write_text(text, encoding="utf-8")
         except OSError as error:
             raise click.ClickException(f"{output}: cannot be written: {error.strerror}") from error
-    if target in ("experiment", "katib"):
+    if target in _EXPERIMENTS:
         _examine(text, output, cluster=target == "katib")
 
 

@@ -27,6 +27,7 @@ CONTAINER: Final = "training-container"
 #: An image that a user puts their own in place of.
 IMAGE: Final = "example.com/team/image:tag"
 _CONDITIONS: Final = "conditions"
+_DIGITS: Final = re.compile(r"[0-9]{1,9}")
 
 
 # ------------------------------------------------------------------------ reading
@@ -77,7 +78,7 @@ def read_spec(spec: Fields, name: str) -> Definition:
     builder = spaces.Builder(spec.losses)
     for place, entry in spec.entries("parameters"):
         read_parameter(builder, place, entry)
-    extra = {key: spec.take(key) for key in ("resumePolicy", "nasConfig")}
+    extra = {"resumePolicy": spec.take("resumePolicy"), "nasConfig": _nas(spec.take("nasConfig"))}
     extra["metricStrategies"] = objective.take("metricStrategies")
     made = Definition(
         name,
@@ -100,6 +101,21 @@ def read_spec(spec: Fields, name: str) -> Definition:
     )
     objective.close()
     return made
+
+
+def _nas(given: Any) -> Any:
+    """Return a ``nasConfig`` whose sizes are whole numbers, as a cluster wants them."""
+    graph = given.get("graphConfig") if isinstance(given, Mapping) else None
+    if not isinstance(graph, Mapping):
+        return given
+    return {**given, "graphConfig": {key: _whole(value) for key, value in graph.items()}}
+
+
+def _whole(value: Any) -> Any:
+    """Return the whole numbers in a value that are texts as numbers."""
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
 
 
 def section(fields: Fields) -> tuple[str, dict[str, str]]:

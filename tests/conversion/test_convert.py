@@ -545,6 +545,19 @@ def test_an_experiment_stays_what_it_is(tmp_path: Path) -> None:
         assert after["spec"] == before["spec"], path
 
 
+def test_a_space_of_architectures(tmp_path: Path) -> None:
+    """Its sizes are numbers, as a cluster wants them; systems without such spaces get no file."""
+    content = (EXAMPLES / "nas-enas.yaml").read_text()
+    made = convert(tmp_path, "e.yaml", content, "--to", "katib")
+    graph = {"numLayers": 4, "inputSizes": [64], "outputSizes": [10]}
+    assert made.spec["nasConfig"]["graphConfig"] == graph
+    assert "cluster:" not in made.done.stderr
+    for system in ("optuna", "nni", "raytune", "optimizationjob", "vizier", "wandb"):
+        told = convert(tmp_path, "e.yaml", content, "--to", system, status=1).done
+        assert f"spec.nasConfig: --to must be one of experiment, katib, got {system}" in told.stderr
+        assert not told.stdout
+
+
 # ------------------------------------------------------------------------ what is wrong
 
 
