@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from suggestion.api.v1beta1 import messages as wire
+from suggestion.client.parameters import is_architecture
 from suggestion.engine.declared import CONDITIONS, PARAMETER_CONSTRAINTS, declare, given
 from suggestion.engine.initial import rule_of
 from suggestion.problem.errors import Invalid, quote
 from suggestion.problem.parameters import Value
 from suggestion.problem.space import SearchSpace
 
+# What follows "The point" on the page.
+_NO_POINTS = (
+    "cannot be given in a search for architectures; the setting initial_points has those to begin "
+    "with"
+)
 _SHARED = (CONDITIONS.name, PARAMETER_CONSTRAINTS.name)
 
 
@@ -23,7 +29,7 @@ class Point:
     Attributes:
         assignment: Texts of all parameters, as suggestions have them; empty if something is wrong.
         inactive: Parameters whose condition is not met by the values so far.
-        errors: What is wrong, by parameter; that of a constraint by an empty name.
+        errors: What is wrong, by parameter; by an empty name that of a constraint, or of any point.
     """
 
     assignment: Mapping[str, str]
@@ -37,6 +43,8 @@ def examine(document: Mapping[str, Any], texts: Mapping[str, str]) -> Point:
     Args:
         document: The Experiment object.
     """
+    if is_architecture(document):
+        return Point({}, frozenset(), {"": _NO_POINTS})
     space = _space(document)
     known = {parameter.name: parameter for parameter in space.parameters}
     errors: dict[str, str] = {}

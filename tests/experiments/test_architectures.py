@@ -16,6 +16,7 @@ from suggestion.cli.main import main
 from suggestion.client.document import examine
 from suggestion.client.manifest import Severity
 from suggestion.runner import runner
+from suggestion.runner.points import examine as examine_point
 from suggestion.tuning.result import load
 from suggestion.views import export, status
 from suggestion.views.web import reading
@@ -113,6 +114,16 @@ def test_optuna_keeps_architectures_as_attributes(directory: Path, tmp_path: Pat
     assert [trial.user_attrs["architecture"] for trial in trials] == [
         trial.assignment["architecture"] for trial in stored(directory.parent)
     ]
+
+
+def test_no_architecture_is_tried_next() -> None:
+    """Parameters that a search has inside are nobody's business."""
+    made = yaml.load(EXAMPLE.read_text(), yaml.BaseLoader)
+    for texts in ({"architecture": "[[0]]"}, {"layer 1": "0"}):
+        found = examine_point(made, texts)
+        assert not found.assignment
+        assert [*found.errors] == [""]
+        assert "the setting initial_points has those to begin with" in found.errors[""]
 
 
 # ------------------------------------------------------------------ the file
