@@ -117,7 +117,7 @@ def test_optuna_keeps_architectures_as_attributes(directory: Path, tmp_path: Pat
 
 
 def test_no_architecture_is_tried_next() -> None:
-    """Parameters that a search has inside are nobody's business."""
+    """The parameters that a search has inside are not shown."""
     made = yaml.load(EXAMPLE.read_text(), yaml.BaseLoader)
     for texts in ({"architecture": "[[0]]"}, {"layer 1": "0"}):
         found = examine_point(made, texts)
