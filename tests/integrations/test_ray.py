@@ -208,8 +208,8 @@ def test_what_is_wrong_with_several_objectives_is_refused() -> None:
         with pytest.raises(sg.InvalidArgument, match=f"^{place}: must "):
             SuggestionSearcher(metric=metric, mode=mode)  # type: ignore[arg-type]
     goals: dict[str, Any] = {"metric": ["a", "lr"], "mode": ["min", "max"]}
-    with pytest.raises(sg.InvalidArgument, match=r"^algorithm: .*'anneal' .*several objectives"):
-        SuggestionSearcher("anneal", **goals)
+    with pytest.raises(sg.InvalidArgument, match=r"^algorithm: .*'asha' .*several objectives"):
+        SuggestionSearcher("asha", {"r_l": 4, "resource_name": "lr"}, **goals)
     with pytest.raises(sg.InvalidArgument, match=r"^metric: .*'lr', a parameter of the space"):
         SuggestionSearcher(**goals).set_search_properties(None, None, SPACE)
     with pytest.raises(sg.InvalidArgument, match=r"^metric_constraints: .*'a' is the main"):

@@ -204,7 +204,8 @@ def test_metrics_of_which_refit_names_none_are_several_objectives(refit: Any) ->
     ]
     assert hasattr(found, "best_estimator_") == callable(refit)
     with pytest.raises(sg.InvalidArgument, match=r"^algorithm: .*several objectives, got 'size'"):
-        clone(search).set_params(algorithm="anneal").fit(X, Y)
+        settings = {"r_l": 4, "resource_name": "a"}
+        clone(search).set_params(algorithm="asha", settings=settings).fit(X, Y)
 
 
 def test_a_point_is_evaluated_once() -> None:
