@@ -203,9 +203,10 @@ def test_metrics_of_which_refit_names_none_are_several_objectives(refit: Any) ->
         dict(trial.parameters) for trial in study.trials
     ]
     assert hasattr(found, "best_estimator_") == callable(refit)
+    settings = {"r_l": 4, "resource_name": "a"}
+    other = clone(search).set_params(algorithm="asha", settings=settings)
     with pytest.raises(sg.InvalidArgument, match=r"^algorithm: .*several objectives, got 'size'"):
-        settings = {"r_l": 4, "resource_name": "a"}
-        clone(search).set_params(algorithm="asha", settings=settings).fit(X, Y)
+        other.fit(X, Y)
 
 
 def test_a_point_is_evaluated_once() -> None:
