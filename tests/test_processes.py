@@ -155,9 +155,10 @@ def test_a_signal_drains_all_and_leaves_none(slow_calls: SlowCalls) -> None:
 def test_a_server_that_is_killed_leaves_none(slow_calls: SlowCalls) -> None:
     with serving("slow", "--processes", "2", **slow_calls.environment) as server:
         left = computing(server)
-        server.stub.GetSuggestions.future(slow_request(obstinate="true"))
+        call = server.stub.GetSuggestions.future(slow_request(obstinate="true"))
         slow_calls.begun()
         server.kill()
+        assert call.code() is grpc.StatusCode.UNAVAILABLE  # a call that nobody holds is cancelled
         psutil.wait_procs(left, timeout=10)
         assert not any(process.is_running() for process in left)
 

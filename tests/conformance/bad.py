@@ -302,11 +302,15 @@ class RefusesAnAlias(reference.Suggestion):
 
 
 def accepting(identity: str) -> type[reference.Suggestion]:
-    """A server that lacks one rule."""
+    """A server that lacks one rule; settings of abilities are of another one."""
 
     class Accepting(reference.Suggestion):
         def violations(self, experiment: pb.Experiment) -> list[tuple[str, str]]:
-            return [v for v in super().violations(experiment) if v[0] != identity]
+            return [
+                (rule, text)
+                for rule, text in super().violations(experiment)
+                if rule != identity or any(repr(name) in text for name in ABILITIES)
+            ]
 
     Accepting.__name__ = f"Accepts-{identity.removeprefix('refuse-')}"
     return Accepting
