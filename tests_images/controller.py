@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.client.ask_tell import AskTell
 from suggestion.client.transports import Transport
-from tests.support.cases import case_of
+from tests.nas.support import network
+from tests.support.cases import ARCHITECTURES, case_of
 from tests.support.requests import categorical, double, integer
 
 #: Far more than 1,000 points, on a lattice, so that every algorithm takes it.
@@ -23,13 +25,17 @@ SPACE = (
 
 def experiment(algorithm: str, trials: int) -> api.Experiment:
     """An experiment of `algorithm` with the settings of its example."""
+    if algorithm in ARCHITECTURES:
+        return network(algorithm, layers=8, max_trials=trials)
     made = case_of(algorithm).experiment(SPACE, name=f"images-{algorithm}", max_trials=trials)
     assert made is not None
     return made
 
 
 def loss(point: Mapping[str, str]) -> float:
-    """Lower near x = 1 with more units."""
+    """Lower near x = 1 with more units; of an architecture, the sum of its operations and skips."""
+    if "x" not in point:
+        return float(sum(map(int, re.findall("[0-9]+", point.get("architecture", "")))))
     value = (float(point["x"]) - 1) ** 2 + abs(math.log2(float(point["units"]) / 128))
     return value + (0.5 if point["optimizer"] != "adam" else 0.0)
 

@@ -5,10 +5,11 @@ The history is kept here, none of it in a server: each request carries all trial
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.client.parameters import assigned_by
 from suggestion.client.replies import BadReply, read_suggestions
 from suggestion.client.transports import Transport
 from suggestion.problem.errors import quote
@@ -98,8 +99,7 @@ class AskTell:
         request = self.request(count, first_index)
         first = request.total_request_number - count
         reply = self._transport.suggest(request)
-        parameters = [spec.name for spec in self.experiment.spec.parameter_specs.parameters]
-        entries = read_suggestions(reply, count, parameters)
+        entries = read_suggestions(reply, count, self._parameters())
         made = [
             Trial(entry.name, index, entry.assignment, entry.labels)
             for index, entry in enumerate(entries, first)
@@ -110,6 +110,13 @@ class AskTell:
                 raise BadReply(f"trial names must differ, got {quote(entry.name)} again")
         self._lay_over(reply.algorithm.algorithm_settings)
         return made
+
+    def _parameters(self) -> Sequence[str]:
+        """Return the names of what a suggestion assigns."""
+        spec = self.experiment.spec
+        if spec.HasField("nas_config"):
+            return assigned_by(spec.algorithm.algorithm_name)
+        return [parameter.name for parameter in spec.parameter_specs.parameters]
 
     def add(self, assignment: Mapping[str, str], value: float) -> Trial:
         """Add a trial with its value that nobody suggested; it counts like one that was."""

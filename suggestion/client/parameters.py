@@ -11,6 +11,11 @@ from suggestion.problem.architectures import ASSIGNED, SEARCHED_BY_TRIAL
 _ASSIGNED_BY: Final = {"darts": SEARCHED_BY_TRIAL}
 
 
+def assigned_by(algorithm: str) -> Sequence[str]:
+    """Return the names of what `algorithm` hands out for an architecture."""
+    return _ASSIGNED_BY.get(algorithm, ASSIGNED)
+
+
 def parameters_of(document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Return the parameters of a sound Experiment, in the form of ``spec.parameters``.
 
@@ -20,7 +25,7 @@ def parameters_of(document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     if not is_architecture(document):
         given: Sequence[Mapping[str, Any]] = spec["parameters"]
         return given
-    names = _ASSIGNED_BY.get(spec["algorithm"]["algorithmName"], ASSIGNED)
+    names = assigned_by(spec["algorithm"]["algorithmName"])
     return [
         {"name": name, "parameterType": "categorical", "feasibleSpace": {"list": []}}
         for name in names

@@ -11,11 +11,13 @@ import pytest
 
 from suggestion.algorithms.nas.evolution import Genes, Population
 from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.client.ask_tell import AskTell
+from suggestion.client.transports import InProcess
 from suggestion.problem.errors import Invalid
 from tests.nas.support import OPERATIONS, network, read
 from tests.support.cases import suggest, validate
 from tests.support.play import history
-from tests.support.requests import ask_for, double, integer, points_of, trial
+from tests.support.requests import ask_for, discrete, double, integer, points_of, trial
 
 
 def architectures(points: Sequence[Mapping[str, str]]) -> list[list[list[int]]]:
@@ -333,3 +335,14 @@ def test_a_child_differs_from_the_best_of_its_sample_in_one_place() -> None:
 def test_a_graph_of_one_architecture_repeats_it() -> None:
     message = network(layers=1, operations={"only": ()})
     assert len(points_of(suggest(ask_for(message, 3)))) == 3
+
+
+@pytest.mark.parametrize("algorithm", ["enas", "darts"])
+def test_ask_and_tell(algorithm: str) -> None:
+    """What a suggestion assigns is not what the experiment lists as parameters."""
+    operations = {"separable_convolution": (discrete("filter_size", "3", "5"),)}
+    message = network(algorithm, operations=operations)
+    loop = AskTell(message, InProcess(), "trial-{}".format)
+    for asked in loop.ask(2):
+        loop.tell(asked, 0.5)
+    assert [trial.index for trial in loop.trials] == [0, 1]
