@@ -148,7 +148,8 @@ class Reporter:
         """Report what the function of a trial has returned.
 
         Args:
-            objectives: Metrics that it must have returned or reported.
+            objectives: Metrics that it must have returned or reported, unless rules have decided
+                against the trial before.
 
         Raises:
             TypeError: If it is neither a number nor a mapping of numbers, nor None after a report;
@@ -165,7 +166,7 @@ class Reporter:
             if number != self._last:
                 self.report(number, None, {})
         lacking = [name for name in objectives if name not in self._seen]
-        if lacking:
+        if lacking and not self._fired:
             names = ", ".join(map(repr, lacking))
             got = ", ".join(map(repr, sorted(self._seen)))
             raise TypeError(f"the function must return or report {names}, got {got}")

@@ -101,6 +101,18 @@ def test_rules_count_reports_as_the_collector_does(capsys: pytest.CaptureFixture
     assert most.should_stop()
 
 
+def test_a_trial_that_its_rules_end_may_lack_an_objective() -> None:
+    """It may have stopped, as asked, before it could measure the further one."""
+    made = Reporter({"SUGGEST_OBJECTIVE": "loss", "SUGGEST_RULES": RULES})
+    made._sink = lambda texts: None
+    made.report(0.9, None, {})
+    with pytest.raises(TypeError, match="must return or report 'size', got 'loss'"):
+        made.finish(None, ["loss", "size"])
+    made.report(0.8, None, {})
+    assert made.should_stop()
+    made.finish(None, ["loss", "size"])
+
+
 def test_without_a_runner_a_trial_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reporter, "_LONGEST_WAIT", 0.01)
     alone = Reporter({"SUGGEST_OBJECTIVE": "loss", "SUGGEST_RULES": RULES}, ends=True)

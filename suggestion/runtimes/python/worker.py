@@ -58,7 +58,8 @@ def _load(target: str, texts: Mapping[str, str]) -> tuple[Callable[[], object], 
         active = os.environ.get(PARAMETERS)
         if active is not None:
             values = _active(function, values, active)
-        return lambda: function(**values), stored["objectives"]
+        # A version before did not store them.
+        return lambda: function(**values), stored.get("objectives", ())
     import ast  # noqa: PLC0415
 
     module, _, name = target.rpartition(":")
