@@ -72,10 +72,12 @@ test-clients: $(READY) ## the example clients in other languages (needs npm)
 test-images: $(READY) ## builds every image and tries it in containers (needs a Docker engine)
 	$(BIN)/python scripts/images.py build
 	@# A container gets half a processor; only the conformance suite, one at a time, gets a whole one.
-	$(BIN)/python -m pytest tests_images -n $$((2 * $(JOBS))) --dist loadgroup -o faulthandler_timeout=3600
+	IMAGES_ARE_BUILT=1 $(BIN)/python -m pytest tests_images -n $$((2 * $(JOBS))) --dist loadgroup -o faulthandler_timeout=3600
 
 test-cluster: $(READY) ## images and trials on a real Kubernetes, which the program $TEST_CLUSTER starts
-	$(BIN)/python -m pytest tests_images/test_cluster.py tests_images/test_trials_on_kubernetes.py -o faulthandler_timeout=3600
+	@# Most of the time they wait for the cluster.
+	$(BIN)/python -m pytest tests_images/test_cluster.py tests_images/test_trials_on_kubernetes.py \
+		-n $$(($(JOBS) + 1)) --dist worksteal -o faulthandler_timeout=3600
 
 images: $(READY) ## builds every image
 	$(BIN)/python scripts/images.py build

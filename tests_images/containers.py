@@ -49,9 +49,10 @@ def docker(*arguments: object, check: bool = True, timeout: float = 1800) -> str
 
 @cache
 def reference(image: Image) -> str:
-    """Its reference, once it has been built as the sources are now."""
-    command = [sys.executable, "-m", "scripts.images", "build", image.name]
-    subprocess.run(command, cwd=ROOT, check=True)
+    """Its reference, once it has been built as the sources are now, if it was not just built."""
+    if not os.environ.get("IMAGES_ARE_BUILT"):
+        command = [sys.executable, "-m", "scripts.images", "build", image.name]
+        subprocess.run(command, cwd=ROOT, check=True)
     return f"{image.name}:latest"
 
 

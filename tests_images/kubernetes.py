@@ -35,6 +35,11 @@ def image(name: str = "suggestion-all") -> str:
     return reference(named(name))
 
 
+def load(image: str) -> None:
+    """Hand a local image to every node."""
+    subprocess.run([PROGRAM, "load", image], check=True, stdout=subprocess.DEVNULL)
+
+
 class Cluster:
     """A namespace of its own in a cluster."""
 

@@ -2,7 +2,7 @@
 
 The stage `conformance` makes every check of every algorithm outside of containers, with the same
 code. What may differ in an image is whether it has the packages that an algorithm needs, in
-releases that work with its Python, and how its server starts again and bears load within limits.
+releases that work with its Python, how its server starts again, and what fits into its memory.
 """
 
 from __future__ import annotations
@@ -17,40 +17,36 @@ from pathlib import Path
 import pytest
 
 from suggestion.conformance.profiles import UNCOVERED
-from suggestion.deployment.images import IMAGES, Image, Kind
-from tests_images.containers import Container, docker, reference, restrictions
+from suggestion.deployment.images import IMAGES, Image, Kind, named
+from tests_images.containers import CPUS, Container, docker, reference, restrictions
 from tests_images.served import RULE_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Latency is compared with parsing in this process, which has a whole CPU.
-CPUS = 1.0
+#: For whole suites: latency is compared with parsing in this process, which has a whole CPU.
+WHOLE_CPU = 1.0
 #: The image whose server must pass every check.
 WHOLE = "suggestion-tpe"
 #: What is checked in the others.
 IN_EVERY_IMAGE = (
     "health",
-    "health-under-load",
     "exact-count",
     "values-in-range",
     "validate-good",
     "refuse-bad-setting",
     "10000-trials",
-    "concurrent-calls",
-    "restart",
     "restart-changes-nothing",
     "memory",
-    "latency",
 )
 #: One after the other, beside the tests whose containers get half a CPU.
-pytestmark = pytest.mark.xdist_group("conformance")
+measured = pytest.mark.xdist_group("conformance")
 
 
-def commands(image: Image, *options: str) -> dict[str, str]:
+def commands(image: Image, *options: str, cpus: float = WHOLE_CPU) -> dict[str, str]:
     """How the suite starts, kills and measures containers of `image`."""
     name = f"conformance-{uuid.uuid4().hex[:8]}-{{port}}"
     run = ["docker", "run", "--name", name, "--publish", f"127.0.0.1:{{port}}:{image.kind.port}"]
     return {
-        "start": shlex.join([*run, *restrictions(image, CPUS), *options, reference(image)]),
+        "start": shlex.join([*run, *restrictions(image, cpus), *options, reference(image)]),
         "stop": shlex.join(["docker", "rm", "--force", name]),
         "status": shlex.join(["docker", "exec", name, "cat", "/proc/1/status"]),
     }
@@ -75,18 +71,28 @@ def volume() -> Iterator[str]:
     docker("volume", "rm", name)
 
 
+@measured
+def test_all_suggestions() -> None:
+    image = named(WHOLE)
+    check("--start", commands(image), "--algorithm", image.serves[0])
+
+
 @pytest.mark.parametrize(
     "image",
-    [i for i in IMAGES if i.kind is Kind.SUGGESTION and {*i.serves} - UNCOVERED],
+    [
+        image
+        for image in IMAGES
+        if image.kind is Kind.SUGGESTION and {*image.serves} - UNCOVERED and image.name != WHOLE
+    ],
     ids=lambda image: image.name,
 )
 def test_suggestions(image: Image) -> None:
     """One algorithm of each image passes."""
-    only = () if image.name == WHOLE else IN_EVERY_IMAGE
-    chosen = [word for name in only for word in ("--only", name)]
-    check("--start", commands(image), "--algorithm", image.serves[0], *chosen)
+    chosen = [word for name in IN_EVERY_IMAGE for word in ("--only", name)]
+    check("--start", commands(image, cpus=CPUS), "--algorithm", image.serves[0], *chosen)
 
 
+@measured
 @pytest.mark.parametrize("rule", RULE_NAMES)
 def test_early_stopping(rule: str) -> None:
     image = next(image for image in IMAGES if image.kind is Kind.EARLY_STOPPING)
@@ -97,6 +103,7 @@ def test_early_stopping(rule: str) -> None:
     check("--start-early-stopping", commands(image), *arguments)
 
 
+@measured
 @pytest.mark.parametrize(
     "image", [i for i in IMAGES if i.kind is Kind.DBMANAGER], ids=lambda image: image.name
 )

@@ -70,6 +70,7 @@ def test_another_runner_goes_on_after_kill_9(kubeconfig: str, tmp_path: Path) ->
     assert len(seen) <= 8
 
 
+@pytest.mark.faults
 def test_a_dead_node_loses_its_trials(cluster: Cluster, tmp_path: Path) -> None:
     run = Run(cluster, tmp_path, experiment(job(f"{STEPS}; sleep 6"), maxTrialCount=8))
     process = run.start()
@@ -89,6 +90,7 @@ def test_a_dead_node_loses_its_trials(cluster: Cluster, tmp_path: Path) -> None:
     assert all(trial.attempt == 1 + trial.losses and not trial.failures for trial in trials)
 
 
+@pytest.mark.faults
 def test_the_api_server_is_waited_for(cluster: Cluster, tmp_path: Path) -> None:
     run = Run(cluster, tmp_path, experiment(job(STEPS), maxTrialCount=8))
     process = run.start()
