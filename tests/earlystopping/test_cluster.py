@@ -28,6 +28,7 @@ from suggestion.api.v1beta1.log_reader import CurveReader, ObservationReader
 from suggestion.client.launch import ServerError
 from suggestion.earlystopping import kube, statuses
 from suggestion.earlystopping.cluster import ClusterStatuses
+from suggestion.problem import deadline
 from suggestion.problem.deadline import NEVER, Deadline
 from suggestion.problem.errors import Denied, Missing, Unreachable, Unready
 from tests.support.cluster import Cluster, running
@@ -97,15 +98,13 @@ def stub(
     return api_pb2_grpc.EarlyStoppingStub(server.channel)
 
 
-def mark(stub: api_pb2_grpc.EarlyStoppingStub, trial: str = "trial-1", timeout: float = 30) -> None:
-    stub.SetTrialStatus(api.SetTrialStatusRequest(trial_name=trial), timeout=timeout)
+def mark(stub: api_pb2_grpc.EarlyStoppingStub, trial: str = "trial-1") -> None:
+    stub.SetTrialStatus(api.SetTrialStatusRequest(trial_name=trial), timeout=30)
 
 
-def failure(
-    stub: api_pb2_grpc.EarlyStoppingStub, trial: str = "trial-1", timeout: float = 30
-) -> tuple[object, str]:
+def failure(stub: api_pb2_grpc.EarlyStoppingStub, trial: str = "trial-1") -> tuple[object, str]:
     with pytest.raises(grpc.RpcError) as error:
-        mark(stub, trial, timeout)
+        mark(stub, trial)
     return error.value.code(), error.value.details() or ""
 
 
@@ -176,21 +175,6 @@ def test_after_a_conflict_the_trial_is_read_again(
     assert cluster.requests == [READ, WRITE] * 3
 
 
-def test_endless_conflicts_are_unavailable(
-    stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster
-) -> None:
-    cluster.add("trial-1")
-    cluster.intruders = [condition(f"C{k}") for k in range(100)]
-    code, text = failure(stub, timeout=4)
-    assert code is grpc.StatusCode.UNAVAILABLE
-    assert re.fullmatch(
-        r"trial 'trial-1' in namespace 'team' is being changed by others while it is marked: the "
-        r"object has been modified; .*; tried \d+ times, try again",
-        text,
-    )
-    assert "EarlyStopped" not in {c["type"] for c in cluster.conditions("trial-1")}
-
-
 def test_an_unknown_trial_is_not_found(
     stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster
 ) -> None:
@@ -227,30 +211,6 @@ def test_a_refusal_says_what_the_account_needs(
     assert cluster.conditions("trial-1") == []
 
 
-@pytest.mark.parametrize("answer", [429, 500, 503])
-def test_an_api_server_in_trouble_is_unavailable_and_the_next_call_works(
-    stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster, answer: int
-) -> None:
-    cluster.add("trial-1")
-    cluster.answers["PATCH"] = answer
-    code, text = failure(stub, timeout=3)
-    assert code is grpc.StatusCode.UNAVAILABLE
-    assert f"the Kubernetes API answered {answer}: PATCH is not possible now; tried " in text
-    cluster.answers.clear()
-    mark(stub)
-
-
-def test_what_may_pass_is_tried_again_within_the_call(
-    stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster
-) -> None:
-    """Katib's collector calls once: an error makes the stopped trial a failed one."""
-    cluster.add("trial-1")
-    cluster.passing = [503, 0, 429, 409, 500, 0]
-    mark(stub)
-    assert [c["type"] for c in cluster.conditions("trial-1")] == ["EarlyStopped"]
-    assert cluster.requests == [READ] * 7 + [WRITE]
-
-
 def test_an_answer_that_is_no_object_is_asked_for_again(
     stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster
 ) -> None:
@@ -276,8 +236,8 @@ def test_a_server_that_says_how_long_to_wait_is_not_asked_before(
     stub: api_pb2_grpc.EarlyStoppingStub, cluster: Cluster
 ) -> None:
     cluster.add("trial-1")
-    cluster.answers["GET"], cluster.headers = 429, {"Retry-After": "5"}
-    code, text = failure(stub, timeout=3)
+    cluster.answers["GET"], cluster.headers = 429, {"Retry-After": "60"}
+    code, text = failure(stub)
     assert code is grpc.StatusCode.UNAVAILABLE
     assert text.endswith("tried once, try again")
     assert cluster.requests == [READ]
@@ -384,6 +344,76 @@ def test_an_api_server_that_is_down(kubeconfig: Path) -> None:
     write_kubeconfig(kubeconfig.parent, port)
     with pytest.raises(Unreachable, match=r"the Kubernetes API does not answer: .*refused"):
         ClusterStatuses().mark_stopped("trial-1", Deadline.after(1))
+
+
+# ------------------------------------------------------- repeated within a deadline
+
+
+class Clock:
+    """In place of the module `time`: seconds pass only where somebody sleeps."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds
+
+
+@pytest.fixture
+def keeper(
+    cluster: Cluster, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ClusterStatuses]:
+    """Marks trials in the cluster, by a clock that a busy machine does not move."""
+    clock = Clock()
+    monkeypatch.setattr(deadline, "time", clock)
+    monkeypatch.setattr(kube, "time", clock)
+    cluster.reset()
+    cluster.add("trial-1")
+    with running(cluster) as port:
+        write_kubeconfig(kubeconfig.parent, port)
+        made = ClusterStatuses()
+        yield made
+        made.close()
+
+
+def test_endless_conflicts_are_unavailable(keeper: ClusterStatuses, cluster: Cluster) -> None:
+    cluster.intruders = [condition(f"C{k}") for k in range(100)]
+    with pytest.raises(
+        Unreachable,
+        match=r"^trial 'trial-1' in namespace 'team' is being changed by others while it is marked:"
+        r" the object has been modified; .*; tried \d+ times, try again$",
+    ):
+        keeper.mark_stopped("trial-1", Deadline.after(4))
+    assert "EarlyStopped" not in {c["type"] for c in cluster.conditions("trial-1")}
+    assert len(cluster.requests) > 2
+
+
+@pytest.mark.parametrize("answer", [429, 500, 503])
+def test_an_api_server_in_trouble_is_unavailable_and_the_next_call_works(
+    keeper: ClusterStatuses, cluster: Cluster, answer: int
+) -> None:
+    cluster.answers["PATCH"] = answer
+    with pytest.raises(
+        Unreachable,
+        match=rf"the Kubernetes API answered {answer}: PATCH is not possible now; tried \d+ times",
+    ):
+        keeper.mark_stopped("trial-1", Deadline.after(3))
+    cluster.answers.clear()
+    keeper.mark_stopped("trial-1", Deadline.after(3))
+    assert [c["type"] for c in cluster.conditions("trial-1")] == ["EarlyStopped"]
+
+
+def test_what_may_pass_is_tried_again_within_the_call(
+    keeper: ClusterStatuses, cluster: Cluster
+) -> None:
+    """Katib's collector calls once: an error makes the stopped trial a failed one."""
+    cluster.passing = [503, 0, 429, 409, 500, 0]
+    keeper.mark_stopped("trial-1", Deadline.after(30))
+    assert [c["type"] for c in cluster.conditions("trial-1")] == ["EarlyStopped"]
+    assert cluster.requests == [READ] * 7 + [WRITE]
 
 
 @pytest.mark.parametrize(("namespace", "expected"), [("theirs", "theirs"), (None, "default")])

@@ -299,11 +299,15 @@ def test_a_body_that_is_slow_to_come_is_too_late(caller: Caller) -> None:
     connection.close()
 
 
-def test_a_caller_who_goes_frees_the_worker() -> None:
-    with http_serving("slow", "random", "--workers", "1") as caller:
+def test_a_caller_who_goes_frees_the_worker(slow_calls: SlowCalls) -> None:
+    servers = http_serving("slow", "random", "--workers", "1", environment=slow_calls.environment)
+    with servers as caller:
         for _ in range(3):
-            with pytest.raises(TimeoutError):
-                caller.call(SUGGEST, slow_request(), timeout=0.5)
+            connection = http.client.HTTPConnection(caller.url.removeprefix("http://"), timeout=60)
+            headers = {"Content-Type": "application/json"}
+            connection.request("POST", SUGGEST, as_bytes(slow_request()), headers)
+            slow_calls.begun()
+            connection.close()
         # The only worker is free again, or this call would wait for half an hour.
         assert caller.call(SUGGEST, REQUEST, timeout=30).status == 200
         status, log = caller.server.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,19 +23,19 @@ class LogServer(api_pb2_grpc.DBManagerServicer):
     Attributes:
         logs: Reports by trial and metric, sent as they are.
         asked: Every request, in order of arrival.
-        delay: Seconds before each answer.
         failure: Status and text to answer with, if any.
         missing: Trials to answer NOT_FOUND for.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._answering = threading.Event()
+        self._answering.set()
         self.reset()
 
     def reset(self) -> None:
         self.logs: dict[tuple[str, str], list[Report]] = {}
         self.asked: list[api.GetObservationLogRequest] = []
-        self.delay = 0.0
         self.failure: tuple[grpc.StatusCode, str] | None = None
         self.missing: set[str] = set()
 
@@ -47,6 +46,15 @@ class LogServer(api_pb2_grpc.DBManagerServicer):
             for second, value in enumerate(values)
         ]
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Answer nobody until the end of the context."""
+        self._answering.clear()
+        try:
+            yield
+        finally:
+            self._answering.set()
+
     @property
     def times_asked(self) -> Counter[str]:
         return Counter(request.trial_name for request in self.asked)
@@ -56,7 +64,7 @@ class LogServer(api_pb2_grpc.DBManagerServicer):
     ) -> api.GetObservationLogReply:
         with self._lock:
             self.asked.append(request)
-        time.sleep(self.delay)
+        self._answering.wait()
         if self.failure:
             context.abort(*self.failure)
         if request.trial_name in self.missing:
