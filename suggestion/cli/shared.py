@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from suggestion.client.targets import TARGET_RULE, is_target
+
 if TYPE_CHECKING:
     from suggestion.api.v1beta1.channels import ClientTLS
 
@@ -33,13 +35,6 @@ class Duration(click.ParamType[float]):
         return sum(float(amount) * _UNITS[unit or "s"] for amount, unit in parts)
 
 
-# What gRPC resolves: HOST:PORT, a socket of this machine, or a name with its scheme.
-_TARGET: Final = re.compile(
-    r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})|unix(?:-abstract)?:\S+"
-    r"|(?:dns|xds|passthrough|ipv4|ipv6):\S+"
-)
-
-
 class Target(click.ParamType[str]):
     """Where a server listens: ``HOST:PORT``, ``unix:PATH``, ``dns:///HOST:PORT``."""
 
@@ -47,9 +42,8 @@ class Target(click.ParamType[str]):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         text = str(value).strip()
-        match = _TARGET.fullmatch(text)
-        if match is None or not 1 <= int(match["port"] or 1) <= 65535:
-            self.fail(f"must be HOST:PORT with a port from 1 to 65535, got {text!a}", param, ctx)
+        if not is_target(text):
+            self.fail(f"{TARGET_RULE}, got {text!a}", param, ctx)
         return text
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 
+from suggestion.reporting.numbers import as_number
 from suggestion.reporting.sinks import sink
 
 TYPE_CHECKING = False  # `typing` and its like would cost each trial some milliseconds
@@ -73,7 +74,7 @@ class Reporter:
             if name in named:
                 raise TypeError(f"metric {name!r}: a report has this field already; rename it")
         texts = {} if step is None else {"step": str(int(step))}
-        texts |= {name: repr(_number(name, number)) for name, number in named.items()}
+        texts |= {name: repr(as_number(name, value)) for name, value in named.items()}
         if len(texts) == (step is not None):
             raise TypeError("report() needs a value or a metric, got neither")
         self._seen.update(named)
@@ -156,13 +157,15 @@ class Reporter:
                 or if an objective is lacking.
         """
         self._ends = False
-        if result is None:
+        metrics = dict(result) if hasattr(result, "keys") else None  # type: ignore[call-overload]
+        if metrics:
+            self.report(None, None, metrics)
+        elif result is None or metrics is not None:
             if not self.used:
-                raise TypeError("the function must return a number, or report one, got None")
-        elif hasattr(result, "keys"):
-            self.report(None, None, dict(result))  # type: ignore[call-overload]
+                rule = "the function must return a number, or report one"
+                raise TypeError(f"{rule}, got {result!r:.80}")
         else:
-            number = _number("the returned value", result)
+            number = as_number("the returned value", result)
             if number != self._last:
                 self.report(number, None, {})
         lacking = [name for name in objectives if name not in self._seen]
@@ -212,12 +215,6 @@ class Reporter:
         # A function that never asks would go on until it is killed.
         if self._ends and not self.used:
             raise TrialStopped
-
-
-def _number(name: str, value: object) -> float:
-    if hasattr(value, "__float__") or hasattr(value, "__index__"):
-        return float(value)  # type: ignore[arg-type]
-    raise TypeError(f"{name}: must be a number, got {value!r:.80}")
 
 
 def watch(env: Mapping[str, str], objective: str) -> Watch | None:

@@ -51,6 +51,10 @@ class Declared:
         Args:
             space, objective: None if it is broken itself.
         """
+        if settings is not None and not isinstance(settings, Mapping):
+            rule = f"must map names to values, got {settings!r:.80}"
+            broken.append(BrokenRule("settings", rule))
+            settings = None
         made = dict(settings or {})
         for name, setting in _SETTINGS.items():
             if getattr(self, name) is None:
@@ -63,8 +67,11 @@ class Declared:
                 rule = f"must be given as the argument {name}"
                 broken.append(BrokenRule(f"settings[{name!r}]", rule))
         for name, given in (("conditions", self.conditions), ("constraints", self.constraints)):
-            if given is not None:
-                made[_SETTINGS[name]] = attempt(broken, partial(joined, name, given))
+            if given is None:
+                continue
+            text = attempt(broken, partial(joined, name, given))
+            if text is not None:
+                made[_SETTINGS[name]] = text
         if self.initial_points is not None and space is not None:
             made["initial_points"] = _points(self.initial_points, space, broken)
         return made

@@ -6,11 +6,20 @@ import inspect
 import pickle
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from suggestion.runtimes.python import calls
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
 from suggestion.tuning.space import Space
+
+#: Kinds of functions whose calls return no value: how they are told, and what they return.
+_WITHOUT_VALUE: Final = (
+    (inspect.iscoroutinefunction, "an async function", "a coroutine"),
+    (inspect.isasyncgenfunction, "an async generator function", "an async generator"),
+    (inspect.isgeneratorfunction, "a generator function", "a generator"),
+)
 
 
 def name_of(function: Callable[..., object]) -> str:
@@ -19,15 +28,30 @@ def name_of(function: Callable[..., object]) -> str:
     return str(getattr(inner, "__name__", type(inner).__name__))
 
 
+def _called(function: Callable[..., object]) -> object:
+    """Return what a call of `function` runs: the inner one of a partial, ``__call__`` of an
+    instance.
+    """
+    while isinstance(function, partial):
+        function = function.func
+    if inspect.isroutine(function) or inspect.isclass(function):
+        return function
+    return type(function).__call__
+
+
 def check(function: Callable[..., object], space: Space) -> None:
     """Check that a function can be called with the parameters of a space.
 
     Raises:
         InvalidArgument: With every argument that is missing, and every parameter that it does not
-            take.
+            take; or if it is a generator or async function.
     """
     if not callable(function):
         raise InvalidArgument([BrokenRule("function", f"must be a function, got {function!r:.80}")])
+    for is_kind, kind, returned in _WITHOUT_VALUE:
+        if is_kind(_called(function)):
+            rule = f"must return a number, but is {kind}, which returns {returned}"
+            raise InvalidArgument([BrokenRule(f"{name_of(function)}()", rule)])
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some builtins have none

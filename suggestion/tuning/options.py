@@ -87,13 +87,23 @@ def check(
 
 
 def directory_for(name: str, directory: str | Path | None) -> Path:
-    """Return where an experiment is kept: without a `directory`, a new one below ``runs``.
+    """Return where an experiment is kept, which exists then.
+
+    Without a `directory`, it is a new one below ``runs``.
 
     Raises:
-        InvalidArgument: If ``runs`` cannot be a directory.
+        InvalidArgument: If it cannot be made.
     """
     if directory is not None:
-        return Path(directory)
+        folder = Path(directory)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            rule = f"must be a directory, or one that can be made, got {str(folder)!r}"
+            text = f"{rule}: {error.strerror}"
+            raise InvalidArgument([BrokenRule("directory", text)]) from error
+        return folder
     try:
         Path("runs").mkdir(exist_ok=True)
     except OSError as error:

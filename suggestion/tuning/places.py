@@ -46,7 +46,7 @@ def broken_rule(
         case ("metrics",):  # all of them: what an algorithm cannot do
             return BrokenRule("algorithm", rule)
         case (str(first), *_) if first in _ARGUMENTS:
-            return BrokenRule(_ARGUMENTS[first], rule)
+            return BrokenRule(_ARGUMENTS[first], rule.removeprefix(f"{_ARGUMENTS[first]}: "))
     return BrokenRule("space", rule)
 
 

@@ -21,6 +21,7 @@ from suggestion.client.ask_tell import AskTell, Trial
 from suggestion.client.replies import BadReply
 from suggestion.client.servers import Client, Stopped, describe
 from suggestion.client.servers import Remote as Server
+from suggestion.client.targets import TARGET_RULE, is_target
 from suggestion.client.transports import OverGrpc
 from suggestion.controller.activity import active_texts, inactive_of
 from suggestion.controller.context import Closed, ServerRefused
@@ -57,9 +58,12 @@ class Remote:
         trials: int = 0,
     ) -> None:
         _ = space.domain  # what is wrong with the space is said in the user's words
+        if not isinstance(target, str) or not is_target(target):
+            raise InvalidArgument([BrokenRule("target", f"{TARGET_RULE}, got {target!r:.80}")])
         self._space = space
         self._algorithm = algorithm
         self._target = target
+        self._timeout = timeout
         self._transport = OverGrpc(target, read_tls(tls), timeout)
         document = experiment(
             name, space, objective, algorithm, parallel=parallel or None, trials=trials or None
@@ -113,6 +117,8 @@ class Remote:
                 for violation in violations(error)
             ]
             return InvalidArgument(broken or [BrokenRule(self._target, str(error.details()))])
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return ConnectionError(f"{self._target}: no answer within {self._timeout:g} seconds")
         return ConnectionError(f"{self._target}: {code.name}: {error.details()}")
 
 

@@ -69,8 +69,6 @@ def run(
         Fatal: If it cannot go on.
     """
     clock = Clock()
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    directory.mkdir(mode=0o700, exist_ok=True)
     document = request.document(directory)
     limits = Limits.of(document)
     slots = _slots(limits.parallel, machine)

@@ -99,15 +99,21 @@ def open_solver(
     return Remote(name, space, objective, method, target, tls, timeout)
 
 
-def check_method(method: Method, objective: Objective | None = None) -> None:
-    """Check name and settings of an algorithm installed here, before its space is known.
+def check_method(
+    method: Method, objective: Objective | None = None, space: Space | None = None
+) -> None:
+    """Check name and settings of an algorithm installed here.
 
     Args:
         objective: What the algorithm must be able to optimise; None if that is broken itself.
+        space: None if it is not known yet, or broken itself.
 
     Raises:
         InvalidArgument: With every rule that they break.
     """
+    if objective is not None and space is not None:
+        Local("any", space, objective, method)
+        return
     registry = algorithms()
     settings = tuple(RawSetting(*item) for item in method.settings.items())
     try:

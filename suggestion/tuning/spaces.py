@@ -10,7 +10,7 @@ import ast
 import enum
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final, Generic, SupportsFloat, SupportsIndex, TypeAlias, TypeVar
 
@@ -186,13 +186,26 @@ def choice(values: Iterable[T]) -> Listed[T]:
 
     The values may be of any type, also functions or classes: what is suggested is the very
     object. Objects that are no texts, numbers, booleans or None are known by their place.
+
+    Raises:
+        TypeError: If `values` is a text, or a set, whose order the next program does not find.
     """
-    return Listed(values)
+    return Listed(_listed("choice", values))
 
 
 def discrete(values: Iterable[T]) -> Listed[T]:
-    """Return one of `values`, which are numbers: neighbours by size are taken to be alike."""
-    return Listed(values, ordered=True)
+    """Return one of `values`, which are numbers: neighbours by size are taken to be alike.
+
+    Raises:
+        TypeError: As for `choice`.
+    """
+    return Listed(_listed("discrete", values), ordered=True)
+
+
+def _listed(name: str, values: Iterable[T]) -> Iterable[T]:
+    if isinstance(values, str | bytes | Set) or not isinstance(values, Iterable):
+        raise TypeError(f"{name}(): must be given a list of values, got {values!r:.80}")
+    return values
 
 
 # ------------------------------------------------------------------------ texts

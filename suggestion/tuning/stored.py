@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
+from suggestion.tuning.goals import Method
 from suggestion.tuning.objectives import Objective
+from suggestion.tuning.reading import SpaceLike, read_space
+from suggestion.tuning.space import Space, from_json
 from suggestion.tuning.trials import State
 
 _FORMAT: Final = 1
+
+_Texts: TypeAlias = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,28 @@ class Record:
         if self.labels:
             made["labels"] = dict(self.labels)
         return made
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, object]) -> Record:
+        """Return what `to_json` has written."""
+        return cls(
+            str(entry["name"]),
+            cast("Mapping[str, str]", entry["parameters"]),
+            State(str(entry["state"])),
+            metrics={k: float(v) for k, v in cast("_Texts", entry.get("metrics") or {}).items()},
+            labels=cast("Mapping[str, str]", entry.get("labels") or {}),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A study as a file holds it."""
+
+    name: str
+    space: Space
+    objective: Objective
+    method: Method
+    records: Sequence[Record]
 
 
 def objective_to_json(objective: Objective) -> dict[str, object]:
@@ -78,21 +105,48 @@ def write(path: Path, data: Mapping[str, object]) -> None:
         raise
 
 
-def read(path: Path) -> Mapping[str, object]:
-    """Return what `write` wrote to `path`.
+def read(path: Path, space: SpaceLike | None = None) -> Saved:
+    """Return the study that `write` wrote to `path`.
+
+    Args:
+        space: The space as it was, where its choices are objects that JSON cannot hold.
 
     Raises:
-        InvalidArgument: If the file holds something else.
+        InvalidArgument: If the file holds something else, or `space` is another one.
     """
+    data = _data(path)
+    declared = cast("Sequence[Mapping[str, object]]", data["space"])
+    if space is not None:
+        whole = read_space(space)
+        if json.loads(json.dumps(whole.to_json())) != declared:
+            rule = f"must be the space of the study in {path}, got another one"
+            raise InvalidArgument([BrokenRule("space", rule)])
+    try:
+        return Saved(
+            str(data["name"]),
+            from_json(declared, str(path)) if space is None else whole,
+            objective_from_json(cast("Mapping[str, object]", data["objective"])),
+            Method(str(data["algorithm"]), dict(cast("_Texts", data["settings"]))),
+            [Record.from_json(entry) for entry in cast("Sequence[Any]", data["trials"])],
+        )
+    except InvalidArgument:
+        raise
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+        rule = f"must hold a whole study, got a damaged one: {error!r}"
+        raise InvalidArgument([BrokenRule(str(path), rule)]) from error
+
+
+def _data(path: Path) -> Mapping[str, object]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InvalidArgument([BrokenRule(str(path), f"must hold a study: {error}")]) from error
     if not isinstance(data, dict) or "space" not in data or "trials" not in data:
         raise InvalidArgument([BrokenRule(str(path), "must hold a study, got other JSON")])
-    if data.get("format") != _FORMAT:
-        rule = (
-            f"must be of format {_FORMAT}, got {data.get('format')!r}: written by a later version"
-        )
+    found = data.get("format")
+    if found != _FORMAT:
+        later = isinstance(found, int) and found > _FORMAT
+        rule = f"must be of format {_FORMAT}, got {found!r}"
+        rule += ": written by a later version" if later else ""
         raise InvalidArgument([BrokenRule(str(path), rule)])
     return data

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, SupportsFloat, cast, overload
+from typing import TYPE_CHECKING, Final, overload
 
 from suggestion.tuning import ranking, stored
 from suggestion.tuning.declared import Declared, Points
@@ -25,8 +24,9 @@ from suggestion.tuning.objectives import (
     taken_by,
 )
 from suggestion.tuning.reading import SpaceLike, read_space
-from suggestion.tuning.space import Space, from_json
+from suggestion.tuning.space import Space
 from suggestion.tuning.stored import Record
+from suggestion.tuning.telling import Told, metrics_of
 from suggestion.tuning.tls import TLS
 from suggestion.tuning.trials import Point, State, Trial
 
@@ -121,7 +121,7 @@ class Study:
             from suggestion.tuning.solvers import check_method  # noqa: PLC0415
 
             if target is None:
-                attempt(broken, declared.in_words()(partial(check_method, method, objective)))
+                attempt(broken, declared.in_words()(partial(check_method, method, objective, read)))
             raise InvalidArgument(broken)
         with declared.in_words():
             method = method.learning(learned.text)
@@ -187,11 +187,7 @@ class Study:
             self._start(record)
         return points[0] if count is None else points
 
-    def tell(
-        self,
-        point: Mapping[str, object],
-        value: SupportsFloat | Mapping[str, SupportsFloat] | None,
-    ) -> None:
+    def tell(self, point: Mapping[str, object], value: Told) -> None:
         """Record what has come of `point`.
 
         Args:
@@ -202,34 +198,16 @@ class Study:
                 constraint violates it.
 
         Raises:
-            InvalidArgument: If the point was told before, or is not in the space.
+            InvalidArgument: If the point was told before, or is not in the space; or if a value is
+                no number.
         """
-        metrics = self._metrics(value)
+        metrics = metrics_of(value, self._objective)
         number = self._number(point)
         if number is None:
             number = len(self._records)
             texts = self._space.encode(point, inactive=self._solver.inactive)
             self._start(Record(f"{self._name}-{number:05}", texts))
         self._finish(number, metrics)
-
-    def _metrics(
-        self, value: SupportsFloat | Mapping[str, SupportsFloat] | None
-    ) -> Mapping[str, float]:
-        if value is None:
-            return {}
-        given = value if isinstance(value, Mapping) else {self._objective.metric: value}
-        metrics = {}
-        for name, number in given.items():
-            if isinstance(number, str | bytes) or not isinstance(number, SupportsFloat):
-                rule = f"must be a number, a mapping of numbers or None, got {number!r:.80}"
-                raise InvalidArgument([BrokenRule("value", rule)])
-            metrics[name] = float(number)
-        lacking = [name for name in self._objective.directions if name not in metrics]
-        if lacking:
-            names = ", ".join(map(repr, lacking))
-            rule = f"must hold {names}, got {', '.join(metrics) or 'nothing'}"
-            raise InvalidArgument([BrokenRule("value", rule)])
-        return metrics
 
     def _number(self, point: Mapping[str, object]) -> int | None:
         """Return the number of the trial that `point` is told of; None for a new one."""
@@ -388,37 +366,15 @@ class Study:
         Raises:
             InvalidArgument: If the file holds no study, or `space` is another one.
         """
-        data = stored.read(Path(path))
-        declared = cast("Sequence[Mapping[str, object]]", data["space"])
-        if space is None:
-            whole = from_json(declared, str(path))
-        else:
-            whole = read_space(space)
-            if json.loads(json.dumps(whole.to_json())) != declared:
-                rule = f"must be the space of the study in {path}, got another one"
-                raise InvalidArgument([BrokenRule("space", rule)])
+        saved = stored.read(Path(path), space)
         study: Study = cls.__new__(cls)
-        study._open(
-            whole,
-            stored.objective_from_json(cast("Mapping[str, object]", data["objective"])),
-            Method(str(data["algorithm"]), cast("Mapping[str, str]", data["settings"])),
-            str(data["name"]),
-            target,
-            tls,
-            timeout,
-        )
-        for entry in cast("Sequence[Mapping[str, object]]", data["trials"]):
-            study._restore(entry)
+        study._open(saved.space, saved.objective, saved.method, saved.name, target, tls, timeout)
+        for record in saved.records:
+            number = len(study._records)
+            study._start(Record(record.name, record.texts, labels=record.labels))
+            if record.state.ended:
+                study._finish(number, record.metrics or {})
         return study
-
-    def _restore(self, entry: Mapping[str, object]) -> None:
-        number = len(self._records)
-        labels = cast("Mapping[str, str]", entry.get("labels") or {})
-        texts = cast("Mapping[str, str]", entry["parameters"])
-        self._start(Record(str(entry["name"]), texts, labels=labels))
-        if State(str(entry["state"])).ended:
-            told = cast("Mapping[str, str]", entry.get("metrics") or {})
-            self._finish(number, {name: float(text) for name, text in told.items()})
 
 
 def _checked(space: Space) -> Space:

@@ -172,7 +172,8 @@ def tune(
         if target is None:
             from suggestion.tuning.solvers import check_method  # noqa: PLC0415
 
-            attempt(broken, declared.in_words()(partial(check_method, method, objective)))
+            known = read if domain is not None else None
+            attempt(broken, declared.in_words()(partial(check_method, method, objective, known)))
         raise InvalidArgument(broken)
     request = TuneRequest(
         arguments.name_for(name or functions.name_of(function)),
@@ -236,7 +237,11 @@ def _conclude(
     failed = next((trial for trial in result.trials if trial.state is State.FAILED), None)
     reason = f"; the first failed:\n{failed.error}" if failed is not None else ""
     if condition["type"] == "Failed":
-        raise TrialError(f"{condition['message']}{reason}")
+        message = condition["message"].replace("maxFailedTrialCount", "max_failures")
+        raise TrialError(f"{message}{reason}")
     if not any(trial.objectives for trial in result.trials):
+        told = next((trial.metrics for trial in result.trials if trial.metrics), {})
+        first = ", ".join(f"{name} = {value}" for name, value in told.items())
+        reason = reason or (f"; the first reported {first}" if first else "")
         raise NoResult(f"no trial has a value, of {len(result.trials)}{reason}")
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict
@@ -311,3 +312,10 @@ def test_a_space_is_the_same_after_json() -> None:
         assert (type(value), value) == (type(space.parameters["y"].decode(text)), value)
     with pytest.raises(sg.InvalidArgument, match="cannot be stored; give the space again"):
         from_json(read_space({"x": [square]}).to_json(), "file")
+
+
+@pytest.mark.parametrize("values", ["sgd", b"sgd", {"sgd"}, frozenset({1}), 5], ids=repr)
+def test_choices_need_an_order(values: Iterable[object]) -> None:
+    for make in (sg.choice, sg.discrete):
+        with pytest.raises(TypeError, match=r"\(\): must be given a list of values, got "):
+            make(values)

@@ -9,9 +9,12 @@ import random
 import subprocess
 import sys
 from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
+import numpy as np
 import pytest
 
 import suggestion as sg
@@ -211,6 +214,49 @@ def test_what_cannot_be_told() -> None:
         _ = sg.Study(SPACE).best
 
 
+class Tensor:
+    """Of several values, as torch's: its ``float()`` raises RuntimeError."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("a Tensor with 2 elements cannot be converted to Scalar")
+
+    def __repr__(self) -> str:
+        return "Tensor([1, 2])"
+
+
+@pytest.mark.parametrize(
+    "value", [np.float32(0.5), np.array(0.5), Fraction(1, 2), Decimal("0.5")], ids=repr
+)
+def test_numbers_of_any_library_are_told(value: SupportsFloat) -> None:
+    study = sg.Study(SPACE)
+    study.tell(study.ask(), value)
+    study.tell(study.ask(), {"value": value, "speed": np.int64(3)})
+    assert [(t.value, type(t.value)) for t in study.trials] == [(0.5, float)] * 2
+    assert study.trials[1].metrics == {"value": 0.5, "speed": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (np.array([1.0, 2.0]), "ndarray of shape (2,)"),
+        (Tensor(), "Tensor([1, 2])"),
+        (np.complex128(1j), "np.complex128(1j)"),
+        (10**400, "1000000000"),
+    ],
+    ids=["array", "tensor", "complex", "huge"],
+)
+def test_what_is_no_number_is_named_with_its_metric(value: SupportsFloat, shown: str) -> None:
+    study = sg.Study(SPACE)
+    point = study.ask()
+    with pytest.raises(sg.InvalidArgument) as caught:
+        study.tell(point, value)
+    assert str(caught.value).startswith(f"value: must be a number, got {shown}")
+    with pytest.raises(sg.InvalidArgument) as caught:
+        study.tell(point, {"speed": value, "loss": 1})
+    assert [rule.place for rule in caught.value.broken] == ["value['speed']", "value"]
+    assert study.running == [point]
+
+
 def test_all_that_is_wrong_with_settings_is_said_at_once(server: ServerProcess) -> None:
     for target in (None, server.address):
         with pytest.raises(sg.InvalidArgument) as caught:
@@ -231,6 +277,35 @@ def test_all_that_is_wrong_with_settings_is_said_at_once(server: ServerProcess) 
         sg.Study(SPACE, minimize=["a", "b"])  # type: ignore[arg-type]
     with pytest.raises(sg.InvalidArgument, match=r"^maximize: must not be given together with"):
         sg.Study(SPACE, minimize="a", maximize="b")
+
+
+def test_broken_points_hide_no_other_broken_rule() -> None:
+    with pytest.raises(sg.InvalidArgument) as caught:
+        sg.Study(
+            {"x": sg.uniform(0, 1)},
+            algorithm="random",
+            conditions="x if y",
+            constraints=["q < 1"],
+            initial_points=[{"x": 5}, {"w": 1}],
+            settings={"gama": 1},
+        )
+    assert [rule.place for rule in caught.value.broken] == [
+        "initial_points[0]['x']",
+        "initial_points[1]['w']",
+        "settings['gama']",
+        "conditions",
+        "constraints",
+    ]
+    with pytest.raises(sg.InvalidArgument, match=r"^settings: must map names to values, got 'g=1"):
+        sg.Study(SPACE, settings="g=1")  # type: ignore[arg-type]
+    with pytest.raises(sg.InvalidArgument, match=r"^algorithm: the algorithm name must not be em"):
+        sg.Study(SPACE, algorithm="")
+
+
+@pytest.mark.parametrize("target", ["http://localhost:1", "localhost", "h:0", ""])
+def test_a_target_that_is_no_address_is_refused(target: str) -> None:
+    with pytest.raises(sg.InvalidArgument, match=r"^target: must be HOST:PORT"):
+        sg.Study(SPACE, target=target)
 
 
 def test_the_end_of_a_space(server: ServerProcess) -> None:
@@ -303,6 +378,25 @@ def test_what_is_no_study_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "s.json"
     path.write_text(text)
     with pytest.raises(sg.InvalidArgument, match=r"s\.json: must "):
+        sg.Study.load(path)
+
+
+@pytest.mark.parametrize("lost", ["name", "objective", "settings", "state", "parameterType"])
+def test_a_damaged_study_is_refused(tmp_path: Path, lost: str) -> None:
+    path = tmp_path / "study.json"
+    study = sg.Study(SPACE)
+    study.tell(study.ask(), 1)
+    study.save(path)
+    path.write_text(path.read_text().replace(f'"{lost}":', '"lost":'))
+    with pytest.raises(sg.InvalidArgument, match="must hold a whole study, got a damaged one"):
+        sg.Study.load(path)
+
+
+def test_a_study_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "study.json"
+    sg.Study(SPACE).save(path)
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(sg.InvalidArgument, match="format 1, got 2: written by a later version"):
         sg.Study.load(path)
 
 

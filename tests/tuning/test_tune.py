@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -196,8 +197,56 @@ def test_no_value_is_an_exception() -> None:
     for function in (lambda x: None, lambda x: "0.3", lambda x: sys.exit(0)):
         with pytest.raises(sg.TrialError):
             quiet(function, X, trials=9, max_failures=1)
-    with pytest.raises(sg.NoResult, match="no trial has a value, of 2"):
+    with pytest.raises(
+        sg.NoResult, match="no trial has a value, of 2; the first reported value = "
+    ):
         quiet(lambda x: float("nan"), X, trials=2)
+    with pytest.raises(sg.TrialError, match=r"max_failures is 1; .*\n.*report one, got \{\}"):
+        quiet(lambda x: {}, X, trials=9, max_failures=1)
+    with pytest.raises(sg.TrialError, match="reported no value: it ended without a report"):
+        quiet(lambda x: os._exit(0), X, trials=9, max_failures=1)
+
+
+def test_a_function_may_close_its_output() -> None:
+    def closes(x: float) -> float:
+        sys.stdout.close()
+        sys.stderr.close()
+        return x
+
+    assert quiet(closes, X, trials=1).best.value is not None
+
+
+async def coroutine(x: float) -> float:
+    return x
+
+
+async def async_generator(x: float) -> AsyncIterator[float]:
+    yield x
+
+
+class Called:
+    """An instance that is called, as models are."""
+
+    def __call__(self, x: float) -> Iterator[float]:
+        yield x
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        (coroutine, r"coroutine\(\): must return a number, but is an async function"),
+        (async_generator, r"async_generator\(\): .* an async generator function"),
+        (Called(), r"Called\(\): .* a generator function, which returns a generator"),
+        (partial(coroutine), r"coroutine\(\): .* an async function, which returns a coroutine"),
+    ],
+    ids=["async", "async generator", "instance", "partial"],
+)
+def test_a_function_that_can_return_no_number_is_refused(
+    function: Callable[..., object], kind: str, folder: Path
+) -> None:
+    with pytest.raises(sg.InvalidArgument, match=kind):
+        quiet(function, X, trials=1)
+    assert not (folder / "runs").exists()
 
 
 def test_a_directory_of_another_experiment_is_refused() -> None:
@@ -326,6 +375,7 @@ PROGRAM = """
 import sys
 import suggestion as sg
 from tests.tuning import functions
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 
 if __name__ == "__main__":
@@ -403,6 +453,13 @@ def test_the_time_limit_ends_it(folder: Path) -> None:
     assert len(result.trials) > 0
     assert not result.complete
     assert "incomplete; call tune again to resume" in repr(result)
+
+
+def test_a_directory_that_cannot_be_made_is_refused(folder: Path) -> None:
+    (folder / "file").touch()
+    for name in ("file", "file/below"):
+        with pytest.raises(sg.InvalidArgument, match=r"^directory: must be a directory, or one"):
+            quiet(functions.square, X, trials=1, directory=name)
 
 
 def test_one_program_at_a_time(folder: Path) -> None:

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         _leave(error)
         return 1
     finally:
-        sys.stdout.flush()
+        _flush()
     return 0
 
 
@@ -120,14 +120,25 @@ def _module(name: str) -> ModuleType:
     return loaded
 
 
+def _flush() -> None:
+    """Write out what was printed, unless the function has closed or replaced the output."""
+    try:  # noqa: SIM105  (contextlib would cost each trial some milliseconds)
+        sys.stdout.flush()
+    except (AttributeError, OSError, ValueError):
+        pass
+
+
 def _leave(error: BaseException) -> None:
     """Print the traceback, from the user's first line on, and leave it for the runner."""
     import traceback  # noqa: PLC0415
 
     text = "".join(traceback.format_exception(type(error), error, _own(error.__traceback__)))
-    sys.stdout.flush()
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    _flush()
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):  # the function has closed it, or put away
+        pass
     folder = os.environ.get("SUGGEST_TRIAL_DIR")
     if folder:
         path = os.path.join(folder, ERROR.format(os.environ.get("SUGGEST_ATTEMPT") or 1))
