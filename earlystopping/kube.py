@@ -206,6 +206,9 @@ def connect(namespace: str | None) -> Trials:
         raise Unready(f"{error}; choose another --trial-status") from error
     from kubernetes import client  # noqa: PLC0415
 
+    from suggestion.earlystopping.answers import POOLS  # noqa: PLC0415
+
+    api_client.rest_client.pool_manager.pool_classes_by_scheme = POOLS
     return Trials(client.CustomObjectsApi(api_client), namespace or own)
 
 

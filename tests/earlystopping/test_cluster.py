@@ -6,11 +6,14 @@ import ipaddress
 import json
 import os
 import re
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -587,3 +590,35 @@ def test_an_attempt_that_runs_out_of_time_does_not_hide_why_the_others_failed() 
 
     with pytest.raises(Unreachable, match=r"^in conflict; tried 2 times, try again$"):
         kube.repeat(attempt, until, lambda: None)
+
+
+@pytest.mark.parametrize("part", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_an_answer_that_comes_byte_by_byte_is_not_waited_for(
+    part: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its head or in its body; each byte comes within the time for one read."""
+    left = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(part)
+            for _ in range(200):
+                connection.sendall(b"a")
+                time.sleep(0.05)
+            return
+        left.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        path = write_kubeconfig(tmp_path, listener.getsockname()[1])
+        # $KUBECONFIG is read when the client is imported.
+        monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", path)
+        thread = threading.Thread(target=drip)
+        thread.start()
+        trials = kube.connect(None)
+        with pytest.raises(kube.PassingError, match=r"does not answer: .*timed out"):
+            trials.get("trial-1", Deadline.after(0.5))
+        trials.close()
+        thread.join()
+    assert left.is_set(), "it was not waited for until the end"
