@@ -21,7 +21,7 @@ import pytest
 
 from suggestion.conformance.check import Check, Level, Service, select
 from suggestion.conformance.cli import Targets, make_profile
-from suggestion.conformance.profiles import UNCOVERED, Profile
+from suggestion.conformance.profiles import Profile
 
 # The options of `suggest check`, with the same meaning.
 _OPTIONS: Final = (
@@ -99,7 +99,7 @@ def _own(level: Level, folder: str) -> Iterator[Subject]:
 
     # One database for all, because what was reported must be there after a restart.
     database = ("--database", f"sqlite:///{folder}/log.db")
-    for name in sorted({*_registered("suggestion.algorithms")} - UNCOVERED):
+    for name in _registered("suggestion.algorithms"):
         yield Subject(name, Targets(start=serve(name)), make_profile(name, None, None, ()), level)
     idle = make_profile("random", None, None, ())
     for name in _registered("suggestion.early_stopping"):

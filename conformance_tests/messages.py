@@ -160,13 +160,21 @@ def with_parameters(
 
 
 def invented(
-    experiment: pb.Experiment, count: int, seed: str, *, prefix: str = "invented"
+    experiment: pb.Experiment,
+    count: int,
+    seed: str,
+    *,
+    prefix: str = "invented",
+    space: Space | None = None,
 ) -> list[pb.Trial]:
     """Make `count` finished trials at random points; the objective is the distance from
     one point.
+
+    Args:
+        space: Of the experiment; by default that of its parameters.
     """
     draw = random.Random(seed)
-    space = Space(experiment.spec.parameter_specs.parameters)
+    space = space or Space(experiment.spec.parameter_specs.parameters)
     objective = experiment.spec.objective
     made = []
     for index in range(count):

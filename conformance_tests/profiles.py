@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance.architectures import Architectures, Cells, Network
 from suggestion.conformance.messages import categorical, discrete, double, integer
 
 Specs = tuple[pb.ParameterSpec, ...]
@@ -92,6 +93,8 @@ class Profile:
         ends: Whether it answers OUT_OF_RANGE once a finite space is used up.
         resource: Name of the parameter that holds the resource; empty if there is none.
         maximum: The most resource that a trial gets.
+        network: Reads the suggestions of an algorithm that searches a nasConfig; None if it
+            searches parameters.
         abilities: Those of the settings ``conditions``, ``parameter_constraints``,
             ``initial_points``, ``objectives``, ``metric_constraints`` and ``prior_trials`` that it
             honours; the others must be refused.
@@ -114,6 +117,7 @@ class Profile:
     ends: bool = False
     resource: str = ""
     maximum: int = 0
+    network: type[Network] | None = None
     abilities: frozenset[str] = frozenset()
     latency: float = 2000.0
     memory: int = 100
@@ -155,6 +159,31 @@ def _one_number(experiment: pb.Experiment) -> None:
     experiment.spec.parameter_specs.parameters.extend([STANDARD[0], STANDARD[-1]])
 
 
+def _parameters(experiment: pb.Experiment) -> None:
+    experiment.spec.ClearField("nas_config")
+    experiment.spec.parameter_specs.parameters.extend(FINITE)
+
+
+def _no_layers(experiment: pb.Experiment) -> None:
+    experiment.spec.nas_config.graph_config.num_layers = 0
+
+
+def _no_operations(experiment: pb.Experiment) -> None:
+    del experiment.spec.nas_config.operations.operation[:]
+
+
+def _two_filters(experiment: pb.Experiment) -> None:
+    parameters = experiment.spec.nas_config.operations.operation[0].parameter_specs.parameters
+    parameters.append(categorical("second_filter", "1", "2"))
+
+
+_NETWORKS_UNFIT: Final = (
+    Unfit("parameters in place of a nasConfig", _parameters, ("nas_config", "nasConfig")),
+    Unfit("no layers", _no_layers, ("num_layers", "layers")),
+    Unfit("no operations", _no_operations, ("operation",)),
+)
+
+
 # --------------------------------------------------------------------------------- the table
 
 _TPE_GOOD: Final = (
@@ -180,9 +209,6 @@ _RUNGS_UNFIT: Final = (
     _with_setting("resource_name", "epoch"),
     _with_setting("resource_name", "optimizer"),
 )
-
-#: Algorithms that search a nasConfig. The suite has only experiments with parameters.
-UNCOVERED: Final = frozenset({"darts", "enas"})
 
 PROFILES: Final[Mapping[str, Profile]] = {
     profile.algorithm: profile
@@ -303,6 +329,39 @@ PROFILES: Final[Mapping[str, Profile]] = {
                 _without_setting("suggestion_trial_dir"),
                 _without_setting("n_population"),
                 _without_setting("truncation_threshold"),
+            ),
+        ),
+        Profile(
+            "enas",
+            network=Architectures,
+            standard=(),
+            prior=False,  # skip connections are as frequent as a setting says
+            good=(
+                {"controller_hidden_size": "32", "controller_skip_target": "0.2"},
+                {"controller_temperature": "None", "controller_skip_weight": "None"},
+            ),
+            bad=(
+                ("controller_hidden_size", "0"),
+                ("controller_temperature", "-1"),
+                ("controller_baseline_decay", "1.5"),
+                ("controller_skip_target", "often"),
+            ),
+            unfit=_NETWORKS_UNFIT,
+        ),
+        Profile(
+            "darts",
+            network=Cells,
+            standard=(),
+            seed="",  # it suggests the same in every trial
+            prior=False,
+            distinct=False,
+            learns=False,
+            latency=100.0,
+            good=({"num_epochs": "5", "batch_size": "None"}, {"w_lr": "0.1", "init_channels": "8"}),
+            bad=(("num_epochs", "0"), ("w_lr", "-0.1"), ("batch_size", "0"), ("num_nodes", "two")),
+            unfit=(
+                *_NETWORKS_UNFIT,
+                Unfit("an operation with two parameters", _two_filters, ("second_filter",)),
             ),
         ),
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from suggestion.api.v1beta1 import api_pb2 as pb
+from suggestion.conformance.architectures import Network
 from suggestion.conformance.space import Parameter, Space
 
 Rule: TypeAlias = Callable[[pb.GetSuggestionsRequest, pb.GetSuggestionsReply, Space], str | None]
@@ -32,7 +33,7 @@ def complete(
     request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply, space: Space
 ) -> str | None:
     """Check that every declared parameter occurs once, and no other."""
-    declared = [p.name for p in request.experiment.spec.parameter_specs.parameters]
+    declared = [*space.names]
     wanted = sorted(declared)
     for index, item in enumerate(reply.parameter_assignments):
         got = [a.name for a in item.assignments]
@@ -78,6 +79,19 @@ def names(
     return None
 
 
+def architectures(
+    request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply, space: Space
+) -> str | None:
+    """Check that architectures are some of the network's, written as trials read them."""
+    if not isinstance(space, Network):
+        return None
+    for index, item in enumerate(reply.parameter_assignments):
+        assignment = {a.name: a.value for a in item.assignments}
+        if {*space.names} <= {*assignment} and (text := space.broken(assignment)):
+            return f"suggestion {index}, {text}"
+    return None
+
+
 #: By the id of the check that a broken rule fails.
 RULES: Final[Mapping[str, Rule]] = {
     "exact-count": count,
@@ -87,4 +101,5 @@ RULES: Final[Mapping[str, Rule]] = {
     "listed-values-verbatim": _of_values(Parameter.unlisted),
     "step-lattice": _of_values(Parameter.off_lattice),
     "trial-names": names,
+    "architecture-format": architectures,
 }

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 from suggestion.api.v1beta1 import api_pb2 as pb
 from suggestion.conformance import messages
+from suggestion.conformance.architectures import space_of
 from suggestion.conformance.check import Call, Failed, NotRun
 from suggestion.conformance.messages import Status
-from suggestion.conformance.profiles import Profile
+from suggestion.conformance.profiles import FINITE, Profile
 from suggestion.conformance.rules import RULES
 from suggestion.conformance.space import Space
 from suggestion.conformance.target import DEADLINE, Client, Instance, Launcher
@@ -81,12 +82,12 @@ class Session:
         Args:
             name: Short; part of the experiment's name.
             parameters: By default the profile's standard ones. What the algorithm always requires
-                is added.
+                is added. An algorithm that searches architectures gets its network instead.
             settings: Override the profile's.
         """
         profile = self.profile
         chosen = profile.standard if parameters is None else tuple(parameters)
-        return messages.experiment(
+        made = messages.experiment(
             f"conformance-{name}",
             profile.algorithm,
             (*chosen, *profile.extra),
@@ -94,10 +95,26 @@ class Session:
             maximize=maximize,
             parallel=parallel,
         )
+        if profile.network is not None:
+            made.spec.ClearField("parameter_specs")
+            made.spec.nas_config.CopyFrom(profile.network.standard)
+        return made
+
+    def finite(self, name: str) -> pb.Experiment:
+        """Make an experiment with twelve points, and what the algorithm always requires."""
+        made = self.experiment(name, FINITE)
+        if self.profile.network is not None:
+            made.spec.nas_config.CopyFrom(self.profile.network.small)
+        return made
+
+    def space(self, experiment: pb.Experiment) -> Space:
+        """Return the search space of an experiment of the algorithm."""
+        return space_of(experiment, self.profile.network)
 
     def history(self, experiment: pb.Experiment, count: int, seed: str = "") -> list[pb.Trial]:
         """Make `count` finished trials of `experiment`, at random points."""
-        return messages.invented(experiment, count, f"{experiment.name} {seed}")
+        seed = f"{experiment.name} {seed}"
+        return messages.invented(experiment, count, seed, space=self.space(experiment))
 
     # -------------------------------------------------------------------- calls
 
@@ -111,7 +128,7 @@ class Session:
         """Request suggestions, and apply the rules for all replies to the answer."""
         call = (client or self.client).call("Suggestion/GetSuggestions", request, timeout)
         if isinstance(call.reply, pb.GetSuggestionsReply):
-            space = Space(request.experiment.spec.parameter_specs.parameters)
+            space = self.space(request.experiment)
             for identity, rule in RULES.items():
                 if identity not in self.offences and (broken := rule(request, call.reply, space)):
                     self.offences[identity] = (broken, call)
@@ -197,7 +214,7 @@ class Play:
         self.trials: list[pb.Trial] = []
         self.asked = 0
         self.replies: list[tuple[pb.GetSuggestionsRequest, pb.GetSuggestionsReply]] = []
-        self.space = Space(experiment.spec.parameter_specs.parameters)
+        self.space = session.space(experiment)
         self._order = random.Random(experiment.name) if shuffle else None
 
     def request(self, count: int) -> pb.GetSuggestionsRequest:

@@ -186,6 +186,8 @@ class Space:
     def __init__(self, specs: Iterable[pb.ParameterSpec]) -> None:
         self.parameters = tuple(Parameter(spec) for spec in specs)
         self.by_name = {p.name: p for p in self.parameters}
+        #: Names of the texts of a suggestion.
+        self.names = tuple(self.by_name)
 
     @property
     def size(self) -> int | None:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from suggestion.conformance.profiles import UNCOVERED
 from suggestion.deployment.images import IMAGES, Image, Kind, named
 from tests_images.containers import CPUS, Container, docker, reference, restrictions
 from tests_images.served import RULE_NAMES
@@ -79,11 +78,7 @@ def test_all_suggestions() -> None:
 
 @pytest.mark.parametrize(
     "image",
-    [
-        image
-        for image in IMAGES
-        if image.kind is Kind.SUGGESTION and {*image.serves} - UNCOVERED and image.name != WHOLE
-    ],
+    [image for image in IMAGES if image.kind is Kind.SUGGESTION and image.name != WHOLE],
     ids=lambda image: image.name,
 )
 def test_suggestions(image: Image) -> None:

@@ -17,7 +17,7 @@ from suggestion.conformance.check import Failed, Level, NotRun, Service, check
 from suggestion.conformance.checks.validation import refused
 from suggestion.conformance.profiles import Profile
 from suggestion.conformance.session import Session
-from suggestion.conformance.space import Space, decimal
+from suggestion.conformance.space import decimal
 
 _SPECS: Final = (
     messages.integer("depth", "1", "4"),
@@ -106,7 +106,7 @@ def _suggested(session: Session, name: str) -> list[dict[str, str]]:
     Suggestions that other checks find fault with are left out.
     """
     experiment = _experiment(session, name, ABILITIES[name].value)
-    space = Space(experiment.spec.parameter_specs.parameters)
+    space = session.space(experiment)
     points: list[dict[str, str]] = []
     for count in (0, _LEARNED):
         trials = _trials(session, experiment, count, lambda k: k / 10)

@@ -10,9 +10,8 @@ from suggestion.api.v1beta1 import api_pb2 as pb
 from suggestion.conformance import messages
 from suggestion.conformance.check import Failed, Level, Service, check
 from suggestion.conformance.messages import Status
-from suggestion.conformance.profiles import FINITE, Profile
+from suggestion.conformance.profiles import Profile
 from suggestion.conformance.session import Play, Session
-from suggestion.conformance.space import Space
 
 _SIXTY = (
     messages.integer("depth", "1", "5"),
@@ -26,8 +25,8 @@ def _distinct(profile: Profile) -> str | None:
     return None if profile.distinct else "it may give a trial the values of another"
 
 
-def _play(session: Session, name: str, specs: tuple[pb.ParameterSpec, ...], *batches: int) -> Play:
-    play = Play(session, session.experiment(name, None if session.profile.resource else specs))
+def _play(session: Session, experiment: pb.Experiment, *batches: int) -> Play:
+    play = Play(session, experiment)
     for count in batches:
         play.ask(count)
         waiting = [t for t in play.trials if t.status.condition == Status.RUNNING]
@@ -44,15 +43,21 @@ def _exchanges(session: Session) -> list[_Exchange]:
     """Play two experiments in finite spaces; the smaller one uses up all its points."""
 
     def make() -> list[_Exchange]:
-        small = _play(session, "points-12", FINITE, 5, 3, 1, 3)
-        large = _play(session, "points-60", _SIXTY, 8, 8, 1, 8, 8, 8)
+        if session.profile.resource:
+            few, more = session.experiment("points-12"), session.experiment("points-60")
+        else:
+            few, more = session.finite("points-12"), session.experiment("points-60", _SIXTY)
+        small = _play(session, few, 5, 3, 1, 3)
+        large = _play(session, more, 8, 8, 1, 8, 8, 8)
         return [*small.replies, *large.replies]
 
     return session.once("distinct", make)
 
 
-def _keys(request: pb.GetSuggestionsRequest, pending: bool) -> set[tuple[object, ...]]:
-    space = Space(request.experiment.spec.parameter_specs.parameters)
+def _keys(
+    session: Session, request: pb.GetSuggestionsRequest, pending: bool
+) -> set[tuple[object, ...]]:
+    space = session.space(request.experiment)
     return {
         space.key(messages.trial_assignment(trial))
         for trial in request.trials
@@ -62,8 +67,8 @@ def _keys(request: pb.GetSuggestionsRequest, pending: bool) -> set[tuple[object,
 
 def _against(session: Session, pending: bool, what: str) -> None:
     for request, reply in _exchanges(session):
-        space = Space(request.experiment.spec.parameter_specs.parameters)
-        taken = _keys(request, pending)
+        space = session.space(request.experiment)
+        taken = _keys(session, request, pending)
         for assignment in messages.assignments_of(reply):
             if space.key(assignment) in taken:
                 raise Failed(
@@ -79,7 +84,7 @@ def distinct_in_call(session: Session) -> None:
     same thing.
     """
     for request, reply in _exchanges(session):
-        space = Space(request.experiment.spec.parameter_specs.parameters)
+        space = session.space(request.experiment)
         assignments = messages.assignments_of(reply)
         for one, other in itertools.combinations(assignments, 2):
             if space.key(one) == space.key(other):
@@ -110,14 +115,13 @@ def exhausted_space(session: Session) -> None:
     again or OUT_OF_RANGE (grid: OUT_OF_RANGE); otherwise the experiment hangs or fails without a
     reason.
     """
-    experiment = session.experiment("exhausted", FINITE)
-    space = Space(experiment.spec.parameter_specs.parameters)
-    own = [p.name for p in space.parameters[: len(FINITE)]]
-    levels = [range(space.by_name[name].size or 1) for name in own]
+    experiment = session.finite("exhausted")
+    space = session.space(experiment)
+    resource = session.profile.resource
+    levels = [range(1 if p.name == resource else p.size or 1) for p in space.parameters]
     trials = []
     for index, point in enumerate(itertools.product(*levels)):
         shares = [(k + 0.5) / len(level) for k, level in zip(point, levels, strict=True)]
-        shares += [0.5] * (len(space.parameters) - len(own))
         objective = experiment.spec.objective
         made = messages.trial(
             f"all-{index:02d}", space.point(shares), str(index), objective=objective

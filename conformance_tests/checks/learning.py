@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import functools
+import math
 import random
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from suggestion.api.v1beta1 import api_pb2 as pb
 from suggestion.conformance import messages
-from suggestion.conformance.check import Failed, Level, Service, check
+from suggestion.conformance.check import Failed, Level, NotRun, Service, check
 from suggestion.conformance.profiles import Profile
 from suggestion.conformance.session import Play, Session
 from suggestion.conformance.space import Space
 
 _TRIALS: Final = 40
 _SEEDS: Final = 5
+#: Trials of a search for architectures: more, since its first ones are random.
+_ARCHITECTURES: Final = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +124,15 @@ def _learn(session: Session, problem: Problem) -> None:
 
 
 def _learns(profile: Profile) -> str | None:
+    if profile.network is not None:
+        return "it searches architectures"
     return None if profile.learns else "the number of trials is not a fair measure for it"
+
+
+def _learns_architectures(profile: Profile) -> str | None:
+    if profile.network is None:
+        return "it searches parameters"
+    return None if profile.learns else "the trial itself searches"
 
 
 @check("learns-minimize", Service.SUGGESTION, Level.STRICT, applies=_learns)
@@ -140,3 +151,53 @@ def learns_maximize(session: Session) -> None:
     the worst trials.
     """
     _learn(session, HILL)
+
+
+def _of_choices(numbers: Sequence[float]) -> float:
+    """Return the loss of an architecture at these positions: each one counts by itself."""
+    return sum((number - 0.3) ** 2 for number in numbers)
+
+
+@check(
+    "learns-architectures",
+    Service.SUGGESTION,
+    Level.STRICT,
+    applies=_learns_architectures,
+)
+def learns_architectures(session: Session) -> None:
+    """100 trials find better architectures than 200 trials of random search (median of 5 seeds;
+    random search itself passes with probability 0.15); otherwise users pay for a search that is
+    worth nothing.
+    """
+    values = [_best_architecture(session, seed) for seed in range(1, _SEEDS + 1)]
+    space = session.space(session.experiment("architectures"))
+    draw = random.Random("architectures")
+    drawn = sorted(
+        _of_choices(space.shares(space.point([draw.random() for _ in space.parameters])))
+        for _ in range(20_000)
+    )
+    bar = drawn[int((1 - 0.5 ** (1 / (2 * _ARCHITECTURES))) * len(drawn))]
+    middle = statistics.median(values)
+    if not middle < bar:
+        raise Failed(
+            f"{_ARCHITECTURES} architectures: the median of {_SEEDS} seeds must lie below "
+            f"{bar:.4f}, which random search reaches in {2 * _ARCHITECTURES}, got {middle:.4f}"
+        )
+
+
+def _best_architecture(session: Session, seed: int) -> float:
+    settings = {session.profile.seed: str(seed)} if session.profile.seed else {}
+    play = Play(session, session.experiment(f"architectures-{seed}", (), settings), shuffle=False)
+    best = math.inf
+    for _ in range(_ARCHITECTURES):
+        for trial in play.ask(1):
+            assignment = messages.trial_assignment(trial)
+            if not play.space.fits(assignment):
+                play.finish(trial, None, messages.Status.FAILED)
+                continue  # left to the rules for all replies
+            value = _of_choices(play.space.shares(assignment))
+            play.finish(trial, repr(value))
+            best = min(best, value)
+    if math.isinf(best):
+        raise NotRun("no architecture can be read; see architecture-format")
+    return best

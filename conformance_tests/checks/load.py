@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from suggestion.api.v1beta1 import api_pb2 as pb
 from suggestion.conformance import messages
+from suggestion.conformance.architectures import space_of
 from suggestion.conformance.check import Failed, Level, NotRun, Service, check
 from suggestion.conformance.session import Play, Session, answered
 from suggestion.conformance.target import DEADLINE
@@ -16,10 +18,11 @@ _MIB = 2**20
 
 
 @functools.lru_cache(maxsize=2)
-def _large_request(data: bytes) -> pb.GetSuggestionsRequest:
+def _large_request(data: bytes, network: Any) -> pb.GetSuggestionsRequest:
     """Make a request of the serialized experiment `data` with 10,000 trials."""
     experiment = pb.Experiment.FromString(data)
-    trials = messages.invented(experiment, 10_000, experiment.name)
+    space = space_of(experiment, network)
+    trials = messages.invented(experiment, 10_000, experiment.name, space=space)
     request = messages.request(experiment, trials, 1)
     # With few parameters the trials are small; labels, which are allowed, make up for it.
     lacking = 4.5 * _MIB - request.ByteSize()
@@ -35,7 +38,9 @@ def ten_thousand_trials(session: Session) -> None:
     experiment stops at gRPC's default message limit or the controller's deadline.
     """
     experiment = session.experiment("10000-trials")
-    request = _large_request(experiment.SerializeToString(deterministic=True))
+    data = experiment.SerializeToString(deterministic=True)
+    network: Any = session.profile.network
+    request = _large_request(data, network)
     session.suggest(request, f"a request of {request.ByteSize() / _MIB:.1f} MiB", timeout=DEADLINE)
 
 

@@ -55,7 +55,11 @@ def every_parameter_once(session: Session) -> None:
     _verdict(session, "every-parameter-once")
 
 
-@check("number-format", Service.SUGGESTION, Level.CONTRACT, last=True)
+def _numbers(profile: Profile) -> str | None:
+    return None if profile.network is None else "it suggests architectures"
+
+
+@check("number-format", Service.SUGGESTION, Level.CONTRACT, last=True, applies=_numbers)
 def number_format(session: Session) -> None:
     """Ints are written like `3` and doubles as plain decimals; `--layers=3.0` makes the user's
     program fail.
@@ -64,7 +68,7 @@ def number_format(session: Session) -> None:
     _verdict(session, "number-format")
 
 
-@check("values-in-range", Service.SUGGESTION, Level.CONTRACT, last=True)
+@check("values-in-range", Service.SUGGESTION, Level.CONTRACT, last=True, applies=_numbers)
 def values_in_range(session: Session) -> None:
     """Numbers lie in [min, max]; a learning rate outside the range that the user chose wastes the
     trial.
@@ -73,7 +77,7 @@ def values_in_range(session: Session) -> None:
     _verdict(session, "values-in-range")
 
 
-@check("listed-values-verbatim", Service.SUGGESTION, Level.CONTRACT, last=True)
+@check("listed-values-verbatim", Service.SUGGESTION, Level.CONTRACT, last=True, applies=_numbers)
 def listed_values_verbatim(session: Session) -> None:
     """Discrete and categorical values are returned exactly as listed; a program that compares
     strings does not accept `0.001` for `1e-3`.
@@ -88,6 +92,19 @@ def listed_values_verbatim(session: Session) -> None:
     session.suggest(messages.request(experiment, (), 17), "a first request for 17")
     _probe(session)
     _verdict(session, "listed-values-verbatim")
+
+
+def _networks(profile: Profile) -> str | None:
+    return None if profile.network is not None else "it suggests values of parameters"
+
+
+@check("architecture-format", Service.SUGGESTION, Level.CONTRACT, last=True, applies=_networks)
+def architecture_format(session: Session) -> None:
+    """Architectures have a choice and skip connections for each layer, and their description is
+    what trials read: JSON with ' in place of "; otherwise no trial can build its network.
+    """
+    _probe(session)
+    _verdict(session, "architecture-format")
 
 
 @check("trial-names", Service.SUGGESTION, Level.CONTRACT, last=True)

@@ -13,6 +13,7 @@ import grpc
 
 from suggestion.api.v1beta1 import api_pb2 as pb
 from suggestion.conformance import messages
+from suggestion.conformance.architectures import parameters_of
 from suggestion.conformance.check import Call, Check, Failed, Level, NotRun, Service, add, check
 from suggestion.conformance.profiles import Profile
 from suggestion.conformance.session import Session
@@ -60,7 +61,7 @@ class Refusal:
 
 
 def _parameter(spec: pb.ParameterSpec) -> Change:
-    return lambda experiment: experiment.spec.parameter_specs.parameters.append(spec)
+    return lambda experiment: parameters_of(experiment).append(spec)
 
 
 def _algorithm(experiment: pb.Experiment) -> None:
@@ -72,14 +73,16 @@ def _setting(experiment: pb.Experiment) -> None:
 
 
 def _twice(experiment: pb.Experiment) -> None:
-    copy = experiment.spec.parameter_specs.parameters.add()
-    copy.CopyFrom(experiment.spec.parameter_specs.parameters[0])
+    parameters = parameters_of(experiment)
+    copy = parameters.add()
+    copy.CopyFrom(parameters[0])
     copy.name = "twin"
-    experiment.spec.parameter_specs.parameters.append(copy)
+    parameters.append(copy)
 
 
 def _no_parameters(experiment: pb.Experiment) -> None:
-    del experiment.spec.parameter_specs.parameters[:]
+    experiment.spec.ClearField("parameter_specs")
+    experiment.spec.ClearField("nas_config")
 
 
 def _no_objective(experiment: pb.Experiment) -> None:
@@ -95,13 +98,13 @@ def _no_metric(experiment: pb.Experiment) -> None:
 
 
 def _unknown_type(experiment: pb.Experiment) -> None:
-    experiment.spec.parameter_specs.parameters.add(
+    parameters_of(experiment).add(
         name="typeless", feasible_space=pb.FeasibleSpace(min="0", max="1", step="1")
     )
 
 
 def _nameless(experiment: pb.Experiment) -> None:
-    experiment.spec.parameter_specs.parameters.append(messages.integer("", "1", "3"))
+    parameters_of(experiment).append(messages.integer("", "1", "3"))
 
 
 _CONTRACT: Final = Level.CONTRACT

@@ -20,6 +20,7 @@ from suggestion.conformance.space import Space
 
 from . import reference
 from .able import ABLE, Able
+from .networks import NETWORKS, Networks
 from .reference import PROFILE, RUNGS, Assignment, C, History
 
 T = TypeVar("T", bound=type)
@@ -54,6 +55,37 @@ def changed(reply: pb.GetSuggestionsReply, name: str, change: Callable[[str], st
         for assignment in item.assignments:
             if assignment.name == name:
                 assignment.value = change(assignment.value)
+
+
+# --------------------------------------------------------------- architectures
+
+
+@caught_by("architecture-format", NETWORKS)
+class SkipsTooFar(Networks):
+    """A layer reads itself."""
+
+    def finish(self, request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply) -> None:
+        changed(reply, "architecture", lambda text: text.replace("]]", ", 1]]"))
+
+
+@caught_by("architecture-format", NETWORKS)
+class DescribesByTuples(Networks):
+    """Trials replace ' by " and read JSON, which has no tuples."""
+
+    def finish(self, request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply) -> None:
+        changed(reply, "nn_config", lambda text: text.replace("[", "(").replace("]", ")"))
+
+
+@caught_by("architecture-format", NETWORKS)
+class DescribesAnotherOperation(Networks):
+    def finish(self, request: pb.GetSuggestionsRequest, reply: pb.GetSuggestionsReply) -> None:
+        changed(reply, "nn_config", lambda text: text.replace("'pool_size': '2'", "'pool_size': 3"))
+
+
+@caught_by("learns-architectures", NETWORKS)
+class MaximisesArchitectures(Networks):
+    def sign(self, direction: int, text: str) -> float | None:
+        return super().sign(pb.MAXIMIZE, text)
 
 
 # ------------------------------------------------------------------- abilities

@@ -139,7 +139,7 @@ class Suggestion(Server, api_pb2_grpc.SuggestionServicer):
             yield "refuse-no-direction", "objective type is missing"
         elif not spec.objective.objective_metric_name:
             yield "refuse-no-metric", "objective metric name is missing"
-        parameters = spec.parameter_specs.parameters
+        parameters = self.declared(experiment)
         if not parameters:
             yield "refuse-no-parameters", "there must be parameters"
         names = [p.name for p in parameters]
@@ -148,6 +148,10 @@ class Suggestion(Server, api_pb2_grpc.SuggestionServicer):
         for parameter in parameters:
             for identity, text in self._parameter_violations(parameter):
                 yield identity, f"parameter {parameter.name!r}: {text}"
+
+    def declared(self, experiment: pb.Experiment) -> Sequence[pb.ParameterSpec]:
+        """The parameters that an experiment declares, if any."""
+        return experiment.spec.parameter_specs.parameters
 
     def _parameter_violations(self, spec: pb.ParameterSpec) -> Iterator[tuple[str, str]]:
         space = spec.feasible_space
@@ -212,7 +216,7 @@ class Suggestion(Server, api_pb2_grpc.SuggestionServicer):
 
     def read(self, request: pb.GetSuggestionsRequest) -> History:
         history = History()
-        names = [p.name for p in request.experiment.spec.parameter_specs.parameters]
+        names = self.space(request.experiment).names
         for trial in request.trials:
             given = {a.name: a.value for a in trial.spec.parameter_assignments.assignments}
             if any(name not in given for name in names):
@@ -250,8 +254,11 @@ class Suggestion(Server, api_pb2_grpc.SuggestionServicer):
     def seed(self, request: pb.GetSuggestionsRequest) -> str:
         return self.settings(request).get("random_state", request.experiment.name)
 
+    def space(self, experiment: pb.Experiment) -> Space:
+        return Space(experiment.spec.parameter_specs.parameters)
+
     def suggest(self, request: pb.GetSuggestionsRequest) -> list[Assignment]:
-        space = Space(request.experiment.spec.parameter_specs.parameters)
+        space = self.space(request.experiment)
         history = self.read(request)
         if "resource_name" in self.settings(request):
             return self.climb(request, space, history)
@@ -290,10 +297,7 @@ class Suggestion(Server, api_pb2_grpc.SuggestionServicer):
                     s if p.is_list and draw.random() < 0.15 else self.near(draw, centre, width)
                     for s, centre, p in zip(shares, best, space.parameters, strict=True)
                 ]
-            assignment = {
-                p.name: self.value(request, p, s)
-                for p, s in zip(space.parameters, shares, strict=True)
-            }
+            assignment = self.point(request, space, shares)
             if tuple(assignment.values()) not in taken:
                 return assignment
         if space.size is not None and space.size < 1000:
@@ -307,6 +311,12 @@ class Suggestion(Server, api_pb2_grpc.SuggestionServicer):
 
     def near(self, draw: random.Random, centre: float, width: float) -> float:
         return min(max(draw.gauss(centre, width), 0.0), 1 - 1e-9)
+
+    def point(
+        self, request: pb.GetSuggestionsRequest, space: Space, shares: Sequence[float]
+    ) -> Assignment:
+        pairs = zip(space.parameters, shares, strict=True)
+        return {p.name: self.value(request, p, s) for p, s in pairs}
 
     def value(self, request: pb.GetSuggestionsRequest, parameter: Any, share: float) -> str:
         text: str = parameter.text(share)
