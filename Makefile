@@ -11,6 +11,10 @@ JOBS ?= 2
 TESTS ?=
 SECONDS ?= 3600
 
+# Bytecode is kept, also where the environment says otherwise: a stage would compile the tests again
+# in each worker, and each server that they start its modules.
+export PYTHONDONTWRITEBYTECODE :=
+
 # One thread for each process: the libraries' own threads only wait for each other here.
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
@@ -28,7 +32,7 @@ $(RUNNABLE): requirements/build.txt requirements/experiments.txt requirements/ex
 	$(PIP) --require-hashes -r requirements/build.txt -r requirements/experiments.txt \
 		-r requirements/examples.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
-	@# Where Python is told to write no bytecode, a server would compile its own modules at each start.
+	@# Servers that are started by hand may not write it.
 	$(BIN)/python -m compileall -q suggestion algorithms earlystopping conformance_tests
 	@touch $@
 

@@ -10,8 +10,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
-RUN = Path(__file__).resolve().parents[1] / ".ci" / "run"
+ROOT = Path(__file__).resolve().parents[1]
+RUN = ROOT / ".ci" / "run"
 STAGES = ["lint", "page", "unit", "integration", "machines"]
 STAGES += ["integrations", "conformance", "clients", "images", "cluster"]
 
@@ -72,6 +74,11 @@ def test_every_stage_is_run_and_what_it_prints_is_in_one_piece(project: Path) ->
     targets = (".venv/.ready", "lint", "docs", "sbom", "audit")
     lint = "".join(f"making {target}\n" for target in targets)
     assert re.search(rf"^=== lint\n{re.escape(lint)}(===|\.\.\.) ", done.stdout, flags=re.M)
+
+
+def test_a_host_runs_the_same_stages() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    assert workflow["jobs"]["stage"]["strategy"]["matrix"]["stage"] == STAGES
 
 
 def test_a_stage_that_fails_does_not_keep_the_others_from_running(project: Path) -> None:
