@@ -166,9 +166,9 @@ def test_a_command_that_is_too_long(machine: Machine, tmp_path: Path) -> None:
     made = document(["sh", "-c", ":", *["x" * 120_000] * 20], maxTrialCount="2")
     controller = machine.run(tmp_path, made)
     assert controller.experiment.done
-    assert {t.reason for t in stored(tmp_path)} == {
-        "cannot be started: OSError: Argument list too long"
-    }
+    assert {t.reason for t in stored(tmp_path)} == {"exit status 126, command cannot be run"}
+    for output in tmp_path.glob("**/output-*.log"):
+        assert output.read_text() == "sh: Argument list too long\n"
 
 
 def test_a_gigabyte_of_output(machine: Machine, tmp_path: Path) -> None:

@@ -264,7 +264,8 @@ def test_nothing_runs_that_is_not_written_down(tmp_path: Path) -> None:
         "import os, sys\n"
         "from pathlib import Path\n"
         "from suggestion.runtimes.process import session as process\n"
-        f"begun = process.start(['touch', {str(mark)!r}], dict(os.environ), Path('/'),\n"
+        "from suggestion.runtimes.process.nursery import Nursery\n"
+        f"begun = process.start(Nursery(), ['touch', {str(mark)!r}], dict(os.environ), Path('/'),\n"
         f"    Path({str(tmp_path / 'out')!r}), Path({str(tmp_path / 'status')!r}))\n"
         "print(begun.identity.pid, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
@@ -369,19 +370,22 @@ def children(pid: int) -> set[int]:
     return found
 
 
-def test_servers_go_with_their_runner(tmp_path: Path, runners: Callable[..., Runner]) -> None:
-    """However it ends; the trial stays."""
+def test_all_but_trials_goes_with_the_runner(
+    tmp_path: Path, runners: Callable[..., Runner]
+) -> None:
+    """However it ends: the two servers, and the process that starts trials."""
     one = runners(document("exec sleep 1000", maxTrialCount="1"), "own servers")
     (trial,) = running(one.until(lambda trials: bool(running(trials))))
     assert trial.handle is not None
-    servers = children(one.process.pid) - {trial.handle["pid"]}
-    assert len(servers) == 2
+    others = children(one.process.pid)
+    assert len(others) == 3
+    assert trial.handle["pid"] not in others
     one.kill()
     for _ in range(200):
-        if not any(alive(pid) for pid in servers):
+        if not any(alive(pid) for pid in others):
             break
         time.sleep(0.05)
-    assert not any(alive(pid) for pid in servers)
+    assert not any(alive(pid) for pid in others)
     assert alive(trial.handle["pid"])
 
 

@@ -19,6 +19,7 @@ from suggestion.controller.observation import Objective, Report, Series
 from suggestion.controller.store import FILE, Store
 from suggestion.controller.trials import Condition, Stopping, Trial
 from suggestion.runtimes.process import session
+from suggestion.runtimes.process.nursery import Nursery
 from suggestion.views import status
 from tests.experiments.simulation import document
 from tests.experiments.support import Machine, Recorder
@@ -80,8 +81,9 @@ def test_a_running_trial_of_version_1_is_adopted(machine: Machine, tmp_path: Pat
     folder.mkdir(parents=True)
     output = folder / "output-1.log"
     output.write_text(f"loss={trial.assignment['x']}\n")
+    nursery = Nursery()
     running = session.start(
-        ["/bin/sh", "-c", "while [ ! -e go-on ]; do sleep 0.05; done; echo loss=0.001"],
+        nursery, ["/bin/sh", "-c", "while [ ! -e go-on ]; do sleep 0.05; done; echo loss=0.001"],
         dict(os.environ), folder, output, folder / "status-1",
     )  # fmt: skip
     identity = running.identity
@@ -103,6 +105,7 @@ def test_a_running_trial_of_version_1_is_adopted(machine: Machine, tmp_path: Pat
     view = Watching()
     machine.run(tmp_path, made, view=view)
     running.leave()
+    nursery.close()
     assert f"{trial.name}: still running, adopted" in view.notes
     adopted = status.load(directory)[1][trial.number]
     assert (adopted.condition, adopted.attempt) == (Condition.SUCCEEDED, 1)
@@ -192,10 +195,13 @@ def test_no_state_knows_of_processes(tmp_path: Path) -> None:
 def test_a_process_that_was_not_told_to_go_never_began(tmp_path: Path) -> None:
     """The runner dies after storing the handle: the same attempt is launched again."""
     mark = tmp_path / "mark"
+    nursery = Nursery()
     made = session.start(
-        ["touch", str(mark)], dict(os.environ), tmp_path, tmp_path / "out", tmp_path / "status"
-    )
+        nursery, ["touch", str(mark)], dict(os.environ), tmp_path,
+        tmp_path / "out", tmp_path / "status",
+    )  # fmt: skip
     made.abandon()
+    nursery.close()
     assert session.unbegun(tmp_path / "status")
     assert session.read_status(tmp_path / "status") is None
     assert not mark.exists()

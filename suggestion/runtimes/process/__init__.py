@@ -30,6 +30,7 @@ from suggestion.reporting.reporter import RULES, RULES_FILE
 from suggestion.reporting.sinks import FORMAT, PATH
 from suggestion.runtimes.here import Here
 from suggestion.runtimes.process import session
+from suggestion.runtimes.process.nursery import Nursery
 from suggestion.runtimes.process.session import Identity, Process
 from suggestion.runtimes.python.names import LOADING
 
@@ -116,12 +117,13 @@ class ProcessRuntime:
     killed: Callable[[str], None] | None = None
     _followed: dict[str, _Followed] = field(default_factory=dict)
     _ends: select.epoll = field(default_factory=select.epoll)
+    _nursery: Nursery = field(default_factory=Nursery)
 
     def launch(self, spec: LaunchSpec) -> Handle:
         files = spec.files
         made = self.command(spec)
         process = session.start(
-            made.argv, made.env, made.cwd, files.output, files.status, made.cpus
+            self._nursery, made.argv, made.env, made.cwd, files.output, files.status, made.cpus
         )
         self._follow(_Followed(process, files, begun=False))
         identity = process.identity
@@ -199,6 +201,7 @@ class ProcessRuntime:
                 known.process.abandon()
         self._followed.clear()
         self._ends.close()
+        self._nursery.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,16 @@
 A trial runs below a small process (`supervisor`), in a session of its own. The supervisor waits for
 a word on its standard input, so that nothing runs before the runner has stored it; it outlives a
 runner that dies, leaves the exit status in a file, and ends whatever the trial has started. If the
-runner dies before that word, the file says that nothing has begun.
+runner dies before that word, the file says that nothing has begun. A `Nursery` starts it.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import stat
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,9 +23,8 @@ from typing import BinaryIO, Final
 
 from suggestion.controller.files import beginning
 from suggestion.controller.outcomes import KILLED_BASE
-from suggestion.runtimes.process import supervisor
+from suggestion.runtimes.process.nursery import Nursery
 
-_SUPERVISOR: Final = str(Path(supervisor.__file__).absolute())
 #: A variable of every trial whose value no other trial has: processes that have left the trial's
 #: session, and whose supervisor was killed, are known by it.
 MARK: Final = "SUGGEST_TRIAL_DIR"
@@ -56,16 +54,25 @@ class Process:
     """A trial's session: the supervisor, its command, and what that has started.
 
     Args:
-        popen: Of the supervisor, if this runner has started it.
         status: The file in which the supervisor leaves the exit status.
+        nursery: Who has started the supervisor; None: an earlier runner.
+        word: The pipe to the supervisor's standard input, if this runner has started it.
+
+    Raises:
+        ProcessLookupError: If there is no such process any more.
     """
 
     def __init__(
-        self, identity: Identity, status: Path, popen: subprocess.Popen[bytes] | None = None
+        self,
+        identity: Identity,
+        status: Path,
+        nursery: Nursery | None = None,
+        word: BinaryIO | None = None,
     ) -> None:
         self.identity = identity
         self._status = status
-        self._popen = popen
+        self._nursery = nursery
+        self._word = word
         self._pidfd = os.pidfd_open(identity.pid)
         self._forced = False
 
@@ -75,19 +82,19 @@ class Process:
 
     def go(self) -> None:
         """Let the command run. Call once the process has been stored."""
-        assert self._popen is not None
-        assert self._popen.stdin is not None
-        with suppress(BrokenPipeError):  # it was killed while it waited; `ended` will tell
-            self._popen.stdin.write(b"go\n")
-            self._popen.stdin.close()
+        assert self._word is not None
+        with suppress(BrokenPipeError), self._word as word:
+            word.write(b"go\n")  # if it was killed while it waited, `ended` will tell
 
     @property
     def ended(self) -> bool:
         """Whether the supervisor has ended; its number stays taken until `reap`."""
-        if self._popen is not None:
-            flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-            return os.waitid(os.P_PID, self.identity.pid, flags) is not None
-        return identify(self.identity.pid) != self.identity
+        return self._wait(0)
+
+    def _wait(self, milliseconds: int | None) -> bool:
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(milliseconds))
 
     def reap(self) -> int | None:
         """End what the command left running, and return its exit status.
@@ -95,41 +102,33 @@ class Process:
         Returns:
             128 + n for a command killed by signal n, as shells have it; None if nobody knows.
         """
-        if self._popen is not None:
-            # It is still unreaped, so its number can only be its own group's.
-            with suppress(ProcessLookupError):
-                os.killpg(self.identity.pid, signal.SIGKILL)
-            flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-            info = os.waitid(os.P_PID, self.identity.pid, flags)
-            # A supervisor that was killed has left its orphans to init. They are looked for in
-            # /proc, which takes some milliseconds: not after each of many short trials.
-            if self._forced or info is None or info.si_code != os.CLD_EXITED:
-                self._kill_members()
-            code = self._popen.wait()
-            if self._popen.stdin is not None:
-                with suppress(BrokenPipeError):
-                    self._popen.stdin.close()
-            ended = KILLED_BASE - code if code < 0 else code
-        else:
+        status = self._reap()
+        if self._word is not None:
+            self._word.close()
+        # A supervisor that was killed has left its orphans to init. They are looked for in
+        # /proc, which takes some milliseconds: not after each of many short trials.
+        if self._forced or status is None or os.WIFSIGNALED(status):
             self._kill_members()
-            ended = None
         os.close(self._pidfd)
-        code_left = read_status(self._status)
-        return ended if code_left is None else code_left
+        left = read_status(self._status)
+        if left is not None or status is None:
+            return left
+        code = os.waitstatus_to_exitcode(status)
+        return KILLED_BASE - code if code < 0 else code
+
+    def _reap(self) -> int | None:
+        return None if self._nursery is None else self._nursery.reap(self.identity.pid)
 
     def leave(self) -> None:
         """Let it run on, for another runner to find."""
         os.close(self._pidfd)
-        if self._popen is not None:
-            _LEFT.append(self._popen)
 
     def abandon(self) -> None:
         """End a process that was not told to go; its status file says so."""
-        assert self._popen is not None
-        assert self._popen.stdin is not None
-        with suppress(BrokenPipeError):
-            self._popen.stdin.close()
-        self._popen.wait()
+        assert self._word is not None
+        self._word.close()
+        self._wait(None)
+        self._reap()
         os.close(self._pidfd)
 
     def signal(self, number: signal.Signals) -> None:
@@ -152,11 +151,8 @@ class Process:
         _kill_members(self.identity, self._status)
 
 
-# Processes that are not ours any more; else their objects would complain that nobody waited.
-_LEFT: Final[list[subprocess.Popen[bytes]]] = []
-
-
 def start(
+    nursery: Nursery,
     argv: Sequence[str],
     env: Mapping[str, str],
     cwd: Path,
@@ -167,34 +163,36 @@ def start(
     """Start a process that waits for `Process.go`.
 
     Args:
+        nursery: Starts it, and waits for it.
         output: File that takes standard output and standard error, in the order of writing.
         status: File in which its exit status is left.
         cpus: To which it is bound; all if empty.
 
     Raises:
         OSError: If no process can be started here.
+        ValueError: If no process can have such arguments or such an environment.
     """
     status.unlink(missing_ok=True)
-    with _open_output(output) as out:
-        popen = subprocess.Popen(
-            [sys.executable, "-I", "-S", _SUPERVISOR, str(status.absolute()), *argv],
-            stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            cwd=cwd,
-            env=env,
-            start_new_session=True,
-        )
+    its, ours = os.pipe()
+    word = os.fdopen(ours, "wb", buffering=0)
     try:
-        if cpus:
-            os.sched_setaffinity(popen.pid, cpus)
-        identity = identify(popen.pid)
-        if identity is None:
-            raise OSError("the process was killed as soon as it had been started")
-        return Process(identity, status, popen)
+        try:
+            with _open_output(output) as out:
+                pid = nursery.start(argv, env, cwd, status, its, out.fileno())
+        finally:
+            os.close(its)
+        try:
+            if cpus:
+                os.sched_setaffinity(pid, cpus)
+            identity = identify(pid)
+            if identity is None:
+                raise OSError("the process was killed as soon as it had been started")
+            return Process(identity, status, nursery, word)
+        except BaseException:
+            nursery.reap(pid)
+            raise
     except BaseException:
-        popen.kill()
-        popen.communicate()
+        word.close()
         raise
 
 
@@ -206,7 +204,8 @@ def adopt(identity: Identity, status: Path) -> Process | None:
         process = Process(identity, status)
     except ProcessLookupError:
         return None
-    if process.ended:
+    # Between the two its number may have been given to another.
+    if process.ended or identify(identity.pid) != identity:
         os.close(process.fileno())
         return None
     return process

@@ -1,40 +1,148 @@
-"""The process above a trial: ``python -I -S supervisor.py STATUS COMMAND...``.
+"""The processes above trials: ``python -I -S supervisor.py SOCKET``.
 
-It waits for a word on its standard input, so that nothing runs before the runner has stored it. It
-outlives a runner that dies, and leaves the command's exit status in the file STATUS; if the runner
-dies before that word, the file says that nothing has begun.
+One process starts for a runner, and forks a supervisor for each trial: starting Python anew took
+60 ms a trial, as long as many a small trial itself; a fork takes 2. It answers the messages of
+`suggestion.runtimes.process.nursery` on the socket that it inherits, one at a time, and ends with
+the runner. The supervisors live on.
 
-What the command starts ends with it. For that it is a subreaper: a process whose parent ends
-becomes its child, also one in a session of its own, as ``setsid`` makes it, where no signal to a
-session or group arrives. Python has no function for prctl, hence ctypes; without it, orphans go to
-init.
+A supervisor waits for a word on its standard input, so that nothing runs before the runner has
+stored it. It outlives a runner that dies, and leaves the command's exit status in a file; if the
+runner dies before that word, the file says that nothing has begun.
 
-It imports little and nothing of this project: each trial waits for it.
+What the command starts ends with it. For that the supervisor is a subreaper: a process whose parent
+ends becomes its child, also one in a session of its own, as ``setsid`` makes it, where no signal to
+a session or group arrives. Python has no function for prctl, hence ctypes; without it, orphans go
+to init.
+
+This file imports nothing of this project, since that would take longer than the first trial.
 """
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import shutil
 import signal
+import socket
 import sys
+from contextlib import suppress
+from typing import Any
+
+try:
+    import ctypes
+
+    _libc: ctypes.CDLL | None = ctypes.CDLL(None)
+except (ImportError, OSError):
+    _libc = None
 
 _PR_SET_CHILD_SUBREAPER = 36
+#: What ends a session; the process that forks ends with its runner instead.
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def main() -> int:
-    """Run the command of the command line; return its exit status."""
-    status, argv = sys.argv[1], sys.argv[2:]
-    if not sys.stdin.buffer.readline():
+def serve(runner: socket.socket) -> None:
+    """Do what `runner` asks until it has gone."""
+    # Blocked, not ignored: a supervisor that has just been forked still gets them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    while True:
+        message, descriptors = _receive(runner)
+        if message is None:
+            return
+        answer: dict[str, int | None]
+        try:
+            if "reap" in message:
+                answer = {"status": _reap(message["reap"])}
+            else:
+                answer = {"pid": _fork(runner, message, *descriptors)}
+        except OSError as error:
+            answer = {"error": error.errno}
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        runner.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def _receive(runner: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+    """Read a message: its length in a line, JSON of that length, and descriptors with the first."""
+    data, descriptors, _, _ = socket.recv_fds(runner, 1 << 16, 2)
+    if not data:
+        return None, []
+    length, _, text = data.partition(b"\n")
+    chunks, missing = [text], int(length) - len(text)
+    while missing > 0:
+        chunks.append(runner.recv(min(missing, 1 << 20)))
+        missing -= len(chunks[-1])
+        if not chunks[-1]:
+            return None, []
+    message: dict[str, Any] = json.loads(b"".join(chunks))
+    return message, descriptors
+
+
+def _fork(runner: socket.socket, message: dict[str, Any], word: int, output: int) -> int:
+    """Begin a supervisor, in a session of its own; return its number.
+
+    Raises:
+        OSError: If the folder cannot be entered, or the machine has no room for a process.
+    """
+    folder = os.open(_bytes(message["cwd"]), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.stat(".", dir_fd=folder)  # it may be entered
+        pid = os.fork()
+    except OSError:
+        os.close(folder)
+        raise
+    if pid:
+        os.close(folder)
+        return pid
+    code = 126
+    try:
+        os.setsid()
+        runner.close()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        for descriptor, standard in ((word, 0), (output, 1), (output, 2)):
+            os.dup2(descriptor, standard)
+        os.fchdir(folder)
+        for descriptor in {word, output, folder}:
+            os.close(descriptor)
+        env = {_bytes(name): _bytes(value) for name, value in message["env"].items()}
+        argv = [_bytes(argument) for argument in message["argv"]]
+        code = supervise(_bytes(message["status"]), argv, env)
+    except BaseException as error:
+        os.write(2, f"{type(error).__name__}: {error}\n".encode("utf-8", "backslashreplace"))
+    finally:
+        os._exit(code)
+
+
+def _bytes(text: str) -> bytes:
+    """A name or an argument, as `nursery` sends it."""
+    return text.encode("latin-1")
+
+
+def _reap(pid: int) -> int:
+    """Kill the rest of a supervisor's group, and wait for it; return what ``waitpid`` says.
+
+    As long as nobody has waited for it, its number can only be its own group's.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    return os.waitpid(pid, 0)[1]
+
+
+def supervise(status: bytes, argv: list[bytes], env: dict[bytes, bytes]) -> int:
+    """Wait for the word, run the command `argv`, and return its exit status."""
+    if not os.read(0, 16):
         _leave(status, "unbegun")
         return 125
     _adopt_orphans()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in _ENDING:
         # A signal to the session must not end this process before its command. A handler, unlike
         # an ignored signal, is not handed down to the command.
         signal.signal(number, lambda *_: None)
     child = os.fork()
     if child == 0:
-        _become(argv)
+        _become(argv, env)
     code = _wait(child)
     _leave(status, str(code))
     _end_children()
@@ -42,15 +150,12 @@ def main() -> int:
 
 
 def _adopt_orphans() -> None:
-    try:
-        import ctypes  # noqa: PLC0415
-
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    except (ImportError, OSError, AttributeError):
-        pass
+    if _libc is not None:
+        with suppress(AttributeError):
+            _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _become(argv: list[str]) -> None:
+def _become(argv: list[bytes], env: dict[bytes, bytes]) -> None:
     """Replace this process by the command, as a shell does it, and with a shell's exit statuses."""
     try:
         null = os.open(os.devnull, os.O_RDONLY)
@@ -59,22 +164,20 @@ def _become(argv: list[str]) -> None:
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         try:
-            os.execvp(argv[0], argv)
+            os.execvpe(argv[0], argv, env)
         except OSError as error:
-            import errno  # noqa: PLC0415
-
             if error.errno != errno.ENOEXEC:
                 raise
-            import shutil  # noqa: PLC0415
-
-            os.execv("/bin/sh", ["sh", shutil.which(argv[0]) or argv[0], *argv[1:]])
+            path = os.fsdecode(env.get(b"PATH", os.defpath.encode()))
+            script = shutil.which(argv[0], path=path) or argv[0]
+            os.execve("/bin/sh", [b"sh", script, *argv[1:]], env)
     except OSError as error:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         reason = "not found" if missing else error.strerror
-        os.write(2, f"{argv[0]}: {reason}\n".encode("utf-8", "backslashreplace"))
+        os.write(2, argv[0] + f": {reason}\n".encode())
         os._exit(127 if missing else 126)
     except BaseException as error:
-        os.write(2, f"{argv[0]}: {error}\n".encode("utf-8", "backslashreplace"))
+        os.write(2, argv[0] + f": {error}\n".encode("utf-8", "backslashreplace"))
         os._exit(126)
 
 
@@ -87,9 +190,9 @@ def _wait(child: int) -> int:
             return 128 - code if code < 0 else code
 
 
-def _leave(path: str, text: str) -> None:
+def _leave(path: bytes, text: str) -> None:
     """Write the status file, whole or not at all."""
-    fresh = f"{path}.new"
+    fresh = path + b".new"
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         os.write(descriptor, f"{text}\n".encode())
@@ -139,4 +242,4 @@ def _children() -> list[int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,149 @@
+"""The runner's side of the process that forks a supervisor for each trial (`supervisor`).
+
+Starting Python for each trial took 60 ms, as much as many a small trial; a fork takes 2.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from suggestion.runtimes.process import supervisor
+
+_SUPERVISOR: Final = str(Path(supervisor.__file__).absolute())
+# A fork takes milliseconds; this is for a machine that swaps. Whoever has not answered by then is
+# killed, so that a runner never stands still for it.
+_LONGEST: Final = 60.0
+
+
+class Nursery:
+    """Starts supervisors, and ends them.
+
+    It begins with the first that is asked for, and again after it was killed. It is no object for
+    several threads.
+    """
+
+    def __init__(self) -> None:
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._children: set[int] = set()
+
+    def start(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: Path,
+        status: Path,
+        word: int,
+        output: int,
+    ) -> int:
+        """Start a supervisor in a session of its own; return its number.
+
+        Args:
+            argv: What it runs once it has got a word.
+            status: File in which it leaves the exit status.
+            word: Descriptor of its standard input.
+            output: Descriptor of its standard output and standard error.
+
+        Raises:
+            OSError: If no process can be started here, or `cwd` cannot be entered.
+            ValueError: If no process can have such arguments or such an environment.
+        """
+        for text in (*argv, *env, *env.values()):
+            if "\0" in text:
+                raise ValueError("embedded null byte")
+        if any("=" in name or not name for name in env):
+            raise ValueError("illegal environment variable name")
+        message = {
+            "argv": [_bytes(text) for text in argv],
+            "env": {_bytes(name): _bytes(text) for name, text in env.items()},
+            "cwd": _bytes(os.path.abspath(cwd)),
+            "status": _bytes(os.path.abspath(status)),
+        }
+        if self._socket is None:
+            self._begin()
+        answer = self._ask(message, (word, output))
+        if "error" in answer:
+            raise OSError(answer["error"], os.strerror(answer["error"]), str(cwd))
+        pid = int(answer["pid"])
+        self._children.add(pid)
+        return pid
+
+    def reap(self, pid: int) -> int | None:
+        """Kill the rest of a supervisor's group, and wait for it.
+
+        Returns:
+            What ``os.waitpid`` says of it; None if nobody knows, since its parent was killed.
+        """
+        if pid not in self._children:
+            return None
+        self._children.discard(pid)
+        try:
+            return int(self._ask({"reap": pid})["status"])
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        """Let the supervisors live on without a parent."""
+        self._end()
+        if self._popen is not None:
+            self._popen.wait()
+            self._popen = None
+
+    def _begin(self) -> None:
+        if self._popen is not None:
+            self._popen.wait()  # killed; it has left its supervisors to init
+        ours, its = socket.socketpair()
+        with its:
+            try:
+                self._popen = subprocess.Popen(
+                    [sys.executable, "-I", "-S", _SUPERVISOR, str(its.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=[its.fileno()],
+                    start_new_session=True,
+                )
+            except BaseException:
+                ours.close()
+                raise
+        ours.settimeout(_LONGEST)
+        self._socket = ours
+
+    def _ask(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> dict[str, Any]:
+        assert self._socket is not None
+        text = json.dumps(message).encode()
+        data = b"%d\n%s" % (len(text), text)
+        try:
+            sent = socket.send_fds(self._socket, [data], descriptors)
+            self._socket.sendall(data[sent:])
+            answer = b""
+            while not answer.endswith(b"\n"):
+                chunk = self._socket.recv(1 << 12)
+                if not chunk:
+                    raise ConnectionResetError("the process that starts trials was killed")
+                answer += chunk
+        except OSError:
+            self._end()
+            raise
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+    def _end(self) -> None:
+        self._children.clear()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            if self._popen is not None:
+                self._popen.kill()  # it does nothing for anybody else
+
+
+def _bytes(text: str) -> str:
+    """Bytes as JSON can hold them: what names and arguments are to the system."""
+    return os.fsencode(text).decode("latin-1")

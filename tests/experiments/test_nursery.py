@@ -1,0 +1,143 @@
+"""The process that forks a supervisor for each trial."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from suggestion.runtimes.process import session
+from suggestion.runtimes.process.nursery import Nursery
+
+
+@dataclass
+class Starting:
+    """Starts shell scripts in a folder."""
+
+    nursery: Nursery
+    folder: Path
+
+    def __call__(
+        self, script: str, env: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> session.Process:
+        environment = {"PATH": os.environ["PATH"], **(env or {})}
+        files = self.folder / "output", self.folder / "status"
+        command = ["sh", "-c", script]
+        return session.start(self.nursery, command, environment, cwd or self.folder, *files)
+
+    def output(self) -> str:
+        return (self.folder / "output").read_text()
+
+
+@pytest.fixture
+def starting(tmp_path: Path) -> Iterator[Starting]:
+    nursery = Nursery()
+    yield Starting(nursery, tmp_path)
+    nursery.close()
+
+
+def ended(process: session.Process) -> int | None:
+    poll = select.poll()
+    poll.register(process.fileno(), select.POLLIN)
+    assert poll.poll(60_000)
+    assert process.ended
+    return process.reap()
+
+
+def parent_of(process: session.Process) -> int:
+    stat = Path(f"/proc/{process.identity.pid}/stat").read_text()
+    return int(stat.rpartition(")")[2].split()[1])
+
+
+def test_each_has_its_own_environment_and_folder(starting: Starting, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    first = starting('printf %s "$TEXT" >here; exit 7', {"TEXT": os.fsdecode(b"\xff\xfe")}, folder)
+    second = starting("env", {"OTHER": "x" * 100_000})
+    first.go()
+    assert ended(first) == 7
+    assert (folder / "here").read_bytes() == b"\xff\xfe"
+    second.go()
+    assert ended(second) == 0
+    assert "OTHER=xxx" in starting.output()
+    assert "TEXT=" not in starting.output()
+
+
+def test_a_trial_sees_no_file_of_another(starting: Starting) -> None:
+    others = [starting("exec sleep 1000") for _ in range(3)]
+    for other in others:
+        other.go()
+    one = starting("ls /proc/self/fd")
+    one.go()
+    assert ended(one) == 0
+    assert starting.output().split() == ["0", "1", "2", "3"]  # the last is that of `ls`
+    for other in others:
+        other.signal(signal.SIGKILL)
+        assert ended(other) == 128 + signal.SIGKILL
+
+
+def test_a_folder_that_is_not_there(starting: Starting, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="gone"):
+        starting(":", cwd=tmp_path / "gone")
+    with pytest.raises(NotADirectoryError):
+        starting(":", cwd=Path("/dev/null"))
+    after = starting("exit 3")
+    after.go()
+    assert ended(after) == 3
+
+
+@pytest.mark.parametrize("env", [{"A": "\0"}, {"A=B": "1"}, {"": "1"}], ids=repr)
+def test_an_environment_that_cannot_be(starting: Starting, env: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"null byte|variable name"):
+        starting(":", env)
+
+
+def test_trials_outlive_it_and_the_next_begins_another(starting: Starting) -> None:
+    """The exit status is left in a file, so it is not lost with their parent."""
+    first = starting("exit 5")
+    parent = parent_of(first)
+    os.kill(parent, signal.SIGKILL)
+    with pytest.raises(ConnectionError):
+        starting("exit 6")
+    second = starting("exit 6")
+    assert parent_of(second) != parent
+    second.go()
+    assert ended(second) == 6
+    first.go()
+    assert ended(first) == 5
+
+
+def test_it_ends_with_its_runner_only(starting: Starting) -> None:
+    first = starting(":")
+    parent = parent_of(first)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(parent, number)
+    second = starting(":")
+    assert parent_of(second) == parent
+    for process in (first, second):
+        process.go()
+        assert ended(process) == 0
+    starting.nursery.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(parent, 0)
+
+
+def test_a_signal_ends_one_that_waits_for_its_word(starting: Starting) -> None:
+    waiting = starting("touch begun")
+    waiting.signal(signal.SIGTERM)
+    assert ended(waiting) == 128 + signal.SIGTERM
+    assert not (starting.folder / "begun").exists()
+
+
+def test_no_more_processes(starting: Starting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of the system's error reaches the runner."""
+    starting(":").abandon()
+    monkeypatch.setattr(starting.nursery, "_ask", lambda *_: {"error": errno.EAGAIN})
+    with pytest.raises(BlockingIOError):
+        starting(":")
