@@ -15,7 +15,7 @@ import click
 from suggestion.conformance import document, evidence, report
 from suggestion.conformance.check import Level, NotRun, Outcome, Result, Service, all_checks, select
 from suggestion.conformance.checks.dbmanager import LogSession
-from suggestion.conformance.checks.earlystopping import EarlySession
+from suggestion.conformance.early_session import EarlySession
 from suggestion.conformance.profiles import Profile, profile_of
 from suggestion.conformance.runner import run
 from suggestion.conformance.session import Session

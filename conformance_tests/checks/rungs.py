@@ -11,8 +11,8 @@ from typing import Final
 
 from suggestion.api.v1beta1 import api_pb2 as pb
 from suggestion.conformance.check import LADDERS, Failed, Level, Service, check
-from suggestion.conformance.checks.earlystopping import EarlySession
 from suggestion.conformance.checks.validation import refused
+from suggestion.conformance.early_session import EarlySession
 from suggestion.conformance.messages import Status
 
 _SERVICE: Final = Service.EARLY_STOPPING

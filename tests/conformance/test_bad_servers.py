@@ -11,7 +11,7 @@ import pytest
 
 from suggestion.conformance.check import Check, Level, Outcome, Result, Service, all_checks, select
 from suggestion.conformance.checks.dbmanager import LogSession
-from suggestion.conformance.checks.earlystopping import EarlySession
+from suggestion.conformance.early_session import EarlySession
 from suggestion.conformance.profiles import Profile
 from suggestion.conformance.runner import run
 from suggestion.conformance.session import Session
