@@ -23,7 +23,11 @@ export OPENBLAS_NUM_THREADS := 1
 	images dockerfiles docs sbom audit fuzz lint bench bench-regret lock page check-page stubs clean help
 .DEFAULT_GOAL := help
 
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python $(INSTALL)
+# For an environment that only targets below use, with few of the modules of its packages: those are
+# compiled when they are imported.
+INSTALL_SOURCES := $(INSTALL) --no-compile --require-hashes
 
 # What `make run` needs: a tenth of what the tests need.
 $(RUNNABLE): requirements/build.txt requirements/experiments.txt requirements/examples.txt pyproject.toml
@@ -58,10 +62,8 @@ test-ray: $(VENV)-integrations/.ready ## trials on Ray's own cluster of three no
 
 $(VENV)-integrations/.ready: requirements/build.txt requirements/integrations.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)-integrations
-	$(VENV)-integrations/bin/python -m pip install --quiet --disable-pip-version-check \
-		--require-hashes -r requirements/build.txt -r requirements/integrations.txt
-	$(VENV)-integrations/bin/python -m pip install --quiet --disable-pip-version-check \
-		--no-deps --no-build-isolation --editable .
+	$(VENV)-integrations/bin/python $(INSTALL_SOURCES) -r requirements/build.txt -r requirements/integrations.txt
+	$(VENV)-integrations/bin/python $(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 test-integrations: $(VENV)-integrations/.ready ## the adapters for large libraries, in an environment of their own
@@ -91,7 +93,7 @@ dockerfiles: $(READY) ## writes dockerfiles/ and deploy/ from the table of image
 
 $(VENV)-sbom/.ready: requirements/sbom.txt
 	$(PYTHON) -m venv $(VENV)-sbom
-	$(VENV)-sbom/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(VENV)-sbom/bin/python $(INSTALL_SOURCES) -r $<
 	@touch $@
 
 sbom: $(READY) $(VENV)-sbom/.ready ## a bill of materials for each image, in build/sbom
@@ -99,7 +101,7 @@ sbom: $(READY) $(VENV)-sbom/.ready ## a bill of materials for each image, in bui
 
 $(VENV)-docs/.ready: requirements/docs.txt
 	$(PYTHON) -m venv $(VENV)-docs
-	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(VENV)-docs/bin/python $(INSTALL_SOURCES) -r $<
 	@touch $@
 
 docs: $(VENV)-docs/.ready ## the documentation site, in build/site; a link to nothing is an error
