@@ -1,6 +1,6 @@
 /** One experiment: all of its views. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { Contours } from "./charts/contours";
 import { Curves } from "./charts/curves";
 import { Front } from "./charts/front";
@@ -39,7 +39,7 @@ export function Watched({ id }: { id: string }) {
 }
 
 export function Experiment({ sent, id }: { sent: Everything; id: string | null }) {
-  const shown = study(sent);
+  const shown = useMemo(() => study(sent), [sent]);
   useEffect(() => { document.title = shown.name; }, [shown.name]);
   const costly = shown.trials.length > COSTLY;
   return (

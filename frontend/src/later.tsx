@@ -2,13 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-
-const waiting: (() => void)[] = [];
-
-function next(): void {
-  waiting.shift()?.();
-  if (waiting.length) window.setTimeout(next);
-}
+import { forget, soon } from "./turns";
 
 /**
  * Makes its children when those before it are there. If they are `costly`, they change only while they are near the
@@ -24,10 +18,8 @@ export function Later({ costly, children }: { costly: boolean; children: Compone
     if (!element) return;
     const eyes = new IntersectionObserver((entries) => setNear(entries.some((entry) => entry.isIntersecting)), { rootMargin: "200px" });
     eyes.observe(element);
-    let here = true;
-    waiting.push(() => { if (here) setDue(true); });
-    if (waiting.length === 1) window.setTimeout(next);
-    return () => { here = false; eyes.disconnect(); };
+    soon(eyes, () => setDue(true));
+    return () => { forget(eyes); eyes.disconnect(); };
   }, []);
   if (due && (near || !costly || made.current === null)) made.current = children;
   return <div ref={place}>{due ? made.current : <p class="empty later">Drawing…</p>}</div>;

@@ -1,5 +1,5 @@
 import { render } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { Compare } from "./charts/compare";
 import { Experiment, Watched } from "./experiment";
 import { List, MOST } from "./list";
@@ -24,8 +24,8 @@ function Compared({ all }: { all: readonly string[] }) {
     }));
     return () => ends.forEach((end) => end());
   }, [ids.join()]);
-  const known = ids.flatMap((id) => (sent[id] ? [{ id, shown: study(sent[id]) }] : []));
-  const studies = known.map(({ shown }) => shown);
+  const known = useMemo(() => ids.flatMap((id) => (sent[id] ? [{ id, shown: study(sent[id]) }] : [])), [sent]);
+  const studies = useMemo(() => known.map(({ shown }) => shown), [known]);
   return (
     <>
       <header class="head"><h1>Side by side</h1>

@@ -15,6 +15,9 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", (event) =>
   dark.value = event.matches;
 });
 
+/** The selected trials, as most views show them. */
+export const chosen = (): ReadonlySet<number> | null => selected.value;
+
 export function select(numbers: Iterable<number> | null, where: string): void {
   const chosen = numbers === null ? null : new Set(numbers);
   selectedIn.value = where;

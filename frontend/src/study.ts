@@ -1,5 +1,6 @@
 /** An experiment in the browser: what was sent, and what the charts need of it. */
 
+import { once } from "./memo";
 import { numberOf } from "./numbers";
 import type { Changes, Curve, Everything, Parameter, Trial } from "./types";
 
@@ -52,15 +53,17 @@ export function bestSoFar(shown: Study): [number, number][] {
 }
 
 /** Places of the trials that have a value, the worst first. */
-export function ranked(shown: Study): number[] {
+export const ranked = once((shown: Study): readonly number[] => {
   const sign = shown.objective.maximize ? 1 : -1;
-  return valued(shown).sort((a, b) => sign * ((shown.losses[a] ?? 0) - (shown.losses[b] ?? 0)));
-}
+  return valued(shown).toSorted((a, b) => sign * ((shown.losses[a] ?? 0) - (shown.losses[b] ?? 0)));
+});
 
 /** Places of the trials that have a value. */
-export function valued(shown: Study): number[] {
-  return shown.trials.map((_, place) => place).filter((place) => Number.isFinite(shown.losses[place]));
-}
+export const valued = once((shown: Study): readonly number[] =>
+  shown.trials.map((_, place) => place).filter((place) => Number.isFinite(shown.losses[place])));
+
+/** The objective of the trials that have a value. */
+export const finite = once((shown: Study): readonly number[] => [...shown.losses].filter(Number.isFinite));
 
 /** A parameter of a trial as a place on an axis: of a category its index; NaN where it has none. */
 export function coordinate(sent: Pick<Everything, "parameters">, trial: Trial, parameter: number): number {
@@ -69,13 +72,11 @@ export function coordinate(sent: Pick<Everything, "parameters">, trial: Trial, p
   return declared && text !== null && text !== undefined ? position(declared, text) : NaN;
 }
 
-const columns = new WeakMap<readonly Trial[], Float64Array[]>();
+const columns = once((_: readonly Trial[]): Float64Array[] => []);
 
 /** `coordinate` of all trials, by their place; computed once for all views. */
 export function column(shown: Pick<Everything, "parameters" | "trials">, parameter: number): Float64Array {
-  const known = columns.get(shown.trials) ?? [];
-  columns.set(shown.trials, known);
-  return (known[parameter] ??= Float64Array.from(shown.trials, (trial) => coordinate(shown, trial, parameter)));
+  return (columns(shown.trials)[parameter] ??= Float64Array.from(shown.trials, (trial) => coordinate(shown, trial, parameter)));
 }
 
 /** A text as a place on the axis of a parameter; NaN where it has none. */

@@ -1,7 +1,8 @@
 /** The trials as a table; only the rows that are seen are in the document. */
 
+import { useComputed } from "@preact/signals";
 import { useMemo, useRef, useState } from "preact/hooks";
-import { columns, filter, sorted } from "./columns";
+import { type Column, columns, filter, sorted } from "./columns";
 import { clip, numberOf, short } from "./numbers";
 import { opened, select, selected, toggle } from "./state";
 import type { Study } from "./study";
@@ -25,7 +26,7 @@ export function Table({ shown }: { shown: Study }) {
   const [only, setOnly] = useState(false);
   const [top, setTop] = useState(0);
   const box = useRef<HTMLDivElement>(null);
-  const chosen = selected.value;
+  const some = useComputed(() => selected.value !== null).value;
 
   // A selection moves with each brush: ten thousand rows are sorted once for all of them.
   const listed = useMemo(() => {
@@ -33,7 +34,7 @@ export function Table({ shown }: { shown: Study }) {
     const by = all.find((column) => column.key === order.key) ?? all[0];
     return by ? sorted(found, by, order.down) : found;
   }, [shown, search, order]);
-  const wanted = only ? chosen : null;
+  const wanted = only ? selected.value : null;
   const rows = useMemo(() => (wanted ? listed.filter((trial) => wanted.has(trial.number)) : listed), [listed, wanted]);
 
   const visible = all.filter((column) => !hidden.has(column.key));
@@ -74,7 +75,7 @@ export function Table({ shown }: { shown: Study }) {
           />
         </label>
         <span role="status">{rows.length === shown.trials.length ? `${rows.length} trials` : `${rows.length} of ${shown.trials.length} trials`}</span>
-        <button type="button" aria-pressed={only} disabled={!chosen} onClick={() => setOnly(!only)}>only selected</button>
+        <button type="button" aria-pressed={only} disabled={!some} onClick={() => setOnly(!only)}>only selected</button>
         <button type="button" disabled={!rows.length} onClick={() => select(rows.map((trial) => trial.number), WHERE)}>select these</button>
         <details class="menu">
           <summary>columns</summary>
@@ -114,32 +115,42 @@ export function Table({ shown }: { shown: Study }) {
           <tbody>
             {begin > 0 && <tr style={{ height: `${begin * ROW}px` }} aria-hidden="true"><td colSpan={visible.length + 1} /></tr>}
             {rows.slice(begin, end).map((trial, i) => (
-              <tr
-                key={trial.number} data-place={begin + i} data-trial={trial.number} tabIndex={0} aria-rowindex={begin + i + 2}
-                class={`${chosen?.has(trial.number) ? "selected" : ""} ${trial.number === shown.best?.number ? "best" : ""}`}
-                onKeyDown={(event) => keys(event, begin + i, trial)}
-                onClick={() => { opened.value = trial.number; }}
-              >
-                <td>
-                  <input
-                    type="checkbox" tabIndex={-1} aria-label={`Select trial ${trial.number}`} checked={chosen?.has(trial.number) ?? false}
-                    onClick={(event) => event.stopPropagation()} onChange={() => toggle(trial.number, WHERE)}
-                  />
-                </td>
-                {visible.map((column) => {
-                  const text = column.text(trial);
-                  return (
-                    <td key={column.key} title={text} class={Number.isNaN(numberOf(text)) ? "" : "number"}>
-                      {column.key === "condition" ? <Mark condition={trial.condition} /> : <bdi>{clip(short(text), column.wide ? 36 : 22)}</bdi>}
-                    </td>
-                  );
-                })}
-              </tr>
+              <Row key={trial.number} trial={trial} place={begin + i} best={trial.number === shown.best?.number} columns={visible}
+                keys={(event) => keys(event, begin + i, trial)} />
             ))}
             {end < rows.length && <tr style={{ height: `${(rows.length - end) * ROW}px` }} aria-hidden="true"><td colSpan={visible.length + 1} /></tr>}
           </tbody>
         </table>
       </div>
     </div>
+  );
+}
+
+/** A trial; when it becomes selected, it is drawn again without the others. */
+function Row({ trial, place, best, columns, keys }: {
+  trial: Trial; place: number; best: boolean; columns: readonly Column[]; keys: (event: KeyboardEvent) => void;
+}) {
+  const { number } = trial;
+  const chosen = useComputed(() => selected.value?.has(number) ?? false).value;
+  return (
+    <tr
+      data-place={place} data-trial={number} tabIndex={0} aria-rowindex={place + 2} class={`${chosen ? "selected" : ""} ${best ? "best" : ""}`}
+      onKeyDown={keys} onClick={() => { opened.value = number; }}
+    >
+      <td>
+        <input
+          type="checkbox" tabIndex={-1} aria-label={`Select trial ${number}`} checked={chosen}
+          onClick={(event) => event.stopPropagation()} onChange={() => toggle(number, WHERE)}
+        />
+      </td>
+      {columns.map((column) => {
+        const text = column.text(trial);
+        return (
+          <td key={column.key} title={text} class={Number.isNaN(numberOf(text)) ? "" : "number"}>
+            {column.key === "condition" ? <Mark condition={trial.condition} /> : <bdi>{clip(short(text), column.wide ? 36 : 22)}</bdi>}
+          </td>
+        );
+      })}
+    </tr>
   );
 }

@@ -25,6 +25,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { brief, clip } from "../numbers";
 import { dark } from "../state";
+import { forget, soon } from "../turns";
 import type { Study } from "../study";
 import type { Trial } from "../types";
 
@@ -87,6 +88,9 @@ export function colours(): Colours {
   };
 }
 
+/** Numbers of the selected trials; null: nothing is selected, so all count. */
+export type Chosen = ReadonlySet<number> | null;
+
 export interface Drawn {
   option: Option;
   /** What is not on the chart, or at its edge. */
@@ -97,16 +101,20 @@ interface Props {
   /** For those who cannot see the chart. */
   label: string;
   name: string;
-  draw: (colours: Colours) => Drawn;
+  draw: (colours: Colours, chosen: Chosen) => Drawn;
   /** Draw again when one of these has changed. */
   of: readonly unknown[];
+  /** The selected trials, if the chart shows them. */
+  chosen?: () => Chosen;
   height?: number;
   /** Of the data at a place of the chart; its trial is opened by a click. */
   events?: (chart: Instance) => void;
   children?: ComponentChildren;
 }
 
-export function Chart({ label, name, draw, of, height = 320, events, children }: Props) {
+export function Chart({ label, name, draw, of, chosen = NONE, height = 320, events, children }: Props) {
+  // Read here, and not where the chart is declared: a selection would compute all views at each move.
+  const selection = chosen();
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<Instance | null>(null);
   const drawnOf = useRef<readonly unknown[]>([]);
@@ -129,6 +137,7 @@ export function Chart({ label, name, draw, of, height = 320, events, children }:
     return () => {
       eyes.disconnect();
       sizes.disconnect();
+      forget(place);
       chart.current?.dispose();
       chart.current = null;
     };
@@ -136,23 +145,27 @@ export function Chart({ label, name, draw, of, height = 320, events, children }:
 
   useEffect(() => {
     // What is not seen is drawn once it is: a selection would redraw a dozen charts at each move.
-    const now = [dark.value, ...of];
+    const now = [dark.value, selection, ...of];
     const same = now.length === drawnOf.current.length && now.every((value, i) => value === drawnOf.current[i]);
     if (!seen || !place.current || same) return;
     drawnOf.current = now;
-    if (!chart.current) {
-      chart.current = echarts.init(place.current, null, { renderer: "canvas" });
-      events?.(chart.current);
-    }
-    const drawn = draw(colours());
-    chart.current.setOption({ ...BASE, ...drawn.option }, { replaceMerge: ["series", "xAxis", "yAxis"] });
-    setNote(drawn.note ?? "");
-    place.current.dataset["drawn"] = "yes";
-  }, [seen, dark.value, ...of]);
+    const first = !chart.current;
+    const made = chart.current ??= echarts.init(place.current, null, { renderer: "canvas" });
+    const show = () => {
+      const drawn = draw(colours(), selection);
+      made.setOption({ ...BASE, ...drawn.option }, { replaceMerge: ["series", "xAxis", "yAxis"] });
+      setNote(drawn.note ?? "");
+      if (place.current) place.current.dataset["drawn"] = "yes";
+    };
+    if (first) {
+      events?.(made);
+      show();
+    } else soon(place, show);
+  }, [seen, dark.value, selection, ...of]);
 
   const picture = (kind: "svg" | "png", width: number, tall: number): string => {
     const made = echarts.init(document.createElement("div"), null, { renderer: kind === "svg" ? "svg" : "canvas", width, height: tall });
-    made.setOption({ ...BASE, ...draw(colours()).option, animation: false, toolbox: { show: false } });
+    made.setOption({ ...BASE, ...draw(colours(), selection).option, animation: false, toolbox: { show: false } });
     const text = made.getDataURL({ type: kind, pixelRatio: 3, backgroundColor: colours().card });
     made.dispose();
     return text;
@@ -201,6 +214,7 @@ function coded(text: string): string {
   return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
 }
 
+const NONE = () => null;
 const BASE: Option = { animation: false, aria: { enabled: false } };
 
 export function grid(more: Option = {}): Option {

@@ -1,5 +1,6 @@
 /** Experiments side by side: best so far, with bands over seeds; the same parameters overlaid. */
 
+import { useMemo } from "preact/hooks";
 import { type Group, type Row, band, groups, shared } from "../groups";
 import { brief, clip } from "../numbers";
 import { type Study, extent, position } from "../study";
@@ -9,9 +10,11 @@ import { ends } from "./parallel";
 import { cutNote, scaled, type Scale, useScale } from "./scale";
 
 export function Compare({ studies }: { studies: readonly Study[] }) {
-  const found = groups(studies);
-  const bands = found.map(band);
-  const values = bands.flatMap((rows) => rows.flatMap(([, low, , high]) => [low, high]));
+  const { found, bands, values } = useMemo(() => {
+    const found = groups(studies);
+    const bands = found.map(band);
+    return { found, bands, values: bands.flatMap((rows) => rows.flatMap(([, low, , high]) => [low, high])) };
+  }, [studies]);
   const { scale, buttons } = useScale(values);
   const metrics = new Set(studies.map((shown) => shown.objective.metric));
   const goals = new Set(studies.map((shown) => shown.objective.maximize));

@@ -2,14 +2,14 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { brief } from "../numbers";
-import { selected } from "../state";
+import { chosen } from "../state";
 import { type Study, column, extent, robust, valued } from "../study";
 import { CELLS, type Surface, surface } from "../surface";
-import { type Colours, type Option, Chart, describe, grid, hint } from "./chart";
+import { type Chosen, type Colours, type Option, Chart, describe, grid, hint } from "./chart";
 import { Choose } from "./choose";
 import { BRUSH, selectable } from "./history";
 import { numberIn } from "./points";
-import { across, some } from "./slices";
+import { across, ofMany, some } from "./slices";
 
 /** A parameter along an axis, with the ends that both its trials and the surface have. */
 interface Side {
@@ -36,25 +36,24 @@ export function Contours({ shown }: { shown: Study }) {
   const x = numeric[Math.min(chosenX, numeric.length - 1)] ?? 0;
   const y = numeric[Math.min(chosenY, numeric.length - 1)] ?? 0;
   const found = useMemo(() => landscape(shown, places, x, y), [shown, x, y]);
-  const chosen = selected.value;
   if (numeric.length < 2 || places.length < 3) return <p class="empty">Needs two numeric parameters and three trials with a value.</p>;
   const names = numeric.map((i) => shown.parameters[i]?.name ?? "");
   const { metric } = shown.objective;
-  const drawn = some(shown, chosen);
   return (
     <Chart
       name="contours"
       label={`Contours of ${metric} over ${shown.parameters[x]?.name} and ${shown.parameters[y]?.name}${found.made ? `, from ${value(found, found.made.min)} to ${value(found, found.made.max)}` : ""}`}
       height={400}
-      of={[found, chosen]}
+      of={[found]}
+      chosen={chosen}
       events={(chart) => selectable(chart, "contours")}
-      draw={(colour) => ({
+      draw={(colour, selection) => ({
         note: [
           `The mean ${metric} of the trials nearby, whatever their other parameters; blank where there are none.`,
           found.far ? `${found.far} far ${found.far === 1 ? "value counts" : "values count"} as the nearest of the others.` : "",
-          drawn.note,
+          ofMany(shown),
         ].filter(Boolean).join(" "),
-        option: option(shown, colour, found, drawn.places, chosen),
+        option: option(shown, colour, found, selection),
       })}
     >
       <Choose label="across" names={names} value={numeric.indexOf(x)} set={setX} />
@@ -102,7 +101,8 @@ function value(found: Landscape, level: number): string {
   return brief(found.log ? 10 ** level : level, 4);
 }
 
-function option(shown: Study, colour: Colours, found: Landscape, places: readonly number[], chosen: ReadonlySet<number> | null): Option {
+function option(shown: Study, colour: Colours, found: Landscape, chosen: Chosen): Option {
+  const places = some(shown, chosen);
   const [x, y] = found.sides;
   const levels = found.made?.levels ?? [];
   const [min, max] = [found.made?.min ?? 0, found.made?.max ?? 1];

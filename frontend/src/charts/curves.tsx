@@ -1,24 +1,25 @@
 /** The reports of each trial, and where a rule stops it. */
 
+import { useMemo } from "preact/hooks";
 import { brief, numberOf } from "../numbers";
-import { opened, selected } from "../state";
+import { chosen, opened } from "../state";
 import { ACTIVE, type Study } from "../study";
-import { type Colours, type Drawn, Chart, axis, describe, grid, hint } from "./chart";
+import { type Chosen, type Colours, type Drawn, Chart, axis, describe, grid, hint } from "./chart";
 import { beyond, cutNote, scaled, type Scale, useScale } from "./scale";
 
 const THRESHOLDS = 5;
 
 export function Curves({ shown }: { shown: Study }) {
-  const values = Object.values(shown.curves).flatMap((curve) => curve.map((point) => point[1]));
+  const values = useMemo(() => Object.values(shown.curves).flatMap((curve) => curve.map((point) => point[1])), [shown]);
   const { scale, buttons } = useScale(values);
-  const chosen = selected.value;
   if (!values.length) return <p class="empty">No trial has reported {shown.objective.metric} more than once.</p>;
   return (
     <Chart
       name="learning-curves"
       label={`Learning curves of ${Object.keys(shown.curves).length} trials`}
-      draw={(colour) => drawn(shown, colour, scale, chosen, values)}
-      of={[shown, scale.log, scale.bulk?.max, chosen]}
+      draw={(colour, selection) => drawn(shown, colour, scale, selection, values)}
+      of={[shown, scale.log, scale.bulk?.max]}
+      chosen={chosen}
       events={(chart) =>
         chart.on("click", (event) => {
           const number = Number(event.seriesId);
@@ -31,9 +32,7 @@ export function Curves({ shown }: { shown: Study }) {
   );
 }
 
-function drawn(
-  shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<number> | null, values: number[],
-): Drawn {
+function drawn(shown: Study, colour: Colours, scale: Scale, chosen: Chosen, values: readonly number[]): Drawn {
   const { metric } = shown.objective;
   const thresholds = new Map<string, [number, number]>();
   for (const trial of shown.trials) {

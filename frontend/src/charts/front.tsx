@@ -2,9 +2,9 @@
 
 import { useState } from "preact/hooks";
 import { numberOf } from "../numbers";
-import { selected } from "../state";
+import { chosen } from "../state";
 import { JUDGED, type Study, extent } from "../study";
-import { type Colours, type Option, Chart, axis, describe, grid, hint, upright } from "./chart";
+import { type Chosen, type Colours, type Option, Chart, axis, describe, grid, hint, upright } from "./chart";
 import { Choose } from "./choose";
 import { BRUSH, selectable } from "./history";
 import { numberIn } from "./points";
@@ -15,7 +15,6 @@ export function Front({ shown }: { shown: Study }) {
   const [x, setX] = useState(0);
   const [y, setY] = useState(1);
   const all = shown.objective.objectives;
-  const chosen = selected.value;
   const front = shown.front ?? [];
   if (!shown.trials.some((trial) => trial.feasible !== null)) return <p class="empty">No trial has a value of each objective yet.</p>;
   const names = all.map(({ metric }) => metric);
@@ -24,15 +23,16 @@ export function Front({ shown }: { shown: Study }) {
       name="trade-off"
       label={`Trade-off between ${names.join(", ")}: trials ${front.join(", ") || "none"}`}
       height={360}
-      of={[shown, x, y, chosen]}
+      of={[shown, x, y]}
+      chosen={chosen}
       events={(chart) => selectable(chart, "front")}
-      draw={(colour) => ({
+      draw={(colour, selection) => ({
         note: [
           `${front.length} ${front.length === 1 ? "trial is" : "trials are"} the trade-off: no feasible trial is better in one objective and as good in all others.`,
           shown.objective.constraints.length ? "Hollow: infeasible." : "",
           all.length > 2 ? `There are ${all.length} objectives: a trial of the trade-off may look worse in two of them.` : "",
         ].filter(Boolean).join(" "),
-        option: drawn(shown, colour, x, y, chosen),
+        option: drawn(shown, colour, x, y, selection),
       })}
     >
       {all.length > 2 && <Choose label="across" names={names} value={x} set={setX} />}
@@ -41,7 +41,7 @@ export function Front({ shown }: { shown: Study }) {
   );
 }
 
-function drawn(shown: Study, colour: Colours, x: number, y: number, chosen: ReadonlySet<number> | null): Option {
+function drawn(shown: Study, colour: Colours, x: number, y: number, chosen: Chosen): Option {
   const { objectives, metrics } = shown.objective;
   const [across, up] = [objectives[x], objectives[y]];
   const places = [across, up].map((objective) => metrics.indexOf(objective?.metric ?? ""));

@@ -1,10 +1,9 @@
 /** All trials by their number, and the best so far. */
 
-import { useMemo } from "preact/hooks";
 import { brief, numberOf } from "../numbers";
-import { opened, select, selected } from "../state";
-import { ACTIVE, type Study, bestSoFar, extent } from "../study";
-import { type Colours, type Drawn, type Instance, type Option, Chart, axis, describe, grid, hint } from "./chart";
+import { chosen, opened, select } from "../state";
+import { ACTIVE, type Study, bestSoFar, extent, finite } from "../study";
+import { type Chosen, type Colours, type Drawn, type Instance, type Option, Chart, axis, describe, grid, hint } from "./chart";
 import { inside, numberIn } from "./points";
 import { TRIALS, TRIANGLES, beyond, cutNote, edge, scaled, type Scale, useScale } from "./scale";
 
@@ -15,10 +14,7 @@ type Point = [number, number, number];
 interface Styled { value: Point; itemStyle: Option }
 
 export function History({ shown }: { shown: Study }) {
-  const values = useMemo(() => [...shown.losses].filter(Number.isFinite), [shown]);
-  const { scale, buttons } = useScale(values);
-  const chosen = selected.value;
-  const draw = (colour: Colours) => drawn(shown, colour, scale, chosen);
+  const { scale, buttons } = useScale(finite(shown));
   const label = shown.best
     ? `Best so far: ${shown.objective.metric} ${brief(shown.losses[shown.best.number] ?? NaN)} ` +
       `by trial ${shown.best.number} of ${shown.trials.length}; the table lists all trials`
@@ -27,8 +23,9 @@ export function History({ shown }: { shown: Study }) {
     <Chart
       name="best-so-far"
       label={label}
-      draw={draw}
-      of={[shown, scale.log, scale.bulk?.max, chosen]}
+      draw={(colour, selection) => drawn(shown, colour, scale, selection)}
+      of={[shown, scale.log, scale.bulk?.max]}
+      chosen={chosen}
       events={(chart) => selectable(chart, "history")}
     >
       {buttons}
@@ -53,7 +50,7 @@ export const BRUSH = {
   brush: { toolbox: ["rect", "clear"], brushMode: "single", throttleType: "debounce", throttleDelay: 100, outOfBrush: {} },
 };
 
-function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<number> | null): Drawn {
+function drawn(shown: Study, colour: Colours, scale: Scale, chosen: Chosen): Drawn {
   const usual: Point[] = [];
   const outside: Styled[] = [];
   const values: number[] = [];
@@ -134,6 +131,6 @@ function drawn(shown: Study, colour: Colours, scale: Scale, chosen: ReadonlySet<
 
 /** Whether the goal is between the ends of the axis. */
 function onAxis(shown: Study, scale: Scale, goal: number): boolean {
-  const { min, max } = scale.bulk ?? extent([...shown.losses].filter(Number.isFinite));
+  const { min, max } = scale.bulk ?? extent(finite(shown));
   return min <= goal && goal <= max;
 }

@@ -3,22 +3,19 @@
 import { useRef } from "preact/hooks";
 import { brief, clip } from "../numbers";
 import { select, selected, selectedIn } from "../state";
-import { type Study, column, extent, ranked, sampled } from "../study";
+import { type Study, column, extent, ranked, sampled, valued } from "../study";
 import type { Parameter } from "../types";
-import { type Colours, type Drawn, type Instance, type Option, Chart } from "./chart";
+import { type Chosen, type Colours, type Drawn, type Instance, type Option, Chart } from "./chart";
 
 const WHERE = "parallel";
-/** Lines: more are one grey, and take a tenth of a second for each move of a brush. */
-const MOST = 600;
-const SOON = 40;
+/** Lines: more are one grey, and each move of a brush draws them all. */
+const MOST = 300;
 
 export function Parallel({ shown }: { shown: Study }) {
   const chart = useRef<Instance | null>(null);
   const known = useRef(shown);
   known.current = shown;
-  const due = useRef(0);
-  const chosen = selectedIn.value === WHERE ? null : selected.value;
-  const count = [...shown.losses].filter(Number.isFinite).length;
+  const count = valued(shown).length;
   if (!count) return <p class="empty">No trial has a value yet.</p>;
   const clear = () => {
     const axes = shown.parameters.length + 1;
@@ -32,14 +29,13 @@ export function Parallel({ shown }: { shown: Study }) {
       name="parallel-coordinates"
       label={`Parallel coordinates of ${count} trials and ${shown.parameters.length} parameters`}
       height={360}
-      of={[shown, chosen]}
-      draw={(colour) => drawn(shown, colour, chosen)}
+      of={[shown]}
+      // What is brushed here, the chart shows by itself.
+      chosen={() => (selectedIn.value === WHERE ? null : selected.value)}
+      draw={(colour, selection) => drawn(shown, colour, selection)}
       events={(made) => {
         chart.current = made;
-        made.on("axisareaselected", () => {
-          window.clearTimeout(due.current);
-          due.current = window.setTimeout(() => select(within(made, known.current), WHERE), SOON);
-        });
+        made.on("axisareaselected", () => select(within(made, known.current), WHERE));
       }}
     >
       <span class="help">Drag along an axis to select; click on it to clear.</span>
@@ -61,15 +57,10 @@ function within(chart: Instance, shown: Study): number[] | null {
   });
   if (!marked.length) return null;
   const columns = marked.map(({ i }) => (i < shown.parameters.length ? column(shown, i) : shown.losses));
-  return shown.trials.flatMap((trial, place) => {
-    const loss = shown.losses[place] ?? NaN;
-    if (!Number.isFinite(loss)) return [];
-    const inside = marked.every(({ intervals }, n) => {
-      const value = columns[n]?.[place] ?? NaN;
-      return intervals.some(([low, high]) => low <= value && value <= high);
-    });
-    return inside ? [trial.number] : [];
-  });
+  return valued(shown).filter((place) => marked.every(({ intervals }, n) => {
+    const value = columns[n]?.[place] ?? NaN;
+    return intervals.some(([low, high]) => low <= value && value <= high);
+  }));
 }
 
 export function ends(declared: Parameter, values: number[]): Option {
@@ -83,7 +74,7 @@ export function ends(declared: Parameter, values: number[]): Option {
   return { type: log ? "log" : "value", min, max: max > min ? max : min + 1 };
 }
 
-function drawn(shown: Study, colour: Colours, chosen: ReadonlySet<number> | null): Drawn {
+function drawn(shown: Study, colour: Colours, chosen: Chosen): Drawn {
   // The best are drawn last, on top; colours are ranks among all, drawn or not.
   const all = ranked(shown);
   const ranks = new Map(all.map((place, rank) => [place, all.length > 1 ? rank / (all.length - 1) : 1]));
@@ -113,7 +104,7 @@ function drawn(shown: Study, colour: Colours, chosen: ReadonlySet<number> | null
       lineStyle: {
         color: dim ? colour.bad : best ? colour.best : mixed(colour.order, rank),
         width: best ? 3 : 1,
-        opacity: dim ? 0.06 : best ? 1 : places.length > 500 ? 0.3 : 0.25 + 0.5 * rank,
+        opacity: dim ? 0.06 : best ? 1 : places.length > 250 ? 0.4 : 0.25 + 0.5 * rank,
       },
     };
   });

@@ -1,6 +1,6 @@
 /** The choice of a vertical axis: linear or logarithmic, all values or most of them. */
 
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { brief } from "../numbers";
 import { extent, robust } from "../study";
 import { type Colours, type Option, upright } from "./chart";
@@ -16,13 +16,14 @@ export interface Choice {
   buttons: preact.JSX.Element;
 }
 
+/** The choice for `values`, which are looked at once for as long as they are the same array. */
 export function useScale(values: readonly number[]): Choice {
   const [wanted, setWanted] = useState<boolean | null>(null);
   const [most, setMost] = useState(false);
-  const all = extent(values);
+  const all = useMemo(() => extent(values), [values]);
   const positive = all.min > 0;
   const log = positive && (wanted ?? all.log);
-  const bulk = robust(log ? values.map(Math.log10) : values);
+  const bulk = useMemo(() => robust(log ? values.map(Math.log10) : values), [values, log]);
   const ends = bulk && log ? { min: 10 ** bulk.min, max: 10 ** bulk.max } : bulk;
   return {
     scale: { log, bulk: most ? ends : null },

@@ -2,9 +2,10 @@
 
 import { useState } from "preact/hooks";
 import { clip } from "../numbers";
-import { selected } from "../state";
-import { type Study, column, ranked, sampled, valued } from "../study";
-import { type Colours, type Option, Chart, axis, describe, grid, hint, upright } from "./chart";
+import { latest } from "../memo";
+import { chosen } from "../state";
+import { type Study, column, finite, ranked, sampled, valued } from "../study";
+import { type Chosen, type Colours, type Option, Chart, axis, describe, grid, hint, upright } from "./chart";
 import { Choose } from "./choose";
 import { BRUSH, selectable } from "./history";
 import { ends, mixed } from "./parallel";
@@ -13,26 +14,26 @@ import { TRIALS, TRIANGLES, beyond, cutNote, edge, scaled, type Scale, useScale 
 
 const MOST = 2500;
 
-/** What is drawn of many trials, and the words that say so. */
-export function some(shown: Study, chosen: ReadonlySet<number> | null): { places: number[]; note: string } {
-  const all = valued(shown);
-  const places = sampled(all, MOST, chosen);
+/** Places of the trials that are drawn of many. */
+export const some = latest((shown: Study, chosen: Chosen): readonly number[] => {
+  const places = sampled(valued(shown), MOST, chosen);
   const best = shown.best?.number;
   if (best !== undefined && !places.includes(best)) places.push(best);
-  return {
-    places,
-    note: places.length < all.length ? `${places.length} of ${all.length} trials are drawn, evenly${chosen ? ", selected ones first" : ""}.` : "",
-  };
+  return places;
+});
+
+/** The words that say how many are drawn. */
+export function ofMany(shown: Study): string {
+  const all = valued(shown).length;
+  return all > MOST ? `${MOST} of ${all} trials are drawn, evenly, selected ones first.` : "";
 }
 
 export function Slices({ shown }: { shown: Study }) {
-  const { scale, buttons } = useScale([...shown.losses].filter(Number.isFinite));
-  const chosen = selected.value;
-  const { places, note } = some(shown, chosen);
-  if (!places.length) return <p class="empty">No trial has a value yet.</p>;
+  const { scale, buttons } = useScale(finite(shown));
+  if (!valued(shown).length) return <p class="empty">No trial has a value yet.</p>;
   return (
     <>
-      <div class="bar">{buttons}<span class="help">From blue, the first trials, to yellow, the last. {note}</span></div>
+      <div class="bar">{buttons}<span class="help">From blue, the first trials, to yellow, the last. {ofMany(shown)}</span></div>
       <div class="small">
         {shown.parameters.map((parameter, i) => (
           <Chart
@@ -40,11 +41,12 @@ export function Slices({ shown }: { shown: Study }) {
             name={`slice-${clip(parameter.name, 40)}`}
             label={`${shown.objective.metric} over ${parameter.name}`}
             height={230}
-            of={[shown, scale.log, scale.bulk?.max, chosen]}
+            of={[shown, scale.log, scale.bulk?.max]}
+            chosen={chosen}
             events={(chart) => selectable(chart, `slice ${i}`)}
-            draw={(colour) => ({
-              note: cutNote(scale, [...shown.losses], TRIALS, TRIANGLES),
-              option: slice(shown, colour, places, i, scale, chosen),
+            draw={(colour, selection) => ({
+              note: cutNote(scale, finite(shown), TRIALS, TRIANGLES),
+              option: slice(shown, colour, i, scale, selection),
             })}
           />
         ))}
@@ -63,9 +65,8 @@ export function across(shown: Study, colour: Colours | null, i: number, values: 
   return (vertical ? upright : axis)(colour, name, { ...found, scale: true });
 }
 
-function slice(
-  shown: Study, colour: Colours, places: number[], i: number, scale: Scale, chosen: ReadonlySet<number> | null,
-): Option {
+function slice(shown: Study, colour: Colours, i: number, scale: Scale, chosen: Chosen): Option {
+  const places = some(shown, chosen);
   const last = Math.max(shown.trials.length - 1, 1);
   const points = places.map((place) => {
     const loss = shown.losses[place] ?? NaN;
@@ -96,10 +97,8 @@ function slice(
 export function Pairs({ shown }: { shown: Study }) {
   const [chosenX, setX] = useState(0);
   const [chosenY, setY] = useState(1);
-  const chosen = selected.value;
-  const { places, note } = some(shown, chosen);
   const names = shown.parameters.map(({ name }) => name);
-  if (names.length < 2 || !places.length) return <p class="empty">Needs two parameters and a trial with a value.</p>;
+  if (names.length < 2 || !valued(shown).length) return <p class="empty">Needs two parameters and a trial with a value.</p>;
   const x = Math.min(chosenX, names.length - 1);
   const y = Math.min(chosenY, names.length - 1);
   return (
@@ -107,11 +106,12 @@ export function Pairs({ shown }: { shown: Study }) {
       name="pair"
       label={`Trials by ${names[x]} and ${names[y]}, coloured by ${shown.objective.metric}`}
       height={360}
-      of={[shown, x, y, chosen]}
+      of={[shown, x, y]}
+      chosen={chosen}
       events={(chart) => selectable(chart, "pairs")}
-      draw={(colour) => ({
-        note: `From blue, the worst ${shown.objective.metric}, to yellow, the best, by rank. ${note}`,
-        option: pair(shown, colour, places, x, y, chosen),
+      draw={(colour, selection) => ({
+        note: `From blue, the worst ${shown.objective.metric}, to yellow, the best, by rank. ${ofMany(shown)}`,
+        option: pair(shown, colour, x, y, selection),
       })}
     >
       <Choose label="across" names={names} value={x} set={setX} />
@@ -120,11 +120,9 @@ export function Pairs({ shown }: { shown: Study }) {
   );
 }
 
-function pair(
-  shown: Study, colour: Colours, places: number[], x: number, y: number, chosen: ReadonlySet<number> | null,
-): Option {
+function pair(shown: Study, colour: Colours, x: number, y: number, chosen: Chosen): Option {
   const all = ranked(shown);
-  const drawn = new Set(places);
+  const drawn = new Set(some(shown, chosen));
   const data = all.flatMap((place, rank) => {
     if (!drawn.has(place)) return [];
     const at = [column(shown, x)[place] ?? NaN, column(shown, y)[place] ?? NaN];

@@ -2,14 +2,13 @@
 
 import { useMemo } from "preact/hooks";
 import { duration } from "../numbers";
-import { opened, selected } from "../state";
+import { chosen, opened } from "../state";
 import { type Bar, rows } from "../rows";
 import type { Study } from "../study";
-import { type Colours, type Option, Chart, axis, describe, grid, hint } from "./chart";
+import { type Chosen, type Colours, type Option, Chart, axis, describe, grid, hint } from "./chart";
 
 export function Timeline({ shown }: { shown: Study }) {
   const bars = useMemo(() => rows(shown, Date.now()), [shown]);
-  const chosen = selected.value;
   if (!bars.length) return <p class="empty">No trial has begun.</p>;
   const count = bars.reduce((most, bar) => Math.max(most, bar.slot + 1), 0);
   return (
@@ -17,10 +16,11 @@ export function Timeline({ shown }: { shown: Study }) {
       name="timeline"
       label={`Timeline of ${bars.length} trials, at most ${count} at a time`}
       height={Math.min(90 + 26 * count, 420)}
-      of={[shown, chosen]}
-      draw={(colour) => ({
+      of={[shown]}
+      chosen={chosen}
+      draw={(colour, selection) => ({
         note: "Blue: succeeded; pale: stopped early; grey: failed; green: running. Drag the lower bar to zoom.",
-        option: option(shown, colour, bars, count, chosen),
+        option: option(shown, colour, bars, count, selection),
       })}
       events={(chart) =>
         chart.on("click", (event) => {
@@ -32,7 +32,7 @@ export function Timeline({ shown }: { shown: Study }) {
   );
 }
 
-function option(shown: Study, colour: Colours, bars: Bar[], count: number, chosen: ReadonlySet<number> | null): Option {
+function option(shown: Study, colour: Colours, bars: Bar[], count: number, chosen: Chosen): Option {
   const begin = bars[0]?.begin ?? 0;
   const paint = (condition: string) =>
     condition === "Running" ? colour.running
