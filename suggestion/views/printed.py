@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from suggestion.controller.files import open_own
 from suggestion.controller.output import not_kept
@@ -31,17 +31,12 @@ def follow(directory: Path, trial: Trial, attempt: int | None = None) -> Iterato
         path = _output(directory, trial, chosen)
         while not path.exists() and _goes_on(store, trial, chosen):
             time.sleep(_FOLLOW_SECONDS)
-        yield from output_of(directory, store.trial(trial.number) or trial, chosen)
-        file = open_own(path, path.parent)
-        if file is None:
-            return
-        with file:
-            file.seek(0, os.SEEK_END)
+        with _opened(directory, store.trial(trial.number) or trial, chosen) as file:
+            yield from file.pieces()
             goes_on = True
             while goes_on:
                 goes_on = _goes_on(store, trial, chosen)
-                while piece := file.read(1 << 20):
-                    yield piece
+                yield from file.pieces()
                 if goes_on:
                     time.sleep(_FOLLOW_SECONDS)
     finally:
@@ -60,18 +55,37 @@ def output_of(directory: Path, trial: Trial, attempt: int | None = None) -> Iter
         FileNotFoundError: If it has not been started, or not so often.
         Unusable: If the trial has put something else in its place.
     """
-    path = _output(directory, trial, attempt or trial.attempt)
-    cut = trial.cut if attempt in (None, trial.attempt) else None
+    with _opened(directory, trial, attempt or trial.attempt) as file:
+        yield from file.pieces()
+
+
+@dataclass(slots=True)
+class _Printed:
+    """An output that is read; `cut` is what was given back of it, until that is passed."""
+
+    file: BinaryIO
+    cut: tuple[int, int] | None
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what has come since the last call."""
+        if self.cut is not None:
+            begin, end = self.cut
+            self.cut = None
+            yield self.file.read(begin)
+            yield not_kept(end - begin)
+            self.file.seek(end)
+        while piece := self.file.read(1 << 20):
+            yield piece
+
+
+@contextmanager
+def _opened(directory: Path, trial: Trial, attempt: int) -> Iterator[_Printed]:
+    path = _output(directory, trial, attempt)
     file = open_own(path, path.parent)
     if file is None:
         raise FileNotFoundError(path)
     with file:
-        if cut is not None:
-            yield file.read(cut[0])
-            yield not_kept(cut[1] - cut[0])
-            file.seek(cut[1])
-        while piece := file.read(1 << 20):
-            yield piece
+        yield _Printed(file, trial.cut if attempt == trial.attempt else None)
 
 
 def _output(directory: Path, trial: Trial, attempt: int) -> Path:

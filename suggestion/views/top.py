@@ -21,6 +21,7 @@ from suggestion.controller.store import Store
 from suggestion.controller.trials import FAILED, Condition, Trial
 from suggestion.controller.workspace import trial_files
 from suggestion.views import listing
+from suggestion.views.current import Current
 from suggestion.views.live import PAUSED, Frame, why
 
 if TYPE_CHECKING:
@@ -36,16 +37,21 @@ def follow(directory: Path, console: Console) -> None:
 
     store = Store(directory)
     try:
+        seen = _seen(directory, store)  # before what is read: later changes are read, too
+        with store.snapshot():
+            current = Current(directory, store)
         if not console.is_terminal:
-            console.print(_frame(directory, store)[0])
+            console.print(_frame(directory, current)[0])
             return
         with suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
-            seen, (shown, ended) = _seen(directory, store), _frame(directory, store)
+            shown, ended = _frame(directory, current)
             live.update(shown, refresh=True)
             while not ended:
                 time.sleep(_SECONDS)
                 if (now := _seen(directory, store)) != seen:
-                    seen, (shown, ended) = now, _frame(directory, store)
+                    with store.snapshot():
+                        current.refresh(store)
+                    seen, (shown, ended) = now, _frame(directory, current)
                 elif now[1]:
                     shown = replace(shown, seconds=shown.seconds + _SECONDS)
                 live.update(shown, refresh=True)
@@ -58,11 +64,9 @@ def _seen(directory: Path, store: Store) -> tuple[int, bool]:
     return store.change_mark(), held(directory)
 
 
-def _frame(directory: Path, store: Store) -> tuple[Frame, bool]:
+def _frame(directory: Path, current: Current) -> tuple[Frame, bool]:
     """Return what to show, and whether nothing more will happen."""
-    with store.snapshot():
-        experiment, trials = store.experiment(), store.trials()
-    assert experiment is not None
+    experiment, trials = current.experiment, list(current.trials.values())
     runs = held(directory)
     state = "no runner" if not runs else PAUSED if experiment.paused else ""
     made = frame(experiment, trials, directory, datetime.now(UTC), state)

@@ -7,8 +7,9 @@ import re
 import subprocess
 import sys
 import threading
-from io import StringIO
+from io import FileIO, StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -20,7 +21,7 @@ from suggestion.controller.lock import Lock, held
 from suggestion.controller.observation import Objective, Series
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Condition, Trial
-from suggestion.views import top
+from suggestion.views import printed, top
 from suggestion.views.live import Frame
 from tests.experiments.support import Machine, Recorder, document, stored
 
@@ -211,3 +212,26 @@ def test_a_trial_is_read_by_its_number_and_a_change_is_seen(made: Path) -> None:
     finally:
         reader.close()
         writer.close()
+
+
+def test_what_is_printed_while_a_log_is_read_is_followed_too(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what comes right after the end was seen for the first time."""
+    trial = stored(made.parent)[1]
+    path = printed._output(made, trial, trial.attempt)
+    before = path.read_bytes()
+    late = [b"late\n"]
+
+    class Late(FileIO):
+        """Its end is seen before the last line is printed."""
+
+        def read(self, size: int | None = -1, /) -> Any:
+            piece = super().read(size)
+            if not piece and late:
+                with path.open("ab") as more:
+                    more.write(late.pop())
+            return piece
+
+    monkeypatch.setattr(printed, "open_own", lambda file, _: Late(file))
+    assert b"".join(printed.follow(made, trial)) == before + b"late\n"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,13 @@ import pytest
 
 from suggestion.controller.commands import Batch, Changes
 from suggestion.controller.driver import Controller
+from suggestion.controller.events import Exited, Launched, Moment
 from suggestion.controller.observation import Report, Series
 from suggestion.controller.store import FILE, Store
 from suggestion.controller.trials import Condition
 from suggestion.views.directory import changed_at
 from suggestion.views.web import document, reading
+from suggestion.views.web.catalog import Catalog
 from suggestion.views.web.importance import importance
 from tests.experiments.support import Machine, Recorder
 from tests.experiments.support import document as experiment_file
@@ -302,3 +306,34 @@ def test_who_looks_changes_nothing(tmp_path: Path) -> None:
         assert changed_at(folder) == 1e9
     finally:
         reader.close()
+
+
+def test_the_list_reads_what_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for every two seconds by each browser; a long experiment is read once."""
+    made = support.store(
+        tmp_path / "one", support.experiment(), [support.trial(n, 0.5) for n in range(3)]
+    )
+    catalog, writer = Catalog([tmp_path]), Store(made, create=True)
+    try:
+        (entry,) = catalog.list()
+        assert (entry["ended"], entry["best"]) == (3, "0.5")
+        monkeypatch.setattr(Store, "trials", lambda _: pytest.fail("all trials are read again"))
+        running = support.trial(3, None, condition=Condition.RUNNING, completed="")
+        now = Moment(datetime(2026, 11, 27, tzinfo=UTC), 2.0)
+        writer.commit(Changes(trials=(running,)), [Launched(now, 3, None)])
+        os.utime(made / FILE, (1e9, 3e9))
+        (entry,) = catalog.list()
+        assert (entry["ended"], entry["running"], entry["best"]) == (3, 1, "0.5")
+        better = support.trial(3, 0.25)
+        writer.commit(Changes(trials=(better,)), [Exited(now, 3, 0)])
+        os.utime(made / FILE, (1e9, 4e9))
+        (entry,) = catalog.list()
+        assert (entry["ended"], entry["running"], entry["best"]) == (4, 0, "0.25")
+    finally:
+        writer.close()
+    monkeypatch.undo()
+    # Another experiment in its place is read from its beginning.
+    shutil.rmtree(made)
+    support.store(made, support.experiment("two"), [])
+    (entry,) = catalog.list()
+    assert (entry["name"], entry["ended"], entry["best"]) == ("two", 0, "")

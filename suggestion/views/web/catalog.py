@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from suggestion.controller import objectives, standings
+from suggestion.controller import standings
 from suggestion.controller.lock import held
+from suggestion.controller.store import Store
 from suggestion.controller.trials import FAILED, Condition
-from suggestion.views import status
+from suggestion.views.current import Current, identity
 from suggestion.views.directory import changed_at, experiments
 from suggestion.views.web.document import Json
 
@@ -31,7 +34,8 @@ class Catalog:
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = [folder.resolve() for folder in folders]
         self._found: dict[str, Path] = {}
-        self._summaries: dict[Path, tuple[float, Json]] = {}
+        self._known: dict[Path, _Known] = {}
+        self._reading = threading.Lock()
 
     def find(self, identifier: str) -> Path | None:
         """Return the directory of an experiment; None if there is no such experiment."""
@@ -41,8 +45,9 @@ class Catalog:
 
     def list(self) -> list[Json]:
         """Return what is known of each experiment, the one that changed last first."""
-        self._look()
-        made = [self._summary(key, path) for key, path in self._found.items()]
+        with self._reading:
+            self._look()
+            made = [self._summary(key, path) for key, path in self._found.items()]
         return sorted(made, key=lambda entry: -entry["changed"])
 
     def _look(self) -> None:
@@ -54,15 +59,15 @@ class Catalog:
 
     def _summary(self, identifier: str, path: Path) -> Json:
         changed = changed_at(path)
-        known = self._summaries.get(path)
-        if known is None or known[0] != changed:
-            known = self._summaries[path] = (changed, _summary(path))
+        known = self._known.get(path)
+        if known is None or known.changed != changed:
+            known = self._known[path] = _read(path, changed, known)
         return {
             "id": identifier,
             "place": self._shown(path),
             "changed": changed,
             "runs": held(path),
-            **known[1],
+            **known.summary,
         }
 
     def _shown(self, path: Path) -> str:
@@ -72,13 +77,37 @@ class Catalog:
         return str(path)
 
 
-def _summary(path: Path) -> Json:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was read when the experiment had last `changed`; of one that goes on also its trials."""
+
+    changed: float
+    summary: Json
+    identity: int = 0
+    current: Current | None = None
+
+
+def _read(path: Path, changed: float, known: _Known | None) -> _Known:
+    same = identity(path)
+    current = known.current if known is not None and known.identity == same else None
     try:
-        experiment, trials = status.load(path)
+        store = Store(path)
+        try:
+            with store.snapshot():
+                if current is None:
+                    current = Current(path, store)
+                else:
+                    current.refresh(store)
+        finally:
+            store.close()
     except (OSError, ValueError, sqlite3.Error) as error:
-        return {"name": path.name, "error": str(error)}
-    objective = objectives.read(experiment.document)
-    best = standings.best(trials, objective)
+        return _Known(changed, {"name": path.name, "error": str(error)})
+    return _Known(changed, _summary(current), same, None if current.experiment.done else current)
+
+
+def _summary(current: Current) -> Json:
+    experiment, trials, objective = current.experiment, current.trials.values(), current.objective
+    best = standings.first(current.candidates())
     return {
         "name": experiment.name,
         "error": "",

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from suggestion.client.parameters import parameters_of
-from suggestion.controller import objectives, standings
 from suggestion.controller.activity import inactive_of
-from suggestion.controller.experiment import Experiment
 from suggestion.controller.lock import held
-from suggestion.controller.standings import Standing
-from suggestion.controller.store import FILE, Store
+from suggestion.controller.store import Store
 from suggestion.controller.trials import Trial
+from suggestion.views.current import Current, identity
 from suggestion.views.web import document
 from suggestion.views.web.document import Curve, Json
-
-# Events after which any trial may have changed: a new session has tried failed ones again.
-_ANY: Final = frozenset({"Opened"})
 
 
 @dataclass(slots=True)
@@ -46,26 +39,19 @@ class Reader:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._inode = _inode(directory)
+        self._identity = identity(directory)
         self._store = Store(directory)
         try:
             self._mark = self._store.change_mark()
             with self._store.snapshot():
-                experiment = self._store.experiment()
-                if experiment is None:
-                    raise FileNotFoundError(
-                        f"{directory}: the experiment has not been validated yet"
-                    )
-                self.experiment: Experiment = experiment
-                self.objective = objectives.read(experiment.document)
-                self._parameters = [entry["name"] for entry in parameters_of(experiment.document)]
-                self._inactive = inactive_of(experiment.document)
-                self.trials: dict[int, Trial] = {t.number: t for t in self._store.trials()}
-                self._event = self._latest_event()
+                self._current = Current(directory, self._store)
+                declared = self._current.experiment.document
+                self._parameters = [entry["name"] for entry in parameters_of(declared)]
+                self._inactive = inactive_of(declared)
                 self._reports: dict[int, _Reports] = {}
-                self._judged: dict[int, Standing] = {}
+                self._judgements = -1
                 self._standing: Json = {}
-                self._judge(self.trials.values())
+                self._judge()
                 self._shown: set[int] = set()
                 self._curves()
         except BaseException:
@@ -80,22 +66,24 @@ class Reader:
     @property
     def replaced(self) -> bool:
         """Whether another experiment has taken the place of this one."""
-        return _inode(self.directory) != self._inode
+        return identity(self.directory) != self._identity
 
     def everything(self) -> Json:
         """Return the experiment as the page reads it."""
         return {
             **self._declared(),
-            **document.head(self.experiment, self._runs),
+            **document.head(self._current.experiment, self._runs),
             **self._standing,
-            "trials": [self._row(trial) for trial in self.trials.values()],
+            "trials": [self._row(trial) for trial in self._current.trials.values()],
             "curves": self._drawn(self._shown),
             "curvesLeftOut": self._left_out,
         }
 
     def _declared(self) -> Json:
         # The whole path is nobody's business to whom a page is sent.
-        return document.declared(self.experiment, "/".join(self.directory.resolve().parts[-2:]))
+        return document.declared(
+            self._current.experiment, "/".join(self.directory.resolve().parts[-2:])
+        )
 
     def changes(self) -> Json | None:
         """Return what has changed since the last call, in the same form; None if nothing has.
@@ -108,82 +96,43 @@ class Reader:
             return None
         self._mark, self._runs = mark, runs
         with self._store.snapshot():
-            declared = self.experiment.document
-            self.experiment = self._store.experiment() or self.experiment
-            changed = self._changed_trials()
-            for trial in changed:
-                self.trials[trial.number] = trial
-            self._judge(changed)
+            declared = self._current.experiment.document
+            changed = self._current.refresh(self._store)
+            self._judge()
             before = self._shown
             self._curves()
         # An empty curve is none any more: of an attempt that does not count, or left out by now.
         fresh = {trial.number for trial in changed} | (self._shown - before)
         gone: dict[str, Curve] = {str(number): [] for number in sorted(before - self._shown)}
         return {
-            **(self._declared() if self.experiment.document != declared else {}),
-            **document.head(self.experiment, runs),
+            **(self._declared() if self._current.experiment.document != declared else {}),
+            **document.head(self._current.experiment, runs),
             **self._standing,
             "trials": [self._row(trial) for trial in changed],
             "curves": {**gone, **self._drawn(self._shown & fresh)},
             "curvesLeftOut": self._left_out,
         }
 
-    # --------------------------------------------------------------------- trials
-
-    def _changed_trials(self) -> list[Trial]:
-        before, self._event = self._event, self._latest_event()
-        if self._event == before:  # written by what is no step of a runner
-            return self._compared()
-        events = self._store.events(before)
-        if any(kind in _ANY for _, _, kind, _, _ in events):
-            return self._compared()
-        numbers = {trial for _, _, _, trial, _ in events if trial is not None}
-        numbers |= {n for n, trial in self.trials.items() if trial.condition.active}
-        found = [trial for n in sorted(numbers) if (trial := self._store.trial(n)) is not None]
-        number = len(self.trials)
-        while (trial := self._store.trial(number)) is not None:
-            found.append(trial)
-            number += 1
-        return [trial for trial in found if trial != self.trials.get(trial.number)]
-
-    def _compared(self) -> list[Trial]:
-        return [t for t in self._store.trials() if t != self.trials.get(t.number)]
-
-    def _latest_event(self) -> int:
-        try:
-            return self._store.latest_event()
-        except sqlite3.OperationalError:  # a file of the version before has no journal
-            return 0
-
-    def _judge(self, changed: Iterable[Trial]) -> None:
-        """Compare what has changed with all others, each of which is judged once."""
-        moved = not self._standing
-        for trial in changed:
-            now = standings.standing(trial, self.objective)
-            moved = moved or now != self._judged.get(trial.number)
-            if now is None:
-                self._judged.pop(trial.number, None)
-            else:
-                self._judged[trial.number] = now
-        if moved:
-            judged = [
-                (self._judged[number], self.trials[number]) for number in sorted(self._judged)
-            ]
-            self._standing = document.standing(judged, self.objective)
+    def _judge(self) -> None:
+        """Say which trials are the best, if what they are compared by has changed."""
+        if self._judgements != self._current.judgements:
+            self._judgements = self._current.judgements
+            self._standing = document.standing(self._current.candidates(), self._current.objective)
 
     def _row(self, trial: Trial) -> Json:
-        judged = trial.number in self._judged
-        return document.row(trial, self.objective, self._parameters, self._inactive, judged)
+        judged = trial.number in self._current.judged
+        objective = self._current.objective
+        return document.row(trial, objective, self._parameters, self._inactive, judged)
 
     # --------------------------------------------------------------------- curves
 
     def _has_curve(self, trial: Trial) -> bool:
-        series = trial.series.get(self.objective.metric)
+        series = trial.series.get(self._current.objective.metric)
         return series is not None and series.count > 1
 
     def _curves(self) -> None:
         """Choose the trials whose curves are shown, and read their new reports."""
-        having = [trial for trial in self.trials.values() if self._has_curve(trial)]
+        having = [trial for trial in self._current.trials.values() if self._has_curve(trial)]
         latest = having[-document.CURVES :]
         self._left_out = len(having) - len(latest)
         self._shown = {trial.number for trial in latest}
@@ -207,7 +156,9 @@ class Reader:
                     for batch in range(known.batch + 1, trial.batch + 1)
                     for report in self._store.reports(trial.number, batch)
                 ]
-            points, known.count = document.curve(reports, self.objective.metric, known.count)
+            points, known.count = document.curve(
+                reports, self._current.objective.metric, known.count
+            )
             known.points += points
             known.batch = trial.batch
             if not trial.condition.active:
@@ -231,10 +182,3 @@ def read(directory: Path) -> Json:
         return reader.everything()
     finally:
         reader.close()
-
-
-def _inode(directory: Path) -> int:
-    try:
-        return (directory / FILE).stat().st_ino
-    except OSError:
-        return 0
