@@ -14,7 +14,8 @@ import pytest
 
 from suggestion.controller.commands import Batch, Changes
 from suggestion.controller.driver import Controller
-from suggestion.controller.events import Exited, Launched, Moment
+from suggestion.controller.events import Exited, Launched
+from suggestion.controller.moments import Moment
 from suggestion.controller.observation import Report, Series
 from suggestion.controller.store import FILE, Store
 from suggestion.controller.trials import Condition
@@ -320,7 +321,7 @@ def test_the_list_reads_what_has_changed(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(Store, "trials", lambda _: pytest.fail("all trials are read again"))
         running = support.trial(3, None, condition=Condition.RUNNING, completed="")
         now = Moment(datetime(2026, 11, 27, tzinfo=UTC), 2.0)
-        writer.commit(Changes(trials=(running,)), [Launched(now, 3, None)])
+        writer.commit(Changes(trials=(running,)), [Launched(now, 3, {})])
         os.utime(made / FILE, (1e9, 3e9))
         (entry,) = catalog.list()
         assert (entry["ended"], entry["running"], entry["best"]) == (3, 1, "0.5")
