@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ import pytest
 
 from suggestion.api.exchange import TRACE_CONTEXT, keep_trace_context
 from suggestion.server.traces import Traces, asked_for
+from tests.http.support import SUGGEST, http_serving
 from tests.support.requests import ask_for, experiment
 from tests.support.servers import serving
 
@@ -87,6 +89,57 @@ def test_a_call_is_a_span() -> None:
     assert second.status.code == second.status.STATUS_CODE_ERROR
     assert "as promised" in second.status.message
     assert not second.parent_span_id
+
+
+def test_a_collector_over_grpc() -> None:
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.grpc", reason="it is not installed")
+    stubs = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc")
+    messages = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
+    names: list[str] = []
+
+    class Collector(stubs.TraceServiceServicer):  # type: ignore[misc, name-defined]
+        def Export(self, request: Any, context: Any) -> Any:  # noqa: N802
+            for resource in request.resource_spans:
+                names.extend(span.name for scope in resource.scope_spans for span in scope.spans)
+            return messages.ExportTraceServiceResponse()
+
+    served = grpc.server(ThreadPoolExecutor(1))
+    stubs.add_TraceServiceServicer_to_server(Collector(), served)
+    url = f"http://127.0.0.1:{served.add_insecure_port('127.0.0.1:0')}"
+    served.start()
+    try:
+        environment = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": url,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+            "OTEL_EXPORTER_OTLP_INSECURE": "true",
+        }
+        with serving("random", **environment) as server:
+            server.stub.GetSuggestions(ask_for(experiment("random")))
+            server.stop()
+    finally:
+        served.stop(None).wait()
+    assert names == ["api.v1.beta1.Suggestion/GetSuggestions"]
+
+
+def test_a_call_over_http_says_so() -> None:
+    pytest.importorskip("opentelemetry.sdk", reason="the extra 'otel' is not installed")
+    pytest.importorskip("starlette", reason="the extra 'http' is not installed")
+    service = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
+    with collector() as (url, came):
+        environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_COMPRESSION": "none"}
+        with http_serving("random", environment=environment) as caller:
+            assert caller.call(SUGGEST, ask_for(experiment("random"))).status == 200
+            caller.server.stop()
+    (span,) = (
+        span
+        for body in came
+        for resource in service.ExportTraceServiceRequest.FromString(body).resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    )
+    found = {item.key: item.value.string_value for item in span.attributes}
+    assert found["rpc.system"] == "http"
+    assert "rpc.grpc.status_code" not in found
 
 
 def test_a_collector_that_is_away_holds_up_neither_calls_nor_the_end() -> None:

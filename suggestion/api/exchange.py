@@ -18,10 +18,17 @@ Metadata: TypeAlias = tuple[tuple[str, bytes], ...]
 TRACE_CONTEXT: Final[ContextVar[Mapping[str, str]]] = ContextVar(
     "TRACE_CONTEXT", default=MappingProxyType({})
 )
+#: The protocol of the call that runs, as traces name it: ``grpc`` or ``http``.
+RPC_SYSTEM: Final[ContextVar[str]] = ContextVar("RPC_SYSTEM", default="grpc")
 
 
-def keep_trace_context(headers: Iterable[tuple[str, str | bytes]]) -> None:
-    """Keep what the headers of a call say about its caller's trace, for the call that runs."""
+def keep_trace_context(headers: Iterable[tuple[str, str | bytes]], system: str = "grpc") -> None:
+    """Keep what the headers of a call say about its caller's trace, for the call that runs.
+
+    Args:
+        system: The protocol by which it came.
+    """
+    RPC_SYSTEM.set(system)
     # Also nothing: a server may begin a call in the context of the one before on its connection.
     TRACE_CONTEXT.set(
         {

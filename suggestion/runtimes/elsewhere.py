@@ -47,7 +47,7 @@ class Elsewhere:
             rule = "a trial gets the processors of resources.limits.cpu"
             yield f"--cpus-per-trial: {rule}, got {asked.cpus_each}"
         if asked.pushed:
-            yield from _database_refusals(asked.database)
+            yield from database_refusals(asked.database)
         if asked.checkpoints and not self.shared:
             yield "suggestion_trial_dir: checkpoints are copied here, where no trial runs"
         if not self.objects:
@@ -55,7 +55,8 @@ class Elsewhere:
                 yield f"{dotted(where)}: {rule}"
 
 
-def _database_refusals(address: str) -> Iterator[str]:
+def database_refusals(address: str) -> Iterator[str]:
+    """Yield why trials that do not run on this machine cannot push metrics to a DB manager."""
     from suggestion.api.v1beta1.channels import is_loopback  # noqa: PLC0415
 
     rule = "an address that the trials' machines can reach"

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 import grpc
 
-from suggestion.api.exchange import TRACE_CONTEXT
+from suggestion.api.exchange import RPC_SYSTEM, TRACE_CONTEXT
 from suggestion.problem.errors import quote
 from suggestion.server.calls import logger
 
@@ -92,13 +92,15 @@ class Traces(logging.Handler):
             return
         method, code = str(facts["method"]), str(facts["outcome"])
         service = self._services.get(method, "")
+        system = RPC_SYSTEM.get()
         attributes = {
-            "rpc.system": "grpc",
+            "rpc.system": system,
             "rpc.service": service,
             "rpc.method": method,
-            "rpc.grpc.status_code": grpc.StatusCode[code].value[0],
             "suggest.code": code,
         }
+        if system == "grpc":
+            attributes["rpc.grpc.status_code"] = grpc.StatusCode[code].value[0]
         attributes |= {f"suggest.{key}": facts[key] for key in _FACTS if key in facts}
         if (model := getattr(record, "model_seconds", None)) is not None:
             attributes["suggest.model_seconds"] = model

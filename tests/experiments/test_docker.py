@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,14 @@ def test_arguments_for_the_entry_point_of_the_image() -> None:
     of = Invocation(("--lr=1",), {}, None, "image:1", commanded=False)
     made = docker.command(spec(of, [], {}))
     assert made == ["docker", "run", "--rm", "--init", "--name", "t-1", "image:1", "--lr=1"]
+
+
+def test_where_containers_push_metrics() -> None:
+    of = Invocation(("true",), {}, None, "image:1")
+    for address, added in (("192.0.2.1:6789", ["--add-host"]), ("192.0.2.1:7000", [])):
+        made = docker.command(spec(of, [], {"SUGGEST_DB_MANAGER": address}))
+        assert [word for word in made if word == "--add-host"] == added
+        assert f"SUGGEST_DB_MANAGER={address}" in made
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -112,6 +121,17 @@ def test_a_container_is_stopped(machine: Machine, tmp_path: Path, image: str, de
     (trial,) = stored(tmp_path)
     assert (trial.condition, trial.reason) == (Condition.FAILED, "ran longer than 1.5 s")
     assert trial.name not in call("ps", "--format", "{{.Names}}").stdout.split()
+
+
+def test_a_container_is_told_what_the_sdk_needs(image: str) -> None:
+    place = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+    script = f"read n <{place} || test $n; while read l; do echo $l; done </etc/hosts; echo of $n"
+    of = Invocation(("/bin/sh", "-c", script), {}, None, image)
+    told = spec(of, [], {"SUGGEST_DB_MANAGER": "192.0.2.1:6789"})
+    told = replace(told, files=replace(told.files, trial=f"t-{os.getpid()}"))
+    printed = call(*docker.command(told)[1:]).stdout
+    assert "192.0.2.1 katib-db-manager.kubeflow\n" in printed.replace("\t", " ")
+    assert printed.endswith("of default\n")
 
 
 def test_the_status_of_a_container(machine: Machine, tmp_path: Path, image: str) -> None:

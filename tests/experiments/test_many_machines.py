@@ -254,6 +254,14 @@ def test_what_a_runtime_cannot_honour_is_refused(
 DATABASE = "collector Push: needs --db-manager HOST:PORT with"
 
 
+@pytest.mark.parametrize("database", ["", "127.0.0.1:6789"])
+def test_a_container_does_not_reach_this_machine_by_loopback(tmp_path: Path, database: str) -> None:
+    asked = Asked(document.load(write(tmp_path, experiment(OK))), pushed=True, database=database)
+    (text,) = runtimes.place("docker").refusals(asked)
+    assert "an address that the trials' machines can reach" in text
+    assert not runtimes.place("process").refusals(asked)
+
+
 @pytest.mark.parametrize("name", [n for n in runtimes.RUNTIMES if not runtimes.place(n).here])
 @pytest.mark.parametrize(
     ("asked", "expected"),

@@ -133,7 +133,7 @@ class _Method:
 
     async def _respond(self, request: Request, when_sent: _WhenSent) -> Response:
         headers = request.headers
-        exchange.keep_trace_context(headers.items())
+        exchange.keep_trace_context(headers.items(), "http")
         left = timeout_of(headers)
         check_content_type(headers)
         host = self._host
