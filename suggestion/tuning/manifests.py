@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -150,12 +150,17 @@ def _target(function: Callable[..., object] | None, broken: list[BrokenRule]) ->
         return ""
     if module != "__main__":
         return f"{module}:{qualified}"
-    try:
-        script = inspect.getsourcefile(function)
-    except TypeError:
-        script = None
-    if script is None or not script.endswith(".py"):
-        rule = "is defined in a notebook, which no image runs; move it to a module, or give command"
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:  # python -m package.module
+        return f"{spec.name}:{qualified}"
+    # Kernels of notebooks make up a file for each cell, but have none as a whole.
+    script = getattr(main, "__file__", None)
+    if script is None:
+        rule = (
+            "is defined in no file that an image could have, but in a notebook, a prompt or a text "
+            "that Python was given; move it to a module, or give command"
+        )
         broken.append(BrokenRule(name, rule))
         return ""
     return f"{Path(script).name}:{qualified}"

@@ -86,6 +86,18 @@ def check(
     return objective
 
 
+def working_directory() -> Path:
+    """Return the folder in which trials run.
+
+    Raises:
+        RuntimeError: If it is gone.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise RuntimeError("the working directory, in which trials run, is gone") from error
+
+
 def directory_for(name: str, directory: str | Path | None) -> Path:
     """Return where an experiment is kept, which exists then.
 

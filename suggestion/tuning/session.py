@@ -51,6 +51,7 @@ class Machine:
 def run(
     request: TuneRequest,
     directory: Path,
+    cwd: Path,
     prepare: Callable[[], None],
     options: Options,
     machine: Machine,
@@ -60,6 +61,7 @@ def run(
     """Run an experiment until it ends or is interrupted, from wherever its directory stands.
 
     Args:
+        cwd: In which trials run.
         prepare: Writes what trials need; called once the directory is known to be right.
         interrupted: Told what to call when the user interrupts; by default signals do.
 
@@ -96,9 +98,7 @@ def run(
             runtimes.place("process"),
             Whose(request.name, "", directory.absolute(), document),
             lambda: Library(store, suggest, rule, objective, parameters, stopped),
-            TrialWorkspace(
-                directory, request.name, made, FunctionMetrics(objective.metrics), Path.cwd()
-            ),
+            TrialWorkspace(directory, request.name, made, FunctionMetrics(objective.metrics), cwd),
             slots,
             Policy(
                 objective,

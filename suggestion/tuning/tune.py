@@ -188,6 +188,7 @@ def tune(
     )
     with declared.in_words():
         request.validate()
+    cwd = arguments.working_directory()
     folder = arguments.directory_for(request.name, directory)
     import sqlite3  # noqa: PLC0415
 
@@ -211,6 +212,7 @@ def tune(
             controller = session.run(
                 request,
                 folder,
+                cwd,
                 lambda: functions.store(
                     function, read, folder / FUNCTION, list(objective.directions)
                 ),

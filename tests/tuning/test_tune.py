@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -535,6 +536,33 @@ def test_what_cannot_be_named_on_a_command_line() -> None:
     assert made.argv == ("train", "--x=abs")
     read = manifest.load(path, {}, kind="Experiment")
     assert list(cluster.refusals(read)) == []
+
+
+def test_the_function_of_a_program_is_named_as_the_program_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    result = quiet(functions.square, X, trials=1)
+    monkeypatch.setattr(functions.square, "__module__", "__main__")
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "__file__", "/home/me/script.py", raising=False)
+    for spec, name in (
+        (ModuleSpec("package.program", None), "package.program"),
+        (None, "script.py"),
+    ):
+        monkeypatch.setattr(main, "__spec__", spec)
+        path = result.experiment_file("e.yaml", image="x")
+        assert f"- {name}:square\n" in path.read_text()
+    monkeypatch.delattr(main, "__file__")
+    with pytest.raises(sg.InvalidArgument, match="square: is defined in no file that an image"):
+        result.experiment_file("e.yaml", image="x")
+
+
+def test_a_working_directory_that_is_gone_is_said(folder: Path) -> None:
+    (folder / "gone").mkdir()
+    os.chdir(folder / "gone")
+    (folder / "gone").rmdir()
+    with pytest.raises(RuntimeError, match="the working directory, in which trials run, is gone"):
+        quiet(functions.square, X, trials=1, directory=folder / "runs")
 
 
 def test_the_stored_space_is_json() -> None:
