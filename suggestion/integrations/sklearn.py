@@ -127,15 +127,9 @@ class SuggestSearchCV(BaseSearchCV):
         space = read_distributions(self.param_distributions)
         objective = _objective(self.scoring, self.refit)
         seed = int(check_random_state(self.random_state).randint(_SEEDS))
-        solver = open_solver(
-            "search",
-            space,
-            objective,
-            Method.of(self.algorithm, self.settings, seed).declaring(objective),
-            None,
-            None,
-            0,
-        )
+        method = Method.of(self.algorithm, self.settings, seed).without_checkpoints()
+        method = method.declaring(objective)
+        solver = open_solver("search", space, objective, method, None, None, 0)
         scores: dict[tuple[tuple[str, str], ...], Mapping[str, float]] = {}
         evaluation = _Evaluation(self, evaluate_candidates, objective)
         width = self.batch_size or evaluation.width

@@ -12,6 +12,7 @@ from suggestion.tuning.space import Space
 
 #: Setting of an algorithm: trials that it learns from.
 PRIOR_TRIALS: Final = "prior_trials"
+_CHECKPOINTS: Final = "suggestion_trial_dir"
 API_VERSION: Final = "kubeflow.org/v1beta1"
 
 #: Settings of an algorithm or a rule, with values of their own types or as text.
@@ -32,7 +33,14 @@ class Method:
 
     @classmethod
     def of(cls, name: str, settings: Settings | None, seed: int | None = None) -> Method:
-        """Return the method; a seed becomes its setting ``random_state``."""
+        """Return the method; a seed becomes its setting ``random_state``.
+
+        Raises:
+            InvalidArgument: If `settings` is no mapping.
+        """
+        if settings is not None and not isinstance(settings, Mapping):
+            rule = f"must map names to values, got {settings!r:.80}"
+            raise InvalidArgument([BrokenRule("settings", rule)])
         texts = {key: _text(value) for key, value in (settings or {}).items()}
         if seed is not None:
             texts = {"random_state": str(seed), **texts}
@@ -53,6 +61,17 @@ class Method:
         if broken:
             raise InvalidArgument(broken)
         return Method(self.name, {**self.settings, **added}, frozenset(added)) if added else self
+
+    def without_checkpoints(self) -> Method:
+        """Return the method itself, for runners that hand no checkpoints from trial to trial.
+
+        Raises:
+            InvalidArgument: If it needs them.
+        """
+        if self.name == "pbt" or _CHECKPOINTS in self.settings:
+            rule = "pbt hands checkpoints from trial to trial, which needs suggest run"
+            raise InvalidArgument([BrokenRule("algorithm", rule)])
+        return self
 
     def learning(self, text: str) -> Method:
         """Return the method with the setting ``prior_trials``; itself if `text` is empty.

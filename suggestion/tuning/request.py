@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from suggestion.tuning.solvers import Solver
 
 _TIMEOUT: Final = 60.0
-_CHECKPOINTS: Final = "suggestion_trial_dir"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +55,7 @@ class TuneRequest:
             InvalidArgument: With every rule that they break.
         """
         broken: list[BrokenRule] = []
-        if _CHECKPOINTS in self.algorithm.settings or self.algorithm.name == "pbt":
-            rule = "pbt hands checkpoints from trial to trial, which needs suggest run"
-            broken.append(BrokenRule("algorithm", rule))
+        attempt(broken, self.algorithm.without_checkpoints)
         attempt(broken, self.rule)
         solver = attempt(broken, self._solver)
         if solver is not None:

@@ -315,6 +315,31 @@ def test_what_is_refused() -> None:
         study.ask().suggest_float("x", 0, 1)
 
 
+def test_what_a_study_states_in_its_own_way_is_refused() -> None:
+    settings: dict[str, str | float] = {
+        "objectives": "a: minimize",
+        "metric_constraints": "a <= 1",
+        "conditions": "x if k == 'a'",
+        "parameter_constraints": "x <= 0.5",
+        "initial_points": '[{"x": "0.5"}]',
+        "gamma": 1.5,
+    }
+    with pytest.raises(sg.InvalidArgument) as caught:
+        SuggestionSampler("tpe", settings)
+    text = str(caught.value)
+    for name in settings:
+        assert f"settings[{name!r}]: " in text
+    assert "objectives']: must be given as the directions of the study, got 'a: minimize'" in text
+    assert "initial_points']: needs the argument space, since" in text
+    with pytest.raises(sg.InvalidArgument, match="pbt hands checkpoints from trial to trial"):
+        SuggestionSampler("pbt")
+    with pytest.raises(sg.InvalidArgument, match=r"^settings: must map names to values, got 'g=1"):
+        SuggestionSampler("tpe", "g=1")  # type: ignore[arg-type]
+    for space in ([1], {"x": 3}):
+        with pytest.raises(sg.InvalidArgument, match=r"^space.*: must .* distributions, got "):
+            SuggestionSampler("tpe", space=space)  # type: ignore[arg-type]
+
+
 def test_constraints_of_trials_are_refused_by_name() -> None:
     study = optuna.create_study(sampler=SuggestionSampler("anneal"))
     trial = study.ask()

@@ -256,3 +256,9 @@ def test_in_a_pipeline_with_several_processes() -> None:
 def test_a_distribution_that_is_none_is_refused_at_its_place() -> None:
     with pytest.raises(sg.InvalidArgument, match=r"^param_distributions\['C'\]: must be a distrib"):
         SuggestSearchCV(LogisticRegression(), {"C": stats.uniform(-1, 0)}).fit(X, Y)
+
+
+def test_checkpoints_are_refused() -> None:
+    search = SuggestSearchCV(LogisticRegression(), {"C": [1, 2]}, algorithm="pbt")
+    with pytest.raises(sg.InvalidArgument, match="pbt hands checkpoints from trial to trial"):
+        search.fit(X, Y)

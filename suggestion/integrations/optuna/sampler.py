@@ -19,8 +19,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from suggestion.integrations.optuna.claims import Decision, decide
 from suggestion.integrations.optuna.goals import Goals
+from suggestion.integrations.optuna.refusals import read_distributions, refused
 from suggestion.integrations.optuna.replay import ATTRIBUTE, CLAIMED, INDEX, Proposal, Replay
-from suggestion.tuning.errors import SpaceExhausted
+from suggestion.tuning.errors import InvalidArgument, SpaceExhausted, attempt
 from suggestion.tuning.goals import Method, Settings
 from suggestion.tuning.objectives import Objective
 from suggestion.tuning.reading import read_space
@@ -53,7 +54,8 @@ class SuggestionSampler(BaseSampler):
 
     Args:
         algorithm: Its name; ``suggest algorithms`` lists them.
-        settings: Of the algorithm, by name.
+        settings: Of the algorithm, by name. Conditions, constraints on parameters and initial
+            points need `space`.
         seed: Random seed; derived from the study's name if None.
         space: Optuna's distributions by name, where they are known before the first trial; some
             algorithms, such as grid, need them.
@@ -94,18 +96,30 @@ class SuggestionSampler(BaseSampler):
     ) -> None:
         self._method = Method.of(algorithm, settings, seed)
         self._seed = seed
-        self._space = None if space is None else dict(space)
+        self._space = None if space is None else read_distributions(space)
         self._independent = independent_sampler
         self._warn = warn_independent_sampling
         self._constraints_func = constraints_func
         self._server = (target, tls, timeout)
         goals = Goals.of([StudyDirection.MINIMIZE], [] if constraints_func is None else ["0"])
         objective = goals.objective
-        if space is not None:
-            self._open("study", read_space(_several_valued(space)), objective).close()
-        elif target is None:
-            check_method(self._method.declaring(objective), objective)
+        broken = [*refused(self._method, space is not None)]
+        attempt(broken, self._method.without_checkpoints)
+        attempt(broken, lambda: self._check(objective))
+        if broken:
+            raise InvalidArgument(broken)
         self._reset()
+
+    def _check(self, objective: Objective) -> None:
+        """Check what is known before the first trial.
+
+        Raises:
+            InvalidArgument: With every rule that is broken.
+        """
+        if self._space is not None:
+            self._open("study", read_space(_several_valued(self._space)), objective).close()
+        elif self._server[0] is None:
+            check_method(self._method.declaring(objective), objective)
 
     def _reset(self) -> None:
         self._lock = threading.RLock()  # threads of `Study.optimize(n_jobs=...)` share the sampler

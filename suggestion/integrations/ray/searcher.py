@@ -89,7 +89,7 @@ class SuggestionSearcher(Searcher):
         objective = Objective()
         if metric is not None and mode is not None:
             objective = read_goals(metric, mode, metric_constraints)
-        self._method = Method.of(algorithm, settings, seed)
+        self._method = Method.of(algorithm, settings, seed).without_checkpoints()
         if target is None:
             check_method(self._method.declaring(objective), objective)
         self._name = name
