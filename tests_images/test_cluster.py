@@ -95,10 +95,10 @@ def test_a_stopped_trial_is_marked_with_its_observation(cluster: Cluster) -> Non
         OverGrpc(f"{stopping}:6788", options=_DIRECT) as to_stopping,
     ):
         stub = api_pb2_grpc.DBManagerStub(to_database.channel)
-        stub.ReportObservationLog(report, timeout=60, wait_for_ready=True)
+        stub.ReportObservationLog(report, timeout=180, wait_for_ready=True)
         rules = api_pb2_grpc.EarlyStoppingStub(to_stopping.channel)
         request = api.SetTrialStatusRequest(trial_name="trial-1")
-        rules.SetTrialStatus(request, timeout=60, wait_for_ready=True)
+        rules.SetTrialStatus(request, timeout=180, wait_for_ready=True)
     status = json.loads(cluster.kubectl("get", "trial", "trial-1", "--output", "json"))["status"]
     assert [condition["type"] for condition in status["conditions"]] == ["EarlyStopped"]
     metric = {"name": "loss", "latest": "0.5", "min": "0.4", "max": "0.9"}
