@@ -19,8 +19,9 @@ from suggestion.controller.workspace import CannotTrim, Workspace
 _LOG: Final = logging.getLogger(__name__)
 # Chunks of output that one trial is read at a time, so that a noisy one does not starve the rest.
 _CHUNKS: Final = 16
-# Seconds between two looks at trials that wait for a place, of which there may be many.
-_QUEUED: Final = 1.0
+# Seconds between two looks at trials that wait for a place, of which there may be many, and at
+# those whose runtime tells when they have written something.
+_UNTOLD: Final = 1.0
 # This process or machine has run out of something: no trial's fault, and it may pass.
 _SCARCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS})
 
@@ -31,6 +32,7 @@ class Collection:
     Args:
         output_bytes: Of a trial's latest output that are kept, besides its first megabyte.
         note: Told what a person should know.
+        announced: `grown` tells when a trial has written something.
     """
 
     def __init__(
@@ -40,6 +42,8 @@ class Collection:
         clock: Timekeeper,
         output_bytes: int,
         note: Callable[[str], None],
+        *,
+        announced: bool = False,
     ) -> None:
         self._workspace = workspace
         self._objective = objective
@@ -49,8 +53,14 @@ class Collection:
         self._sources: dict[tuple[int, int], Source | None] = {}
         self._untrimmed: set[int] = set()
         self._noted: set[str] = set()
-        self._queued_at = float("-inf")  # when trials that wait were last read
+        self._announced = announced
+        self._grown: set[int] = set()
+        self._all_at = float("-inf")  # when all trials were last read
         self.behind = False  #: There is more to read at once.
+
+    def grown(self, number: int) -> None:
+        """Look at a trial the next time: it has written something."""
+        self._grown.add(number)
 
     def read(self, attempts: Mapping[int, Attempt], trials: Mapping[int, Trial]) -> list[e.Event]:
         """Return what trials have reported, and which have ended with nothing more to read.
@@ -64,16 +74,17 @@ class Collection:
         kept = self._sources
         self._sources = {}
         now = self._clock.monotonic()
-        all_of_them = now >= self._queued_at + _QUEUED
+        all_of_them = now >= self._all_at + _UNTOLD
         if all_of_them:
-            self._queued_at = now
+            self._all_at = now
         for number, attempt in attempts.items():
             if (attempt.launched or attempt.ended) and not attempt.judging:
                 trial = trials[number]
                 key = (number, trial.attempt)
                 if key in kept:
                     self._sources[key] = kept[key]
-                if all_of_them or attempt.ended or not attempt.queued:
+                quiet = attempt.queued or (self._announced and number not in self._grown)
+                if all_of_them or attempt.ended or not quiet:
                     self._follow(key, trial, attempt, seen)
         return seen
 
@@ -94,6 +105,8 @@ class Collection:
             self._sources[key] = None
             reason = f"its metrics cannot be read: {describe(error)}"
             seen.append(e.Unreadable(moment(self._clock), trial.number, reason))
+        if not behind:
+            self._grown.discard(trial.number)
         self.behind = self.behind or behind
         if attempt.ended and not behind:
             found = self._explain(trial, attempt, seen)
@@ -162,6 +175,7 @@ class Collection:
                 raise DiskFull(str(error)) from error
             reason = f"its output cannot be kept: {describe(error)}"
             return e.Unreadable(moment(self._clock), trial.number, reason)
+        self.grown(trial.number)
         return None
 
 

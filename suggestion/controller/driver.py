@@ -34,7 +34,7 @@ from suggestion.controller.inbox import Calls, Wanted, event_of
 from suggestion.controller.moments import Timekeeper, moment
 from suggestion.controller.observation import Objective
 from suggestion.controller.rim import Rim
-from suggestion.controller.runtime import Notice, Output
+from suggestion.controller.runtime import Grown, Notice, Output
 from suggestion.controller.slots import Slot
 from suggestion.controller.state import HALT, Attempt, Policy
 from suggestion.controller.store import Store
@@ -90,7 +90,12 @@ class Controller:
         self._interrupted = 0 if before is None else before.level
         self._calls = Calls(rim.waiter.ring)
         self._collection = Collection(
-            workspace, policy.objective, rim.clock, options.output_bytes, rim.view.note
+            workspace,
+            policy.objective,
+            rim.clock,
+            options.output_bytes,
+            rim.view.note,
+            announced=policy.announces,
         )
         self._wanted = Wanted(rim.store, rim.clock)
         self._unwritten: list[e.Event] = []
@@ -242,6 +247,9 @@ class Controller:
                 continue
             number = self._names.get(seen.trial)
             if number is None:
+                continue
+            if isinstance(seen, Grown):
+                self._collection.grown(number)
                 continue
             if not isinstance(seen, Output):
                 yield event_of(seen, number, moment(self.clock))

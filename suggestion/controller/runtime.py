@@ -132,6 +132,13 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Grown:
+    """The runtime has added to the files of a trial that this machine keeps."""
+
+    trial: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something that a person should know of the place, or of a trial: it is waited for, say."""
 
@@ -139,7 +146,7 @@ class Notice:
     trial: str = ""
 
 
-RuntimeEvent: TypeAlias = Started | Exit | Loss | Output | Notice
+RuntimeEvent: TypeAlias = Started | Exit | Loss | Output | Grown | Notice
 
 
 class Runtime(Protocol):
@@ -257,6 +264,7 @@ class Place(Protocol):
         here: Trials share the processors of this machine.
         objects: Trials are made of the whole object of the trial template.
         queues: Trials wait for a place after they are launched; `Started` tells when they run.
+        announces: What a trial writes comes by the runtime; `Output` or `Grown` tells of it.
         host_bound: Only the machine that has launched a trial can adopt it; handles have ``host``.
         options: What the command line takes for it.
     """
@@ -275,6 +283,9 @@ class Place(Protocol):
 
     @property
     def queues(self) -> bool: ...
+
+    @property
+    def announces(self) -> bool: ...
 
     @property
     def host_bound(self) -> bool: ...

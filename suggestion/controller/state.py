@@ -37,6 +37,7 @@ class Policy:
         asks_again: The early-stopping rules of a running trial are asked for again and again.
         lost_retries: Times that a lost trial is run again.
         queues: Trials wait for a place after they are launched.
+        announces: The runtime tells when a trial has written something.
     """
 
     objective: Objective
@@ -51,6 +52,7 @@ class Policy:
     asks_again: bool = False
     lost_retries: int = LOST_RETRIES
     queues: bool = False
+    announces: bool = False
 
 
 @dataclass(frozen=True, slots=True)

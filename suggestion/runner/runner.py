@@ -170,6 +170,7 @@ def _prepare(
         clients.stopping is not None,
         options.lost_retries,
         place.queues,
+        place.announces,
     )
     workspace = TrialWorkspace(
         directory,

@@ -16,7 +16,7 @@ class Elsewhere:
     """The part of a `Place` that says where trials run: on other machines, as soon as one is free.
 
     Attributes:
-        options, local, shared, objects, here, queues, host_bound: See `Place`.
+        options, local, shared, objects, here, queues, announces, host_bound: See `Place`.
         chosen: Values of its options.
     """
 
@@ -26,6 +26,7 @@ class Elsewhere:
     objects: bool = False
     here: bool = False
     queues: bool = True
+    announces: bool = False
     host_bound: bool = False
     chosen: Mapping[str, Any] = field(default_factory=dict)
 

@@ -22,6 +22,7 @@ class Here:
     here: bool = True
     objects: bool = False
     queues: bool = False
+    announces: bool = False
     host_bound: bool = True
     options: Sequence[Option] = ()
 

@@ -54,3 +54,23 @@ def test_trials_that_wait_for_a_place_are_looked_at_once_a_second() -> None:
         collection.read(attempts, trials)
         clock.seconds += 0.1
     assert [outputs.by_trial[number].reads for number in range(3)] == [20, 2, 20]
+
+
+def test_trials_of_a_runtime_that_announces_are_looked_at_when_they_have_written() -> None:
+    """And once a second, and at their end."""
+    clock, outputs = Virtual(), Outputs()
+    objective = Objective("loss", maximize=False, goal=None, additional=(), strategies={})
+    workspace = cast(Workspace, outputs)
+    collection = Collection(workspace, objective, clock, 0, lambda text: None, announced=True)
+    trials = {number: Trial(number, f"t-{number}", {}) for number in range(3)}
+    attempts = {
+        0: Attempt(launched=True),
+        1: Attempt(launched=True),
+        2: Attempt(launched=True, ended=True, status=1),
+    }
+    for step in range(20):
+        if step in (3, 4, 15):
+            collection.grown(1)
+        collection.read(attempts, trials)
+        clock.seconds += 0.1
+    assert [outputs.by_trial[number].reads for number in range(3)] == [2, 5, 20]

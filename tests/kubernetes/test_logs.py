@@ -81,12 +81,14 @@ def follow(folder: Path, cluster: Cluster) -> bytes:
     ended = threading.Event()
     output = folder / "output-1.log"
     api: Any = cluster
-    reader = Reader(
-        api, "p", "main", OutputFile(output), folder / "log.json", ended.set, lambda text: None
-    )
+    sizes: list[int] = []
+    path, kept = folder / "log.json", lambda: sizes.append(output.stat().st_size)
+    reader = Reader(api, "p", "main", OutputFile(output), path, kept, ended.set, lambda text: None)
     reader.over()
     assert ended.wait(20)
     reader.join()
+    if cluster.asked and sizes:
+        assert sizes[-1] == output.stat().st_size  # all of it is announced
     return output.read_bytes()
 
 

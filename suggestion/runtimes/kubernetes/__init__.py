@@ -29,6 +29,7 @@ _OPTIONS: Final = (
 class _Kubernetes(Elsewhere):
     options: Sequence[Option] = _OPTIONS
     local: bool = False
+    announces: bool = True
     objects: bool = True
 
     def refusals(self, asked: Asked) -> Sequence[str]:

@@ -52,6 +52,17 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that a trial has written is in its files here; this wakes nobody up.
+
+    Attributes:
+        trial: Its name.
+    """
+
+    trial: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The session cannot continue."""
 
@@ -65,7 +76,7 @@ class Said:
     text: str
 
 
-Seen: TypeAlias = Listed | Changed | Done | Failed | Said
+Seen: TypeAlias = Listed | Changed | Done | Kept | Failed | Said
 
 
 class Cluster:
@@ -116,6 +127,8 @@ class Cluster:
     def put(self, seen: Seen) -> None:
         """Add to what has been seen. Safe in any thread."""
         self._seen.put(seen)
+        if isinstance(seen, Kept):  # there may be many; they are taken at the next look
+            return
         with self._bell_lock:
             if self._bell >= 0:
                 with suppress(BlockingIOError):

@@ -182,7 +182,8 @@ class Reader:
     Args:
         pod: Its name.
         path: Of the file in which its position is noted.
-        ended: Called once all of it is kept, in that thread.
+        kept: Called when more of it is kept, in that thread.
+        ended: Called once all of it is kept, likewise.
         note: Told what a person should know.
     """
 
@@ -193,6 +194,7 @@ class Reader:
         container: str,
         sink: Sink,
         path: Path,
+        kept: Callable[[], None],
         ended: Callable[[], None],
         note: Callable[[str], None],
     ) -> None:
@@ -201,6 +203,7 @@ class Reader:
         self._container = container
         self._sink = sink
         self._path = path
+        self._kept = kept
         self._ended = ended
         self._note = note
         self._over = threading.Event()
@@ -290,6 +293,7 @@ class Reader:
         if text:
             self._sink.write(text)
             self._note_position(lines.position)
+            self._kept()
 
     def _known(self) -> Position:
         try:

@@ -21,7 +21,8 @@ class Outputs:
 
     Args:
         mirror: Takes the place of its metrics path; None without a side-car.
-        ended: Called in the thread of a reader with what is to be done in that of the runner,
+        kept: Called in the thread of a reader when more of the output is kept.
+        ended: Called in that thread with what is to be done in that of the runner,
             once the reader has come to its end.
         note: Told what a person should know, likewise.
     """
@@ -31,12 +32,14 @@ class Outputs:
         api: Api,
         files: TrialFiles,
         mirror: Path | None,
+        kept: Callable[[], None],
         ended: Callable[[Callable[[], None]], None],
         note: Callable[[str], None],
     ) -> None:
         self._api = api
         self._files = files
         self._mirror = mirror
+        self._kept = kept
         self._ended = ended
         self._note = note
         self._readers: dict[tuple[str, str], Reader] = {}
@@ -111,6 +114,5 @@ class Outputs:
             self._read.add(key)
 
         path = self._files.folder / f"log-{uid[:8]}-{container}.json"
-        return Reader(
-            self._api, pod.name, container, sink, path, lambda: self._ended(finish), self._note
-        )
+        ended = lambda: self._ended(finish)  # noqa: E731
+        return Reader(self._api, pod.name, container, sink, path, self._kept, ended, self._note)

@@ -19,6 +19,7 @@ from suggestion.controller.moments import parse
 from suggestion.controller.outcomes import TERMINATED
 from suggestion.controller.runtime import (
     Exit,
+    Grown,
     Handle,
     LaunchSpec,
     Loss,
@@ -31,7 +32,15 @@ from suggestion.controller.runtime import (
 )  # fmt: skip
 from suggestion.runtimes.kubernetes import objects, trials
 from suggestion.runtimes.kubernetes.api import CONFIG_MAPS, EVENTS, PODS, Api, Refused, Resource
-from suggestion.runtimes.kubernetes.cluster import Changed, Cluster, Done, Failed, Listed, Said
+from suggestion.runtimes.kubernetes.cluster import (
+    Changed,
+    Cluster,
+    Done,
+    Failed,
+    Kept,
+    Listed,
+    Said,
+)  # fmt: skip
 from suggestion.runtimes.kubernetes.judging import Phase, Pod, judge
 from suggestion.runtimes.kubernetes.kinds import EXPERIMENT, TRIAL, Conditions
 from suggestion.runtimes.kubernetes.logs import Reader
@@ -161,7 +170,8 @@ class KubernetesRuntime:
         def note(text: str) -> None:
             put(Said(f"{files.trial}: {text}"))
 
-        outputs = Outputs(self._api, files, Path(mirror) if mirror else None, ended, note)
+        kept = partial(put, Kept(files.trial))
+        outputs = Outputs(self._api, files, Path(mirror) if mirror else None, kept, ended, note)
         made = trials.Trial(files, name, outputs, document, time.monotonic())
         self._trials[files.trial] = self._by_name[name] = made
         return made
@@ -219,6 +229,8 @@ class KubernetesRuntime:
             match seen:
                 case Done(then):
                     then()
+                case Kept(trial):
+                    self._out.append(Grown(trial))
                 case Failed(reason):
                     raise Fatal(f"--runtime kubernetes: {reason}")
                 case Said(text):

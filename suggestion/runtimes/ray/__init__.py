@@ -22,6 +22,7 @@ OPTIONS: Final = (
 @dataclass(frozen=True, slots=True)
 class _Ray(Elsewhere):
     options: Sequence[Option] = OPTIONS
+    announces: bool = True
 
     @property
     def address(self) -> str:

@@ -23,6 +23,7 @@ from suggestion.controller.files import replace_file
 from suggestion.controller.outcomes import KILLED, TERMINATED
 from suggestion.controller.runtime import (
     Exit,
+    Grown,
     Handle,
     LaunchSpec,
     Loss,
@@ -98,6 +99,7 @@ class RayRuntime:
         self._class: Any = None
         self._followed: dict[str, _Followed] = {}
         self._events: list[RuntimeEvent] = []
+        self._adopted = False  # all that is stored: the controller asks for events after that
 
     def _connected(self) -> Any:
         """Connect when the first trial is launched or adopted."""
@@ -184,6 +186,7 @@ class RayRuntime:
                 replica.actor.tell.remote(rules)
 
     def events(self) -> Sequence[RuntimeEvent]:
+        self._adopted = True
         calls = {
             replica.call: (trial, rank)
             for trial, known in self._followed.items()
@@ -206,7 +209,8 @@ class RayRuntime:
 
     def close(self) -> None:
         if self._ray is not None:
-            self._tidy()
+            if self._adopted:  # else trials would be ended that the next session is to adopt
+                self._tidy()
             self._ray.shutdown()
             self._ray = None
         self._followed.clear()
@@ -268,6 +272,7 @@ class RayRuntime:
             elif data:
                 with path.open("ab") as file:
                     file.write(data)
+                self._events.append(Grown(trial))
 
     def _known(self, known: _Followed, replica: _Replica) -> list[int]:
         """Return how much of its files is here, or on its way into the output file."""
