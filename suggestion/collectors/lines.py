@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,6 +31,9 @@ _TIME: Final = re.compile(
 )
 
 LONGEST_LINE: Final = 64 * 1024
+_LINE_END: Final = re.compile(rb"[\r\n]")
+#: Bytes of a name or a number. What they end with is not known where a line is cut.
+_WORD: Final = (string.ascii_letters + string.digits + "_.+-").encode()
 CHUNK: Final = 1024 * 1024
 #: Characters of a value that is passed on as the trial wrote it.
 LONGEST_VALUE: Final = 64
@@ -148,6 +153,22 @@ def short(report: Report) -> Report:
     return Report(report.metric, repr(float(report.value)), report.time)
 
 
+def _beginning(line: bytes) -> bytes:
+    """Return the part of `line` that is read; a number is not cut to another one."""
+    return line if len(line) < LONGEST_LINE else line[:LONGEST_LINE].rstrip(_WORD)
+
+
+def _after_hole(descriptor: int, position: int, size: int) -> int:
+    """Return where the data of a file goes on, at `position` or later; `size` if nowhere.
+
+    A file of a terabyte that occupies no room on the disk would be read for hours.
+    """
+    try:
+        return os.lseek(descriptor, position, os.SEEK_DATA)
+    except OSError as error:
+        return size if error.errno == errno.ENXIO else position  # not every file system knows
+
+
 @dataclass
 class Lines:
     """Read a growing file of lines from `position` on.
@@ -195,24 +216,37 @@ class Lines:
                 self.position = 0
             if size == self.position:
                 return []
-            file.seek(self.position)
+            # The byte before tells whether a line has begun there, or is being skipped.
+            before = max(self.position - 1, 0)
+            if (data_at := _after_hole(file.fileno(), self.position, size)) > self.position:
+                if data_at == size and not last:
+                    return []  # room that the trial has reserved
+                self.position, before = data_at, data_at
+            file.seek(before)
             chunk = file.read(CHUNK)
+        begun = self.position - before
+        inside = begun and chunk[:1] not in (b"\n", b"\r")
+        chunk = chunk[begun:]
+        start = 0
+        if inside:
+            found = _LINE_END.search(chunk)
+            start = found.end() if found else len(chunk)
         end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
         whole = self.position + len(chunk) >= size
         if not end:
-            if len(chunk) >= LONGEST_LINE or (last and whole):
+            if start or len(chunk) >= LONGEST_LINE or (last and whole):
                 end = len(chunk)
         elif last and whole:
             end = len(chunk)
         self.behind = end > 0 and self.position + end < size
         self.position += end
-        data = chunk[:end]
+        data = chunk[start:end]
         if not any(needle in data for needle in self._needles):
             return []
         reports: list[Report] = []
         for line in re.split(rb"[\r\n]+", data):
             if line:
-                reports += self._reports(line[:LONGEST_LINE].decode("utf-8", "replace"))
+                reports += self._reports(_beginning(line).decode("utf-8", "replace"))
         return reports
 
     def _reports(self, line: str) -> list[Report]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from suggestion.client import filters
 from suggestion.client.numbers import finite
-from suggestion.collectors.lines import LONGEST_LINE, Lines, json_parser, text_parser
+from suggestion.collectors.lines import CHUNK, LONGEST_LINE, Lines, json_parser, text_parser
 from suggestion.controller.observation import Objective, Report, Series
 
 
@@ -142,6 +142,55 @@ def test_a_line_without_an_end_does_not_fill_the_memory(tmp_path: Path) -> None:
     while source.behind:
         reports += source.read(last=False)
     assert [r.value for r in reports] == ["7"]
+
+
+def everything(lines: Lines) -> list[str]:
+    """The values that are found until the end of the file."""
+    found = []
+    for _ in range(20):
+        found += [report.value for report in lines.read(last=True)]
+        if not lines.behind:
+            return found
+    pytest.fail("the file has no end")
+
+
+@pytest.mark.parametrize("more", range(9))
+def test_a_long_line_is_not_cut_within_a_number(more: int, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b" " * more + b"loss=0.5 " * LONGEST_LINE + b"\nloss=7\n")
+    assert set(everything(Lines(path, text_parser(["loss"]), ["loss"]))) == {"0.5", "7"}
+
+
+def test_the_rest_of_a_long_line_is_skipped_wherever_reading_goes_on(tmp_path: Path) -> None:
+    """A name that is cut may be another one: here that of the objective."""
+    path = tmp_path / "log"
+    path.write_bytes(b"-" * (CHUNK - 4) + b"val_loss=3 loss=4\nloss=7\n")
+    lines = Lines(path, text_parser(["loss"]), ["loss"])
+    assert lines.read(last=False) == []
+    resumed = Lines(path, text_parser(["loss"]), ["loss"], lines.position)
+    assert everything(resumed) == ["7"]
+
+
+def test_a_file_of_a_terabyte_that_occupies_no_room_is_read_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"loss=1\n")
+    with path.open("r+b") as file:
+        file.truncate(1 << 39)
+        file.seek(0, 2)
+        file.write(b"\nloss=2\n")
+        file.truncate(1 << 40)
+    assert everything(Lines(path, text_parser(["loss"]), ["loss"])) == ["1", "2"]
+
+
+def test_room_that_a_trial_reserves_is_not_skipped_before_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+    lines = Lines(path, text_parser(["loss"]), ["loss"])
+    assert lines.read(last=False) == []
+    with path.open("r+b") as file:
+        file.write(b"loss=1\n")
+    assert [report.value for report in lines.read(last=False)] == ["1"]
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
