@@ -65,10 +65,10 @@ class Fields:
     def known(self, names: Mapping[str, str], *keys: str) -> str:
         """Return what one of `names` is called here; empty for any other one, which is told."""
         given = self.text(*keys)
-        found = names.get(given) or names.get(given.lower(), "")
-        if given and not found:
+        found = names.get(given, names.get(given.lower()))
+        if given and found is None:
             self.lose(keys[0], f"there is no {quote(given)} here; known are {', '.join(names)}")
-        return found
+        return found or ""
 
     def number(self, *keys: str) -> str:
         """Return a finite number as text; empty if it is absent."""

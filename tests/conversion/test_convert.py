@@ -260,6 +260,163 @@ def test_go_templates_of_the_alpha_versions(tmp_path: Path, source: str) -> None
     assert made.spec["parallelTrialCount"] == 3
 
 
+NETWORK_3 = """
+apiVersion: kubeflow.org/v1alpha3
+kind: Experiment
+metadata: {name: net}
+spec:
+  objective: {type: maximize, objectiveMetricName: accuracy}
+  algorithm:
+    algorithmName: enas
+  maxTrialCount: 3
+  trialTemplate:
+    goTemplate:
+      rawTemplate: |-
+        apiVersion: batch/v1
+        kind: Job
+        metadata: {name: "{{.Trial}}"}
+        spec:
+          template:
+            spec:
+              containers:
+              - name: "{{.Trial}}"
+                image: example.com/net
+                command:
+                - python
+                {{- with .HyperParameters}}
+                {{- range .}}
+                - "--{{.Name}}={{.Value}}"
+                {{- end}}
+                {{- end}}
+              restartPolicy: Never
+  nasConfig:
+    graphConfig: {numLayers: 2, inputSizes: [32], outputSizes: [10]}
+    operations:
+    - operationType: pooling
+      parameters:
+      - {name: size, parameterType: categorical, feasibleSpace: {list: ["2", "3"]}}
+"""
+NETWORK_1 = """
+apiVersion: kubeflow.org/v1alpha1
+kind: StudyJob
+metadata: {name: net}
+spec:
+  owner: crd
+  optimizationtype: maximize
+  objectivevaluename: accuracy
+  requestcount: 3
+  nasConfig:
+    graphConfig: {numLayers: 2, inputSize: [32], outputSize: [10]}
+    operations:
+    - operationType: pooling
+      parameterconfigs:
+      - {name: size, parametertype: categorical, feasible: {list: ["2", "3"]}}
+  workerSpec:
+    goTemplate:
+      rawTemplate: |-
+        apiVersion: batch/v1
+        kind: Job
+        metadata: {name: "{{.WorkerID}}"}
+        spec:
+          template:
+            spec:
+              containers:
+              - name: "{{.WorkerID}}"
+                image: example.com/net
+                command:
+                - python
+                {{- with .HyperParameters}}
+                {{- range .}}
+                - "--{{.Name}}={{.Value}}"
+                {{- end}}
+                {{- end}}
+              restartPolicy: Never
+  suggestionSpec:
+    suggestionAlgorithm: nasrl
+    suggestionParameters:
+    - {name: skip-target, value: "0.3"}
+    - {name: lstm_num_layers, value: "1"}
+"""
+
+
+@pytest.mark.parametrize("source", [NETWORK_1, NETWORK_3], ids=["v1alpha1", "v1alpha3"])
+def test_architectures_of_the_alpha_versions(tmp_path: Path, source: str) -> None:
+    made = convert(tmp_path, "old.yaml", source)
+    (container,) = made.spec["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]["containers"]
+    names = ("architecture", "nn_config")
+    words = [f"--{name}=${{trialParameters.{name}}}" for name in names]
+    assert container["command"] == ["python", *words]
+    assert made.spec["nasConfig"] == {
+        "graphConfig": {"numLayers": 2, "inputSizes": [32], "outputSizes": [10]},
+        "operations": [
+            {
+                "operationType": "pooling",
+                "parameters": [
+                    {
+                        "name": "size",
+                        "parameterType": "categorical",
+                        "feasibleSpace": {"list": ["2", "3"]},
+                    }
+                ],
+            }
+        ],
+    }
+    algorithm = made.spec["algorithm"]
+    assert algorithm["algorithmName"] == "enas"
+    if source is NETWORK_1:
+        setting = {"name": "controller_skip_target", "value": "0.3"}
+        assert algorithm["algorithmSettings"] == [setting]
+        assert "the setting 'lstm_num_layers', '1', has no counterpart" in made.done.stderr
+        assert made.done.stderr.count("note:") == 1
+
+
+def test_settings_of_the_search_before_enas(tmp_path: Path) -> None:
+    settings = '[{name: skip-weight, value: "0.5"}, {name: optimizer, value: adam}]'
+    old = f"algorithmName: nasrl\n    algorithmSettings: {settings}"
+    made = convert(tmp_path, "old.yaml", NETWORK_3.replace("algorithmName: enas", old))
+    setting = {"name": "controller_skip_weight", "value": "0.5"}
+    assert made.spec["algorithm"] == {"algorithmName": "enas", "algorithmSettings": [setting]}
+    assert "spec.algorithm.algorithmSettings: the setting 'optimizer' has no" in made.done.stderr
+
+
+def test_what_darts_of_an_alpha_version_hands_to_a_trial(tmp_path: Path) -> None:
+    source = NETWORK_3.replace("algorithmName: enas", "algorithmName: darts")
+    template = convert(tmp_path, "old.yaml", source).spec["trialTemplate"]
+    names = [parameter["reference"] for parameter in template["trialParameters"]]
+    assert names == ["algorithm-settings", "search-space", "num-layers"]
+
+
+def test_a_grid_of_2018_has_as_many_values_as_it_says(tmp_path: Path) -> None:
+    made = convert(
+        tmp_path,
+        "study.yaml",
+        """
+name: g
+optimizationtype: 1
+suggestalgorithm: grid
+autostopalgorithm: none
+objectivevaluename: loss
+suggestionparameters:
+- {name: GridDefault, value: 3}
+- {name: --lr, value: 4}
+command: [python, train.py]
+parameterconfigs:
+  configs:
+  - {name: --lr, parametertype: 1, feasible: {min: 0.03, max: 0.07}}
+  - {name: --rate, parametertype: 1, feasible: {min: 0, max: 1}}
+  - {name: --layers, parametertype: 2, feasible: {min: 1, max: 3}}
+""",
+    )
+    assert made.parameters["--lr"] == (
+        "double",
+        {"min": "0.03", "max": "0.07", "step": "0.013333333333"},
+    )
+    assert made.parameters["--rate"] == ("double", {"min": "0.0", "max": "1.0", "step": "0.5"})
+    assert "earlyStopping" not in made.spec
+    assert "the step of its grid, 4 values, is 0.013333333333" in made.done.stderr
+    assert made.done.stderr.count("note:") == 1
+
+
 def test_v1alpha2_names_and_what_is_left_of_a_template(tmp_path: Path) -> None:
     source = ALPHA_3.replace("v1alpha3", "v1alpha2").replace("MetricName", "MetricsName")
     source = source.replace("additionalMetricNames", "additionalMetricsNames")
