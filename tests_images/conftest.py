@@ -92,6 +92,7 @@ def running_cluster() -> str:
                 subprocess.run([PROGRAM, "stop"], check=True)
                 raise
             _started().write_text(said.stdout.strip().rpartition("KUBECONFIG=")[2])
+    os.environ["IMAGES_ARE_BUILT"] = "1"  # by the worker that has started the cluster
     return _started().read_text()
 
 
