@@ -84,7 +84,7 @@ function Inside({ shown, trial, id }: { shown: Study; trial: Trial; id: string |
       </header>
       <p class="soft"><Name of={trial.name} />{trial.attempt > 1 ? `, attempt ${trial.attempt}` : ""}{trial.slot === null ? "" : `, slot ${trial.slot + 1}`}
         {Number.isNaN(ran) ? "" : ` · ${duration(ran)}`}</p>
-      {trial.reason && <p class="break"><Name of={trial.reason} longest={2000} /></p>}
+      {trial.reason && <p class="break"><Name of={trial.reason} longest={400} /></p>}
       <div class="columns">
         <table>
           <caption>Metrics</caption>

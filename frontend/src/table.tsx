@@ -43,9 +43,11 @@ export function Table({ shown }: { shown: Study }) {
   const end = Math.min(begin + Math.ceil(height / ROW) + 12, rows.length);
 
   const keys = (event: KeyboardEvent, place: number, trial: Trial) => {
-    const move = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 }[event.key];
-    if (move !== undefined) {
-      const next = Math.min(Math.max(place + move, 0), rows.length - 1);
+    const move = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity }[event.key];
+    if (event.key === " ") toggle(trial.number, WHERE);
+    // Where only selected rows are listed, the next one takes the place of this one.
+    if (move !== undefined || (event.key === " " && only)) {
+      const next = Math.min(Math.max(place + (move ?? 0), 0), rows.length - 1);
       const element = box.current;
       if (element) {
         if (next * ROW < element.scrollTop) element.scrollTop = next * ROW;
@@ -56,11 +58,10 @@ export function Table({ shown }: { shown: Study }) {
           return row !== null;
         };
         // Rows just beyond the edge are in the document already; others are once it is drawn.
-        if (!focus()) requestAnimationFrame(() => requestAnimationFrame(focus));
+        if (move === undefined || !focus()) requestAnimationFrame(() => requestAnimationFrame(focus));
       }
     } else if (event.key === "Enter") opened.value = trial.number;
-    else if (event.key === " ") toggle(trial.number, WHERE);
-    else return;
+    else if (event.key !== " ") return;
     event.preventDefault();
   };
 

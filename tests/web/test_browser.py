@@ -144,7 +144,17 @@ def test_the_page_as_a_file(
         assert page.locator(".winner button").inner_text() == "0.12346"
         assert page.locator(".winner button").get_attribute("title") == "0.12345678"
         assert violations(page) == []
+        # What is shown beside the pointer, of the longest bar, is no wider than the page.
+        page.locator("#timeline .canvas").scroll_into_view_if_needed()
+        box = page.locator("#timeline .canvas").bounding_box()
+        page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.7 * box["height"])
+        page.locator("#timeline .canvas").get_by_text("<img src=x onerror=alert(1)> =").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.locator("tr[data-trial='29']").focus()
+        page.keyboard.press("End")
+        page.locator("tr[data-trial='0']:focus").wait_for()
+        page.keyboard.press("Home")
+        page.locator("tr[data-trial='29']:focus").wait_for()
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         page.locator("dialog[open] h2", has_text="Trial 28").wait_for()

@@ -260,6 +260,8 @@ export function hint(colour: Colours, lines: (data: unknown) => string[]): Optio
     backgroundColor: colour.card,
     borderColor: colour.line,
     textStyle: { color: colour.ink, fontSize: 12 },
+    // A long line would make a small page wider.
+    extraCssText: "max-width: min(80vw, 34rem); white-space: normal; overflow-wrap: anywhere",
     formatter: (given: { data: unknown }) => {
       const box = document.createElement("div");
       for (const line of lines(given.data)) {

@@ -72,7 +72,7 @@ export function Correlation({ shown }: { shown: Study }) {
   const numeric = shown.parameters.map((declared, i) => ({ declared, i })).filter(({ declared }) => declared.type !== "categorical");
   const names = [...numeric.map(({ declared }) => declared.name), shown.objective.metric];
   const data = useMemo(() => correlations(shown, numeric.map(({ i }) => i), places), [shown]);
-  if (places.length < 3) return <p class="empty">Needs three trials with a value.</p>;
+  if (!numeric.length || places.length < 3) return <p class="empty">Needs a numeric parameter and three trials with a value.</p>;
   const metric = names.length - 1;
   const words = data.filter(([i, j]) => i !== metric && j === metric).map(([i, , value]) => `${names[Number(i)]} ${value}`);
   return (

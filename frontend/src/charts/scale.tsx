@@ -72,7 +72,7 @@ export function cutNote(scale: Scale, values: readonly number[], [one, many]: re
   const cut = values.filter((value) => Number.isFinite(value) && beyond(scale, value));
   if (!cut.length) return "";
   const { min, max } = extent(cut);
-  const range = cut.length === 1 ? brief(min) : `${brief(min)} to ${brief(max)}`;
+  const range = min === max ? brief(min) : `${brief(min)} to ${brief(max)}`;
   return `${cut.length} ${cut.length === 1 ? `${one} is` : `${many} are`} beyond the axis, ${range}: ${how}.`;
 }
 

@@ -55,7 +55,7 @@ def importance(experiment: Experiment, trials: Sequence[Trial]) -> Json:
         places = np.linspace(0, len(judged) - 1, _MOST).astype(int)
         judged = [judged[place] for place in places]
     values = np.array([value for _, value in judged])
-    if np.ptp(values) == 0:
+    if values.min() == values.max():
         return {"error": "all trials have the same value"}
     space = parameters_of(experiment.document)
     inactive = inactive_of(experiment.document)
