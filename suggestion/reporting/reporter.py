@@ -73,7 +73,7 @@ class Reporter:
         for name in ("step", "timestamp"):
             if name in named:
                 raise TypeError(f"metric {name!r}: a report has this field already; rename it")
-        texts = {} if step is None else {"step": str(int(step))}
+        texts = {} if step is None else {"step": _step(step)}
         texts |= {name: repr(as_number(name, value)) for name, value in named.items()}
         if len(texts) == (step is not None):
             raise TypeError("report() needs a value or a metric, got neither")
@@ -215,6 +215,13 @@ class Reporter:
         # A function that never asks would go on until it is killed.
         if self._ends and not self.used:
             raise TrialStopped
+
+
+def _step(step: int) -> str:
+    try:
+        return str(int(step))
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"step: must be a whole number, got {step!r:.80}") from None
 
 
 def watch(env: Mapping[str, str], objective: str) -> Watch | None:

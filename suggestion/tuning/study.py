@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Final, SupportsIndex, overload
 
 from suggestion.tuning import ranking, stored
 from suggestion.tuning.declared import Declared, Points
@@ -174,10 +174,11 @@ class Study:
             SpaceExhausted: If fewer points of a finite space are left.
             ConnectionError: If the server does not answer.
         """
-        if count is not None and (isinstance(count, bool) or count < 1):
-            raise InvalidArgument([BrokenRule("count", f"must be at least 1, got {count!r}")])
+        is_count = isinstance(count, SupportsIndex) and not isinstance(count, bool)
+        if count is not None and (not is_count or count < 1):
+            raise InvalidArgument([BrokenRule("count", f"must be at least 1, got {count!r:.80}")])
         records, points = [], []
-        suggested = self._solver.suggest(1 if count is None else count)
+        suggested = self._solver.suggest(1 if count is None else int(count))
         for number, made in enumerate(suggested, len(self._records)):
             name = made.name or f"{self._name}-{number:05}"
             record = Record(name, dict(made.texts), labels=dict(made.labels))
@@ -211,6 +212,9 @@ class Study:
 
     def _number(self, point: Mapping[str, object]) -> int | None:
         """Return the number of the trial that `point` is told of; None for a new one."""
+        if not isinstance(point, Mapping):
+            rule = f"must be a point of this study, or a mapping, got {point!r:.80}"
+            raise InvalidArgument([BrokenRule("point", rule)])
         if isinstance(point, Point):
             number = point.number
             known = number < len(self._records) and self._records[number].name == point.name

@@ -63,6 +63,12 @@ def test_what_is_no_number_is_refused(value: Any) -> None:
         Reporter({}).report(value, None, {})
 
 
+@pytest.mark.parametrize("step", ["a", float("nan"), [1]])
+def test_a_step_that_is_no_number_is_refused(step: Any) -> None:
+    with pytest.raises(TypeError, match="step: must be a whole number, got "):
+        Reporter({}).report(0.5, step, {})
+
+
 @pytest.mark.parametrize(
     ("form", "lines"),
     [("text", ["step=1 loss=0.25 a=2.0"]), ("json", [{"step": "1", "loss": "0.25", "a": "2.0"}])],

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, cast
 
 import numpy as np
 import pytest
@@ -210,6 +210,12 @@ def test_what_cannot_be_told() -> None:
         sg.Study(SPACE, seed=7).tell(point, 0.3)
     with pytest.raises(sg.InvalidArgument, match="count: must be at least 1, got 0"):
         study.ask(0)
+    for count in ("2", 1.5, True):
+        with pytest.raises(sg.InvalidArgument, match=f"count: must be at least 1, got {count!r}"):
+            study.ask(count)  # type: ignore[arg-type]
+    assert len(study.ask(cast(int, np.int64(2)))) == 2
+    with pytest.raises(sg.InvalidArgument, match="point: must be a point of this study, or a m"):
+        study.tell(5, 1.0)  # type: ignore[arg-type]
     with pytest.raises(sg.NoResult):
         _ = sg.Study(SPACE).best
 
