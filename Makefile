@@ -20,7 +20,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .PHONY: run test test-integration test-machines test-ray test-integrations test-conformance test-clients test-images test-cluster \
-	images dockerfiles docs sbom audit fuzz lint bench bench-regret lock page check-page stubs clean help
+	images dockerfiles docs sbom audit fuzz lint bench bench-regret rivals scoreboard lock page check-page stubs clean help
 .DEFAULT_GOAL := help
 
 INSTALL := -m pip install --quiet --disable-pip-version-check
@@ -130,6 +130,12 @@ bench: $(READY) ## speed and memory, as ratios in one run
 
 bench-regret: $(READY) ## prints the comparison of engines from the stored results
 	$(BIN)/python -m benchmarks.regret report
+
+rivals: $(READY) ## builds an environment for each optimiser that we compare with, in build/rivals
+	$(BIN)/python -m benchmarks.regret.rivals.environments
+
+scoreboard: $(READY) ## writes docs/scoreboard.md and its pictures from the stored results
+	$(BIN)/python -m benchmarks.regret.scoreboard
 
 page: ## builds the page of `suggest ui` from frontend/ (needs npm)
 	cd frontend && npm ci --silent --no-fund --no-audit --ignore-scripts && npm run --silent check && npm test --silent && \

@@ -18,8 +18,9 @@ import click
 import numpy as np
 
 from benchmarks import yardstick
-from benchmarks.regret.engines import optuna_engine
 from benchmarks.regret.remote import Remote, Server, experiment_of
+from benchmarks.regret.rivals.dimensions import Task
+from benchmarks.regret.rivals.process import dimension
 from suggestion.client.ask_tell import AskTell
 from suggestion.numerics import sampling
 from suggestion.problem.lists import Categorical, Discrete
@@ -81,15 +82,19 @@ def _optuna(kind: str, trials: int, count: int, repeats: int) -> float:
     """Mean CPU seconds to build a study from `trials` trials and ask it `count` times."""
     import optuna  # noqa: PLC0415
 
+    from benchmarks.regret.rivals import of_optuna  # noqa: PLC0415
+
+    dimensions = [dimension(parameter) for parameter in SPACE.parameters]
     points = sampling.independent(SPACE, 1, 0, trials)
     losses = [loss_of(SPACE.format(point)) for point in points]
     before = 0.0
     for number in range(repeats + 1):
         if number == 1:
             before = time.process_time()
-        engine: Any = optuna_engine(kind)(SPACE, number)
+        engine: Any = of_optuna.Rival(Task(f"optuna:{kind}", dimensions, number, trials))
         values = [
-            {k: SPACE[k].level(v) if k == "batch" else v for k, v in p.items()} for p in points
+            {k: SPACE[k].level(v) if isinstance(v, str) else v for k, v in p.items()}
+            for p in points
         ]
         engine._study.add_trials(
             [

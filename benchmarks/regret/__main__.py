@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import click
 
-from benchmarks.regret import engines, problems, report, results, tables
+from benchmarks.regret import engines, problems, report, results, sample, tables
+from benchmarks.regret.problem import Problem
+from benchmarks.regret.rivals.process import RivalError
 
 MODE = click.option("--mode", type=click.Choice(list(results.MODES)), default="sequential")
 HALF = click.option(
-    "--half", type=click.Choice(["a", "b", "m", "c", "d", ""]), default="", help="a and b if empty."
+    "--half",
+    type=click.Choice(["a", "b", "m", "c", "d", "e", "f", ""]),
+    default="",
+    help="a and b if empty.",
 )
 FOLDER = click.option(
     "--results", "folder", type=click.Path(path_type=Path), default=results.FOLDER
@@ -55,6 +61,36 @@ def run(
             results.save(results.merged(before, result) if before else result, folder)
             mean = sum(float(best[-1]) for best in result.best.values()) / len(missing)
             click.echo(f"{name:28} {problem.name:20} {mean:.4f}  {result.cpu:.4f} s")
+
+
+@main.command()
+@click.option("--engine", "names", multiple=True, required=True, help="Can be given several times.")
+@click.option("--pairs", default=24, show_default=True, help="How many of the sample, its first.")
+@click.option("--trials", default=0, help="50 sequentially, 96 in batches, unless given.")
+@MODE
+@FOLDER
+def grow(names: tuple[str, ...], pairs: int, trials: int, mode: str, folder: Path) -> None:
+    """Run engines on the scoreboard's sample in its order, where no result is stored yet.
+
+    It can be stopped at any time, and run again. A rival that fails is named and left out of that
+    problem and seed.
+    """
+    trials = trials or (50 if mode == "sequential" else 96)
+    loaded: dict[str, Problem] = {}
+    for name, seed in islice(sample.pairs(), pairs):
+        for engine in names:
+            before = results.read(engine, name, mode, folder)
+            if before is not None and seed in before.reaching(trials):
+                continue
+            problem = loaded.setdefault(name, loaded.get(name) or problems.load(name))
+            try:
+                result = results.run(engine, engines.find(engine), problem, mode, [seed], trials)
+            except RivalError as error:
+                click.echo(f"{engine:28} {name:28} {seed:2} {error}", err=True)
+                continue
+            results.save(results.merged(before, result) if before else result, folder)
+            regret = float(result.best[seed][-1])
+            click.echo(f"{engine:28} {name:28} {seed:2} {regret:.4f}  {result.cpu:.4f} s")
 
 
 @main.command(name="report")

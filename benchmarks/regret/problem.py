@@ -26,12 +26,14 @@ class Problem:
         space: Where it is defined.
         loss: Finite everywhere in `space`.
         best: The lowest loss that is known.
+        truth: The loss without noise, which is what is judged; None where there is no noise.
     """
 
     name: str
     space: SearchSpace
     loss: Callable[[Assignment], float]
     best: float
+    truth: Callable[[Assignment], float] | None = None
 
     @property
     def half(self) -> str:
@@ -41,7 +43,8 @@ class Problem:
     def median(self) -> float:
         """The median loss of draws from the prior."""
         points = randomness.uniforms(0, 0, _DRAWS, self.space.dimension, "median", self.name)
-        return float(np.median([self.loss(a) for a in self.space.decode(points)]))
+        loss = self.truth or self.loss
+        return float(np.median([loss(a) for a in self.space.decode(points)]))
 
     def regret(self, loss: float) -> float:
         """0 for the best known loss, 1 for the median of random draws."""

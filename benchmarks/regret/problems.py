@@ -1,8 +1,8 @@
 """The problems: a search space, a loss, its best value, and the median loss of random draws.
 
 Half A is for choosing (settings, variants), half B for reporting: nothing may be chosen on B. More
-problems for choosing are in `multimodal`, and the trainings of others, in two halves too, in
-`trainings`.
+problems for choosing are in `multimodal`. The trainings of others are in `trainings` and the
+functions of others in `coco`, in two halves too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.regret import multimodal, tables, trainings
+from benchmarks.regret import coco, multimodal, tables, trainings
 from benchmarks.regret.problem import Problem, cube, synthetic, vector
 from suggestion.numerics import randomness
 from suggestion.problem.lists import Categorical, Discrete
@@ -262,13 +262,15 @@ NAMES: Final = tuple(_PROBLEMS)
 
 def load(name: str) -> Problem:
     """The problem called `name`: one of `NAMES`, or of the further ones."""
-    known = {**_PROBLEMS, **multimodal.PROBLEMS, **trainings.problems()}
+    known = {**_PROBLEMS, **multimodal.PROBLEMS, **trainings.problems(), **coco.problems()}
     return known[name]()
 
 
 def select(half: str = "", names: Sequence[str] = ()) -> list[str]:
     """Names of the problems of one half ("a" or "b"; both if empty), of the further ones for
-    choosing ("m") or of the trainings of others ("c" or "d"), or those given."""
-    further = {"m": multimodal.PROBLEMS, "c": trainings.problems(), "d": trainings.problems()}
+    choosing ("m"), of the trainings of others ("c" or "d") or of COCO's functions ("e" or "f"), or
+    those given."""
+    further: dict[str, Mapping[str, Any]] = {"m": multimodal.PROBLEMS}
+    further |= dict.fromkeys("cd", trainings.problems()) | dict.fromkeys("ef", coco.problems())
     chosen = tuple(names) or tuple(further.get(half.lower(), NAMES))
     return [name for name in chosen if name.startswith(half.lower())]

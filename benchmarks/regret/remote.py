@@ -106,7 +106,8 @@ class Remote:
         self._waiting: list[Trial] = []
 
     @property
-    def server_cpu(self) -> float:
+    def cpu(self) -> float:
+        """CPU seconds that the server has used since the start."""
         return self._server.cpu - self._cpu
 
     def ask(self, count: int) -> Sequence[Assignment]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.regret.engines import Factory
 from benchmarks.regret.problem import Problem
@@ -34,8 +35,8 @@ class Result:
     """What one engine did on one problem in one mode.
 
     Attributes:
-        best: For each seed the lowest normalised regret after every trial, shape (trials,); slow
-            engines may have run some seeds for longer than others.
+        best: For each seed the normalised regret of the trial with the lowest loss, after every
+            trial, shape (trials,); slow engines may have run some seeds for longer than others.
         cpu: CPU seconds for a suggestion, the mean of all.
     """
 
@@ -65,8 +66,9 @@ def run(
     multiple = 2 if engine == "random2x" else 1
     best, cpu = {}, 0.0
     for seed in seeds:
-        optimizer, before = start(problem.space, seed), cpu
+        optimizer, before = start(problem.space, seed, trials * multiple), cpu
         losses: list[float] = []
+        judged: list[float] = []
         while len(losses) < trials * multiple:
             count = min(MODES[mode], trials - len(losses) // multiple) * multiple
             clock = time.process_time()
@@ -77,12 +79,20 @@ def run(
             optimizer.tell(points, found)
             cpu += time.process_time() - clock
             losses += found
-        # Of a server, its own CPU time is what counts, not the client's.
-        server_cpu = getattr(optimizer, "server_cpu", None)
-        cpu = before + server_cpu if server_cpu is not None else cpu
-        regrets = [problem.regret(loss) for loss in losses]
-        best[seed] = np.minimum.accumulate(regrets)[multiple - 1 :: multiple]
+            judged += found if problem.truth is None else [problem.truth(p) for p in points]
+        # Of an engine in another process, its own CPU time is what counts, not the client's.
+        elsewhere = getattr(optimizer, "cpu", None)
+        cpu = before + elsewhere if elsewhere is not None else cpu
+        regrets = np.array([problem.regret(loss) for loss in judged])
+        best[seed] = regrets[incumbents(losses)][multiple - 1 :: multiple]
     return Result(engine, problem.name, mode, best, cpu / (len(seeds) * trials * multiple))
+
+
+def incumbents(losses: Sequence[float]) -> NDArray[np.intp]:
+    """Return, after every trial, which one had the lowest loss so far: shape (trials,)."""
+    lowest = np.minimum.accumulate(losses)
+    first = np.flatnonzero(np.r_[True, lowest[1:] < lowest[:-1]])
+    return first[np.searchsorted(first, np.arange(len(losses)), side="right") - 1]
 
 
 def merged(first: Result, second: Result) -> Result:
@@ -145,15 +155,15 @@ def _packed(results: Iterable[Result]) -> bytes:
 
 
 def _document(result: Result) -> dict[str, Any]:
-    """For each seed the trials that improved, and the regret then.
+    """For each seed the trials after which the regret is another, and the regret then.
 
     The number of trials is one for all seeds, or an object by seed where they differ.
     """
     steps: dict[str, list[tuple[int, float]]] = {}
     for seed, best in result.best.items():
         rounded = [float(f"{regret:.5g}") for regret in best]
-        improved = [0, *(np.flatnonzero(np.diff(rounded) < 0) + 1).tolist()]
-        steps[str(seed)] = [(k + 1, rounded[k]) for k in improved]
+        changed = [0, *(np.flatnonzero(np.diff(rounded)) + 1).tolist()]
+        steps[str(seed)] = [(k + 1, rounded[k]) for k in changed]
     lengths = {str(seed): len(best) for seed, best in result.best.items()}
     return {
         "engine": result.engine,

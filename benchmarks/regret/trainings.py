@@ -41,7 +41,7 @@ from suggestion.problem.parameters import Array, Parameter
 from suggestion.problem.priors import Distribution
 from suggestion.problem.space import Assignment, SearchSpace
 
-_SPLIT: Final = Path(__file__).with_name("split.json")
+SPLIT: Final = Path(__file__).with_name("split.json")
 
 _LOG: Final = Distribution.LOG_UNIFORM
 #: Of LCBench, in the order of its columns; the ranges that its authors drew from.
@@ -60,7 +60,7 @@ _MOST_VALUES: Final = 64
 
 def names() -> Mapping[str, tuple[str, str]]:
     """Return the family and the data set of each problem, by its name."""
-    split = json.loads(_SPLIT.read_text(encoding="utf-8"))
+    split = json.loads(SPLIT.read_text(encoding="utf-8"))
     return {
         f"{half}-{family}-{data_set.replace('_', '-').lower()}": (family, data_set)
         for half in ("c", "d")
