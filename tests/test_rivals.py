@@ -174,7 +174,7 @@ def test_the_trial_with_the_lowest_loss() -> None:
 def test_under_noise_the_loss_without_it_is_judged() -> None:
     """The luckiest trial counts with what it is worth, so the regret can rise."""
     told = iter([0.5, 0.4, 0.6])
-    true = {0.0: 0.2, 1.0: 0.9, 2.0: 0.0}
+    true: dict[object, float] = {0.0: 0.2, 1.0: 0.9, 2.0: 0.0}
     asked = iter([0.0, 1.0, 2.0])
     engine = SimpleNamespace(ask=lambda n: [{"x0": next(asked)}], tell=lambda points, losses: None)
     problem = Problem("p", cube(0, 2, 1), lambda a: next(told), 0.0, lambda a: true[a["x0"]])
