@@ -7,23 +7,19 @@ export const embedded: Everything | null = JSON.parse(
   document.getElementById("data")?.textContent ?? "null",
 );
 
-async function get<T>(path: string): Promise<T> {
-  const answer = await fetch(`api/experiments${path}`);
-  const content = await answer.json();
-  if (!answer.ok) throw new Error(content.error ?? answer.statusText);
+async function read<T>(answer: Response): Promise<T> {
+  const text = await answer.text();
+  // A refusal of the guard is no JSON.
+  const content = answer.headers.get("Content-Type")?.startsWith("application/json") ? JSON.parse(text) : { error: text };
+  if (!answer.ok) throw new Error(content.error || answer.statusText);
   return content;
 }
 
-async function post<T>(path: string, content: object): Promise<T> {
-  const answer = await fetch(`api/experiments${path}`, {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content),
-  });
-  const text = await answer.text();
-  // A refusal of the guard is no JSON.
-  const read = answer.headers.get("Content-Type")?.startsWith("application/json") ? JSON.parse(text) : { error: text };
-  if (!answer.ok) throw new Error(read.error ?? answer.statusText);
-  return read;
-}
+const get = async <T,>(path: string): Promise<T> => read(await fetch(`api/experiments${path}`));
+
+const post = async <T,>(path: string, content: object): Promise<T> => read(await fetch(`api/experiments${path}`, {
+  method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content),
+}));
 
 /** Ask the runner for something; returns its answer, in words. */
 export const ask = async (id: string, content: { action: string } & Record<string, unknown>): Promise<string> =>
@@ -91,8 +87,9 @@ export function watch(id: string, watching: Watching): () => void {
   events.onerror = () => {
     watching.trouble("The server cannot be reached; trying again.");
     if (events.readyState === EventSource.CLOSED) {
-      // An answer that is no stream, such as 404: the browser does not try again by itself.
-      watching.trouble("There is no such experiment, or the server has ended.");
+      // An answer that is no stream, and the browser does not try again by itself: the experiment is not there, or
+      // the server is another one, with another token.
+      list().then(() => "There is no such experiment.", (error: Error) => error.message).then(watching.trouble);
     }
   };
   return () => {
