@@ -68,7 +68,6 @@ def read(data: Any, losses: list[Loss]) -> Definition:
         others = ", ".join(name for name, _ in metrics[1:])
         why = f"one metric is the objective, {metrics[0][0]}; {others} are collected beside it"
         spec.lose("metrics", why)
-    spec.ignore("observationNoise", "measurementSelectionType")
     ending = spec.fields("studyStoppingConfig")
     most = ending.whole("maxNumTrials")
     ending.close()

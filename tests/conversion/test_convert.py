@@ -538,6 +538,14 @@ def test_what_a_study_spec_says_of_conditions_and_of_its_end(tmp_path: Path) -> 
     assert "parameters[1]: must have one of doubleValueSpec, " in told
 
 
+def test_hints_of_a_study_spec_are_not_lost_unsaid(tmp_path: Path) -> None:
+    parameters = [{"parameterId": "x", "doubleValueSpec": {"minValue": 0, "maxValue": 1}}]
+    metrics = [{"metricId": "loss", "goal": "MINIMIZE"}]
+    spec = {"metrics": metrics, "parameters": parameters, "observationNoise": "HIGH"}
+    made = convert(tmp_path, "v.json", spec)
+    assert "note: observationNoise: has no counterpart here, got 'HIGH'" in made.done.stderr
+
+
 def test_a_program_with_ray_tune_is_not_run(tmp_path: Path) -> None:
     made = convert(tmp_path, "tuned.py", f"{RAY}\nraise SystemExit(3)\n")
     assert made.parameters == {
