@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 
 from suggestion.api.v1beta1 import api_pb2 as api
+from suggestion.client.template import Invocation
 from suggestion.controller.context import Options
+from suggestion.controller.runtime import LaunchSpec, Running, TrialFiles, Whose
+from suggestion.controller.slots import Slot
 from suggestion.controller.trials import Condition, Trial
 from suggestion.runner import runner
+from suggestion.runtimes.ray import PLACE
 from tests.experiments.support import Machine, Recorder, Stopping, document, serving, stored
 from tests.experiments.test_resume import Runner
 
@@ -224,6 +228,37 @@ def test_an_actor_that_nobody_knows_is_ended(
     machine.run(tmp_path, made, view=view, seconds=120, **on(cluster))
     all_succeeded(tmp_path, 1)
     assert left
+    assert left_over(cluster) == []
+
+
+def test_a_session_that_ends_at_its_start_ends_no_trial(cluster: Any, tmp_path: Path) -> None:
+    """It has adopted one of two trials; the other is for the next session."""
+    place = PLACE.configured({"ray-address": cluster.address})
+    whose = Whose("ends-at-its-start", "1", tmp_path, {})
+    files = [
+        TrialFiles(name, tmp_path / name, tmp_path / name / "output", tmp_path / name / "status")
+        for name in ("a", "b")
+    ]
+    invocation = Invocation(("sleep", "600"), {}, None, "", True)
+    before = place.open(whose)
+    handles = []
+    for each in files:
+        each.folder.mkdir()
+        spec = LaunchSpec(each, invocation, [], {}, "", False, Slot(0), tmp_path, "")
+        handles.append(before.launch(spec))
+        before.begin(each.trial)
+    before.events()
+    before.close()
+    failing = place.open(whose)
+    assert isinstance(failing.adopt(files[0], handles[0]), Running)
+    failing.close()
+    assert sorted(left_over(cluster)) == ["a.1", "b.1"]
+    after = place.open(whose)
+    for each, handle in zip(files, handles, strict=True):
+        assert isinstance(after.adopt(each, handle), Running)
+        after.stop(each.trial, 0.0)
+    after.events()
+    after.close()
     assert left_over(cluster) == []
 
 

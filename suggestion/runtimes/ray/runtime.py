@@ -9,15 +9,13 @@ of a placement group.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from suggestion.client import template
 from suggestion.client.demand import Demand
 from suggestion.controller.files import replace_file
 from suggestion.controller.outcomes import KILLED, TERMINATED
@@ -34,11 +32,8 @@ from suggestion.controller.runtime import (
     TrialFiles,
     Whose,
 )  # fmt: skip
-from suggestion.reporting.artifacts import DIRECTORY as ARTIFACTS
-from suggestion.reporting.reporter import RULES_FILE
-from suggestion.reporting.sinks import PATH
-from suggestion.runtimes.process.session import MARK, read_status
-from suggestion.runtimes.ray import worker
+from suggestion.runtimes.process.session import read_status
+from suggestion.runtimes.ray import actors, worker
 from suggestion.runtimes.ray.connection import connect
 
 # A call waits at its actor for so long; then it is made again.
@@ -126,8 +121,8 @@ class RayRuntime:
         known = self._follow(files, handle)
         folder = f"/tmp/{self._namespace}/{name}"
         for rank in range(count):
-            arguments = _arguments(spec, folder if rank == 0 else f"{folder}.{rank}", rank)
-            options = _options(spec.demand)
+            arguments = actors.arguments(spec, folder if rank == 0 else f"{folder}.{rank}", rank)
+            options = actors.options(spec.demand)
             if group is not None:
                 from ray.util.scheduling_strategies import (  # noqa: PLC0415
                     PlacementGroupSchedulingStrategy,
@@ -327,7 +322,7 @@ class RayRuntime:
         full = f"{self._namespace}/{name}"
         with suppress(ValueError):
             return get_placement_group(full)
-        bundle = _bundle(demand)
+        bundle = actors.bundle(demand)
         return placement_group([bundle] * demand.replicas, "PACK", full, lifetime="detached")
 
     def _ungroup(self, name: str) -> None:
@@ -340,50 +335,6 @@ class RayRuntime:
 
 def _named(name: str, rank: int) -> str:
     return f"{name}.{rank}" if rank else name
-
-
-def _options(demand: Demand) -> dict[str, Any]:
-    made: dict[str, Any] = {"num_cpus": 1 if demand.cpus is None else demand.cpus}
-    if demand.gpus:
-        made["num_gpus"] = demand.gpus
-    if demand.memory is not None:
-        made["memory"] = demand.memory
-    return made
-
-
-def _bundle(demand: Demand) -> dict[str, float]:
-    options = _options(demand)
-    named = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
-    return {named[key]: value for key, value in options.items()}
-
-
-def _arguments(spec: LaunchSpec, folder: str, rank: int) -> tuple[Any, ...]:
-    """Return what `worker.TrialProcess` is made of: paths are those of its machine."""
-    paths = [
-        (inside, f"{folder}/files{os.path.normpath(f'/{inside}')}") for inside, _ in spec.paths
-    ]
-    invocation = template.moved(spec.invocation, paths)
-    variables: Mapping[str, str] = {
-        "PYTHONUNBUFFERED": "1",
-        **spec.variables,
-        MARK: folder,
-        **invocation.env,
-    }
-    told = dict(variables)
-    told.pop(ARTIFACTS, None)  # a folder of this machine
-    metrics = ""
-    if spec.metrics_path and paths:
-        told[PATH] = paths[0][1]
-        metrics = paths[0][1] if spec.metrics_file else ""
-    rules = f"{folder}/rules.json" if RULES_FILE in told and rank == 0 else ""
-    if RULES_FILE in told:
-        told[RULES_FILE] = rules
-    cwd = spec.invocation.cwd or ""
-    if spec.cwd == spec.files.folder.resolve():
-        cwd = folder  # where it may write a file of its program
-    elif cwd and not (spec.cwd / cwd).is_dir():
-        cwd = ""
-    return list(invocation.argv), told, cwd, folder, rules, metrics if rank == 0 else ""
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,0 +1,61 @@
+"""What actors of Ray are made of for a trial. Pure but for a look at its working directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from suggestion.client import template
+from suggestion.client.demand import Demand
+from suggestion.controller.runtime import LaunchSpec
+from suggestion.reporting.artifacts import DIRECTORY as ARTIFACTS
+from suggestion.reporting.reporter import RULES_FILE
+from suggestion.reporting.sinks import PATH
+from suggestion.runtimes.process.session import MARK
+
+
+def options(demand: Demand) -> dict[str, Any]:
+    """Return the resources of an actor, as Ray takes them."""
+    made: dict[str, Any] = {"num_cpus": 1 if demand.cpus is None else demand.cpus}
+    if demand.gpus:
+        made["num_gpus"] = demand.gpus
+    if demand.memory is not None:
+        made["memory"] = demand.memory
+    return made
+
+
+def bundle(demand: Demand) -> dict[str, float]:
+    """Return the same resources as a bundle of a placement group."""
+    wanted = options(demand)
+    named = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
+    return {named[key]: value for key, value in wanted.items()}
+
+
+def arguments(spec: LaunchSpec, folder: str, rank: int) -> tuple[Any, ...]:
+    """Return what `worker.TrialProcess` is made of: paths are those of its machine."""
+    paths = [
+        (inside, f"{folder}/files{os.path.normpath(f'/{inside}')}") for inside, _ in spec.paths
+    ]
+    invocation = template.moved(spec.invocation, paths)
+    variables: Mapping[str, str] = {
+        "PYTHONUNBUFFERED": "1",
+        **spec.variables,
+        MARK: folder,
+        **invocation.env,
+    }
+    told = dict(variables)
+    told.pop(ARTIFACTS, None)  # a folder of this machine
+    metrics = ""
+    if spec.metrics_path and paths:
+        told[PATH] = paths[0][1]
+        metrics = paths[0][1] if spec.metrics_file else ""
+    rules = f"{folder}/rules.json" if RULES_FILE in told and rank == 0 else ""
+    if RULES_FILE in told:
+        told[RULES_FILE] = rules
+    cwd = spec.invocation.cwd or ""
+    if spec.cwd == spec.files.folder.resolve():
+        cwd = folder  # where it may write a file of its program
+    elif cwd and not (spec.cwd / cwd).is_dir():
+        cwd = ""
+    return list(invocation.argv), told, cwd, folder, rules, metrics if rank == 0 else ""
