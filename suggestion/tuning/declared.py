@@ -66,6 +66,7 @@ class Declared:
             if name in made and objective is not None and name not in objective.settings:
                 rule = f"must be given as the argument {name}"
                 broken.append(BrokenRule(f"settings[{name!r}]", rule))
+                del made[name]  # said once
         for name, given in (("conditions", self.conditions), ("constraints", self.constraints)):
             if given is None:
                 continue
