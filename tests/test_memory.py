@@ -19,10 +19,10 @@ from suggestion.api import footprint
 from suggestion.api.http.transcoding import as_json, write
 from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.api.v1beta1.suggestion_service import SuggestionService
+from suggestion.api.v1beta1.suggestion_service import LARGE_REPLY, SuggestionService
 from suggestion.engine.algorithm import algorithms
-from suggestion.problem.deadline import NEVER
-from suggestion.problem.errors import Invalid
+from suggestion.problem.deadline import NEVER, Deadline
+from suggestion.problem.errors import Cancelled, Invalid
 from suggestion.server.compression import Malformed, TooLong, decompress, is_compressed
 from suggestion.server.execution import Threads
 from suggestion.server.memory import MIB, MeasuredCapacity, Pool, capacity, container_limit
@@ -260,3 +260,20 @@ def test_calls_that_wait_in_vain_are_noticed() -> None:
         assert not workers.stuck(0)
 
     asyncio.run(scenario())
+
+
+def test_replies_of_many_values_are_made_one_after_the_other() -> None:
+    """Four requests of a few bytes took a server of 100 MiB past its limit."""
+    service = SuggestionService(algorithms())
+    message = experiment("random", [double(f"p{k}", "0", "1") for k in range(20)])
+
+    class Busy(Deadline):
+        def acquire(self, lock: object) -> bool:
+            assert lock is LARGE_REPLY
+            return False  # another one is made until the end
+
+    service.get_suggestions(ask_for(message, 2), Call(Busy()))
+    with pytest.raises(Cancelled):
+        service.get_suggestions(ask_for(message, 1000), Call(Busy()))
+    service.get_suggestions(ask_for(message, 1000), Call(NEVER))
+    assert not LARGE_REPLY.locked()
