@@ -86,7 +86,8 @@ intervals over problems and seeds. The best value of a column is bold.
 **The sample** is the beginning of an order of problems and seeds that was fixed before any result
 (`benchmarks/regret/sample.py`). Expensive engines have run less of it than cheap ones. So there
 are two tables where the engines differ: one of all engines on the few runs that all have, one of
-those that have run most. Few runs mean wide intervals; read the intervals.
+those that have run most. Few runs mean wide intervals; so far there are so few that no order of
+the engines follows from them.
 
 `make rivals` builds an environment for each rival, `python -m benchmarks.regret grow --engine
 NAME` runs more of the sample, `make scoreboard` writes this page from the stored results.
@@ -113,7 +114,7 @@ def _section(section: Section, folder: Path, files: dict[str, str]) -> Iterator[
         return
     yield f"## {section.title}\n"
     most = max(counts.values())
-    wide = [engine for engine, count in counts.items() if 2 * count >= most]
+    wide = [engine for engine, count in counts.items() if 2 * count > most]
     for engines in [wide] if len(wide) == len(counts) else [wide, list(counts)]:
         yield table(found, engines, names, section.trials)
     yield by_family(found, wide, names, last)
