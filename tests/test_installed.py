@@ -48,12 +48,32 @@ def test_names_are_in_alphabetical_order(group: str) -> None:
     assert names
 
 
-def test_a_name_of_ours_stays_ours(tmp_path: Path) -> None:
-    info = tmp_path / "usurper-1.0.dist-info"
+def register(folder: Path, entry_points: str) -> None:
+    """Install what only has a name and entry points in a folder of ``sys.path``."""
+    info = folder / "usurper-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: usurper\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[suggestion.algorithms]\nrandom = somebody:Broken\nmine = somebody:Slow [extra]\n"
+    (info / "entry_points.txt").write_text(entry_points)
+
+
+def test_a_broken_command_of_another_package_leaves_the_others(tmp_path: Path) -> None:
+    (tmp_path / "somebody.py").write_text("raise TypeError('no longer there')\n")
+    register(tmp_path, "[suggestion.commands]\nmine = somebody:command\n")
+    script = (
+        "import sys; from suggestion.cli.main import main\n"
+        "try: main([{}], standalone_mode=False)\n"
+        "except TypeError as error: print('raised', error)"
+    )
+    shown = " ".join(python(script.format("'--help'"), tmp_path).split())
+    assert "mine (cannot be loaded from somebody: TypeError: no longer" in shown
+    assert "version " in shown
+    assert python(script.format("'mine', '--option'"), tmp_path) == "raised no longer there"
+
+
+def test_a_name_of_ours_stays_ours(tmp_path: Path) -> None:
+    register(
+        tmp_path,
+        "[suggestion.algorithms]\nrandom = somebody:Broken\nmine = somebody:Slow [extra]\n",
     )
     script = (
         "from suggestion.engine import installed as i; g = 'suggestion.algorithms';"

@@ -43,8 +43,8 @@ _EXTRAS: Final[Mapping[str, str]] = {
 class _Commands(click.Group):
     """A group whose commands are imported when they are used.
 
-    A command whose packages are not installed says which extra brings them; the other commands, and
-    the list of all, work without them.
+    A command whose packages are not installed says which extra brings them, and one of another
+    package that is broken says so; the other commands, and the list of all, work without them.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -56,7 +56,15 @@ class _Commands(click.Group):
         try:
             loaded: click.Command = installed.load(reference)
         except ModuleNotFoundError as error:
-            return _unavailable(cmd_name, error)
+            needed = f"the package {error.name!r} is not installed"
+            extra = f"needs the extra {_EXTRAS.get(cmd_name, 'all')!r}"
+            return _unavailable(cmd_name, f"({extra}: {needed})", error)
+        except Exception as error:
+            if installed.is_ours(COMMANDS, cmd_name):
+                raise
+            module = reference.partition(":")[0]
+            text = f"(cannot be loaded from {module}: {type(error).__name__}: {error})"
+            return _unavailable(cmd_name, text, error)
         return loaded
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -66,15 +74,10 @@ class _Commands(click.Group):
             raise _missing(ctx.invoked_subcommand, error) from error
 
 
-def _unavailable(command: str, error: ModuleNotFoundError) -> click.Command:
-    """Return a stand-in for a command whose module cannot be imported."""
+def _unavailable(command: str, why: str, error: Exception) -> click.Command:
+    """Return a stand-in for a command whose module cannot be imported; it raises `error`."""
 
-    @click.command(
-        command,
-        help=f"(needs the extra {_EXTRAS.get(command, 'all')!r}: the package {error.name!r} is "
-        "not installed)",
-        context_settings={"ignore_unknown_options": True},
-    )
+    @click.command(command, help=why, context_settings={"ignore_unknown_options": True})
     @click.argument("arguments", nargs=-1)
     def unavailable(arguments: tuple[str, ...]) -> None:
         raise error
