@@ -161,7 +161,7 @@ def _collector(spec: Mapping[str, Any]) -> Iterator[Problem]:
     path = files.get("path")
     if kind == "None":
         yield (*COLLECTOR, "collector", "kind"), "None has been replaced by Push"
-    if kind in {"File", "TensorFlowEvent"}:
+    if kind in ("File", "TensorFlowEvent"):
         if isinstance(path, str) and not path.startswith("/"):
             yield (*where, "path"), f"must be absolute, got {quote(path)}"
         wanted = "File" if kind == "File" else "Directory"

@@ -131,6 +131,9 @@ def _replicas(root: Mapping[str, Any]) -> tuple[int, list[Problem]]:
     for found, path in [(specs, where), *each]:
         if not isinstance(found, Mapping):
             return 1, [(path, f"must be a mapping, got {quote(found)}")]
+        if isinstance(found.get("replicas"), Mapping | list):
+            rule = "must be a whole number from 1 to 9999, got a mapping or list"
+            return 1, [((*path, "replicas"), rule)]
     total = sum(int(str(spec.get("replicas", 1)).strip()) for spec, _ in each) or 1
     programs = [
         [pod.spec["containers"][0].get(key) for key in ("image", "command", "args", "env")]

@@ -23,6 +23,7 @@ from suggestion.client.collector import Collector
 from suggestion.client.containers import Problem
 from suggestion.client.manifest import FieldPath, Finding, Manifest, ManifestError, Severity
 from suggestion.client.numbers import finite
+from suggestion.client.parameters import is_architecture
 from suggestion.client.template import Template
 from suggestion.problem.errors import quote
 
@@ -159,7 +160,11 @@ def examine(
     if sound("objective", "algorithm") and runs:
         found += roles.unsuited(document)
         notes += roles.lenient(document)
-    if sound("trialTemplate", "parameters") and (runs or "trialTemplate" in document["spec"]):
+    if (
+        sound("trialTemplate", "parameters")
+        and (runs or "trialTemplate" in document["spec"])
+        and (not is_architecture(document) or sound("algorithm"))  # which hands them out
+    ):
         wrong = list(containers.shapes(document))
         if not wrong:
             made, wrong, hardly = template.read(document, command, runs, begun, whole)

@@ -12,6 +12,11 @@ API_VERSION: Final = "kubeflow.org/v1beta1"
 
 _TEXT: Final = {"type": "string"}
 _ANY_OBJECT: Final = {"type": "object"}
+#: Of any kind: what is below ``spec`` is read as far as it is known.
+_KUBERNETES_OBJECT: Final = {
+    "type": "object",
+    "properties": {"apiVersion": _TEXT, "kind": _TEXT, "metadata": {"type": "object"}},
+}
 _NUMBER: Final = {"type": "string", "description": "a number"}
 _WORDS: Final = {"type": "array", "items": _TEXT}
 _COUNT: Final = {
@@ -143,7 +148,7 @@ TEMPLATE: Final = _object(
         "trialParameters": _list(
             _object({"name": _TEXT, "reference": _TEXT, "description": _TEXT}, "name", "reference")
         ),
-        "trialSpec": _ANY_OBJECT,
+        "trialSpec": _KUBERNETES_OBJECT,
         "configMap": _ANY_OBJECT,
         # The short form, for those without a cluster.
         "command": {"type": ["string", "array"], "description": "text or a list", "items": _TEXT},

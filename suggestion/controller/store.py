@@ -313,6 +313,11 @@ class Store:
         latest: int | None = self._db.execute("SELECT max(id) FROM events").fetchone()[0]
         return latest or 0
 
+    def begun(self) -> str:
+        """Return the time of the first entry of the journal; empty if there is none."""
+        row = self._db.execute("SELECT time FROM events ORDER BY id LIMIT 1").fetchone()
+        return "" if row is None else str(row["time"])
+
     def events(self, after: int = 0) -> list[tuple[int, str, str, int | None, Mapping[str, Any]]]:
         """Return the journal behind entry `after`: id, time, kind, trial and detail."""
         found = self._db.execute("SELECT * FROM events WHERE id > ? ORDER BY id", (after,))

@@ -45,7 +45,20 @@ class Current:
         self.judged: dict[int, Standing] = {}
         self.judgements = 0
         self._event = _latest_event(store)
+        self._begun = _begun(store)
         self._judge(self.trials.values())
+
+    def is_in(self, store: Store) -> bool:
+        """Return whether `store` holds this experiment, and not another one in its place.
+
+        The number of a file that was removed, see `identity`, may be that of the next one.
+        """
+        experiment = store.experiment()
+        return (
+            experiment is not None
+            and experiment.name == self.experiment.name
+            and self._begun in ("", _begun(store))
+        )
 
     def refresh(self, store: Store) -> list[Trial]:
         """Read what has changed since the last refresh, and return the changed trials."""
@@ -99,8 +112,18 @@ def _latest_event(store: Store) -> int:
         return 0
 
 
+def _begun(store: Store) -> str:
+    try:
+        return store.begun()
+    except sqlite3.OperationalError:
+        return ""
+
+
 def identity(directory: Path) -> int:
-    """Return a number that differs once another experiment has taken the place of this one."""
+    """Return a number that differs once another experiment has taken the place of this one.
+
+    That is certain as long as somebody has its state open; else see `Current.is_in`.
+    """
     try:
         return os.stat(directory / FILE).st_ino
     except OSError:

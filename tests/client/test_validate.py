@@ -162,6 +162,17 @@ def test_no_file_is_answered_by_a_traceback(tmp_path: Path, seed: int) -> None:
             assert all(finding.line > 0 for finding in found.findings)
 
 
+@pytest.mark.parametrize("broken", ["a text", {"algorithmName": 3}, {}, [], None])
+def test_an_architecture_of_no_sound_algorithm(tmp_path: Path, broken: object) -> None:
+    """The algorithm decides what trials receive."""
+    made = yaml.safe_load((EXAMPLES / "nas-enas.yaml").read_text())
+    made["spec"]["algorithm"] = broken
+    path = tmp_path / "e.yaml"
+    path.write_text(yaml.safe_dump(made))
+    findings = document.examine(path).findings
+    assert any("algorithm" in str(finding) for finding in findings)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"\xff\xfe", b"a: [", b"- &a [*a]", b"? [a]\n: b", b"a: \"\\ud800\"", b"a: \"\\0\"",

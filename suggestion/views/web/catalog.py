@@ -94,7 +94,7 @@ def _read(path: Path, changed: float, known: _Known | None) -> _Known:
         store = Store(path)
         try:
             with store.snapshot():
-                if current is None:
+                if current is None or not current.is_in(store):
                     current = Current(path, store)
                 else:
                     current.refresh(store)
