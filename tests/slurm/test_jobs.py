@@ -196,7 +196,8 @@ def test_a_job_that_is_told_to_end_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("signal", ["USR1", "USR2"])
 def test_a_signal_before_the_end_reaches_the_trial(tmp_path: Path, signal: str) -> None:
     """And ends neither it nor the script."""
-    trial = f"trap 'echo caught' {signal}; kill -{signal} $PPID; while :; do sleep 0.1; " \
+    # Again and again: the first may come before the script knows whom it has started.
+    trial = f"trap 'echo caught' {signal}; while :; do kill -{signal} $PPID; sleep 0.1; " \
         "grep -q caught output-1.log && break; done; exit 5"  # fmt: skip
     status, output = run(tmp_path, "sh", "-c", trial)
-    assert (status, output) == (b"5\n", b"caught\n")
+    assert (status, {*output.split()}) == (b"5\n", {b"caught"})
