@@ -5,6 +5,7 @@ Starting Python for each trial took 60 ms, as much as many a small trial; a fork
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -20,12 +21,13 @@ _SUPERVISOR: Final = str(Path(supervisor.__file__).absolute())
 # A fork takes milliseconds; this is for a machine that swaps. Whoever has not answered by then is
 # killed, so that a runner never stands still for it.
 _LONGEST: Final = 60.0
+_NO_ROOM: Final = (errno.EAGAIN, errno.ENOMEM)
 
 
 class Nursery:
     """Starts supervisors, and ends them.
 
-    It begins with the first that is asked for, and again after it was killed. It is no object for
+    It begins with the first that is asked for, and again after it was killed. Not safe to use from
     several threads.
     """
 
@@ -66,11 +68,14 @@ class Nursery:
             "cwd": _bytes(os.path.abspath(cwd)),
             "status": _bytes(os.path.abspath(status)),
         }
-        if self._socket is None:
+        if self._popen is None or self._popen.poll() is not None:
             self._begin()
         answer = self._ask(message, (word, output))
         if "error" in answer:
-            raise OSError(answer["error"], os.strerror(answer["error"]), str(cwd))
+            number = int(answer["error"])
+            # Only the folder has a name: that there is no room for a process is not about it.
+            named = () if number in _NO_ROOM else (str(cwd),)
+            raise OSError(number, os.strerror(number), *named)
         pid = int(answer["pid"])
         self._children.add(pid)
         return pid
@@ -85,9 +90,10 @@ class Nursery:
             return None
         self._children.discard(pid)
         try:
-            return int(self._ask({"reap": pid})["status"])
+            status: int | None = self._ask({"reap": pid}).get("status")
         except OSError:
             return None
+        return status
 
     def close(self) -> None:
         """Let the supervisors live on without a parent."""
@@ -97,8 +103,9 @@ class Nursery:
             self._popen = None
 
     def _begin(self) -> None:
+        self._end()  # of one that was killed, which has left its supervisors to init
         if self._popen is not None:
-            self._popen.wait()  # killed; it has left its supervisors to init
+            self._popen.wait()
         ours, its = socket.socketpair()
         with its:
             try:
@@ -145,5 +152,5 @@ class Nursery:
 
 
 def _bytes(text: str) -> str:
-    """Bytes as JSON can hold them: what names and arguments are to the system."""
+    """Return the bytes of a name or an argument as JSON can hold them, one character each."""
     return os.fsencode(text).decode("latin-1")

@@ -116,7 +116,7 @@ def _fork(runner: socket.socket, message: dict[str, Any], word: int, output: int
 
 
 def _bytes(text: str) -> bytes:
-    """A name or an argument, as `nursery` sends it."""
+    """Return the bytes of a name or an argument that `nursery` has sent."""
     return text.encode("latin-1")
 
 
@@ -125,7 +125,7 @@ def _reap(pid: int) -> int:
 
     As long as nobody has waited for it, its number can only be its own group's.
     """
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, PermissionError):  # it has ended, or runs as another user
         os.killpg(pid, signal.SIGKILL)
     return os.waitpid(pid, 0)[1]
 
