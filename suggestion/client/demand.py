@@ -132,7 +132,7 @@ def _replicas(root: Mapping[str, Any]) -> tuple[int, list[Problem]]:
         if not isinstance(found, Mapping):
             return 1, [(path, f"must be a mapping, got {quote(found)}")]
         if isinstance(found.get("replicas"), Mapping | list):
-            rule = "must be a whole number from 1 to 9999, got a mapping or list"
+            rule = f"must be a whole number from 1 to 9999, got {quote(found['replicas'])}"
             return 1, [((*path, "replicas"), rule)]
     total = sum(int(str(spec.get("replicas", 1)).strip()) for spec, _ in each) or 1
     programs = [

@@ -15,7 +15,7 @@ _ANY_OBJECT: Final = {"type": "object"}
 #: Of any kind: what is below ``spec`` is read as far as it is known.
 _KUBERNETES_OBJECT: Final = {
     "type": "object",
-    "properties": {"apiVersion": _TEXT, "kind": _TEXT, "metadata": {"type": "object"}},
+    "properties": {"apiVersion": _TEXT, "kind": _TEXT, "metadata": _ANY_OBJECT},
 }
 _NUMBER: Final = {"type": "string", "description": "a number"}
 _WORDS: Final = {"type": "array", "items": _TEXT}
