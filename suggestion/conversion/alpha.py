@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
+from suggestion.client.parameters import assigned_by
 from suggestion.conversion import experiment, gotemplates, spaces, study2018
 from suggestion.conversion.definition import Definition, Loss
 from suggestion.conversion.fields import Fields
-from suggestion.problem.architectures import ASSIGNED, SEARCHED_BY_TRIAL
 from suggestion.problem.errors import quote
 
 #: What the search by reinforcement learning was called that became enas.
@@ -57,7 +57,7 @@ def _searched(spec: Fields, algorithm: str) -> list[str]:
     """Return the names of what trials receive of a nasConfig, if there is one."""
     if "nasConfig" not in spec:
         return []
-    return [*(SEARCHED_BY_TRIAL if algorithm == "darts" else ASSIGNED)]
+    return [*assigned_by(algorithm)]
 
 
 def _study_job(spec: Fields, name: str) -> Definition:
