@@ -10,23 +10,18 @@ A layer has one image as its input and output, so ``init_channels``, ``num_nodes
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from train import digits
+from train_architecture import document, softmax
 
 Array = np.ndarray
 #: What an operation returns: its output, and a function from the gradient of that to that of its
 #: input.
 Result = tuple[Array, Callable[[Array], Array]]
-
-
-def document(text: str) -> Any:
-    """What servers write: JSON with ' in place of ", perhaps within quotation marks of a shell."""
-    return json.loads(text.strip('"').replace("'", '"'))
 
 
 def arguments() -> argparse.Namespace:
@@ -171,12 +166,6 @@ class Momentum:
             speed = settings["w_momentum"] * self.speeds.get(place, 0.0) + change
             self.speeds[place] = speed
             np.subtract(weights, rate * speed, out=weights)
-
-
-def softmax(logits: Array) -> Array:
-    """Return the probabilities of each row."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -95,20 +94,33 @@ def _best(session: Session, problem: Problem, seed: int) -> float:
     experiment = session.experiment(
         f"{problem.name}-{seed}", problem.parameters, settings, maximize=problem.maximize
     )
+    values = _values(session, experiment, _TRIALS, problem.value)
+    if not values:
+        raise Failed(f"problem {problem.name!r}: no trial was suggested")
+    return max(values) if problem.maximize else min(values)
+
+
+def _values(
+    session: Session,
+    experiment: pb.Experiment,
+    trials: int,
+    value: Callable[[Space, Mapping[str, str]], float],
+) -> list[float]:
+    """Return what the trials of an experiment report, asked for one at a time.
+
+    One that does not fit the space fails: it is left to the rules for all replies.
+    """
     play = Play(session, experiment, shuffle=False)
     values = []
-    for _ in range(_TRIALS):
+    for _ in range(trials):
         for trial in play.ask(1):
             assignment = messages.trial_assignment(trial)
             if not play.space.fits(assignment):
                 play.finish(trial, None, messages.Status.FAILED)
-                continue  # left to the rules for all replies
-            value = problem.value(play.space, assignment)
-            play.finish(trial, repr(value))
-            values.append(value)
-    if not values:
-        raise Failed(f"problem {problem.name!r}: no trial was suggested")
-    return max(values) if problem.maximize else min(values)
+                continue
+            values.append(value(play.space, assignment))
+            play.finish(trial, repr(values[-1]))
+    return values
 
 
 def _learn(session: Session, problem: Problem) -> None:
@@ -187,17 +199,12 @@ def learns_architectures(session: Session) -> None:
 
 def _best_architecture(session: Session, seed: int) -> float:
     settings = {session.profile.seed: str(seed)} if session.profile.seed else {}
-    play = Play(session, session.experiment(f"architectures-{seed}", (), settings), shuffle=False)
-    best = math.inf
-    for _ in range(_ARCHITECTURES):
-        for trial in play.ask(1):
-            assignment = messages.trial_assignment(trial)
-            if not play.space.fits(assignment):
-                play.finish(trial, None, messages.Status.FAILED)
-                continue  # left to the rules for all replies
-            value = _of_choices(play.space.shares(assignment))
-            play.finish(trial, repr(value))
-            best = min(best, value)
-    if math.isinf(best):
+    values = _values(
+        session,
+        session.experiment(f"architectures-{seed}", (), settings),
+        _ARCHITECTURES,
+        lambda space, assignment: _of_choices(space.shares(assignment)),
+    )
+    if not values:
         raise NotRun("no architecture can be read; see architecture-format")
-    return best
+    return min(values)
