@@ -228,7 +228,7 @@ def test_the_best_of_a_column_is_bold(tmp_path: Path) -> None:
             best = {0: np.linspace(1, level, 50), 1: np.linspace(1, level, 50)}
             results.save(Result(engine, name, "sequential", best, 0.25), tmp_path)
     text = scoreboard.page(tmp_path)["scoreboard.md"]
-    assert "2 engines, 2 problems, 4 runs each." in text
+    assert "2 engines; problems: 2; runs of each engine: 4." in text
     assert "| Optuna GPSampler | **1.00** [1.00-1.00] | **1.00** [1.00-1.00] | **0.559**" in text
     assert "| `bayesianoptimization` | 2.00 [2.00-2.00]" in text
 

@@ -149,7 +149,7 @@ def table(
     runs = sum(each.shape[1] for each in curves.values())
     heads = [f"rank at {t}" for t in trials] + [f"NR at {t}" for t in trials]
     lines = [
-        f"{len(engines)} engines, {len(curves)} problems, {runs} runs each.\n",
+        f"{len(engines)} engines; problems: {len(curves)}; runs of each engine: {runs}.\n",
         "| engine | " + " | ".join(heads) + " | CPU s a suggestion |",
         "|---" * (len(heads) + 2) + "|",
     ]
