@@ -36,6 +36,11 @@ def fault(*arguments: str) -> None:
     subprocess.run([PROGRAM, *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
+def on(node: str) -> dict[str, Any]:
+    """What holds for a node of this name alone."""
+    return {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+
+
 def some_run(count: int) -> Any:
     """Whether so many trials have ended and others run."""
     return lambda trials: (
@@ -72,12 +77,18 @@ def test_another_runner_goes_on_after_kill_9(kubeconfig: str, tmp_path: Path) ->
 
 @pytest.mark.faults
 def test_a_dead_node_loses_its_trials(cluster: Cluster, tmp_path: Path) -> None:
-    run = Run(cluster, tmp_path, experiment(job(f"{STEPS}; sleep 6"), maxTrialCount=8))
+    # The scheduler may find the other node better for each of them.
+    rather = [{"weight": 100, "preference": {"matchExpressions": [on("node-2")]}}]
+    affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": rather}}
+    made = job(f"{STEPS}; sleep 6", affinity=affinity)
+    run = Run(cluster, tmp_path, experiment(made, maxTrialCount=8))
+    cluster.kubectl("wait", "--for=condition=Ready", "node/node-2", "--timeout=120s")
     process = run.start()
-    on_node = lambda: [p for p in cluster.pods() if p["spec"].get("nodeName") == "node-2"]  # noqa: E731
-    end = time.monotonic() + 60
-    while not any(pod["status"]["phase"] == "Running" for pod in on_node()):
-        assert time.monotonic() < end, run.said
+    while not any(
+        pod["spec"].get("nodeName") == "node-2" and pod["status"]["phase"] == "Running"
+        for pod in cluster.pods()
+    ):
+        assert process.poll() is None, run.said
         time.sleep(0.3)
     fault("kill-node", "2")
     try:
