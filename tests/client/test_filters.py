@@ -74,8 +74,8 @@ def test_what_a_cluster_says(text: str, refusal: str) -> None:
 def test_a_filter_outside_re2_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filters, "LIMIT_SECONDS", 0.01)
     made = compile_filter(r"(?=a)(a|a?)+=(\d)")
-    for _ in range(1000):
-        assert list(made.find("a" * 60 + "=b")) == []
+    for _ in range(100):
+        assert list(made.find("a" * 1000 + "=b")) == []
     assert made.expired == filters._LIMIT_LINES
 
 
