@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state
 
 from suggestion.integrations.distributions import Distribution, from_distribution
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, SpaceExhausted
-from suggestion.tuning.goals import Method, Settings
+from suggestion.tuning.goals import RANDOM_STATE, Method, Settings
 from suggestion.tuning.objectives import Objective
 from suggestion.tuning.reading import read_mapping, read_parameter
 from suggestion.tuning.solvers import open_solver
@@ -126,7 +126,9 @@ class SuggestSearchCV(BaseSearchCV):
         """Evaluate `n_iter` candidates, batch by batch; called by `fit`."""
         space = read_distributions(self.param_distributions)
         objective = _objective(self.scoring, self.refit)
-        seed = int(check_random_state(self.random_state).randint(_SEEDS))
+        seed: int | None = int(check_random_state(self.random_state).randint(_SEEDS))
+        if self.random_state is None and RANDOM_STATE in (self.settings or {}):
+            seed = None
         method = Method.of(self.algorithm, self.settings, seed).without_checkpoints()
         method = method.declaring(objective)
         solver = open_solver("search", space, objective, method, None, None, 0)

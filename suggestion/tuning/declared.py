@@ -1,4 +1,4 @@
-"""Conditions, constraints and initial points: arguments that are settings of the algorithm."""
+"""Arguments that are settings of the algorithm: seed, conditions, constraints, initial points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, attempt
-from suggestion.tuning.goals import Settings
+from suggestion.tuning.goals import RANDOM_STATE, Settings
 from suggestion.tuning.objectives import (
     METRIC_CONSTRAINTS,
     OBJECTIVES,
@@ -25,6 +25,7 @@ Points: TypeAlias = Sequence[Mapping[str, object]]
 
 #: The setting that each argument becomes.
 _SETTINGS: Final = {
+    "seed": RANDOM_STATE,
     "conditions": "conditions",
     "constraints": "parameter_constraints",
     "initial_points": "initial_points",
@@ -38,6 +39,7 @@ class Declared:
     conditions: Statements | None = None
     constraints: Statements | None = None
     initial_points: Points | None = None
+    seed: int | None = None
 
     def settings(
         self,
@@ -62,6 +64,8 @@ class Declared:
             if setting in made:
                 rule = f"must not be given together with settings[{setting!r}]"
                 broken.append(BrokenRule(name, rule))
+        if self.seed is not None and RANDOM_STATE not in made:
+            made = {RANDOM_STATE: self.seed, **made}
         for name in (OBJECTIVES, METRIC_CONSTRAINTS):
             if name in made and objective is not None and name not in objective.settings:
                 rule = f"must be given as the argument {name}"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import io
 import pickle
 import sys
+from collections import ChainMap
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import CodeType
 from typing import Final
 
 from suggestion.runtimes.python import calls
@@ -20,6 +23,8 @@ _WITHOUT_VALUE: Final = (
     (inspect.isasyncgenfunction, "an async generator function", "an async generator"),
     (inspect.isgeneratorfunction, "a generator function", "a generator"),
 )
+#: What cloudpickle writes for the name of a source file.
+_NO_FILE: Final = "<dynamic-code>"
 
 
 def name_of(function: Callable[..., object]) -> str:
@@ -104,15 +109,41 @@ def store(
             f"processes of trials: pip install 'suggestion-servers[experiments]'"
         ) from error
     except (TypeError, AttributeError, pickle.PicklingError, ValueError, RecursionError) as error:
-        rule = f"cannot be taken to another process, with all that it refers to: {error}"
+        guilty = ", ".join(_unpicklable(function))
+        what = f"because of {guilty}" if guilty else "with all that it refers to"
+        rule = f"cannot be taken to another process, {what}: {error}"
         raise InvalidArgument([BrokenRule(f"{name}()", rule)]) from error
+
+
+def _unpicklable(function: Callable[..., object]) -> list[str]:
+    """Return the names that a function refers to whose values cannot be pickled."""
+    named: dict[str, object] = {}
+    while isinstance(function, partial):
+        named |= function.keywords
+        function = function.func
+    owner = getattr(function, "__self__", function)
+    if not inspect.isroutine(owner) and not inspect.ismodule(owner):
+        named |= getattr(owner, "__dict__", {})
+    called = _called(function)
+    if inspect.isfunction(called) or inspect.ismethod(called):
+        found = inspect.getclosurevars(called)
+        named |= {**found.globals, **found.nonlocals}
+    return [repr(name) for name, value in named.items() if not _can_be_pickled(value)]
+
+
+def _can_be_pickled(value: object) -> bool:
+    try:
+        _dumps(value)
+    except Exception:
+        return False
+    return True
 
 
 def _pickle(function: Callable[..., object], space: Space) -> bytes:
     call = (function, space.decoders())
     try:
-        import cloudpickle  # noqa: PLC0415
-    except ImportError:
+        return _dumps(call)
+    except ModuleNotFoundError:
         main = sys.modules["__main__"]
         if getattr(main, name_of(function), None) is function:
             raise
@@ -123,5 +154,25 @@ def _pickle(function: Callable[..., object], space: Space) -> bytes:
         if b"__main__" in plainly:  # which is another program in the process of a trial
             raise
         return plainly
-    made: bytes = cloudpickle.dumps(call)
-    return made
+
+
+def _dumps(value: object) -> bytes:
+    """Pickle a value with what it refers to.
+
+    Unlike `cloudpickle.dumps`, keep the names of source files: a traceback shows their lines.
+
+    Raises:
+        ModuleNotFoundError: If cloudpickle is not installed.
+    """
+    from cloudpickle import CloudPickler  # noqa: PLC0415
+
+    def reduce(code: CodeType) -> tuple[object, ...]:
+        make, parts, *rest = CloudPickler.dispatch_table[CodeType](code)
+        named = [code.co_filename if part == _NO_FILE else part for part in parts]
+        return (make, tuple(named), *rest)
+
+    file = io.BytesIO()
+    pickler = CloudPickler(file)
+    pickler.dispatch_table = ChainMap({CodeType: reduce}, CloudPickler.dispatch_table)
+    pickler.dump(value)
+    return file.getvalue()

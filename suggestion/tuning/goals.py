@@ -12,6 +12,8 @@ from suggestion.tuning.space import Space
 
 #: Setting of an algorithm: trials that it learns from.
 PRIOR_TRIALS: Final = "prior_trials"
+#: Setting of an algorithm: its random seed.
+RANDOM_STATE: Final = "random_state"
 _CHECKPOINTS: Final = "suggestion_trial_dir"
 API_VERSION: Final = "kubeflow.org/v1beta1"
 
@@ -36,14 +38,17 @@ class Method:
         """Return the method; a seed becomes its setting ``random_state``.
 
         Raises:
-            InvalidArgument: If `settings` is no mapping.
+            InvalidArgument: If `settings` is no mapping, or holds another seed.
         """
         if settings is not None and not isinstance(settings, Mapping):
             rule = f"must map names to values, got {settings!r:.80}"
             raise InvalidArgument([BrokenRule("settings", rule)])
         texts = {key: _text(value) for key, value in (settings or {}).items()}
         if seed is not None:
-            texts = {"random_state": str(seed), **texts}
+            if RANDOM_STATE in texts:
+                rule = f"must not be given together with settings[{RANDOM_STATE!r}]"
+                raise InvalidArgument([BrokenRule("seed", rule)])
+            texts = {RANDOM_STATE: str(seed), **texts}
         return cls(name, texts)
 
     def declaring(self, objective: Objective) -> Method:

@@ -82,19 +82,7 @@ class TuneRequest:
         Raises:
             InvalidArgument: With every rule that its settings break.
         """
-        if self.stopping is None:
-            return None
-        try:
-            return stopping_rule(self.stopping)
-        except Invalid as error:
-            broken = [
-                broken_rule(violation, self.stopping, self.space, "stop_settings")
-                for violation in error.violations
-            ]
-            raise InvalidArgument(
-                rule._replace(place="stop") if rule.place == "algorithm" else rule
-                for rule in broken
-            ) from error
+        return rule_of(self.stopping)
 
     def suggest(
         self, note: Callable[[str], None], stopped: threading.Event, stack: ExitStack
@@ -137,3 +125,23 @@ class TuneRequest:
         function = str((directory / FUNCTION).resolve())
         spec["trialTemplate"] = {"command": command(function, self.space.parameters)}
         return made
+
+
+def rule_of(stopping: Method | None) -> Any:
+    """Return the early-stopping rule that `stopping` names, with its settings; None without.
+
+    Raises:
+        InvalidArgument: With every rule that its settings break.
+    """
+    if stopping is None:
+        return None
+    try:
+        return stopping_rule(stopping)
+    except Invalid as error:
+        broken = [
+            broken_rule(violation, stopping, Space({}, {}), "stop_settings")
+            for violation in error.violations
+        ]
+        raise InvalidArgument(
+            rule._replace(place="stop") if rule.place == "algorithm" else rule for rule in broken
+        ) from error

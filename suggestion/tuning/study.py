@@ -103,7 +103,7 @@ class Study:
         timeout: float = _TIMEOUT,
         learn_from: LearnFrom = None,
     ) -> None:
-        declared = Declared(conditions, constraints, initial_points)
+        declared = Declared(conditions, constraints, initial_points, seed)
         broken: list[BrokenRule] = []
         read = attempt(broken, lambda: _checked(read_space(space)))
         taken = taken_by(() if read is None else read.parameters)
@@ -111,7 +111,7 @@ class Study:
             broken,
             lambda: read_objective(minimize, maximize, None, objectives, metric_constraints, taken),
         )
-        method = Method.of(algorithm, declared.settings(settings, read, objective, broken), seed)
+        method = Method.of(algorithm, declared.settings(settings, read, objective, broken))
         if objective is not None:
             method = attempt(broken, partial(method.declaring, objective)) or method
         learned: Learned | None = Learned()

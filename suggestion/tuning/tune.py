@@ -127,7 +127,7 @@ def tune(
         )
     from suggestion.controller.experiment import FIRST_FAILURES, Limits  # noqa: PLC0415
     from suggestion.tuning import function as functions  # noqa: PLC0415
-    from suggestion.tuning.request import TuneRequest  # noqa: PLC0415
+    from suggestion.tuning.request import TuneRequest, rule_of  # noqa: PLC0415
 
     broken: list[BrokenRule] = []
     read = attempt(broken, lambda: read_space(function if space is None else space))
@@ -156,9 +156,9 @@ def tune(
     if read is not None:
         attempt(broken, lambda: functions.check(function, read))
         domain = attempt(broken, lambda: read.domain)
-    declared = Declared(conditions, constraints, initial_points)
+    declared = Declared(conditions, constraints, initial_points, seed)
     encodes = read if domain is not None else None
-    method = Method.of(algorithm, declared.settings(settings, encodes, objective, broken), seed)
+    method = Method.of(algorithm, declared.settings(settings, encodes, objective, broken))
     if objective is not None:
         method = attempt(broken, partial(method.declaring, objective)) or method
     stopping = attempt(broken, lambda: arguments.stopping_for(stop, stop_settings))
@@ -169,6 +169,7 @@ def tune(
     if domain is not None and domain.size is None and trials is time is goal is None:
         broken.append(BrokenRule("trials", "must be given, or time, or goal: nothing would end it"))
     if read is None or objective is None or learned is None or broken:
+        attempt(broken, lambda: rule_of(stopping))
         if target is None:
             from suggestion.tuning.solvers import check_method  # noqa: PLC0415
 

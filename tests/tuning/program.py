@@ -47,7 +47,7 @@ def tune() -> None:
             train,
             SPACE,
             algorithm="nsga2",
-            settings={"random_state": 1, "flag": True, "text": "x", "none": None},
+            settings={"flag": True, "text": "x", "none": None},
             seed=1,
             objectives={"loss": "minimize", "latency": "minimize"},
             metric_constraints=["memory <= 8e9"],

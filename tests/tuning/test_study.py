@@ -270,7 +270,7 @@ def test_all_that_is_wrong_with_settings_is_said_at_once(server: ServerProcess) 
                      target=target)  # fmt: skip
         places = [rule.place for rule in caught.value.broken]
         assert places == [
-            "settings['random_state']",
+            "seed",
             "settings['gamma']",
             "settings['bogus']",
             "settings['prior_weight']",
@@ -281,6 +281,8 @@ def test_all_that_is_wrong_with_settings_is_said_at_once(server: ServerProcess) 
             sg.Study(SPACE, algorithm="grid", target=target)
     with pytest.raises(sg.InvalidArgument, match=r"^minimize: several objectives go to the arg"):
         sg.Study(SPACE, minimize=["a", "b"])  # type: ignore[arg-type]
+    with pytest.raises(sg.InvalidArgument, match=r"^seed: must not be given together with"):
+        sg.Study(SPACE, seed=1, settings={"random_state": 2})
     with pytest.raises(sg.InvalidArgument, match=r"^maximize: must not be given together with"):
         sg.Study(SPACE, minimize="a", maximize="b")
 

@@ -122,8 +122,29 @@ def test_functions_that_no_module_has() -> None:
     assert result.best.value == pytest.approx(3 + float(str(result.best.parameters["x"])))
     assert quiet(partial(functions.square, n=5), X, trials=1).best.value > 5  # type: ignore[operator]
     lock = threading.Lock()
-    with pytest.raises(sg.InvalidArgument, match=r"\(\): cannot be taken to another process"):
-        quiet(lambda x: lock, X, trials=1)
+    taken = r"\(\): cannot be taken to another process, because of 'lock': "
+    for function in (lambda x: lock, partial(lambda x, lock: x, lock=lock), Locked(), Locked().go):
+        with pytest.raises(sg.InvalidArgument, match=taken):
+            quiet(function, X, trials=1)
+    with pytest.raises(sg.NoResult, match=r"test_tune\.py(.|\n)* lambda x: x / 0,  # the line"):
+        quiet(
+            lambda x: x / 0,  # the line
+            X,
+            trials=1,
+        )
+
+
+class Locked:
+    """Holds what cannot be pickled."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def __call__(self, x: float) -> float:
+        return x
+
+    def go(self, x: float) -> float:
+        return x
 
 
 def test_a_mapping_of_metrics_and_maximize() -> None:
@@ -287,6 +308,7 @@ def test_all_that_is_wrong_is_said_before_the_first_trial(folder: Path) -> None:
         "space: has no parameter 'x', which square() needs",
         "space['y']: square() takes no argument of this name",
         "space['y'].min: min must not exceed max, got min = 1, max = 0",
+        "stop_settings['eta']: must be at least 1.1, got 1",
     ]
     with pytest.raises(sg.InvalidArgument) as caught:
         quiet(
