@@ -6,12 +6,16 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from suggestion.api.addresses import DEFAULT_ADDRESS
 from suggestion.cli import server_tls
-from suggestion.cli.shared import FILE
+from suggestion.cli.shared import FILE, db_manager_tls
+
+if TYPE_CHECKING:
+    from suggestion.api.v1beta1.channels import ClientTLS
 
 
 @click.command()
@@ -81,6 +85,7 @@ from suggestion.cli.shared import FILE
     help="Where early stopping in Kubernetes reads the observation of a stopped trial; empty for "
     "nowhere.",
 )
+@db_manager_tls
 @click.option(
     "--workers",
     default=4,
@@ -182,6 +187,7 @@ def serve(
     tls_key: Path | None,
     tls_client_ca: Path | None,
     log_format: str,
+    db_manager_tls: ClientTLS | None,
 ) -> None:
     """Serve each NAME: an algorithm, an early-stopping rule, or dbmanager.
 
@@ -219,6 +225,7 @@ def serve(
         namespace=namespace,
         max_message_bytes=options.max_message_bytes,
         db_manager=db_manager,
+        db_manager_tls=db_manager_tls,
     )
     log_to_stderr(log_format)
     try:

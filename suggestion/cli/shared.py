@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -68,58 +68,100 @@ def runtime_option(default: str) -> Callable[[_Command], _Command]:
 
 def client_tls(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the TLS options of a client to `command`, which gets `tls`, a ClientTLS or None."""
+    return _with_tls(command, "")
+
+
+def db_manager_tls(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the TLS options of a server that is a DB manager's client to `command`.
+
+    It gets `db_manager_tls`, a ClientTLS or None. Each option has an environment variable too.
+    """
+    return _with_tls(command, "db-manager-", "SUGGEST_")
+
+
+#: The parts of a client's TLS options, and what they say.
+_TLS: Final[Mapping[str, str]] = {
+    "ca": "Use TLS: CA that signed the server's certificate (PEM).",
+    "cert": "The client's certificate (PEM).",
+    "key": "Its key (PEM).",
+    "name": "Name in the server's certificate, if it is another.",
+}
+_DB_MANAGER_TLS: Final[Mapping[str, str]] = {
+    "ca": "Read DB managers over TLS: CA that signed their certificates (PEM).",
+    "cert": "Certificate of early stopping as their client (PEM).",
+    "key": "Its key (PEM).",
+    "name": "Name in their certificates, if it is another than that of the address.",
+}
+
+
+def _with_tls(command: Callable[..., Any], prefix: str, variables: str = "") -> Callable[..., Any]:
+    """Add the options ``--PREFIXtls-ca`` and so on to `command`, which gets ``PREFIXtls``.
+
+    Args:
+        prefix: Of the options, with its hyphen.
+        variables: What the names of their environment variables begin with; none if empty.
+    """
+    stem = f"{prefix}tls"
+    keyword = stem.replace("-", "_")
+    texts = _DB_MANAGER_TLS if prefix else _TLS
 
     @functools.wraps(command)
-    def with_tls(
-        *arguments: Any,
-        tls_ca: Path | None,
-        tls_cert: Path | None,
-        tls_key: Path | None,
-        tls_name: str | None,
-        **options: Any,
-    ) -> Any:
-        tls = _client_tls(tls_ca, tls_cert, tls_key, tls_name or "")
-        return command(*arguments, tls=tls, **options)
+    def with_tls(*arguments: Any, **options: Any) -> Any:
+        ca, cert, key, name = (options.pop(f"{keyword}_{part}") for part in texts)
+        made = _client_tls(f"--{stem}", ca, cert, key, name or "")
+        return command(*arguments, **{keyword: made}, **options)
 
     made: Callable[..., Any] = with_tls
-    for option in reversed(
-        (
-            click.option(
-                "--tls-ca", type=FILE, help="Use TLS: CA that signed the server's certificate "
-                "(PEM).",
-            ),
-            click.option("--tls-cert", type=FILE, help="The client's certificate (PEM)."),
-            click.option("--tls-key", type=FILE, help="Its key (PEM)."),
-            click.option("--tls-name", help="Name in the server's certificate, if it is another."),
-        )
-    ):  # fmt: skip
-        made = option(made)
+    for part in reversed(list(texts)):
+        variable = f"{variables}{keyword}_{part}".upper() if variables else None
+        made = click.option(
+            f"--{stem}-{part}",
+            type=None if part == "name" else FILE,
+            envvar=variable,
+            show_envvar=bool(variable),
+            help=texts[part],
+        )(made)
     return made
 
 
 def _client_tls(
-    ca: Path | None, certificate: Path | None, key: Path | None, name: str
+    stem: str, ca: Path | None, certificate: Path | None, key: Path | None, name: str
 ) -> ClientTLS | None:
-    """What the options of a client mean.
+    """What the options of a client mean, whose names begin with `stem`.
 
     Raises:
         click.ClickException: If a file is not what it should be, or they do not belong together.
     """
     if ca is None:
         if certificate or key or name:
-            raise click.UsageError("--tls-cert, --tls-key and --tls-name need --tls-ca")
+            raise click.UsageError(f"{stem}-cert, {stem}-key and {stem}-name need {stem}-ca")
         return None
     from suggestion.api.v1beta1.channels import ClientTLS  # noqa: PLC0415
     from suggestion.cli.pem_options import certificates, key_of  # noqa: PLC0415
 
-    authority = certificates("--tls-ca", ca)
+    authority = certificates(f"{stem}-ca", ca)
     if certificate is None and key is None:
         return ClientTLS(authority, name=name)
     if certificate is None or key is None:
-        lacking = "--tls-cert" if certificate is None else "--tls-key"
-        raise click.UsageError(f"--tls-cert and --tls-key go together, got no {lacking}")
-    own = certificates("--tls-cert", certificate)
-    return ClientTLS(authority, own, key_of(certificate, "--tls-key", key), name)
+        lacking = f"{stem}-cert" if certificate is None else f"{stem}-key"
+        raise click.UsageError(f"{stem}-cert and {stem}-key go together, got no {lacking}")
+    own = certificates(f"{stem}-cert", certificate)
+    return ClientTLS(authority, own, key_of(certificate, f"{stem}-key", key), name)
+
+
+def db_manager_variables() -> dict[str, str]:
+    """Return the environment in which ``suggest serve`` reads DB managers as this command does.
+
+    The command that runs has the options of `client_tls`.
+    """
+    given = click.get_current_context().params
+    return {
+        f"SUGGEST_DB_MANAGER_TLS_{part.upper()}": str(
+            value if part == "name" else Path(value).resolve()
+        )
+        for part in _TLS
+        if (value := given.get(f"tls_{part}"))
+    }
 
 
 def needs_server(tls: ClientTLS | None, **servers: str | None) -> None:

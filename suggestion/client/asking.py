@@ -20,7 +20,7 @@ from suggestion.api.v1beta1 import messages as wire
 from suggestion.api.v1beta1.channels import ClientTLS
 from suggestion.api.v1beta1.trial_messages import without_objective
 from suggestion.client import algorithm_check, document, manifest, schema
-from suggestion.client.launch import LocalServer, ServerError
+from suggestion.client.launch import UNTOLD, LocalServer, ServerError
 from suggestion.client.numbers import short
 from suggestion.client.servers import describe
 from suggestion.client.transports import OverGrpc
@@ -41,7 +41,7 @@ def local_server(*names: str) -> Iterator[str]:
         Failure: If it does not start; with what it said.
     """
     with tempfile.TemporaryDirectory(prefix="suggest-") as folder:
-        server = LocalServer(names, env={"SUGGEST_DATA_DIR": folder})
+        server = LocalServer(names, env={**UNTOLD, "SUGGEST_DATA_DIR": folder})
         try:
             try:
                 address = server.address()

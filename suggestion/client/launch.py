@@ -22,6 +22,15 @@ from typing import Final, NamedTuple
 
 #: A free port of this machine, which nobody else's network reaches.
 ANY_PORT: Final = "127.0.0.1:0"
+#: Environment of a server of ours: what another one is told by variables is not meant for it.
+UNTOLD: Final[Mapping[str, str]] = dict.fromkeys(
+    (
+        *(f"SUGGEST_{name}_ADDRESS" for name in ("EARLY_STOPPING", "HTTP", "METRICS")),
+        *(f"SUGGEST_TLS_{name}" for name in ("CERT", "KEY", "CLIENT_CA")),
+        *(f"SUGGEST_DB_MANAGER_TLS_{name}" for name in ("CA", "CERT", "KEY", "NAME")),
+    ),
+    "",
+)
 _START_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.01
 _STARTS: Final = 4

@@ -23,8 +23,7 @@ def read(request: Request, place: Place) -> Loaded:
 
     Raises:
         ManifestError: If something is wrong with it, with every problem that is known here.
-        ExperimentRefused: If a cluster would refuse it, and the user wants to be told so; or if
-            the servers that are named cannot work together.
+        ExperimentRefused: If a cluster would refuse it, and the user wants to be told so.
     """
     own = {"algorithm": request.target is None, "earlyStopping": request.early_stopping is None}
     given = (request.path, request.changes, request.command, not place.local)
@@ -36,16 +35,6 @@ def read(request: Request, place: Place) -> Loaded:
     examined = algorithm_check.check(examined, sections)
     if examined.loaded is None:
         raise ManifestError(examined.errors)
-    if (
-        request.tls is not None
-        and request.database is not None
-        and request.early_stopping is None
-        and examined.loaded.document["spec"].get("earlyStopping")
-    ):
-        raise ExperimentRefused(
-            f"--db-manager {request.database}: the early-stopping server of this command reads it "
-            f"without TLS; give --early-stopping, or a DB manager without TLS"
-        )
     refusals = examined.of(Severity.CLUSTER)
     if refusals and request.strict_cluster:
         raise ExperimentRefused("\n".join(["a cluster refuses this file:", *map(str, refusals)]))

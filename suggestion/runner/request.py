@@ -27,6 +27,7 @@ class Request:
         strict_cluster: Refuse a file that a cluster would refuse.
         lost_hosts: Machines whose trials are gone, as far as the directory's trials ran there.
         tls: To reach servers that run already; None for connections without encryption.
+        reading_tls: Environment in which an early-stopping server of ours reads `database` so.
         artifacts: Patterns of files in the trials' folders that are kept when a trial ends.
         artifact_store: A URL of fsspec where artifacts are kept; None: in the directory.
         keep_best: How many trials keep their artifacts; 0: all.
@@ -51,6 +52,7 @@ class Request:
     fresh: bool = False
     strict_cluster: bool = False
     tls: ClientTLS | None = None
+    reading_tls: Mapping[str, str] = field(default_factory=dict)
     lost_hosts: Sequence[str] = ()
     learn_from: Sequence[Path] = ()
     artifacts: Sequence[str] = ()

@@ -16,7 +16,7 @@ from suggestion import collectors
 from suggestion.artifacts import finding, places
 from suggestion.artifacts.keeper import Keeper
 from suggestion.client.document import Loaded
-from suggestion.client.launch import LocalServer
+from suggestion.client.launch import UNTOLD, LocalServer
 from suggestion.client.manifest import ManifestError, without_nulls
 from suggestion.client.parameters import parameters_of
 from suggestion.client.servers import Client, Remote, Server
@@ -283,7 +283,7 @@ def _clients(
             local = LocalServer(
                 arguments,
                 logs / f"{arguments[0].replace('/', '-')}.log",
-                _server_env(directory),
+                {**_server_env(directory), **request.reading_tls},
                 # The checkpoints that an algorithm copies are for trials, of whatever user.
                 private=service != "Suggestion",
             )
@@ -316,7 +316,7 @@ def _clients(
 def _server_env(directory: Path) -> dict[str, str]:
     """Where a server that hands on checkpoints finds them; and no threads beside the trials'."""
     data = str((directory / "checkpoints").resolve())
-    return {"SUGGEST_DATA_DIR": data, "OMP_NUM_THREADS": "1"}
+    return {**UNTOLD, "SUGGEST_DATA_DIR": data, "OMP_NUM_THREADS": "1"}
 
 
 __all__ = ["Busy", "Fatal", "ManifestError", "ExperimentRefused", "Request", "run"]

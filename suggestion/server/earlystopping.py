@@ -33,7 +33,7 @@ class _EarlyStopping:
         registry = rules(names)
         for name in names:
             registry.load(name)
-        reader = CurveReader()
+        reader = CurveReader(options.db_manager_tls)
         return EarlyStoppingService(registry, reader, _statuses(reader, options))
 
 

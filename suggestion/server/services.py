@@ -7,7 +7,7 @@ calls ``asha``. Without its service, a name that an algorithm has too is that of
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from suggestion.api.service import Service
 from suggestion.engine import installed
@@ -15,6 +15,9 @@ from suggestion.engine.algorithm import Unavailable
 from suggestion.engine.installed import qualified
 from suggestion.problem.errors import quote
 from suggestion.problem.spelling import likely_meant
+
+if TYPE_CHECKING:
+    from suggestion.api.v1beta1.channels import ClientTLS
 
 SERVICES: Final = "suggestion.services"
 
@@ -30,6 +33,8 @@ class ServiceOptions(NamedTuple):
         max_message_bytes: Longest request or reply.
         db_manager: Address of the DB manager from which early stopping reads what a stopped trial
             has reported; empty for none.
+        db_manager_tls: How early stopping reads DB managers, also those that requests name; None
+            for connections without encryption.
     """
 
     database: str
@@ -37,6 +42,7 @@ class ServiceOptions(NamedTuple):
     namespace: str | None
     max_message_bytes: int
     db_manager: str = ""
+    db_manager_tls: ClientTLS | None = None
 
 
 class ServiceProvider(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,13 +27,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def target(folder: Path) -> Iterator[str]:
-    """A server that wants a client's certificate, and has another name than its address."""
+    """A server that wants a client's certificate, and has another name than its address.
+
+    It is a DB manager too.
+    """
     environment = {
         "SUGGEST_TLS_CERT": str(folder / "server.pem"),
         "SUGGEST_TLS_KEY": str(folder / "server.key"),
         "SUGGEST_TLS_CLIENT_CA": str(folder / "ca.pem"),
     }
-    with serving("random", **environment) as server:
+    environment["SUGGEST_DATABASE"] = f"sqlite:///{folder / 'o.db'}"
+    with serving("random", "dbmanager", **environment) as server:
         yield server.address
 
 
@@ -63,6 +68,31 @@ def test_a_command_speaks_tls(name: str, folder: Path, target: str, tmp_path: Pa
     options += [f"--tls-cert={folder / 'client.pem'}", f"--tls-key={folder / 'client.key'}"]
     done = suggest(name, folder, target, tmp_path, *options)
     assert done.exit_code == 0, done.output
+
+
+def test_early_stopping_of_a_run_reads_a_db_manager_over_tls(
+    folder: Path, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server of the run does; what the environment tells other servers is not for it."""
+    monkeypatch.setenv("SUGGEST_HTTP_ADDRESS", target)  # in use
+    monkeypatch.setenv("SUGGEST_TLS_CERT", str(folder / "server.pem"))
+    monkeypatch.setenv("SUGGEST_TLS_KEY", str(folder / "server.key"))
+    monkeypatch.setenv("SUGGEST_DB_MANAGER_TLS_NAME", "another.example.com")
+    early_stopping = {
+        "algorithmName": "medianstop",
+        "algorithmSettings": [{"name": "min_trials_required", "value": "1"}],
+    }
+    file = tmp_path / "e.yaml"
+    made = {"spec.maxTrialCount": 2, "spec.parallelTrialCount": 1}
+    file.write_text(text({**made, "spec.earlyStopping": early_stopping}))
+    names = ["--target", target, "--db-manager", target, "--tls-name", "suggest.example.com"]
+    options = [f"--tls-ca={folder / 'ca.pem'}"]
+    options += [f"--tls-cert={folder / 'client.pem'}", f"--tls-key={folder / 'client.key'}"]
+    state = ["--directory", str(tmp_path / "state"), "--command", COMMAND, "--plain"]
+    done = CliRunner().invoke(main, ["run", str(file), *names, *options, *state])
+    assert done.exit_code == 0, done.output
+    log = (tmp_path / "state" / "servers" / "medianstop.log").read_text()
+    assert re.search(r"GetEarlyStoppingRules .*curves=1 .*outcome=OK", log), log
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -102,15 +132,3 @@ def test_tls_without_a_server_that_speaks_it(name: str, folder: Path, tmp_path: 
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 2
     assert "--tls-ca needs --target" in done.output
-
-
-def test_an_early_stopping_server_that_could_not_read_the_log(folder: Path, tmp_path: Path) -> None:
-    """Else its rules are asked for again and again, and no trial begins."""
-    file = tmp_path / "e.yaml"
-    file.write_text(text({"spec.earlyStopping": {"algorithmName": "medianstop"}}))
-    options = ["--command", COMMAND, "--db-manager", "127.0.0.1:1"]
-    options += ["--tls-ca", str(folder / "ca.pem"), "--directory", str(tmp_path / "state")]
-    done = CliRunner().invoke(main, ["run", str(file), *options])
-    assert done.exit_code == 1
-    assert "Error: --db-manager 127.0.0.1:1: the early-stopping server" in done.output
-    assert not (tmp_path / "state").exists()

@@ -17,7 +17,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from suggestion.api.v1beta1 import earlystopping_messages as wire
-from suggestion.api.v1beta1.channels import open_channel
+from suggestion.api.v1beta1.channels import ClientTLS, open_channel
 from suggestion.earlystopping.log import opening, read_losses
 from suggestion.earlystopping.observation import Log
 from suggestion.earlystopping.rule import Curve
@@ -57,10 +57,13 @@ class CurveReader:
 
     The log of a trial that has ended does not change, so what is kept makes an answer faster and
     not different; an empty log, which may just be late, is not kept.
+
+    Args:
+        tls: How DB managers are reached; None for connections without encryption.
     """
 
-    def __init__(self) -> None:
-        self._channels = _Channels(_CHANNELS)
+    def __init__(self, tls: ClientTLS | None = None) -> None:
+        self._channels = _Channels(_CHANNELS, tls)
         self._kept = _Cache(_CACHE_BYTES)
 
     def close(self) -> None:
@@ -270,8 +273,9 @@ class _Lent:
 class _Channels:
     """One channel an address, at most `most` that nobody uses."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, tls: ClientTLS | None) -> None:
         self._most = most
+        self._tls = tls
         self._lock = threading.Lock()
         self._open: OrderedDict[str, _Lent] = OrderedDict()
 
@@ -287,7 +291,7 @@ class _Channels:
         with self._lock:
             lent = self._open.get(address)
             if lent is None:
-                lent = _Lent(open_channel(address, options=_OPTIONS))
+                lent = _Lent(open_channel(address, self._tls, _OPTIONS))
                 self._open[address] = lent
             self._open.move_to_end(address)
             if lent.users == _CALLERS:
