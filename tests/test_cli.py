@@ -237,6 +237,7 @@ def test_serve_wants_certificate_and_key_together() -> None:
         ("check", "yaml", "client"),
         ("registration", "yaml", "client"),
         ("run", "rich", "experiments"),
+        ("run", "jsonschema", "experiments"),
     ],
 )
 def test_a_missing_package_names_the_extra_that_brings_it(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from suggestion.client import schema, shape
+from suggestion.client import manifest, schema
 from suggestion.client.manifest import FieldPath
 from suggestion.problem.errors import quote
 
@@ -105,10 +105,10 @@ def shapes(document: Mapping[str, Any]) -> Iterator[Problem]:
     spec = template.get("trialSpec")
     for pod in pods(spec, root):
         for index, container in enumerate(pod.spec["containers"]):
-            for where, rule in shape.violations(container, schema.CONTAINER):
+            for where, rule in manifest.violations(container, schema.CONTAINER):
                 yield (*pod.path, "containers", index, *where), rule
     if isinstance(spec, Mapping) and _is_train_job(spec):
-        for where, rule in shape.violations(_trainer(spec), schema.CONTAINER):
+        for where, rule in manifest.violations(_trainer(spec), schema.CONTAINER):
             yield (*root, "spec", "trainer", *where), rule
 
 

@@ -16,7 +16,6 @@ from suggestion.client import (
     optimizationjob,
     roles,
     schema,
-    shape,
     template,
     typed,
 )
@@ -146,7 +145,7 @@ def examine(
             text = f"{error}, got {quote(command)}"
             options.append(Finding(Severity.ERROR, "--command", 0, "", text))
             command = None
-    found = list(shape.violations(document, schema.EXPERIMENT))
+    found = list(manifest.violations(document, schema.EXPERIMENT))
     found += _semantics(document, _Sound(document, [where for where, _ in found]))
     broken = tuple(where for where, _ in found)
     sound = _Sound(document, broken)

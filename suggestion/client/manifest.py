@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
 
-from suggestion.client import expansion, shape
+from suggestion.client import expansion
 from suggestion.problem.errors import quote
 from suggestion.problem.locations import Location, dotted
+from suggestion.problem.spelling import likely_meant
+
+if TYPE_CHECKING:
+    import jsonschema
 
 FieldPath: TypeAlias = Location
 
@@ -182,7 +186,7 @@ def load(path: Path, schema: dict[str, Any], *, kind: str | Sequence[str] = ()) 
         what = f"documents of kind {' or '.join(kinds)}" if kinds else "documents"
         raise _unusable(path, f"must hold one, got {len(chosen)} {what}")
     read = chosen[0]
-    problems = [read.finding(*problem) for problem in shape.violations(read.document, schema)]
+    problems = [read.finding(*problem) for problem in violations(read.document, schema)]
     if problems:
         raise ManifestError(problems)
     return read
@@ -192,11 +196,64 @@ def _unusable(path: Path, text: str, line: int = 0) -> ManifestError:
     return ManifestError([Finding(Severity.ERROR, str(path), line, "", text)])
 
 
+def violations(document: Any, schema: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
+    """Every way in which `document` breaks `schema`: where, and the rule."""
+    import jsonschema  # noqa: PLC0415  (what it looks for to check formats takes a second)
+
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = sorted(
+        validator.iter_errors(document), key=lambda e: [str(p) for p in e.absolute_path]
+    )
+    for error in errors:
+        yield from _rules(error, tuple(error.absolute_path))
+
+
+def _rules(error: jsonschema.ValidationError, path: FieldPath) -> Iterator[tuple[FieldPath, str]]:
+    got = quote(error.instance) if isinstance(error.instance, str) else _noun(error.instance)
+    expected: Any = error.validator_value
+    instance: Any = error.instance
+    schema: Any = error.schema
+    match error.validator:
+        case "required":
+            missing = [name for name in expected if name not in instance]
+            # jsonschema reports each missing name by itself.
+            name = next(n for n in missing if f"'{n}'" in error.message)
+            yield path, f"{name} is required"
+        case "additionalProperties" if expected is False:
+            known = schema.get("properties", {})
+            for name in instance:
+                if name not in known:
+                    meant = likely_meant(name, known)
+                    hint = f"; did you mean {meant}?" if meant else ""
+                    yield (*path, name), f"unknown field; there is {', '.join(known)}{hint}"
+        case "enum":
+            yield path, f"must be one of {', '.join(expected)}, got {got}"
+        case "const":
+            yield path, f"must be {expected}, got {got}"
+        case "pattern":
+            yield path, f"must be {schema.get('description', expected)}, got {got}"
+        case "type":
+            nouns = {"string": "text", "array": "a list", "object": "a mapping"}
+            types = [expected] if isinstance(expected, str) else list(expected)
+            noun = " or ".join(nouns.get(t, t) for t in types)
+            yield path, f"must be {schema.get('description', noun)}, got {got}"
+        case _:
+            yield path, error.message
+
+
 def without_nulls(node: Any) -> Any:
     """Return a document without the fields that are null: they are absent."""
     if isinstance(node, dict):
         return {key: without_nulls(value) for key, value in node.items() if value is not None}
     return [without_nulls(value) for value in node] if isinstance(node, list) else node
+
+
+def _noun(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a mapping"
+    return "a list" if isinstance(value, list) else quote(value)
 
 
 def _kind(document: object) -> object:

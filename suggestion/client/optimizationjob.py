@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from suggestion.client import schema, shape
+from suggestion.client import manifest, schema
 from suggestion.client.containers import Problem
 from suggestion.client.manifest import FieldPath, Manifest
 from suggestion.problem.errors import quote
@@ -30,7 +30,7 @@ def is_one(document: object) -> bool:
 
 def problems(document: Any) -> list[Problem]:
     """Return where an OptimizationJob has not the shape that it should have."""
-    found = list(shape.violations(document, schema.OPTIMIZATION_JOB))
+    found = list(manifest.violations(document, schema.OPTIMIZATION_JOB))
     if found:
         return found
     spec = document["spec"]

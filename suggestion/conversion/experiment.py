@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from suggestion.client import containers, schema, shape
+from suggestion.client import containers, manifest, schema
 from suggestion.conversion import spaces
 from suggestion.conversion.definition import (
     ConversionError,
@@ -63,7 +63,7 @@ def _check_template(template: object) -> None:
         return
     broken = [
         ((*containers.TEMPLATE, *where), rule)
-        for where, rule in shape.violations(template, schema.TEMPLATE)
+        for where, rule in manifest.violations(template, schema.TEMPLATE)
     ] or list(containers.shapes({"spec": {"trialTemplate": template}}))
     if broken:
         raise ConversionError([Loss(dotted(where), rule) for where, rule in broken])
