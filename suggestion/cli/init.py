@@ -136,7 +136,7 @@ def _asked() -> Iterator[Parameter]:
 
 def _report(file: Path, parameters: int, notes: Sequence[str]) -> None:
     """Say what was written, and what is wrong with it."""
-    from suggestion.client import algorithm_check, document  # noqa: PLC0415
+    from suggestion.client import algorithm_check, document, scaffold  # noqa: PLC0415
     from suggestion.client.manifest import Severity  # noqa: PLC0415
 
     click.echo(
@@ -149,4 +149,8 @@ def _report(file: Path, parameters: int, notes: Sequence[str]) -> None:
         click.echo(f"{finding.severity}: {finding}")
     if errors:
         sys.exit(1)
+    for note in notes:
+        flag, _, rule = note.partition(": ")
+        if rule.endswith(scaffold.MUST):
+            click.echo(f"to do: {flag} must be given; add it to the command in {file}")
     click.echo(f"next: suggest run {file}")

@@ -17,6 +17,7 @@ _ARITHMETIC: Final[Mapping[type[ast.operator], Callable[[float, float], float]]]
     ast.Pow: operator.pow,
 }
 _LARGEST: Final = 1000  # of numbers that are raised to a power, and of powers
+_NUMBERS: Final[Mapping[str, Callable[[str], float]]] = {"int": int, "float": float}
 #: Calls that give a part of a parser, whose arguments are the parser's.
 _PARTS: Final = ("add_argument_group", "add_mutually_exclusive_group")
 
@@ -35,6 +36,7 @@ class Argument:
         help: One line.
         line: In the source, from 1.
         subcommand: Of the script, which takes it; empty if the script itself does.
+        group: Line of the group of which only one argument may be given; 0 without.
     """
 
     flag: str
@@ -46,6 +48,7 @@ class Argument:
     help: str = ""
     line: int = 0
     subcommand: str = ""
+    group: int = 0
 
     @property
     def name(self) -> str:
@@ -66,8 +69,9 @@ def read_arguments(source: str) -> Sequence[Argument]:
     """
     tree = ast.parse(source)
     constants, subcommands = _constants(tree), _subcommands(tree)
+    assigned = _assignments(tree)
     found = [
-        _argument(node, node.func, constants, subcommands)
+        _argument(node, node.func, constants, subcommands, assigned)
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
@@ -126,6 +130,7 @@ def _argument(
     function: ast.Attribute,
     constants: Mapping[str, object],
     subcommands: Mapping[str, str],
+    assigned: Sequence[tuple[str, ast.expr]],
 ) -> Argument | None:
     flags = [_literal(arg, constants) for arg in node.args]
     texts = [flag for flag in flags if isinstance(flag, str) and flag.strip("-")]
@@ -135,20 +140,40 @@ def _argument(
     given = {entry.arg: entry.value for entry in node.keywords if entry.arg is not None}
     choices = _literal(given.get("choices"), constants)
     default = _literal(given.get("default"), constants)
+    kind = _name(given.get("type")) or (type(default).__name__ if _number(default) else "")
+    if isinstance(default, str) and kind in _NUMBERS:  # which argparse converts too
+        default = _converted(default, _NUMBERS[kind])
+    help_text = str(_literal(given.get("help"), constants) or "").replace("%%", "%")
     action = given.get("action")
     listed = isinstance(choices, list | tuple | set | range)
     many = "nargs" in given
     return Argument(
         flag=(long or texts or [""])[0],
-        kind=_name(given.get("type")) or (type(default).__name__ if _number(default) else ""),
+        kind=kind,
         default=default,
         choices=tuple(choices) if listed else (),  # type: ignore[arg-type]
         action="nargs" if many else "store" if action is None else _action(action),
         required=_literal(given.get("required"), constants) is True,
-        help=" ".join(str(_literal(given.get("help"), constants) or "").split()),
+        help=" ".join(help_text.split()),
         line=node.lineno,
         subcommand=subcommands.get(_name(function.value), ""),
+        group=_group(function.value, assigned),
     )
+
+
+def _group(owner: ast.expr, assigned: Sequence[tuple[str, ast.expr]]) -> int:
+    """Return the line of the mutually exclusive group that `owner` is; 0 if it is none."""
+    values = [value for name, value in assigned if name == _name(owner)]
+    made = next((each for each in reversed(values) if each.lineno < owner.lineno), owner)
+    call = made.func if isinstance(made, ast.Call) else None
+    return made.lineno if _name(call) == "add_mutually_exclusive_group" else 0
+
+
+def _converted(text: str, number: Callable[[str], float]) -> float | None:
+    try:
+        return number(text)
+    except ValueError:
+        return None
 
 
 def _action(node: ast.expr) -> str:

@@ -21,6 +21,8 @@ _BY_MAGNITUDE = re.compile(
 )
 _MOST_CHOICES = 50
 _LARGEST = 1e15
+#: End of the note on an argument without which the program does not run.
+MUST = ", but must be given: add it to the command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +74,20 @@ def guess(arguments: Sequence[Argument]) -> tuple[list[Parameter], list[str]]:
     parameters, notes = [], []
     chosen = ""
     others: dict[str, None] = {}
+    alone: dict[int, str] = {}
     for argument in arguments:
         if chosen and argument.subcommand not in ("", chosen):
             others[argument.subcommand] = None
             continue
         made = _parameter(argument)
+        if argument.group and isinstance(made, Parameter):
+            first = alone.setdefault(argument.group, argument.flag)
+            made = made if first == argument.flag else f"must not be given together with {first}"
         if isinstance(made, Parameter):
             parameters.append(made)
             chosen = chosen or argument.subcommand
         else:
-            must = ", but must be given: add it to the command" if _must(argument) else ""
+            must = MUST if _must(argument) else ""
             notes.append(f"{argument.flag or f'line {argument.line}'}: {made}{must}")
     notes += [f"{name}: is another subcommand than {chosen}" for name in others]
     return parameters, notes

@@ -181,6 +181,31 @@ def test_a_subcommand_is_part_of_the_command(run: Init) -> None:
     assert spec()["trialTemplate"]["command"].count("train") == 1
 
 
+def test_of_arguments_that_exclude_each_other_one_is_tuned(run: Init) -> None:
+    name = script(
+        """
+        import argparse
+        parser = argparse.ArgumentParser()
+        group = parser.add_mutually_exclusive_group()
+        group.add_argument("--file")
+        group.add_argument("--width", type=int, default=8, help="50%% of it")
+        group.add_argument("--depth", type=int, default="4")
+        group = parser.add_mutually_exclusive_group()
+        group.add_argument("--rate", type=float, default="0.1")
+        group = parser.add_argument_group("more")
+        group.add_argument("--momentum", type=float, default=0.9)
+        parser.add_argument("data")
+        """
+    )
+    done = run("--from-argparse", name)
+    assert done.exit_code == 0
+    assert "to do: data must be given; add it to the command in experiment.yaml\n" in done.output
+    assert [each["name"] for each in spec()["parameters"]] == ["width", "rate", "momentum"]
+    text = Path("experiment.yaml").read_text()
+    assert "#   --depth: must not be given together with --width\n" in text
+    assert "# default 8; 50% of it\n" in text
+
+
 def test_what_is_read() -> None:
     source = 'p.add_argument("-x", "--long", default=3, help="one\\n two")\np.add_argument("")'
     assert read_arguments(source) == [
