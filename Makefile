@@ -23,25 +23,34 @@ export OPENBLAS_NUM_THREADS := 1
 	images dockerfiles docs sbom audit fuzz lint bench bench-regret rivals scoreboard lock page check-page stubs clean help
 .DEFAULT_GOAL := help
 
-INSTALL := -m pip install --quiet --disable-pip-version-check
-PIP := $(BIN)/python $(INSTALL)
-# For an environment that only targets below use, with few of the modules of its packages: those are
-# compiled when they are imported.
-INSTALL_SOURCES := $(INSTALL) --no-compile --require-hashes
+# Installs into the environment $(1), from lock files or a folder: in a tenth of the time that pip
+# takes. It does not read pip's configuration, which may name a mirror: where it fails, pip tries.
+INSTALLER := .venv-uv
+install = $(INSTALLER)/bin/uv pip install --quiet --python $(1)/bin/python $(2) $(3) || \
+	$(INSTALLER)/bin/python -m pip --python $(1)/bin/python install --quiet --disable-pip-version-check $(2)
+locked = $(call install,$(1),--require-hashes $(patsubst %,-r requirements/%.txt,$(2)),$(3))
+editable = $(call install,$(1),--no-deps --no-build-isolation --editable .)
+# What only targets below use has no pip, and of the modules of its packages those are compiled that
+# are imported. LEAN=yes makes $(VENV) such an environment.
+LEAN ?=
+
+$(INSTALLER)/.ready: requirements/uv.txt
+	$(PYTHON) -m venv $(INSTALLER)
+	$(INSTALLER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 # What `make run` needs: a tenth of what the tests need.
-$(RUNNABLE): requirements/build.txt requirements/experiments.txt requirements/examples.txt pyproject.toml
+$(RUNNABLE): requirements/build.txt requirements/experiments.txt requirements/examples.txt pyproject.toml | $(INSTALLER)/.ready
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}; name another with make PYTHON=...")'
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) --require-hashes -r requirements/build.txt -r requirements/experiments.txt \
-		-r requirements/examples.txt
-	$(PIP) --no-deps --no-build-isolation --editable .
+	$(PYTHON) -m venv $(if $(LEAN),--without-pip )$(VENV)
+	$(call locked,$(VENV),build experiments examples,$(if $(LEAN),,--compile-bytecode))
+	$(call editable,$(VENV))
 	@# Servers that are started by hand may not write it.
 	$(BIN)/python -m compileall -q suggestion algorithms earlystopping conformance_tests
 	@touch $@
 
 $(READY): $(RUNNABLE) requirements/dev.txt
-	$(PIP) --require-hashes -r requirements/dev.txt
+	$(call locked,$(VENV),dev,$(if $(LEAN),,--compile-bytecode))
 	@touch $@
 
 run: $(RUNNABLE) ## a whole experiment on this machine: TPE, 3 parallel trials, median stopping
@@ -60,10 +69,10 @@ test-machines: $(READY) ## trials on many machines: Slurm's own daemons on this 
 test-ray: $(VENV)-integrations/.ready ## trials on Ray's own cluster of three nodes, on this machine
 	$(VENV)-integrations/bin/python -m pytest tests/ray
 
-$(VENV)-integrations/.ready: requirements/build.txt requirements/integrations.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)-integrations
-	$(VENV)-integrations/bin/python $(INSTALL_SOURCES) -r requirements/build.txt -r requirements/integrations.txt
-	$(VENV)-integrations/bin/python $(INSTALL) --no-deps --no-build-isolation --editable .
+$(VENV)-integrations/.ready: requirements/build.txt requirements/integrations.txt pyproject.toml | $(INSTALLER)/.ready
+	$(PYTHON) -m venv --without-pip $(VENV)-integrations
+	$(call locked,$(VENV)-integrations,build integrations)
+	$(call editable,$(VENV)-integrations)
 	@touch $@
 
 test-integrations: $(VENV)-integrations/.ready ## the adapters for large libraries, in an environment of their own
@@ -91,17 +100,17 @@ images: $(READY) ## builds every image
 dockerfiles: $(READY) ## writes dockerfiles/ and deploy/ from the table of images
 	$(BIN)/python scripts/dockerfiles.py
 
-$(VENV)-sbom/.ready: requirements/sbom.txt
-	$(PYTHON) -m venv $(VENV)-sbom
-	$(VENV)-sbom/bin/python $(INSTALL_SOURCES) -r $<
+$(VENV)-sbom/.ready: requirements/sbom.txt | $(INSTALLER)/.ready
+	$(PYTHON) -m venv --without-pip $(VENV)-sbom
+	$(call locked,$(VENV)-sbom,sbom)
 	@touch $@
 
 sbom: $(READY) $(VENV)-sbom/.ready ## a bill of materials for each image, in build/sbom
 	CYCLONEDX_PY=$(VENV)-sbom/bin/cyclonedx-py $(BIN)/python scripts/images.py sbom build/sbom
 
-$(VENV)-docs/.ready: requirements/docs.txt
-	$(PYTHON) -m venv $(VENV)-docs
-	$(VENV)-docs/bin/python $(INSTALL_SOURCES) -r $<
+$(VENV)-docs/.ready: requirements/docs.txt | $(INSTALLER)/.ready
+	$(PYTHON) -m venv --without-pip $(VENV)-docs
+	$(call locked,$(VENV)-docs,docs)
 	@touch $@
 
 docs: $(VENV)-docs/.ready ## the documentation site, in build/site; a link to nothing is an error

@@ -2,7 +2,8 @@
 
 ``base`` is what every server needs, each extra adds its own, ``build`` builds the distribution,
 ``dev`` is everything together with the tools, ``sbom`` and ``docs`` the tools that are kept apart,
-and ``integrations`` the large libraries that `suggestion.integrations` adapts.
+``uv`` what installs all of them, and ``integrations`` the large libraries that
+`suggestion.integrations` adapts.
 The files name no package index.
 """
 
@@ -59,7 +60,7 @@ def main() -> None:
     compile_lock("dev", tested, ["requirements/dev.in"])
     compile_lock("base", [], [])
     compile_build(declared["build-system"]["requires"])
-    for apart in ("sbom", "docs"):
+    for apart in ("sbom", "docs", "uv"):
         _compile(apart, [], [f"requirements/{apart}.in"])
     compile_lock("integrations", ["experiments"], ["requirements/integrations.in"])
     for extra in tested:
