@@ -116,7 +116,7 @@ function Inside({ shown, trial, id }: { shown: Study; trial: Trial; id: string |
       )}
       {labels.length > 0 && <p class="soft break">labels: {labels.map(([name, value]) => `${name}=${value}`).join(", ")}</p>}
       {trial.rules.length > 0 && (
-        <p class="soft">stopped early if {trial.rules.map(([metric, value, comparison, start]) => `${metric} is ${comparison.toLowerCase()} than ${short(value)} at report ${start}`).join(", or ")}</p>
+        <p class="soft">stopped early if {trial.rules.map(([metric, value, comparison, start]) => `${metric} is ${comparison.toLowerCase()} than ${brief(value)} at report ${start}`).join(", or ")}</p>
       )}
       {detail?.command && (<><h3>Command <Copy text={detail.command} /></h3><pre tabIndex={0} aria-label="Command">{detail.command}</pre></>)}
       {id !== null && (<><h3>Output</h3><Printed id={id} trial={trial} /></>)}

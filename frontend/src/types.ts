@@ -39,7 +39,7 @@ export interface Trial {
   values: (string | null)[];
   labels: Record<string, string>;
   /** Metric, value, comparison, start step. */
-  rules: [string, string, string, number][];
+  rules: [string, number, string, number][];
   /** By how much each constraint is violated, as a share of its bound; null where its metric is lacking. */
   violations: (number | null)[];
   /** null: it cannot be judged, or not yet. */

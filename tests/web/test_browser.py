@@ -22,6 +22,7 @@ from suggestion.artifacts import keeper, places
 from suggestion.cli.main import main
 from suggestion.controller import objectives
 from suggestion.controller.observation import Series
+from suggestion.controller.trials import Condition
 from suggestion.controller.workspace import artifacts_folder
 from suggestion.views import plot
 from suggestion.views.web import reading
@@ -176,6 +177,35 @@ def test_a_page_with_nothing_on_it(browser: Any, tmp_path: Path, count: int) -> 
         see_all(page)
         assert page.locator("tr[data-trial]").count() == count
         assert violations(page) == []
+
+
+def test_what_stops_trials_is_on_the_page(browser: Any, tmp_path: Path) -> None:
+    """As rules are stored: with numbers, and the first one of a rung that is not full."""
+    all_pass = ["loss", sys.float_info.max, "greater", 1]
+    trials = [
+        replace(trial(0, 0.5), rules=[all_pass]),
+        replace(
+            trial(1, 0.7, condition=Condition.EARLY_STOPPED),
+            rules=[all_pass],
+            watch={"rules": [["loss", 0.61234567, "greater", 2]]},
+        ),
+    ]
+    file = tmp_path / "page.html"
+    folder = store(tmp_path / "stopped", experiment("stopped"), trials)
+    file.write_text(plot.page(folder), encoding="utf-8")
+    with tab(browser) as page:
+        page.goto(file.as_uri())
+        see_all(page)
+        page.locator("tr[data-trial='1']").focus()
+        page.keyboard.press("Enter")
+        page.locator(
+            "dialog[open]", has_text="if loss is greater than 0.61235 at report 2"
+        ).wait_for()
+        page.keyboard.press("Escape")
+        page.locator("tr[data-trial='0']").focus()
+        page.keyboard.press("Enter")
+        page.locator("dialog[open] h2", has_text="Trial 0").wait_for()
+        assert "stopped early" not in page.locator("dialog[open]").inner_text()
 
 
 def test_no_axis_is_cut_without_a_word(browser: Any, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 /** The reports of each trial, and where a rule stops it. */
 
 import { useMemo } from "preact/hooks";
-import { brief, numberOf } from "../numbers";
+import { brief } from "../numbers";
 import { chosen, opened } from "../state";
 import { ACTIVE, type Study } from "../study";
 import { type Chosen, type Colours, type Drawn, Chart, axis, describe, grid, hint } from "./chart";
@@ -37,10 +37,7 @@ function drawn(shown: Study, colour: Colours, scale: Scale, chosen: Chosen, valu
   const thresholds = new Map<string, [number, number]>();
   for (const trial of shown.trials) {
     for (const [name, value, , start] of trial.rules) {
-      const at = numberOf(value);
-      if (name === metric && Number.isFinite(at) && shown.curves[trial.number]) {
-        thresholds.set(`${start} ${value}`, [start, at]);
-      }
+      if (name === metric && shown.curves[trial.number]) thresholds.set(`${start} ${value}`, [start, value]);
     }
   }
   // Rules move as trials end: the last few are those that stop what runs now.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -182,8 +183,18 @@ def row(
         "reports": 0 if main is None else main.count,
         "values": [None if name in left_out else trial.assignment.get(name) for name in parameters],
         "labels": dict(trial.labels),
-        "rules": [list(rule) for rule in trial.rules],
+        "rules": _rules(trial),
     }
+
+
+def _rules(trial: Trial) -> list[list[Any]]:
+    """Return what may stop a trial, or has: the rules that it began with and the latest.
+
+    A rung that is not full yet lets every trial pass: its number is the largest that there is.
+    """
+    every = [*trial.rules, *(trial.watch or {}).get("rules", ())]
+    distinct = {tuple(rule): None for rule in every if abs(rule[1]) < sys.float_info.max}
+    return [list(rule) for rule in distinct]
 
 
 def standing(judged: Sequence[tuple[standings.Standing, Trial]], objective: Objective) -> Json:
