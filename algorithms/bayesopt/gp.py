@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suggestion.algorithms.bayesopt.acquisition import Slopes
+from suggestion.algorithms.bayesopt.fits import Fits
 from suggestion.algorithms.bayesopt.kernel import inverse_triangle, matern, squared_distances
 from suggestion.numerics.quasi_newton import minimise
 from suggestion.problem.parameters import Array
 
 #: Least variance of the noise, for outputs of variance 1.
 LEAST_NOISE: Final = 1e-6
+#: Of a parameter with more features than this, the squared distances are computed once for a fit.
+_MOST_FEATURES: Final = 128
 
 _LOG_WEIGHT: Final = (-8.0, 8.0)
 _LOG_SIGNAL: Final = (-5.0, 5.0)
@@ -45,7 +45,11 @@ class Hyperparameters:
 
 
 def negative_log_posterior(
-    theta: Array, features: Array, groups: NDArray[np.intp], y: Array
+    theta: Array,
+    features: Array,
+    groups: NDArray[np.intp],
+    y: Array,
+    apart: Mapping[int, Array] | None = None,
 ) -> tuple[Array, Array]:
     """Return minus the log of likelihood times prior, eq. (2.30) and (5.9) of [RW2006]_, and its
     slopes.
@@ -58,6 +62,7 @@ def negative_log_posterior(
         features: Shape (n, p).
         groups: Parameter of each feature, shape (p,).
         y: Outputs, shape (n,).
+        apart: Squared distances, shape (n, n), in parameters that are not among `features`.
 
     Returns:
         Values (b,), inf where the matrix is not positive definite, and gradients like `theta`.
@@ -67,6 +72,8 @@ def negative_log_posterior(
     signal, noise = np.exp(theta[:, d]), np.exp(theta[:, d + 1]) + LEAST_NOISE
     scaled = features * np.sqrt(weights)[:, None, groups]
     squared = squared_distances(scaled, scaled)
+    for parameter, distances in (apart or {}).items():
+        squared += weights[:, parameter, None, None] * distances
     _diagonals(squared)[:] = 0.0
     correlation, slope = matern(squared)
     covariance = np.multiply(signal[:, None, None], correlation, out=squared)
@@ -98,6 +105,9 @@ def negative_log_posterior(
     gradient[:, groups[alone]] = by_feature[:, alone]
     for group in np.flatnonzero(sizes > 1):
         gradient[:, group] = by_feature[:, groups == group].sum(axis=1)
+    for parameter, distances in (apart or {}).items():
+        by_distance = (w * distances).sum(axis=(1, 2))
+        gradient[:, parameter] = 0.5 * weights[:, parameter] * by_distance
     prior, prior_gradient = _prior(weights, signal, noise)
     values += prior
     gradient += prior_gradient
@@ -139,42 +149,7 @@ def _cholesky(matrices: Array) -> tuple[Array, NDArray[np.bool_]]:
         return factors, definite
 
 
-class _Fits:
-    """Cache the last fits by their inputs.
-
-    A repeated request, or one with more pending trials, gets the same answer faster.
-    """
-
-    _MOST = 64
-
-    def __init__(self) -> None:
-        self._fits: OrderedDict[bytes, Hyperparameters] = OrderedDict()
-        self._lock = threading.Lock()
-
-    @staticmethod
-    def key(*arrays: Array | NDArray[np.intp]) -> bytes:
-        digest = hashlib.blake2b(digest_size=20)
-        for array in arrays:
-            digest.update(repr((array.shape, array.dtype.str)).encode())
-            digest.update(array.tobytes())
-        return digest.digest()
-
-    def get(self, key: bytes) -> Hyperparameters | None:
-        with self._lock:
-            return self._fits.get(key)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._fits.clear()
-
-    def put(self, key: bytes, fitted: Hyperparameters) -> None:
-        with self._lock:
-            self._fits[key] = fitted
-            while len(self._fits) > self._MOST:
-                self._fits.popitem(last=False)
-
-
-_FITS: Final = _Fits()
+_FITS: Final = Fits[Hyperparameters]()
 
 
 def forget() -> None:
@@ -231,8 +206,14 @@ def _fit(
         starts = np.vstack([start, starts[0]])
     lower, upper = np.array([_LOG_WEIGHT] * d + [_LOG_SIGNAL, _LOG_NOISE]).T
 
+    wide = np.flatnonzero(np.bincount(groups, minlength=d) > _MOST_FEATURES)
+    columns = [features[:, groups == group] for group in wide]
+    apart = {int(g): squared_distances(c, c) for g, c in zip(wide, columns, strict=True)}
+    together = ~np.isin(groups, wide)
+    narrow, their_groups = features[:, together], groups[together]
+
     def objective(theta: Array, _: NDArray[np.intp]) -> tuple[Array, Array]:
-        return negative_log_posterior(theta, features, groups, y)
+        return negative_log_posterior(theta, narrow, their_groups, y, apart)
 
     def climb(starts: Array, iterations: int) -> tuple[Array, Array]:
         return minimise(

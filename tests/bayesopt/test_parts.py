@@ -251,6 +251,23 @@ def test_the_likelihood_has_its_own_gradient() -> None:
     np.testing.assert_allclose(gradient, slopes_of(value, theta, 1e-5), rtol=1e-6, atol=1e-6)
 
 
+def test_distances_in_one_parameter_can_be_given_apart() -> None:
+    z, features, y = _sample()
+    theta = np.random.default_rng(1).normal(size=(3, 7))
+    (group,) = np.flatnonzero(np.bincount(features.groups) > 1)
+    wide = features.groups == group
+    together = gp.negative_log_posterior(theta, z, features.groups, y)
+    apart = gp.negative_log_posterior(
+        theta,
+        z[:, ~wide],
+        features.groups[~wide],
+        y,
+        {int(group): squared_distances(z[:, wide], z[:, wide])},
+    )
+    np.testing.assert_allclose(apart[0], together[0], rtol=1e-9)
+    np.testing.assert_allclose(apart[1], together[1], rtol=1e-7, atol=1e-7)
+
+
 def test_the_likelihood_is_that_of_a_normal_distribution() -> None:
     """At the mode of the weights' prior, where that prior is the constant 0.2 a weight."""
     z, features, y = _sample()
