@@ -148,15 +148,15 @@ def test_a_pool_of_configurations(packages: Path) -> None:
     """The nearest one decides, on a scale of logarithms where the parameter's is one."""
     folder = packages / "bocode" / "opt_problems" / "hpo" / "data"
     folder.mkdir(parents=True)
-    low, high = [16, 1e-4, 0, 64, 0.1, 1, 1e-5], [512, 1e-1, 1, 1024, 0.99, 5, 1e-1]
+    low, high = [16, 1e-4, 0, 64, 0.1, 1, 1e-5], [512, 1e-1, 1, 1024, 0.99, 4, 1e-1]
     np.savez(folder / "lcbench_data.npz", adult=np.array([[*low, 90.0], [*high, 60.0]]))
     problem = problems.load("c-lcbench-adult")
     names = [parameter.name for parameter in problem.space.parameters]
     point = dict(zip(names, low, strict=True))
     assert problem.loss(point) == problem.best == pytest.approx(0.1)
-    middle = dict(zip(names, [90, 3e-3, 0.5, 255, 0.5, 2, 9e-4], strict=True))
+    middle = dict(zip(names, [90, 3e-3, 0.5, 255, 0.31, 2, 0.05], strict=True))
     assert problem.loss(middle) == pytest.approx(0.1)
-    assert problem.loss(middle | {"batch_size": 92, "num_layers": 4}) == pytest.approx(0.4)
+    assert problem.loss(middle | {"batch_size": 92, "num_layers": 3}) == pytest.approx(0.4)
 
 
 def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
