@@ -26,7 +26,7 @@ from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import api_pb2_grpc
 from suggestion.api.v1beta1.channels import open_channel
 from tests.support import http2
-from tests.support.requests import ask_for, experiment, points_of, trial
+from tests.support.requests import ask_for, double, experiment, points_of, trial
 from tests.support.servers import ServerProcess, serving
 from tests.support.slow import slow_request
 
@@ -308,44 +308,83 @@ def until_refused_for_lack_of_memory(server: ServerProcess, mib: int) -> None:
     raise AssertionError(caught.value.details())
 
 
-@pytest.mark.integration
-@pytest.mark.skipif(
-    not os.access(GROUPS / "memory.limit_in_bytes", os.W_OK), reason="needs control groups"
-)
-def test_a_server_lives_in_100_mib() -> None:
-    """Also if the limit comes after its start."""
+@contextmanager
+def group_of(mib: int) -> Iterator[Path]:
+    """A control group with a limit of memory."""
     group = GROUPS / f"suggestion-test-{os.getpid()}"
     group.mkdir()
     try:
-        (group / "memory.limit_in_bytes").write_text(str(100 << 20))
-        with serving("random") as server:
-            (group / "cgroup.procs").write_text(str(server.process.pid))
-            until_refused_for_lack_of_memory(server, 100)
-            values = {f"hyperparameter-{k}": "0.12345678901" for k in range(10)}
-            trials = [trial(f"trial-{k:06}", values, "0.123456789") for k in range(10_000)]
-            honest = ask_for(experiment(), 1, 10_001, trials)
-            bomb = b"\x0a" + b"0" * (60 << 20)
-            call = server.channel.unary_unary(SUGGEST, None, None)
-
-            def ask(number: int) -> grpc.StatusCode:
-                try:
-                    if number % 2:
-                        call(bomb, compression=grpc.Compression.Gzip, timeout=60)
-                    else:
-                        server.stub.GetSuggestions(
-                            honest, compression=COMPRESSIONS[number % 4 // 2], timeout=60
-                        )
-                except grpc.RpcError as error:
-                    return error.code()
-                return OK
-
-            with ThreadPoolExecutor(8) as pool:
-                codes = list(pool.map(ask, range(16)))
-            assert codes == [OK, RESOURCE_EXHAUSTED] * 8
-            assert server.process.poll() is None
+        (group / "memory.limit_in_bytes").write_text(str(mib << 20))
+        yield group
     finally:
         for _ in range(100):  # a process leaves its group some time after its end
             if not (group / "cgroup.procs").read_text():
                 break
             time.sleep(0.05)
         group.rmdir()
+
+
+needs_groups = pytest.mark.skipif(
+    not os.access(GROUPS / "memory.limit_in_bytes", os.W_OK), reason="needs control groups"
+)
+
+
+@pytest.mark.integration
+@needs_groups
+def test_a_server_lives_in_100_mib() -> None:
+    """Also if the limit comes after its start."""
+    with group_of(100) as group, serving("random") as server:
+        (group / "cgroup.procs").write_text(str(server.process.pid))
+        until_refused_for_lack_of_memory(server, 100)
+        values = {f"hyperparameter-{k}": "0.12345678901" for k in range(10)}
+        trials = [trial(f"trial-{k:06}", values, "0.123456789") for k in range(10_000)]
+        honest = ask_for(experiment(), 1, 10_001, trials)
+        bomb = b"\x0a" + b"0" * (60 << 20)
+        call = server.channel.unary_unary(SUGGEST, None, None)
+
+        def ask(number: int) -> grpc.StatusCode:
+            try:
+                if number % 2:
+                    call(bomb, compression=grpc.Compression.Gzip, timeout=60)
+                else:
+                    server.stub.GetSuggestions(
+                        honest, compression=COMPRESSIONS[number % 4 // 2], timeout=60
+                    )
+            except grpc.RpcError as error:
+                return error.code()
+            return OK
+
+        with ThreadPoolExecutor(8) as pool:
+            codes = list(pool.map(ask, range(16)))
+        assert codes == [OK, RESOURCE_EXHAUSTED] * 8
+        assert server.process.poll() is None
+
+
+@pytest.mark.integration
+@needs_groups
+def test_callers_that_never_read_their_replies_leave_room_to_others() -> None:
+    """Each such reply has 2 MiB, which gRPC keeps for as long as the connection lives."""
+    message = experiment("random", [double(f"p{k}", "0", "1") for k in range(20)])
+    large = http2.framed(ask_for(message, 5_000).SerializeToString())
+    with group_of(100) as group, serving("random") as server, ExitStack() as connections:
+        (group / "cgroup.procs").write_text(str(server.process.pid))
+        until_refused_for_lack_of_memory(server, 100)
+        for _ in range(10):
+            connections.enter_context(http2.sent(server.address, SUGGEST, large, timeout=60))
+        done = "count=5000 .*outcome="
+        for _ in range(2400):
+            if len(re.findall(done, server.log())) == 10:
+                break
+            time.sleep(0.05)
+        found = Counter(re.findall(f"{done}(.*)", server.log()))
+        assert found.keys() == {"OK", "RESOURCE_EXHAUSTED"}
+        assert "wait for their callers to read them" in server.log()
+        assert len(server.stub.GetSuggestions(ask_for(message, 10)).parameter_assignments) == 10
+        connections.close()
+        for _ in range(200):  # the server learns of their end some time later
+            with suppress(grpc.RpcError):
+                server.stub.GetSuggestions(ask_for(message, 5_000))
+                break
+            time.sleep(0.1)
+        else:
+            raise AssertionError(server.log()[-500:])

@@ -19,13 +19,13 @@ from suggestion.api import footprint
 from suggestion.api.http.transcoding import as_json, write
 from suggestion.api.service import Call
 from suggestion.api.v1beta1 import api_pb2 as api
-from suggestion.api.v1beta1.suggestion_service import LARGE_REPLY, SuggestionService
+from suggestion.api.v1beta1.suggestion_service import SuggestionService
 from suggestion.engine.algorithm import algorithms
-from suggestion.problem.deadline import NEVER, Deadline
-from suggestion.problem.errors import Cancelled, Invalid
+from suggestion.problem.deadline import NEVER
+from suggestion.problem.errors import Invalid
 from suggestion.server.compression import Malformed, TooLong, decompress, is_compressed
 from suggestion.server.execution import Threads
-from suggestion.server.memory import MIB, MeasuredCapacity, Pool, capacity, container_limit
+from suggestion.server.memory import MIB, MeasuredCapacity, Pool, Unsent, capacity, container_limit
 from suggestion.server.workers import Workers
 from tests.support.requests import ask_for, double, experiment, trial
 
@@ -262,18 +262,76 @@ def test_calls_that_wait_in_vain_are_noticed() -> None:
     asyncio.run(scenario())
 
 
-def test_replies_of_many_values_are_made_one_after_the_other() -> None:
-    """Four requests of a few bytes took a server of 100 MiB past its limit."""
+LISTED = api.ParameterSpec(name="listed", parameter_type=api.CATEGORICAL)
+LISTED.feasible_space.list.extend(("a" * 3000, "b"))
+SPACES = [[double(f"p{k}", "0", "1") for k in range(20)], [LISTED], [LISTED, double("x", "0", "1")]]
+
+
+@pytest.mark.parametrize("count", [1, 20, 900])
+@pytest.mark.parametrize("specs", SPACES, ids=["many", "long", "both"])
+def test_a_reply_is_estimated_before_it_is_made(
+    specs: Sequence[api.ParameterSpec], count: int
+) -> None:
+    """Requests of a few bytes for replies of megabytes took a server of 100 MiB past its limit."""
     service = SuggestionService(algorithms())
-    message = experiment("random", [double(f"p{k}", "0", "1") for k in range(20)])
+    trials = [trial(f"t{k}", {"x": "0.5"}, "1") for k in range(3)]
+    request = ask_for(experiment("random", specs), count, 0, trials)
+    raw = request.SerializeToString()
+    size = service.get_suggestions(request, Call(NEVER)).ByteSize()
+    assert 3 * size < footprint.of_suggestions(raw) < 60 * size + 10_000 * count
+    assert footprint.of_suggestions_json(write(request)) > 3 * size
+    rpc = service.rpcs["GetSuggestions"]
+    assert rpc.footprint(raw) == footprint.of_suggestions(raw) + footprint.of_protobuf(raw)
 
-    class Busy(Deadline):
-        def acquire(self, lock: object) -> bool:
-            assert lock is LARGE_REPLY
-            return False  # another one is made until the end
 
-    service.get_suggestions(ask_for(message, 2), Call(Busy()))
-    with pytest.raises(Cancelled):
-        service.get_suggestions(ask_for(message, 1000), Call(Busy()))
-    service.get_suggestions(ask_for(message, 1000), Call(NEVER))
-    assert not LARGE_REPLY.locked()
+def test_a_count_is_found_wherever_it_is() -> None:
+    large, small = ask_for(experiment("random"), 9_999), ask_for(experiment("random"), 1)
+    parts = [each.SerializeToString() for each in (large, small)]
+    trials = api.GetSuggestionsRequest(trials=[api.Trial(name="x" * n) for n in (1, 200, 20_000)])
+    between = trials.SerializeToString()
+    for order, count in ((parts, 1), (parts[::-1], 9_999)):
+        raw = between.join((b"", *order, b""))
+        assert api.GetSuggestionsRequest.FromString(raw).current_request_number == count
+        once = footprint.of_suggestions(parts[count == 1])
+        assert footprint.of_suggestions(raw) == min(2 * once, 32 * MIB)
+        assert footprint.of_suggestions(between + raw[:-1]) >= footprint.of_suggestions(raw)
+    text = write(large)
+    assert footprint.of_suggestions_json(text.replace(b"9999", b'"9999"')) == 32 * MIB
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_have_an_estimate(data: bytes) -> None:
+    whole = ask_for(experiment("random"), 3).SerializeToString()
+    for raw in (data, whole + data, data + whole):
+        assert 0 <= footprint.of_suggestions(raw) <= 32 * MIB
+        assert 0 <= footprint.of_suggestions_json(raw) <= 32 * MIB
+
+
+def test_the_texts_of_a_reply_are_bounded() -> None:
+    """4,000 suggestions of one text of 2 MB, a request of 4 MB, ended a server."""
+    long = api.ParameterSpec(name="long", parameter_type=api.CATEGORICAL)
+    long.feasible_space.list.extend(("a" * 2**20, "b"))
+    service = SuggestionService(algorithms())
+    for count in (1, 7):
+        reply = service.get_suggestions(ask_for(experiment("random", [long]), count), Call(NEVER))
+        assert len(reply.parameter_assignments) == count
+    with pytest.raises(Invalid, match="at most 7 suggestions of 1 parameters with texts of 1048"):
+        service.get_suggestions(ask_for(experiment("random", [long]), 8), Call(NEVER))
+    message = experiment("random", [long])
+    message.spec.parallel_trial_count = 8
+    with pytest.raises(Invalid, match="parallel_trial_count must be at most 7"):
+        service.validate_algorithm_settings(
+            api.ValidateAlgorithmSettingsRequest(experiment=message), Call(NEVER)
+        )
+
+
+def test_replies_that_nobody_reads_are_bounded() -> None:
+    unsent = Unsent(10 * MIB)
+    assert not unsent.refusal("a", 11 * MIB), "alone, and longer than all of them may be"
+    assert not unsent.refusal("b", 1000), "a small one"
+    assert unsent.refusal("c", MIB).startswith("11 MiB of replies wait for their callers")
+    for call in ("a", "b", "c"):
+        unsent.sent(call)
+    assert not unsent.refusal("d", 6 * MIB)
+    assert not unsent.refusal("e", 4 * MIB)
+    assert unsent.refusal("f", MIB)

@@ -77,6 +77,7 @@ class Rpc(NamedTuple):
         portable: Whether any process can answer: it keeps nothing between calls, and it can be
             pickled.
         json_settings: Names of settings in its request whose values are JSON.
+        suggests: Whether its request is for suggestions, whose reply can be large.
     """
 
     request: type[Message]
@@ -86,11 +87,20 @@ class Rpc(NamedTuple):
     parse: Callable[[bytes], Message] | None = None
     portable: bool = False
     json_settings: tuple[bytes, ...] = ()
+    suggests: bool = False
 
     def footprint(self, raw: bytes) -> int:
-        """Estimate the memory that a call takes, in bytes, from its request as it came."""
-        estimate = footprint.of_protobuf if self.parse is None else footprint.of_json
-        return estimate(raw, self.json_settings)
+        """Estimate the memory that a call takes, in bytes, from its request as it came.
+
+        The reply counts until it is made.
+        """
+        plain = self.parse is None
+        estimate = footprint.of_protobuf if plain else footprint.of_json
+        memory = estimate(raw, self.json_settings)
+        if self.suggests:
+            reply = footprint.of_suggestions if plain else footprint.of_suggestions_json
+            memory += reply(raw)
+        return memory
 
 
 class Service(Protocol):

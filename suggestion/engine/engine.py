@@ -116,9 +116,10 @@ class Prepared:
         """
         most = self.problem.most_suggestions
         if count > most:
+            space = self.problem.space
             text = (
-                f"request: must be for at most {most} suggestions of "
-                f"{self.problem.space.dimension} parameters, got {count}"
+                f"request: must be for at most {most} suggestions of {space.dimension} parameters "
+                f"with texts of {space.text_bytes} bytes, got {count}"
             )
             raise Invalid([Violation(("count",), text)])
         with one_thread():

@@ -209,6 +209,21 @@ class ArchitectureSpace(SearchSpace):
         return cls(tuple(parameters), graph=graph)
 
     @property
+    def text_bytes(self) -> int:
+        """Each parameter is a number in a list, the choice of each layer is described."""
+        graph = self.graph
+        number = len(str(len(graph.choices))) + len("[], ")
+        description = max(
+            len(choice.kind.encode())
+            + sum(len(json.dumps(each)) + len(", : ") for each in choice.values)
+            for choice in graph.choices
+        )
+        used = min(graph.layers, len(graph.choices))
+        frame = 2 * number + len("{'opt_id': , 'opt_type': '', 'opt_params': {}}, ")
+        sizes = json.dumps([graph.layers, graph.input_sizes, graph.output_sizes])
+        return number * self.dimension + used * (description + frame) + len(sizes) + 200
+
+    @property
     def are_skips(self) -> tuple[bool, ...]:
         """Which of the parameters are skip connections; the others are choices."""
         return tuple(place > 0 for names in self._rows() for place in range(len(names)))

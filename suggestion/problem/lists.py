@@ -42,6 +42,10 @@ class _Listed(Parameter):
             raise Invalid(found)
         self._settle()
 
+    @property
+    def text_bytes(self) -> int:
+        return max(len(text.encode()) for text in self.values)
+
     _entry_rule = ""
 
     @abstractmethod

@@ -21,6 +21,8 @@ from suggestion.problem.errors import Violation, quote
 Array: TypeAlias = NDArray[np.float64]
 Value: TypeAlias = float | int | str
 
+#: A sign, 17 digits, a point and an exponent.
+_NUMBER_BYTES: Final = 24
 LONGEST_NAME: Final = 253  # characters; the limit of Kubernetes for names of objects
 
 
@@ -36,6 +38,11 @@ class Parameter(ABC):
     ordered: bool = True
     #: Whether all values are equally probable.
     is_uniform: bool = True
+
+    @property
+    def text_bytes(self) -> int:
+        """Most bytes of the text of a value, about."""
+        return _NUMBER_BYTES
 
     @abstractmethod
     def encode(self, values: Sequence[Value]) -> Array:

@@ -16,6 +16,8 @@ from suggestion.problem.space import SearchSpace
 #: Largest number of suggestions in one reply, and of values in it.
 MOST_SUGGESTIONS: Final = 10_000
 MOST_VALUES: Final = 200_000
+#: Most bytes of the texts in it, of more than one suggestion.
+MOST_TEXT_BYTES: Final = 8 * 2**20
 #: Largest number of trials that a request may hold: what can be read and learned from in time.
 MOST_TRIALS: Final = 100_000
 
@@ -128,7 +130,9 @@ class Problem:
     @property
     def most_suggestions(self) -> int:
         """The largest number of suggestions in one reply."""
-        return min(MOST_SUGGESTIONS, max(MOST_VALUES // self.space.dimension, 1))
+        by_values = MOST_VALUES // self.space.dimension
+        by_texts = MOST_TEXT_BYTES // max(self.space.text_bytes, 1)
+        return max(min(MOST_SUGGESTIONS, by_values, by_texts), 1)
 
     @property
     def constraints(self) -> tuple[Metric, ...]:

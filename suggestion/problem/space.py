@@ -93,6 +93,11 @@ class SearchSpace:
         """Number of parameters, and of columns in the unit cube."""
         return len(self.parameters)
 
+    @property
+    def text_bytes(self) -> int:
+        """Most bytes of the texts of one point, names included, about."""
+        return sum(len(p.name.encode()) + p.text_bytes for p in self.parameters)
+
     def __getitem__(self, name: str) -> Parameter:
         for parameter in self.parameters:
             if parameter.name == name:

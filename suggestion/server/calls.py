@@ -23,7 +23,7 @@ from suggestion.problem.deadline import Deadline
 from suggestion.server.compression import Malformed, TooLong, decompress, is_compressed
 from suggestion.server.execution import Job, Threads
 from suggestion.server.intake import Intake, TooSlow
-from suggestion.server.memory import MIB, Capacity, MeasuredCapacity, Pool, of_copies
+from suggestion.server.memory import MIB, Capacity, MeasuredCapacity, Pool, Unsent, of_copies
 from suggestion.server.processes import Processes
 from suggestion.server.statuses import for_validation, of_exception
 from suggestion.server.workers import Workers
@@ -67,6 +67,7 @@ class Calls:
     _current: Capacity = field(init=False)
     _intake: Intake = field(init=False)
     _computed: Pool = field(init=False)
+    _unsent: Unsent = field(init=False)
     _decompressing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     _lanes: dict[Lane, Workers] = field(init=False, default_factory=dict)
     _entered: int = field(init=False, default=0)
@@ -76,6 +77,7 @@ class Calls:
         self._current = self.measured.now
         self._intake = Intake(self._current.read, self._current.received, _SECONDS_TO_SEND)
         self._computed = Pool(self._current.computed)
+        self._unsent = Unsent(self._current.unsent)
         if self.processes:
             self._computing = Processes(self.processes, 2 * self._computed_at_a_time, self.modules)
 
@@ -107,6 +109,7 @@ class Calls:
             self._current = capacity
             self._intake.resize(capacity.read, capacity.received)
             self._computed.size = capacity.computed
+            self._unsent.most = capacity.unsent
         return capacity
 
     @property
@@ -221,6 +224,8 @@ class Calls:
         outcome = Outcome(grpc.StatusCode.CANCELLED)
         try:
             outcome = await self._computed_outcome(name, rpc, request, call, compression)
+            if refusal := self._unsent.refusal(gone, len(outcome.reply)):
+                outcome = Outcome(grpc.StatusCode.RESOURCE_EXHAUSTED, message=refusal)
         except CallRefused as refusal:
             outcome = refusal.outcome
         except Exception as error:
@@ -326,6 +331,7 @@ class Calls:
         return self._lanes[lane]
 
     def _forget(self, gone: threading.Event) -> None:
+        self._unsent.sent(gone)
         del self.in_flight[gone]
 
     # ------------------------------------------------------------------ the end

@@ -1,7 +1,7 @@
 """The memory of all requests together, as a share of what the process may use.
 
 A request takes memory three times: while it is read, while it is decompressed, and from when it is
-parsed until its reply is computed. Each time it reserves what it can take at most before it takes
+parsed until its reply is made, which counts too. Each time it reserves what it can take at most before it takes
 it, and waits, in the order of arrival, until that is free. What could never be free is refused.
 """
 
@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -32,6 +32,10 @@ _COPIES: Final = 2
 #: Requests of the largest size that are read at a time, at least and at most.
 _READ_AT_LEAST: Final = 2
 _READ_AT_MOST: Final = 4
+#: Share of all memory for replies that their callers have not read, and the size of one that is
+#: always sent: there are no more of those than calls.
+_UNSENT: Final = 1 / 8
+_SMALL_REPLY: Final = 64 * 2**10
 #: Calls in flight for each MiB of memory, and their least and most.
 _CALLS_EACH_MIB: Final = 2
 _CALLS: Final = (64, 1000)
@@ -50,6 +54,7 @@ class Capacity(NamedTuple):
         computed: Memory of all requests that are computed at a time, as `Rpc.footprint` estimates.
         read: Bytes of all requests that are read or wait.
         calls: Number of calls in flight, those that wait included.
+        unsent: Bytes of replies that their callers have not read yet.
         wanted: Largest request that was asked for; `message` is less where memory is short.
     """
 
@@ -58,6 +63,7 @@ class Capacity(NamedTuple):
     computed: int
     read: int
     calls: int
+    unsent: int
     wanted: int
 
     @property
@@ -92,9 +98,12 @@ def capacity(memory: int, message: int, calls: int | None = None, processes: int
         largest = min(message, computed // factor)
     received = int(largest * _TOLERANCE)
     at_a_time = min(max(int(0.2 * room) // received, _READ_AT_LEAST), _READ_AT_MOST)
+    unsent = int(_UNSENT * memory)
     least, most = _CALLS
     fitting = min(max(_CALLS_EACH_MIB * memory // MIB, least), most)
-    return Capacity(memory, largest, computed, at_a_time * received, calls or fitting, message)
+    return Capacity(
+        memory, largest, computed, at_a_time * received, calls or fitting, unsent, message
+    )
 
 
 def available() -> int:
@@ -236,6 +245,38 @@ class Pool:
             if not turn.cancelled():
                 self._used += amount
                 turn.set_result(None)
+
+
+class Unsent:
+    """Replies that are made, and that their callers have not read yet.
+
+    gRPC keeps them for as long as the connection lives, so that callers who read nothing could
+    fill the memory.
+
+    Args:
+        most: Bytes of all of them together; a single one may exceed it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._sizes: dict[Hashable, int] = {}
+
+    def refusal(self, call: Hashable, size: int) -> str:
+        """Count a reply of `size` bytes for `call`; or return why there is no memory for it."""
+        if size <= _SMALL_REPLY:
+            return ""
+        others = sum(self._sizes.values())
+        if others and others + size > self.most:
+            return (
+                f"{others // MIB} MiB of replies wait for their callers to read them, and this one "
+                f"has {size // MIB}; repeat the call later, or ask for less at a time"
+            )
+        self._sizes[call] = size
+        return ""
+
+    def sent(self, call: Hashable) -> None:
+        """The reply of `call`, if it has one, is read, or its caller has gone."""
+        self._sizes.pop(call, None)
 
 
 class Reservation:

@@ -363,7 +363,7 @@ def test_the_grace_period_ends_what_does_not_finish(obstinate: str, slow_calls: 
 
 
 def test_the_last_reply_is_sent_to_its_end(slow_calls: SlowCalls) -> None:
-    parameters = [double(f"{'x' * 200}{k}", "0", "1") for k in range(20)]
+    parameters = [double(f"{'x' * 15}{k}", "0", "1") for k in range(20)]
     message = experiment("slow", parameters, settings={"seconds": "60"})
     servers = http_serving("slow", "--grace", "120", environment=slow_calls.environment)
     with servers as caller, ThreadPoolExecutor(1) as pool:

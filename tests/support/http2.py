@@ -36,17 +36,7 @@ def call(
         headers: Further ones, as they are.
         timeout: Seconds to wait for each part of the answer.
     """
-    block = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", path.encode())]
-    block += [(b":authority", b"x"), (b"te", b"trailers"), (b"content-type", b"application/grpc")]
-    request = b"".join(_literal(*header) for header in (*block, *headers))
-    host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout) as connection:
-        connection.sendall(
-            _PREFACE
-            + _frame(_SETTINGS, 0, 0)
-            + _frame(_HEADERS, _END_HEADERS, 1, request)
-            + _frame(_DATA, _END_STREAM, 1, body)
-        )
+    with sent(address, path, body, headers, timeout) as connection:
         for kind, flags, payload in _frames(connection):
             if kind == _SETTINGS and not flags & _ACK:
                 connection.sendall(_frame(_SETTINGS, _ACK, 0))
@@ -55,6 +45,24 @@ def call(
             if kind in (_RESET, _GOAWAY):
                 return None
     return None
+
+
+def sent(
+    address: str, path: str, body: bytes, headers: Iterable[Header] = (), timeout: float = 20
+) -> socket.socket:
+    """A connection with a call whose answer nobody has read; the parameters are those of `call`."""
+    block = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", path.encode())]
+    block += [(b":authority", b"x"), (b"te", b"trailers"), (b"content-type", b"application/grpc")]
+    request = b"".join(_literal(*header) for header in (*block, *headers))
+    host, _, port = address.rpartition(":")
+    connection = socket.create_connection((host, int(port)), timeout)
+    connection.sendall(
+        _PREFACE
+        + _frame(_SETTINGS, 0, 0)
+        + _frame(_HEADERS, _END_HEADERS, 1, request)
+        + _frame(_DATA, _END_STREAM, 1, body)
+    )
+    return connection
 
 
 def _frames(connection: socket.socket) -> Iterator[tuple[int, int, bytes]]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -17,37 +15,12 @@ from suggestion.api.v1beta1.trial_messages import divided, read_earlier, read_tr
 from suggestion.engine.algorithm import Algorithm, Registry
 from suggestion.engine.declared import INITIAL_POINTS, PRIOR_TRIALS
 from suggestion.engine.engine import Engine, Prepared
-from suggestion.problem.deadline import Deadline
 from suggestion.problem.earlier import EarlierStudy
-from suggestion.problem.errors import Cancelled, Invalid, Violation
+from suggestion.problem.errors import Invalid, Violation
 from suggestion.problem.problem import MOST_TRIALS
 from suggestion.problem.study import History
 
 _JSON_SETTINGS: Final = tuple(each.name.encode() for each in (INITIAL_POINTS, PRIOR_TRIALS))
-
-#: Values in a reply from which on it takes memory that its small request does not tell: the most
-#: that are allowed take 33 MiB until they are sent.
-_MANY_VALUES: Final = 20_000
-#: Held while such a reply is made.
-LARGE_REPLY: Final = threading.Lock()
-
-
-@contextmanager
-def _one_at_a_time(values: int, deadline: Deadline) -> Iterator[None]:
-    """Hold the replies with so many values back until the one before is made.
-
-    Raises:
-        Cancelled: If that is not before the deadline.
-    """
-    if values < _MANY_VALUES:
-        yield
-        return
-    if not deadline.acquire(LARGE_REPLY):
-        raise Cancelled
-    try:
-        yield
-    finally:
-        LARGE_REPLY.release()
 
 
 class SuggestionService:
@@ -71,6 +44,7 @@ class SuggestionService:
                 self.get_suggestions,
                 portable=True,
                 json_settings=_JSON_SETTINGS,
+                suggests=True,
             ),
             "ValidateAlgorithmSettings": Rpc(
                 api.ValidateAlgorithmSettingsRequest,
@@ -131,13 +105,10 @@ class SuggestionService:
         with locations.written(partial(locations.in_request, experiment=request.experiment)):
             began = time.perf_counter()
             try:
-                with _one_at_a_time(
-                    count * len(request.experiment.spec.parameter_specs.parameters), call.deadline
-                ):
-                    suggestions = prepared.suggest(
-                        count, first_index=first_index, trials=read, deadline=call.deadline
-                    )
-                    return wire.write_reply(suggestions, prepared.problem.space)
+                suggestions = prepared.suggest(
+                    count, first_index=first_index, trials=read, deadline=call.deadline
+                )
+                return wire.write_reply(suggestions, prepared.problem.space)
             finally:
                 call.model_seconds = time.perf_counter() - began - reading
 
