@@ -19,7 +19,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: run test test-integration test-machines test-ray test-integrations test-conformance test-clients test-images test-cluster \
+.PHONY: run test test-long test-integration test-machines test-ray test-integrations test-conformance test-clients test-images test-cluster \
 	images dockerfiles docs sbom audit fuzz lint bench bench-regret rivals scoreboard lock page check-page stubs clean help
 .DEFAULT_GOAL := help
 
@@ -61,7 +61,10 @@ test: $(READY) ## the tests that need nothing but Python, and kill nothing
 	$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist worksteal -m "not integration and not long"
 
 test-integration: $(READY) ## the tests that take long, kill, or need databases, a browser or containers
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "(integration or long) and not machines"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "integration and not machines"
+
+test-long: $(READY) ## the tests that compute for many seconds
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "long and not integration"
 
 test-machines: $(READY) ## trials on many machines: Slurm's own daemons on this one (needs slurm-wlm and munge, and root)
 	$(BIN)/python -m pytest tests/slurm
@@ -76,7 +79,8 @@ $(VENV)-integrations/.ready: requirements/build.txt requirements/integrations.tx
 	@touch $@
 
 test-integrations: $(VENV)-integrations/.ready ## the adapters for large libraries, in an environment of their own
-	$(VENV)-integrations/bin/python -m pytest tests/integrations
+	@# Those for scikit-learn are among the other tests, with the same release of it.
+	$(VENV)-integrations/bin/python -m pytest tests/integrations --ignore tests/integrations/test_sklearn.py
 
 test-conformance: $(READY) ## every server of ours against the strict conformance level
 	$(BIN)/python -m pytest conformance_tests -n $(JOBS) --dist loadgroup

@@ -95,7 +95,7 @@ FINE = {
 }
 
 
-@pytest.mark.long
+@pytest.mark.integration
 @settings(max_examples=3 * EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(request=requests())
 def test_no_reply_is_internal(server: ServerProcess, request: api.GetSuggestionsRequest) -> None:

@@ -68,7 +68,7 @@ def second(server: ServerProcess) -> Iterator[api_pb2_grpc.SuggestionStub]:
 # ------------------------------------------------------------ calls that do not end
 
 
-@pytest.mark.long
+@pytest.mark.integration
 def test_calls_that_never_end_delay_nobody_and_then_health_says_so() -> None:
     with serving("slow", "random", "--workers", "2") as server:
         watch = server.health.Watch(health_pb2.HealthCheckRequest(service=NAMES[1]), timeout=120)

@@ -395,7 +395,7 @@ def test_the_grace_period_ends_what_does_not_finish(obstinate: str, slow_calls: 
         assert "outcome=UNAVAILABLE" in server.log()
 
 
-@pytest.mark.long
+@pytest.mark.integration
 @pytest.mark.parametrize("go_on", [False, True])
 def test_a_signal_among_many_calls(go_on: bool) -> None:
     """Never CANCELLED, which clients do not repeat."""

@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = ROOT / ".ci" / "run"
-STAGES = ["lint", "page", "unit", "integration", "machines"]
+STAGES = ["lint", "page", "unit", "long", "integration", "machines"]
 STAGES += ["integrations", "conformance", "clients", "images", "cluster"]
 
 #: Says its target; fails with $FAIL, and waits for a signal with $WAIT.

@@ -14,7 +14,7 @@ from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import History, Observation, Pending
 from tests.support.studies import finished, study_on
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.long
 
 SPACES = {
     "1": SearchSpace((Int("n", 0, 599),)),

@@ -458,7 +458,7 @@ def test_a_forest_is_uncertain_away_from_its_trials(estimator: str) -> None:
     assert np.all(deviation[0] >= distance)
 
 
-@pytest.mark.integration
+@pytest.mark.long
 @pytest.mark.parametrize("estimator", ["RF", "ET", "GBRT"])
 def test_forests_reach_the_minimum(estimator: str) -> None:
     """The minimum is -6.02; proposals next to a known point would end between -5 and -0.5."""

@@ -21,7 +21,7 @@ from tests.experiments.support import Machine, Recorder, stored
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 # A second of computing for each, most of it the imports of its trials.
 FILES = [
-    pytest.param(path.stem, marks=() if path.stem == "quickstart" else pytest.mark.long)
+    pytest.param(path.stem, marks=() if path.stem == "quickstart" else pytest.mark.integration)
     for path in sorted(EXAMPLES.glob("*.yaml"))
 ]
 
@@ -77,7 +77,7 @@ def arguments(node: object, path: manifest.FieldPath) -> list[manifest.FieldPath
     return []
 
 
-@pytest.mark.long
+@pytest.mark.integration
 def test_an_example_learns_from_another(machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "before").mkdir()
     run(machine, tmp_path / "before", "initial-points", 2)

@@ -171,7 +171,7 @@ def module_of(training: Training) -> Any:
     return pytest.importorskip(name, reason=reason, exc_type=ImportError)
 
 
-@pytest.mark.long
+@pytest.mark.integration
 @pytest.mark.filterwarnings("ignore:")
 @pytest.mark.parametrize("training", TRAININGS)
 def test_each_round_is_reported(training: Training, trial: Path) -> None:
@@ -188,7 +188,7 @@ def test_each_round_is_reported(training: Training, trial: Path) -> None:
     assert all(reported(name) == name for name in others)
 
 
-@pytest.mark.long
+@pytest.mark.integration
 @pytest.mark.filterwarnings("ignore:")
 @pytest.mark.parametrize("training", TRAININGS)
 def test_it_stops_when_the_trial_should(training: Training, trial: Path) -> None:
@@ -198,7 +198,7 @@ def test_it_stops_when_the_trial_should(training: Training, trial: Path) -> None
     assert len(reports(trial)) == 3
 
 
-@pytest.mark.long
+@pytest.mark.integration
 @pytest.mark.filterwarnings("ignore:")
 @pytest.mark.parametrize("training", TRAININGS)
 def test_a_trial_of_tune_ends_there(training: Training, trial: Path) -> None:

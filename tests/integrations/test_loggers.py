@@ -23,7 +23,7 @@ from click.testing import CliRunner
 import suggestion as sg
 from suggestion.cli.main import main
 
-pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:")]
+pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:")]
 
 
 def train(x: float, kind: str) -> float:

@@ -66,7 +66,7 @@ def test_it_has_the_interface_of_the_random_search() -> None:
     assert again.fit(X, Y).best_params_ == ours.best_params_
 
 
-@pytest.mark.long
+@pytest.mark.integration
 @pytest.mark.filterwarnings("ignore:")
 @pytest.mark.parametrize("kind", [Ridge, DecisionTreeClassifier], ids=lambda kind: kind.__name__)
 def test_the_checks_of_scikit_learn(kind: type) -> None:
@@ -243,7 +243,7 @@ def test_random_splits_are_the_same_for_all_candidates() -> None:
     assert first == second
 
 
-@pytest.mark.long
+@pytest.mark.integration
 def test_in_a_pipeline_with_several_processes() -> None:
     model = make_pipeline(StandardScaler(), LogisticRegression())
     space = {"logisticregression__C": stats.loguniform(1e-3, 10)}
