@@ -152,6 +152,13 @@ def test_a_trial_that_kills_what_watches_over_it(machine: Machine, tmp_path: Pat
     assert not alive(int(file.read_text()))
 
 
+def test_a_trial_that_stops_what_watches_over_it(machine: Machine, tmp_path: Path) -> None:
+    """The runner would never learn that it has ended."""
+    one(machine, tmp_path, "echo loss=2; kill -STOP $PPID")
+    (trial,) = stored(tmp_path)
+    assert trial.condition is Condition.SUCCEEDED
+
+
 def test_a_script_without_an_interpreter(machine: Machine, tmp_path: Path) -> None:
     """As a shell runs it."""
     script = tmp_path / "script"

@@ -40,6 +40,9 @@ _OF_ONE_TRIAL: Final = frozenset({RULES, RULES_FILE, PATH, FORMAT, LOADING})
 # of Kubeflow find it.
 _DB_MANAGER: Final = "SUGGEST_DB_MANAGER"
 _PUSHING: Final = str(Path(__file__).resolve().parent / "pushing")
+#: How often supervisors are told to go on: one that its trial has stopped (SIGSTOP to its parent)
+#: would never say that the trial has ended.
+_GO_ON_SECONDS: Final = 2.0
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -118,6 +121,7 @@ class ProcessRuntime:
     _followed: dict[str, _Followed] = field(default_factory=dict)
     _ends: select.epoll = field(default_factory=select.epoll)
     _nursery: Nursery = field(default_factory=Nursery)
+    _go_on_at: float = 0.0
 
     def launch(self, spec: LaunchSpec) -> Handle:
         files = spec.files
@@ -168,6 +172,10 @@ class ProcessRuntime:
     def events(self) -> Sequence[RuntimeEvent]:
         ended = {descriptor for descriptor, _ in self._ends.poll(0)}
         now = time.monotonic()
+        if now >= self._go_on_at:
+            self._go_on_at = now + _GO_ON_SECONDS
+            for known in self._followed.values():
+                known.process.go_on()
         seen: list[RuntimeEvent] = []
         for trial, known in list(self._followed.items()):
             if known.process.fileno() in ended and known.process.ended:

@@ -147,6 +147,14 @@ class Process:
             with suppress(ProcessLookupError):
                 os.killpg(self.identity.pid, number)
 
+    def go_on(self) -> None:
+        """Let a supervisor go on that its trial has stopped; without effect on one that runs.
+
+        The command, which somebody may have stopped on purpose, is left as it is.
+        """
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
+
     def _kill_members(self) -> None:
         _kill_members(self.identity, self._status)
 
