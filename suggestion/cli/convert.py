@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from suggestion.cli.shared import FILE
+from suggestion.cli.shared import FILE, write_output
 
 if TYPE_CHECKING:
     from suggestion.client.manifest import Finding
@@ -134,10 +134,7 @@ def convert(
     if output is None:
         click.echo(text, nl=False)
     else:
-        try:
-            output.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise click.ClickException(f"{output}: cannot be written: {error.strerror}") from error
+        write_output(output, text)
     if target in _EXPERIMENTS:
         _examine(text, output, cluster=target == "katib")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from suggestion.cli.shared import FILE
+from suggestion.cli.shared import FILE, write_output
 
 if TYPE_CHECKING:
     from suggestion.client.scaffold import Parameter
@@ -92,10 +92,7 @@ def init(
     if not parameters:
         why = "\n".join(notes) if notes else "none was given"
         raise click.ClickException(f"no parameter to tune:\n{why}")
-    try:
-        file.write_text(scaffold.write(draft), encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{file}: cannot be written: {error.strerror}") from error
+    write_output(file, scaffold.write(draft))
     _report(file, len(parameters), notes)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from suggestion.cli.shared import write_output
 from suggestion.views.directory import ExperimentFolder, loaded
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -64,10 +65,5 @@ def plot(
 
 
 def _write(path: Path, content: bytes, option: str) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise click.ClickException(
-            f"{path}: cannot be written: {error.strerror}; {option} names another file"
-        ) from error
+    write_output(path, content, f"; {option} names another file")
     click.echo(str(path))

@@ -20,6 +20,23 @@ FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
+def write_output(path: Path, content: str | bytes, hint: str = "") -> None:
+    """Write a file that a command makes.
+
+    Args:
+        path: The file.
+        content: What it holds; text as UTF-8.
+        hint: What the error ends with.
+
+    Raises:
+        click.ClickException: If it cannot be written.
+    """
+    try:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise click.ClickException(f"{path}: cannot be written: {error.strerror}{hint}") from error
+
+
 class Duration(click.ParamType[float]):
     """``90``, ``90s``, ``15m``, ``2h``, ``1d``, ``1h30m``; in seconds."""
 

@@ -45,6 +45,11 @@ _CANNOT_WRITE: Final = frozenset(
 _COPIES: Final = 5
 
 
+def not_validated(folder: Path) -> FileNotFoundError:
+    """Return the error for a directory whose experiment no runner has accepted."""
+    return FileNotFoundError(f"{folder}: the experiment has not been validated yet")
+
+
 class Store:
     """The state file of one experiment.
 
@@ -106,7 +111,7 @@ class Store:
                 schema.upgrade(self._db)
         version = schema.version(self._db)
         if version == 0:
-            raise FileNotFoundError(f"{self.folder}: the experiment has not been validated yet")
+            raise not_validated(self.folder)
         if version > schema.VERSION:
             raise ValueError(
                 f"{self.folder}: made by a later version of this program: "

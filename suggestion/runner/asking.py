@@ -15,7 +15,7 @@ from suggestion.controller.experiment import Experiment
 from suggestion.controller.lock import Busy, Lock, held
 from suggestion.controller.moments import Clock, rfc3339
 from suggestion.controller.requests import Action, Enqueue, Resume, SetLimits
-from suggestion.controller.store import Store
+from suggestion.controller.store import Store, not_validated
 from suggestion.engine.algorithm import algorithms
 from suggestion.engine.engine import Engine
 from suggestion.problem.errors import Invalid, quote
@@ -60,7 +60,7 @@ def ask(directory: Path, action: Action, seconds: float = 10.0) -> Outcome:
     try:
         experiment = store.experiment()
         if experiment is None:
-            raise Refused(f"{directory}: the experiment has not been validated yet")
+            raise Refused(str(not_validated(directory)))
         if experiment.done:
             said = experiment.condition()["message"]
             raise Refused(f"the experiment has ended: {said}")

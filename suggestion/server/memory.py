@@ -1,8 +1,9 @@
 """The memory of all requests together, as a share of what the process may use.
 
 A request takes memory three times: while it is read, while it is decompressed, and from when it is
-parsed until its reply is made, which counts too. Each time it reserves what it can take at most before it takes
-it, and waits, in the order of arrival, until that is free. What could never be free is refused.
+parsed until its reply is made, which counts too. Each time it reserves what it can take at most
+before it takes it, and waits, in the order of arrival, until that is free. What could never be free
+is refused.
 """
 
 from __future__ import annotations

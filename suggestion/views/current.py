@@ -11,7 +11,7 @@ from typing import Final
 from suggestion.controller import objectives, standings
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.standings import Standing
-from suggestion.controller.store import FILE, Store
+from suggestion.controller.store import FILE, Store, not_validated
 from suggestion.controller.trials import Trial
 
 # Events after which any trial may have changed: a new session has tried failed ones again.
@@ -38,7 +38,7 @@ class Current:
     def __init__(self, directory: Path, store: Store) -> None:
         experiment = store.experiment()
         if experiment is None:
-            raise FileNotFoundError(f"{directory}: the experiment has not been validated yet")
+            raise not_validated(directory)
         self.experiment: Experiment = experiment
         self.objective = objectives.read(experiment.document)
         self.trials: dict[int, Trial] = {trial.number: trial for trial in store.trials()}

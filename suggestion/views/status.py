@@ -12,7 +12,7 @@ from suggestion.controller import messages, objectives, standings
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective
 from suggestion.controller.shown import plain
-from suggestion.controller.store import Store
+from suggestion.controller.store import Store, not_validated
 from suggestion.controller.trials import Condition, Trial
 from suggestion.controller.workspace import trial_files
 from suggestion.views import tradeoff
@@ -46,7 +46,7 @@ def load(directory: Path) -> tuple[Experiment, list[Trial]]:
     finally:
         store.close()
     if experiment is None:
-        raise FileNotFoundError(f"{directory}: the experiment has not been validated yet")
+        raise not_validated(directory)
     return experiment, trials
 
 
