@@ -11,7 +11,8 @@ from suggestion.conformance import messages
 from suggestion.conformance.architectures import space_of
 from suggestion.conformance.check import Call, Failed, NotRun
 from suggestion.conformance.messages import Status
-from suggestion.conformance.profiles import FINITE, Profile
+from suggestion.conformance.parameters import FINITE
+from suggestion.conformance.profiles import Profile
 from suggestion.conformance.rules import RULES
 from suggestion.conformance.space import Space
 from suggestion.conformance.target import DEADLINE, Client, Instance, Launcher

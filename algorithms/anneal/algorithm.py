@@ -13,7 +13,7 @@ import numpy as np
 from suggestion.engine.algorithm import Ability, register
 from suggestion.engine.settings import setting
 from suggestion.numerics import streams
-from suggestion.numerics.sampling import Untried
+from suggestion.numerics.untried import Untried
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
 

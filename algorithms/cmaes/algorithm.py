@@ -10,7 +10,7 @@ from suggestion.algorithms.cmaes.replay import Memory, Replay
 from suggestion.engine.algorithm import Ability, register
 from suggestion.engine.settings import setting
 from suggestion.numerics import streams
-from suggestion.numerics.sampling import Untried
+from suggestion.numerics.untried import Untried
 from suggestion.problem.errors import Violation
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.problem import MOST_SUGGESTIONS

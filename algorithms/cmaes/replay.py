@@ -21,13 +21,10 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from suggestion.algorithms.cmaes.coding import Coding
+from suggestion.algorithms.cmaes.generation import Generation, Key, Sample
 from suggestion.numerics import randomness
-from suggestion.numerics.region import region_of
-from suggestion.problem.parameters import Value
-from suggestion.problem.space import Assignment
 from suggestion.problem.study import Failed, Observation, Study
 
-Key: TypeAlias = tuple[Value | None, ...]
 Restart: TypeAlias = Literal["none", "None", "ipop", "bipop"] | None
 
 #: Number of samples after the last one that is a trial that are searched for further trials.
@@ -36,8 +33,6 @@ _AHEAD: Final = 16
 _MOST_FREE: Final = 20
 #: Number of successive samples of a generation that may have been tried before.
 _MOST_REPEATS: Final = 200
-#: Infeasible samples of a generation that are drawn again, in populations.
-_MOST_REJECTED: Final = 32
 #: Number of choices that are tried if completion times do not say who finished first.
 _MOST_CHOICES: Final = 32
 #: A population grows to at most this many times the first one.
@@ -69,62 +64,6 @@ def outcomes(study: Study) -> dict[Key, Outcome]:
         trial, loss = finished[place]
         found[key(trial.assignment)] = Outcome(loss, ends[place])
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A sample and its point; `key` is equal for equal points."""
-
-    solution: Any
-    assignment: Assignment
-    key: Key
-
-
-class _Generation:
-    """The samples of one distribution: a fixed, infinite sequence."""
-
-    def __init__(self, optimizer: Any, coding: Coding, study: Study, number: int) -> None:
-        self.optimizer = optimizer
-        self.number = number
-        self._coding, self._study = coding, study
-        self._samples: list[Sample] = []
-        self._rejected = 0
-        rng = randomness.generator(study.seed, "generation", number)
-        optimizer.reseed_rng(int(rng.integers(2**32)))
-
-    @property
-    def population(self) -> int:
-        return int(self.optimizer.population_size)
-
-    @property
-    def nominal(self) -> set[Key]:
-        """The points of the first `population` samples."""
-        return {self[index].key for index in range(self.population)}
-
-    def __getitem__(self, index: int) -> Sample:
-        while len(self._samples) <= index:
-            solutions = [self.optimizer.ask() for _ in range(self.population)]
-            for solution, point in zip(solutions, self._coding.decode(solutions), strict=True):
-                if feasible := self._feasible(point):
-                    key = self._study.space.key(feasible)
-                    self._samples.append(Sample(solution, feasible, key))
-        return self._samples[index]
-
-    def _feasible(self, point: Assignment) -> Assignment | None:
-        """Return `point` if it is feasible, else None, as samples are drawn again.
-
-        Where nearly all samples are infeasible, they are moved into the region instead.
-        """
-        space = self._study.space
-        if space.feasible(point):
-            return point
-        self._rejected += 1
-        if self._rejected <= _MOST_REJECTED * self.population:
-            return None
-        (moved,) = space.decode(
-            region_of(space, self._study.deadline.check).repaired(space.encode([point]))
-        )
-        return moved
 
 
 @dataclass(slots=True)
@@ -254,8 +193,8 @@ class Replay:
             seen.add(sample.key)
             yield sample
 
-    def _begin(self, optimizer: Any, number: int) -> _Generation:
-        return _Generation(optimizer, self._coding, self._study, number)
+    def _begin(self, optimizer: Any, number: int) -> Generation:
+        return Generation(optimizer, self._coding, self._study, number)
 
     def _replay(self, store: Callable[[_Snapshot], None]) -> None:
         """Continue as far as the trials go.
@@ -338,7 +277,7 @@ class Replay:
 
     def _choose(
         self, members: Sequence[Sample], finished: Sequence[Sample]
-    ) -> tuple[Sequence[Sample], _Generation, bool]:
+    ) -> tuple[Sequence[Sample], Generation, bool]:
         """Return the members that make the next generation, that generation, and whether this is
         certain.
 
@@ -359,7 +298,7 @@ class Replay:
             itertools.combinations(range(population), number)
             for number in range(min(surplus, 2) + 1)
         )
-        first: _Generation | None = None
+        first: Generation | None = None
         for skip in itertools.islice(skips, _MOST_CHOICES):
             self._study.deadline.check()
             choice = [s for place, s in enumerate(finished) if place not in skip][:population]
@@ -372,7 +311,7 @@ class Replay:
         assert first is not None
         return told, first, False
 
-    def _following(self, optimizer: Any, told: Sequence[Sample]) -> _Generation:
+    def _following(self, optimizer: Any, told: Sequence[Sample]) -> Generation:
         losses = _finite([self._known[sample.key].loss for sample in told])
         solutions = [sample.solution for sample in told]
         with np.errstate(all="ignore"):

@@ -12,7 +12,7 @@ from suggestion.algorithms.nas.evolution import ATTEMPTS, Genes, Genome, Populat
 from suggestion.engine.algorithm import Ability, register
 from suggestion.engine.settings import setting
 from suggestion.numerics import streams
-from suggestion.numerics.sampling import Untried
+from suggestion.numerics.untried import Untried
 from suggestion.problem.architectures import ArchitectureSpace
 from suggestion.problem.errors import Violation
 from suggestion.problem.space import Assignment

@@ -18,7 +18,7 @@ from suggestion.algorithms.nsga2.variation import Gene, Variation
 from suggestion.engine.algorithm import WITHOUT_PRIOR_STUDIES, Ability, register
 from suggestion.engine.settings import setting
 from suggestion.numerics import streams
-from suggestion.numerics.sampling import Untried
+from suggestion.numerics.untried import Untried
 from suggestion.problem.parameters import Array
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study

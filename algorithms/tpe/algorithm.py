@@ -30,7 +30,7 @@ from suggestion.engine.algorithm import WITHOUT_PRIOR_STUDIES, Ability, register
 from suggestion.engine.settings import MOST_TRIALS, setting
 from suggestion.numerics import streams
 from suggestion.numerics.region import region_of
-from suggestion.numerics.sampling import Untried
+from suggestion.numerics.untried import Untried
 from suggestion.problem.parameters import Array
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Observation, Study

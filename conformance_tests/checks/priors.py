@@ -7,7 +7,8 @@ from typing import Final
 
 from suggestion.conformance import messages
 from suggestion.conformance.check import Failed, Level, Service, check
-from suggestion.conformance.profiles import PRIORS, Profile
+from suggestion.conformance.parameters import PRIORS
+from suggestion.conformance.profiles import Profile
 from suggestion.conformance.session import Session
 from suggestion.conformance.space import Space
 

@@ -17,17 +17,16 @@ in the table is accepted, and nothing is evaluated as Python. Numbers are double
 from __future__ import annotations
 
 import ast
-import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from itertools import islice
-from typing import Final, NamedTuple, NoReturn, TypeAlias
+from functools import cached_property
+from typing import Final, NoReturn, TypeAlias
 
 import numpy as np
 
 from suggestion.problem.errors import quote
+from suggestion.problem.likely import meant
 from suggestion.problem.parameters import Array, Value
 from suggestion.problem.terms import (
     FUNCTIONS,
@@ -56,7 +55,6 @@ from suggestion.problem.tokens import (
     unbalanced,
 )
 
-_MOST_COMPARED: Final = 200  # names that an unknown one is compared with
 #: Most terms and claims of one statement.
 MOST_TERMS: Final = 250
 
@@ -268,7 +266,7 @@ class _Reader:
             self.used[own.value] = None
             if token.value not in texts:
                 rule = f"parameter {quote(own.value)} has no value {quote(token.value)}"
-                raise Mistake(_meant(rule, token.value, texts, "it has"), token.start)
+                raise Mistake(meant(rule, token.value, texts, "it has"), token.start)
             return Comparison(name, Name(own.value), Number(float(texts.index(token.value))))
         return Comparison(name, self._term(left, depth), self._term(right, depth))
 
@@ -319,7 +317,7 @@ class _Reader:
             raise Mistake(f"{rule}; compare it with a categorical parameter", token.start)
         if name not in self._names:
             rule = f"nothing is called {quote(name)}"
-            rule = _meant(rule, name, self._written, "there is")
+            rule = meant(rule, name, self._written, "there is")
             self.found.append(Mistake(rule, token.start))
         elif self._names[name] is not None:
             rule = f"parameter {quote(name)} is categorical: it is compared by ==, != or in"
@@ -333,7 +331,7 @@ class _Reader:
         name = token.text
         if name not in _CALLS:
             rule = f"there is no function {quote(name)}"
-            raise Mistake(_meant(rule, name, _CALLS, "there is"), token.start)
+            raise Mistake(meant(rule, name, _CALLS, "there is"), token.start)
         terms = [self._term(argument, depth + 1) for argument in arguments]
         if name in FUNCTIONS:
             if len(terms) != 1:
@@ -367,45 +365,3 @@ def _written(name: str) -> str:
     """Return `name` as it is written in an expression."""
     plain = name.isidentifier() and name not in WORDS and name.isascii()
     return name if plain else f"`{name}`"
-
-
-def _meant(rule: str, name: str, known: Iterable[str], introduction: str) -> str:
-    """Return `rule` with what was likely meant, else with what is `known`."""
-    index = _index(tuple(known))
-    text = name[:100].lower()
-    close = difflib.get_close_matches(text, index.candidates(text), n=1, cutoff=0.6)
-    # num-layers without back-quotes is a difference.
-    likely = [*index.by_part.get(name, ())[:1], *(index.lowered[each] for each in close)]
-    meant = f"; did you mean {quote(likely[0])}?" if likely else ";"
-    return f"{rule}{meant} {introduction} {index.listed or 'nothing'}"
-
-
-class _Index(NamedTuple):
-    """Names, prepared for many questions about them.
-
-    Attributes:
-        lowered: By what they are in small letters.
-        by_part: Names in back-quotes, by each of their parts between hyphens.
-        listed: The first of them, for messages.
-    """
-
-    lowered: Mapping[str, str]
-    by_part: Mapping[str, Sequence[str]]
-    listed: str
-
-    def candidates(self, text: str) -> Sequence[str]:
-        """Return the names that `text` is compared with: of many, some that begin as it does."""
-        if len(self.lowered) <= _MOST_COMPARED:
-            return [*self.lowered]
-        alike = (each for each in reversed([*self.lowered]) if each.startswith(text[:1]))
-        return [*islice(alike, _MOST_COMPARED)]
-
-
-@lru_cache(maxsize=4)
-def _index(known: tuple[str, ...]) -> _Index:
-    by_part: dict[str, list[str]] = {}
-    for each in known:
-        for part in each[1:-1].split("-") if each.startswith("`") else ():
-            by_part.setdefault(part, []).append(each)
-    listed = ", ".join(map(quote, known[:20])) + (", ..." if len(known) > 20 else "")
-    return _Index({each.lower(): each for each in reversed(known)}, by_part, listed)
