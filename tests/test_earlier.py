@@ -19,7 +19,7 @@ from suggestion.problem.expressions import parse
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.priors import Distribution
-from suggestion.problem.problem import Goal, Metric, Problem
+from suggestion.problem.problem import Goal, Metric, Problem, Role
 from suggestion.problem.space import SearchSpace
 from tests.support.cases import validate
 from tests.support.requests import CONDITION, ask_for, double, experiment, trial
@@ -89,6 +89,16 @@ def test_failed_trials_stay_failed_and_the_goal_is_the_study_s_own() -> None:
     assert plain.losses[:, 0].tolist() == [0.1, 0.9]
 
 
+def test_metrics_of_the_problem_are_kept() -> None:
+    metrics = (Metric("loss"), Metric("size"), Metric("memory", role=Role.CONSTRAINT, bound=1.0))
+    told = {"size": 3.0, "memory": 0.5, "other": 1.0}
+    trial = EarlierTrial({"lr": "0.01"}, 0.9, metrics=told)
+    (study,) = studies([EarlierStudy("before", [trial])], Problem("now", SPACE, metrics))
+    (seen,) = study.observations or study.evaluated
+    assert seen.metrics == {"loss": 0.9, "size": 3.0, "memory": 0.5}
+    assert study.problem.objectives == metrics[:1]
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -120,6 +130,13 @@ def test_the_setting_is_read_as_it_is_written() -> None:
     given = [
         earlier(({"lr": "0.01", "optimizer": "sgd"}, 0.5), ({"lr": "1e-3"}, None)),
         EarlierStudy("other", [EarlierTrial({"`x`": "größer"}, -1e300)], Goal.MAXIMIZE),
+        EarlierStudy(
+            "more",
+            [
+                EarlierTrial({"lr": "1"}, 1.0, metrics={"memory": 8e9}),
+                EarlierTrial({"lr": "2"}, 2.0, metrics={"latency": 0.5}),
+            ],
+        ),
     ]
     text = prior_trials.write(given)
     read = prior_trials.read({"prior_trials": (3, text)})
@@ -153,6 +170,11 @@ CASES = [
         json.dumps({"a": {**SOUND, "goal": {"a": 1}}}),
         "minimize or maximize, got an object",
     ),
+    (json.dumps({"a": {**SOUND, "metrics": [1]}}), "metrics must be an object of lists by name"),
+    (json.dumps({"a": {**SOUND, "metrics": {"m": [1]}}}), "metric 'm' must have as many entries"),
+    (json.dumps({"a": {**SOUND, "metrics": {"m": 3}}}), "metric 'm': values must be a list"),
+    (json.dumps({"a": {**SOUND, "metrics": {"m": ["1", 2]}}}), "metric 'm': value 1 must be a"),
+    ('{"a": {"metrics": {"m": [], "m": []}}}', "a metric must not be named twice, got 'm'"),
     (json.dumps({"a": {**SOUND, "parameters": [1]}}), "parameters must be an object of lists"),
     ('{"a": {"parameters": {"lr": [1e999]}, "values": [1]}}', "entry 1 must be a finite number"),
     ('{"a": {"parameters": {"lr": [1], "lr": [2]}, "values": [1]}}', "must not be named twice"),
@@ -229,6 +251,15 @@ def test_labelled_trials_are_studies_by_name_and_no_trials_of_the_experiment() -
         ("one", [("a", 0.5)]),
         ("two", [("b", 0.5), ("c", None)]),
     ]
+
+
+def test_labelled_trials_tell_the_metrics_of_the_experiment() -> None:
+    message = labelled("a", "one")
+    for name in ("memory", "other"):
+        message.status.observation.metrics.add(name=name, value="3")
+    objective = api.ObjectiveSpec(objective_metric_name="loss", additional_metric_names=["memory"])
+    (read,) = read_earlier([(0, message)], objective)
+    assert [(t.value, t.metrics) for t in read.trials] == [(0.5, {"memory": 3.0})]
 
 
 def test_a_labelled_trial_with_another_metric_has_its_own_goal() -> None:

@@ -82,8 +82,8 @@ def read(study: Study) -> Data:
     durations[: len(observed)] = [
         np.nan if trial.duration is None else trial.duration for trial in observed
     ]
-    excess = np.full((count, len(bounds)), np.nan)
-    excess[: len(observed)] = _excess(observed, bounds)
+    beyond = np.full((count, len(bounds)), np.nan)
+    beyond[: len(observed)] = excess(observed, bounds)
     violations = np.full((count, len(bounds)), np.inf)
     violations[: len(observed)] = study.violations_of(observed)
     standing = severity(violations)
@@ -92,11 +92,11 @@ def read(study: Study) -> Data:
         found = losses[: len(observed)], violations[: len(observed)]
         standing[: len(observed), 0] = ranks(*found, most=_MOST_RANKED)
     order = np.lexsort((durations, *points.T, *losses.T[::-1], *standing.T[::-1]))
-    made = Data(points, losses, durations, excess if bounds else None)
+    made = Data(points, losses, durations, beyond if bounds else None)
     return made.take(order)
 
 
-def _excess(observed: Sequence[Observation], bounds: Sequence[Metric]) -> Array:
+def excess(observed: Sequence[Observation], bounds: Sequence[Metric]) -> Array:
     """Return `Data.excess` of trials that have finished."""
     found = np.full((len(observed), len(bounds)), np.nan)
     for column, bound in enumerate(bounds):

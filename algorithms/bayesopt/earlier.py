@@ -1,16 +1,17 @@
-"""What earlier studies say about the loss: a mean function for the surrogate.
+"""What earlier studies say about an output: a mean function for the surrogate.
 
-The model of an output y at a point x is
+An output is the loss by an objective, or by how much a constraint is violated. The model of an
+output y at a point x is
 
     y(x) = c + beta sum_i w_i mu_i(x) + g(x),
 
-where mu_i is the posterior mean of a Gaussian process on the trials of study i, in standard
-deviations of its outputs, and g a Gaussian process on what is left. The weights w_i tell how well
-study i orders the trials of this one; they do not depend on the units of either loss, as in the
-ranking-weighted ensembles of [Feurer2018]_. Unlike the paper, the ensemble is the mean of the
-surrogate and not the surrogate itself: what it predicts wrongly is corrected by g where there are
-trials. A surrogate without it competes, weighted by the evidence, so that studies which mislead
-lose their influence.
+where mu_i is the posterior mean of a Gaussian process on the same output of study i, in standard
+deviations, with the bound of a constraint at 0, and g a Gaussian process on what is left. The
+weights w_i tell how well study i orders the trials of this one; they do not depend on the units of
+either loss, as in the ranking-weighted ensembles of [Feurer2018]_. Unlike the paper, the ensemble
+is the mean of the surrogate and not the surrogate itself: what it predicts wrongly is corrected by
+g where there are trials. A surrogate without it competes, weighted by the evidence, so that studies
+which mislead lose their influence.
 
 .. [Feurer2018] M. Feurer, B. Letham, E. Bakshy. Scalable meta-learning for Bayesian optimization
    using ranking-weighted Gaussian process ensembles. AutoML workshop at ICML, 2018.
@@ -23,16 +24,18 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from suggestion.algorithms.bayesopt import data, gp
 from suggestion.algorithms.bayesopt.acquisition import Slopes
-from suggestion.algorithms.bayesopt.data import Data
+from suggestion.algorithms.bayesopt.data import Data, excess
 from suggestion.algorithms.bayesopt.features import Features
-from suggestion.algorithms.bayesopt.outputs import Outputs, transforms
+from suggestion.algorithms.bayesopt.outputs import limits, transforms
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Array, Parameter, Value
-from suggestion.problem.space import SearchSpace
+from suggestion.problem.problem import Metric
+from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Study
 
 #: Largest number of trials that a study's hyperparameters are fitted to, and that its posterior
@@ -84,11 +87,20 @@ class Sources:
 
     Args:
         features: Of this study; see `missing` and `points` for what they must have room for.
-        read: The trials of each study, as `read` returns them.
+        read: The trials of each study, as `read` and `read_metric` return them.
         go_on: Whether there is time for another step.
+        outputs: What each of `read` is about: the index of an objective, then of a constraint; by
+            default all are about the main objective, 0.
     """
 
-    def __init__(self, features: Features, read: Sequence[Data], go_on: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        features: Features,
+        read: Sequence[Data],
+        go_on: Callable[[], bool],
+        outputs: Sequence[int] = (),
+    ) -> None:
+        self._outputs = np.array(outputs or [0] * len(read), dtype=np.intp)
         self._posteriors: list[gp.Posterior] = []
         best = []
         share = min(1.0, _FULL_STUDIES / max(len(read), 1))
@@ -96,14 +108,21 @@ class Sources:
         fitted = max(int(share * MOST_FITTED), _FEWEST_KEPT)
         for trials in read:
             rows = data.select(data.distances(features, trials.points), kept)
-            y = _outputs(trials).values[rows]
+            y = _outputs(trials)[rows]
             inputs = features(trials.points[rows])
             some = data.select(data.distances(features, trials.points[rows]), fitted)
             found = gp.fit(inputs[some], features.groups, y[some], go_on=go_on)
             self._posteriors.append(gp.Posterior([found], inputs, features.groups, y[None]))
             best.append(trials.points[:1])
-        #: The best point of each study, shape (s, dimension), NaN where it lacks a value.
-        self.best = np.vstack(best)
+        #: The best point of each study, shape (studies, dimension), NaN where it lacks a value.
+        self.best = np.vstack(best)[self._outputs == 0]
+
+    def __len__(self) -> int:
+        return len(self._posteriors)
+
+    def about(self, output: int) -> NDArray[np.intp]:
+        """Return which of the s sources are about `output`."""
+        return np.flatnonzero(self._outputs == output)
 
     def means(self, features: Array) -> Array:
         """Return the means at `features` (m, p): shape (s, m)."""
@@ -113,13 +132,18 @@ class Sources:
         """Return the slopes of the means at `features` (m, p): shape (s, m, p)."""
         return np.array([each.gradients(features, _mean)[1][0] for each in self._posteriors])
 
-    def mean_for(self, y: Array, means: Array) -> Mean | None:
+    def mean_for(self, y: Array, means: Array, output: int = 0) -> Mean | None:
         """Return the mean function of outputs `y`; None if the sources say nothing about them.
 
         Args:
             y: Of standard deviation 1, shape (n,); lower is better.
             means: Of the sources at the same trials, shape (s, n).
+            output: Which one `y` are.
         """
+        rows = self.about(output)
+        if not len(rows):
+            return None
+        means = means[rows]
         weights = ranking_weights(y, means)
         ensemble = weights @ means
         if doubtful(y, means):
@@ -134,7 +158,9 @@ class Sources:
         if factor <= 0:
             return None
         constant = float(np.mean(y - factor * ensemble)) if len(y) else 0.0
-        return Mean(constant, factor * weights)
+        factors = np.zeros(len(self))
+        factors[rows] = factor * weights
+        return Mean(constant, factors)
 
 
 def ranking_weights(y: Array, means: Array) -> Array:
@@ -180,10 +206,14 @@ def wrong_pairs(y: Array, means: Array) -> Array:
     return shares
 
 
-def _outputs(trials: Data) -> Outputs:
+def _outputs(trials: Data) -> Array:
+    """Return the outputs of `trials`, in standard deviations, shape (n,)."""
+    if trials.excess is not None:
+        found = limits(trials.excess[:, 0])[-1]
+        return found.values - found.bound
     losses = trials.main[~trials.failed]
     # The compressed ones, or the only ones where all are equal.
-    return transforms(losses)[:2][-1].padded(len(trials.main) - len(losses))
+    return transforms(losses)[:2][-1].padded(len(trials.main) - len(losses)).values
 
 
 def _mean(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
@@ -204,7 +234,7 @@ class Shifted:
         self, posterior: gp.Posterior, sources: Sources, means: Sequence[Mean | None]
     ) -> None:
         self._posterior, self._sources = posterior, sources
-        count = len(sources.best)
+        count = len(sources)
         self._constants = np.array([0.0 if each is None else each.constant for each in means])
         self._factors = np.array([np.zeros(count) if m is None else m.factors for m in means])
         self._tracked = np.empty((len(means), 0))
@@ -250,24 +280,56 @@ class Shifted:
 # ------------------------------------------------------------------- trials
 
 
-def read(study: Study, space: SearchSpace) -> Data:
+def read(study: Study, space: SearchSpace, bounds: Sequence[Metric] = ()) -> Data:
     """Return the trials of an earlier `study` at their places in the unit cube of `space`.
 
     A value outside a range is at the place outside [0, 1] where it would be if the range went on;
-    a parameter that the study lacks is NaN. Trials are in the order of their losses.
+    a parameter that the study lacks is NaN. Trials are in the order of their losses by its main
+    objective, those first that violate none of the `bounds` on metrics that they reported.
     """
     observed = study.evaluated
     assignments = [trial.assignment for trial in observed]
     assignments += [trial.assignment for trial in study.failed]
+    points = _points(assignments, space)
+    losses = np.full(len(points), np.inf)
+    losses[: len(observed)] = study.losses_of(observed)[:, 0]
+    violated = np.zeros(len(points))
+    for bound in bounds:
+        told = [trial.metrics.get(bound.name) for trial in observed]
+        violated[: len(observed)] += [x is not None and bound.violation(x) > 0 for x in told]
+    violated[len(observed) :] = np.inf
+    order = np.lexsort((*points.T, losses, violated))
+    return Data(points[order], losses[order, None], np.full(len(points), np.nan))
+
+
+def read_metric(study: Study, space: SearchSpace, metric: Metric) -> Data | None:
+    """Return the trials of an earlier `study` that reported a further metric; None without any.
+
+    Args:
+        metric: An objective, of which the result holds losses; or a constraint, of which it holds
+            by how much it is violated, and losses of 0.
+    """
+    observed = [trial for trial in study.evaluated if metric.name in trial.metrics]
+    if not observed:
+        return None
+    points = _points([trial.assignment for trial in observed], space)
+    durations = np.full(len(points), np.nan)
+    if metric.bound is None:
+        values = np.array([metric.loss(trial.metrics[metric.name]) for trial in observed])
+        order = np.lexsort((*points.T, values))
+        return Data(points[order], values[order, None], durations)
+    beyond = excess(observed, [metric])
+    order = np.lexsort((*points.T, beyond[:, 0]))
+    return Data(points[order], np.zeros((len(points), 1)), durations, beyond[order])
+
+
+def _points(assignments: Sequence[Assignment], space: SearchSpace) -> Array:
     points = np.full((len(assignments), space.dimension), np.nan)
     for column, parameter in enumerate(space.parameters):
         name = parameter.name
         rows = [row for row, assignment in enumerate(assignments) if name in assignment]
         points[rows, column] = _places(parameter, [assignments[row][name] for row in rows])
-    losses = np.full(len(points), np.inf)
-    losses[: len(observed)] = study.losses_of(observed)[:, 0]
-    order = np.lexsort((*points.T, losses))
-    return Data(points[order], losses[order, None], np.full(len(points), np.nan))
+    return points
 
 
 def _places(parameter: Parameter, values: Sequence[Value]) -> Array:

@@ -77,14 +77,15 @@ def collect(study: Study, chosen: Array, go_on: Callable[[], bool]) -> Evidence:
         go_on: Whether there is time for another step.
     """
     trials = data.read(study)
-    before = [earlier.read(each, study.space) for each in study.prior]
+    problem = study.problem
+    before = [earlier.read(each, study.space, problem.constraints) for each in study.prior]
     missing = np.asarray(np.isnan(trials.points).any(axis=0))
     for each in before:
         missing |= np.isnan(each.points).any(axis=0)
     coarse = Features(study.space, missing, trials.points[:1])
-    outputs = len(study.problem.objectives) + len(study.problem.constraints)
+    further = [*problem.objectives[1:], *problem.constraints]
     distances = data.distances(coarse, trials.points)
-    kept = data.select(distances, _share(MOST_KEPT, outputs))
+    kept = data.select(distances, _share(MOST_KEPT, 1 + len(further)))
     pending = study.space.encode([trial.assignment for trial in study.pending])
     if len(pending) > MOST_PENDING:
         rows = np.linspace(0, len(pending) - 1, MOST_PENDING).astype(np.intp)
@@ -104,7 +105,15 @@ def collect(study: Study, chosen: Array, go_on: Callable[[], bool]) -> Evidence:
     excess = np.empty((len(kept), 0)) if trials.excess is None else trials.excess[kept]
     sources = None
     if before and features.dimension:
-        sources = earlier.Sources(features, before, go_on)
+        found = [
+            (output, told)
+            for output, metric in enumerate(further, 1)
+            for each in study.prior
+            if (told := earlier.read_metric(each, study.space, metric)) is not None
+        ]
+        read = [*before, *(told for _, told in found)]
+        about = [0] * len(before) + [output for output, _ in found]
+        sources = earlier.Sources(features, read, go_on, about)
     used = trials.take(kept)
     return Evidence(
         used,

@@ -81,11 +81,15 @@ class Fitter:
     go_on: Callable[[], bool]
 
     def fits(
-        self, transformed: Sequence[Outputs], sources: earlier.Sources | None = None
+        self,
+        transformed: Sequence[Outputs],
+        sources: earlier.Sources | None = None,
+        output: int = 0,
     ) -> list[Member]:
         """Fit each of `transformed`; return them all, the most probable first.
 
-        With earlier studies, `sources`, each is fitted with their mean function and without.
+        With earlier studies, `sources`, each is fitted with their mean function for `output` and
+        without.
         """
         inputs = self.inputs[self.rows]
         found: list[Member] = []
@@ -97,7 +101,7 @@ class Fitter:
             warm = found[0].fitted if found else None
             slopes = float(np.sum(outputs.log_slopes[self.rows]))
             if sources is not None and at_trials is not None:
-                mean = sources.mean_for(outputs.values, at_trials)
+                mean = sources.mean_for(outputs.values, at_trials, output)
                 if mean is not None:
                     left = outputs.values - mean.at(at_trials)
                     fitted = self._fit(inputs, left, warm)

@@ -59,8 +59,11 @@ class SeveralOutputs:
         members = []
         for index, losses in enumerate(known.losses):
             tried = losses[:TRANSFORMS] if count > 1 else losses
-            members.append(fitter.fits(tried, None if index else known.sources)[0])
-        bounds = [fitter.fits(each)[0] for each in known.limits]
+            members.append(fitter.fits(tried, known.sources, index)[0])
+        bounds = [
+            fitter.fits(each, known.sources, output)[0]
+            for output, each in enumerate(known.limits, count)
+        ]
         groups = known.features.groups
         self._surrogate = posterior([*members, *bounds], known.inputs, groups, known.sources)
         self._bounds = np.array([each.outputs.bound for each in bounds])

@@ -129,7 +129,8 @@ class Proposer:
         known = self._evidence
         if known.sources is None:
             return False
-        return earlier.doubtful(known.losses[0][0].values, known.sources.means(known.inputs))
+        means = known.sources.means(known.inputs)[known.sources.about(0)]
+        return earlier.doubtful(known.losses[0][0].values, means)
 
     def _append(self, point: Array) -> None:
         """Add fantasies of a pending point of the cube, shape (dimension,)."""

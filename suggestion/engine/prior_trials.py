@@ -1,7 +1,7 @@
 """The setting ``prior_trials``: trials of earlier studies, by columns.
 
 ``{"mnist": {"parameters": {"lr": [0.1, 0.01], "optimizer": ["sgd", "adam"]},
-"values": [0.31, null], "goal": "minimize"}}``
+"values": [0.31, null], "metrics": {"latency": [3.5, null]}, "goal": "minimize"}}``
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Final
 
 from suggestion.engine import documents
@@ -29,7 +29,7 @@ MOST_LISTS: Final = 200_000
 #: Largest number of rules that a message names of one study.
 MOST_TOLD: Final = 20
 
-_KEYS: Final = ("parameters", "values", "goal")
+_KEYS: Final = ("parameters", "values", "metrics", "goal")
 
 Refuse = Callable[[str], None]
 
@@ -81,6 +81,11 @@ def write(earlier: Sequence[EarlierStudy]) -> str:
             },
             "values": [trial.value for trial in study.trials],
         }
+        metrics = dict.fromkeys(name for trial in study.trials for name in trial.metrics)
+        if metrics:
+            entry["metrics"] = {
+                name: [trial.metrics.get(name) for trial in study.trials] for name in metrics
+            }
         if study.goal is not None:
             entry["goal"] = study.goal.value
         made[study.name] = entry
@@ -132,25 +137,50 @@ def _study(
         if goal is None:
             refuse(f"goal must be {' or '.join(goals)}, got {shown(known)}")
     values = _values(parts["values"], refuse) if "values" in parts else None
+    metrics = _metrics(parts["metrics"], refuse, check) if "metrics" in parts else {}
     columns = _columns(parts["parameters"], refuse, check) if "parameters" in parts else {}
     if values is None or not columns:
         return (), goal
-    lengths = {name: len(column) for name, column in columns.items() if len(column) != len(values)}
-    for name, length in lengths.items():
+    lengths = [("parameter", name, len(column)) for name, column in columns.items()]
+    lengths += [("metric", name, len(column)) for name, column in metrics.items()]
+    wrong = [each for each in lengths if each[2] != len(values)]
+    for kind, name, length in wrong:
         rule = f"must have as many entries as there are values, {len(values)}"
-        refuse(f"parameter {quote(name)} {rule}, got {length}")
-    if lengths:
+        refuse(f"{kind} {quote(name)} {rule}, got {length}")
+    if wrong:
         return (), goal
     rows = zip(*columns.values(), strict=True)
+    told = zip(*metrics.values(), strict=True) if metrics else repeat((), len(values))
     trials = [
-        EarlierTrial({n: t for n, t in zip(columns, row, strict=True) if t is not None}, value)
-        for row, value in watched(zip(rows, values, strict=True), check)
+        EarlierTrial(
+            {n: t for n, t in zip(columns, row, strict=True) if t is not None},
+            value,
+            metrics={n: x for n, x in zip(metrics, others, strict=True) if x is not None},
+        )
+        for row, value, others in watched(zip(rows, values, told, strict=True), check)
     ]
     return trials, goal
 
 
 def _repeated(pairs: Pairs) -> list[str]:
     return [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]
+
+
+def _metrics(
+    given: Any, refuse: Refuse, check: Callable[[], None]
+) -> dict[str, list[float | None]]:
+    if not isinstance(given, Pairs):
+        refuse(f"metrics must be an object of lists by name, got {shown(given)}")
+        return {}
+    for name in _repeated(given):
+        refuse(f"a metric must not be named twice, got {quote(name)}")
+    made = {}
+    for name, column in watched(given, check, 1):
+        subject = f"metric {quote(name)}: "
+        found = _values(column, lambda rule, subject=subject: refuse(f"{subject}{rule}"))  # type: ignore[misc]
+        if found is not None:
+            made[name] = found
+    return made
 
 
 def _values(given: Any, refuse: Refuse) -> list[float | None] | None:

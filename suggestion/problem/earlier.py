@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from suggestion.problem.architectures import ArchitectureSpace
@@ -14,7 +14,7 @@ from suggestion.problem.locations import Location
 from suggestion.problem.numbers import parse_number
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Parameter
-from suggestion.problem.problem import Goal, Problem
+from suggestion.problem.problem import Goal, Metric, Problem, Role
 from suggestion.problem.space import SearchSpace
 from suggestion.problem.study import Failed, History, Observation, Record, Study
 
@@ -33,11 +33,13 @@ class EarlierTrial:
         texts: Its parameters as they were written, whatever their ranges were.
         value: The objective; None if it failed.
         name: Its name; may be empty.
+        metrics: Finite values of other metrics, by name.
     """
 
     texts: Mapping[str, str]
     value: float | None
     name: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ def studies(
     earlier: Sequence[EarlierStudy], problem: Problem, check: Callable[[], None] = NEVER.check
 ) -> tuple[Study, ...]:
     """Return what earlier studies say about `problem`, each on a space of its own.
+
+    Its trials have the values of all metrics of `problem` that they reported.
 
     That space has the parameters that both have. Their ranges are those of `problem`, widened to
     hold all values of the earlier trials that are of the same kind: what a value means does not
@@ -138,6 +142,8 @@ def _study(earlier: EarlierStudy, problem: Problem, check: Callable[[], None]) -
     main = problem.objectives[0]
     if earlier.goal is not None:
         main = replace(main, goal=earlier.goal)
+    further = dict.fromkeys(m.name for m in problem.metrics if m.name != main.name)
+    others = tuple(Metric(name, role=Role.REPORTED) for name in further)
     parse = space.parser()
     records = []
     for trial in watched(earlier.trials, check):
@@ -146,9 +152,10 @@ def _study(earlier: EarlierStudy, problem: Problem, check: Callable[[], None]) -
         if trial.value is None:
             made = Failed(trial.name, assignment)
         else:
-            made = Observation(trial.name, assignment, {main.name: trial.value})
+            told = {name: value for name, value in trial.metrics.items() if name in further}
+            made = Observation(trial.name, assignment, {**told, main.name: trial.value})
         records.append(Record(made, "", trial.texts))
-    own = Problem(earlier.name, space, (main,))
+    own = Problem(earlier.name, space, (main, *others))
     history = History.of(records, own, check)
     if not history.evaluated:
         return None

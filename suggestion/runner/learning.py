@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Final
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.controller.activity import active_texts, inactive_of
 from suggestion.controller.experiment import Experiment
-from suggestion.controller.observation import Objective
+from suggestion.controller.observation import Objective, number
 from suggestion.controller.store import Store
 from suggestion.controller.trials import FAILED, JUDGED, Trial
 from suggestion.engine import prior_trials
@@ -52,10 +53,11 @@ def options(directories: Sequence[Path], document: Mapping[str, Any]) -> dict[st
     wrong: list[str] = []
     found: list[EarlierStudy] = []
     metric = spec["objective"]["objectiveMetricName"]
+    others = spec["objective"].get("additionalMetricNames") or ()
     for directory in directories:
         subject = f"--learn-from {directory}"
         try:
-            found.append(read(directory, metric, subject))
+            found.append(read(directory, metric, subject, others))
         except CannotLearn as error:
             wrong.append(f"{subject}: {error}")
     found = named(found)
@@ -106,13 +108,16 @@ def kept(directory: Path) -> str | None:
     return None if known is None else known.options.get(PRIOR_TRIALS.name)
 
 
-def read(directory: Path, metric: str, subject: str = "") -> EarlierStudy:
+def read(
+    directory: Path, metric: str, subject: str = "", others: Sequence[str] = ()
+) -> EarlierStudy:
     """Return the trials in `directory` as an earlier study.
 
     Of more than 1,000 it has the best half, and an even share of the others.
 
     Args:
         metric: Name of the objective, which must be the earlier one's too.
+        others: Further metrics that are looked for.
 
     Raises:
         CannotLearn: If there is no experiment, or one without a value of that objective.
@@ -132,7 +137,7 @@ def read(directory: Path, metric: str, subject: str = "") -> EarlierStudy:
         raise CannotLearn("holds no experiment")
     objective = Objective.of(experiment.document)
     expect(objective.metric, metric)
-    found = [*_trials(trials, objective, experiment.document)]
+    found = [*_trials(trials, objective, experiment.document, others)]
     return study(experiment.name, found, metric, objective.maximize, subject)
 
 
@@ -160,14 +165,25 @@ def study(
 
 
 def _trials(
-    trials: Iterable[Trial], objective: Objective, document: Mapping[str, Any]
+    trials: Iterable[Trial],
+    objective: Objective,
+    document: Mapping[str, Any],
+    others: Sequence[str],
 ) -> Iterable[EarlierTrial]:
     inactive = inactive_of(document)
     for trial in trials:
         if trial.condition not in JUDGED and trial.condition not in FAILED:
             continue
         value = objective.value(trial.series) if trial.condition in JUDGED else None
-        yield EarlierTrial(active_texts(trial.assignment, inactive), value)
+        metrics = {
+            name: found
+            for name in others
+            if name in trial.series and trial.condition in JUDGED
+            if math.isfinite(
+                found := number(trial.series[name].by(objective.strategies.get(name, "latest")))
+            )
+        }
+        yield EarlierTrial(active_texts(trial.assignment, inactive), value, metrics=metrics)
 
 
 def thinned(

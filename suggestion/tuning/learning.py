@@ -13,6 +13,7 @@ from suggestion.tuning.errors import BrokenRule, InvalidArgument
 if TYPE_CHECKING:
     from suggestion.problem.earlier import EarlierStudy
     from suggestion.problem.space import SearchSpace
+    from suggestion.tuning.objectives import Objective
     from suggestion.tuning.result import Result
     from suggestion.tuning.study import Study
 
@@ -39,14 +40,14 @@ class Learned:
 
 def learn(
     given: LearnFrom,
-    metric: str,
+    objective: Objective,
     space: SearchSpace,
     directory: str | os.PathLike[str] | None = None,
 ) -> Learned:
     """Return the trials that the sources hold.
 
     Args:
-        metric: Name of the objective, which must be that of the sources too.
+        objective: What is optimised; the main objective must be that of the sources too.
         space: What is learned about.
         directory: Of the new experiment; if it has begun, it holds the trials already.
 
@@ -70,12 +71,12 @@ def learn(
     found: list[EarlierStudy] = []
     for index, source in enumerate(sources):
         try:
-            found.append(replace(_read(source, metric), location=(_ARGUMENT, index)))
+            found.append(replace(_read(source, objective), location=(_ARGUMENT, index)))
         except learning.CannotLearn as error:
             broken.append(BrokenRule(f"{_ARGUMENT}[{index}]", str(error)))
     found = learning.named(found)
     try:
-        studies(found, Problem("learning", space, (Metric(metric),)))
+        studies(found, Problem("learning", space, (Metric(objective.metric),)))
     except Invalid as error:
         broken += [BrokenRule(dotted(v.location), v.description) for v in error.violations]
     if broken:
@@ -105,7 +106,7 @@ def _name(source: Source) -> str:
     return str(Path(source).resolve())
 
 
-def _read(source: Source, metric: str) -> EarlierStudy:
+def _read(source: Source, objective: Objective) -> EarlierStudy:
     """Return the trials of one source.
 
     Raises:
@@ -115,5 +116,5 @@ def _read(source: Source, metric: str) -> EarlierStudy:
     from suggestion.tuning.study import Study  # noqa: PLC0415
 
     if isinstance(source, Study):
-        return source.earlier(metric)
-    return learning.read(Path(_name(source)), metric)
+        return source.earlier(objective.metric, objective.additional)
+    return learning.read(Path(_name(source)), objective.metric, others=objective.additional)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -116,7 +116,7 @@ class Study:
             method = attempt(broken, partial(method.declaring, objective)) or method
         learned: Learned | None = Learned()
         if read is not None and objective is not None:
-            learned = attempt(broken, partial(learn, learn_from, objective.metric, read.domain))
+            learned = attempt(broken, partial(learn, learn_from, objective, read.domain))
         if read is None or objective is None or learned is None or broken:
             from suggestion.tuning.solvers import check_method  # noqa: PLC0415
 
@@ -311,11 +311,12 @@ class Study:
         """Name of the study."""
         return self._name
 
-    def earlier(self, metric: str) -> EarlierStudy:
+    def earlier(self, metric: str, others: Sequence[str] = ()) -> EarlierStudy:
         """Return the trials that were told, for others to learn from.
 
         Args:
-            metric: Name of the objective that they learn about.
+            metric: Name of the main objective that they learn about.
+            others: Further metrics that they learn about, of those that trials have.
 
         Raises:
             CannotLearn: If this study has another one, or no value of it.
@@ -324,7 +325,11 @@ class Study:
         from suggestion.runner import learning  # noqa: PLC0415
 
         learning.expect(self._objective.metric, metric)
-        told = [EarlierTrial(r.texts, r.value) for r in self._records if r.state.ended]
+        told = [
+            EarlierTrial(r.texts, r.value, metrics=_finite_ones(r.metrics or {}, others))
+            for r in self._records
+            if r.state.ended
+        ]
         return learning.study(self._name, told, metric, self._objective.maximize)
 
     def __len__(self) -> int:
@@ -388,3 +393,7 @@ def _checked(space: Space) -> Space:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
+
+
+def _finite_ones(metrics: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    return {name: metrics[name] for name in names if math.isfinite(metrics.get(name, math.nan))}

@@ -164,7 +164,7 @@ def tune(
     stopping = attempt(broken, lambda: arguments.stopping_for(stop, stop_settings))
     learned: Learned | None = Learned()
     if objective is not None and domain is not None:
-        told = partial(learn, learn_from, objective.metric, domain, directory)
+        told = partial(learn, learn_from, objective, domain, directory)
         learned = attempt(broken, told)
     if domain is not None and domain.size is None and trials is time is goal is None:
         broken.append(BrokenRule("trials", "must be given, or time, or goal: nothing would end it"))

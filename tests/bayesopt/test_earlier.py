@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Array
 from suggestion.problem.priors import Distribution
-from suggestion.problem.problem import Metric, Problem
+from suggestion.problem.problem import Goal, Metric, Problem, Role
 from suggestion.problem.space import Assignment, SearchSpace
 from suggestion.problem.study import Failed, History, Observation, Pending, Study
 from tests.support.cases import suggest
@@ -81,6 +81,39 @@ def test_a_batch_before_the_first_result_has_different_points_near_good_ones() -
     batch = next_points([prior(0)], count=4)
     assert len({tuple(point) for point in batch.tolist()}) == 4
     assert np.median(loss_at(batch)) < 0.1
+
+
+def measured(name: str, value: Callable[[Array], float], seed: int = 0) -> Study:
+    """Return an earlier study whose trials report one metric beside the loss."""
+    points = np.random.default_rng(seed).random((20, 2))
+    told = [{LOSS: float(loss_at(p[None])[0]), name: value(p)} for p in points]
+    rows = zip(SQUARE.decode(points), told, strict=True)
+    seen = tuple(Observation(f"p{k}", a, metrics) for k, (a, metrics) in enumerate(rows))
+    reported = Metric(name, role=Role.REPORTED)
+    return Study(Problem("before", SQUARE, (Metric(LOSS), reported)), trials=History(seen))
+
+
+def test_bounds_and_further_objectives_are_learned_from_their_own_metrics() -> None:
+    def next_at(metric: Metric, earlier_one: Study, *seen: Observation) -> Array:
+        problem = Problem("e", SQUARE, (Metric(LOSS), metric))
+        study = Study(problem, 3, len(seen), History(seen), prior=(earlier_one,))
+        with one_thread():
+            point: Array = SQUARE.encode(BayesianOptimization().suggest(study, 1))[0]
+        return point
+
+    # The least loss is at x = 0.8, where the bound is violated.
+    bound = Metric("memory", role=Role.CONSTRAINT, bound=0.4)
+    assert next_at(bound, prior(0))[0] > 0.75
+    assert next_at(bound, measured("memory", lambda p: float(p[0])))[0] < 0.65
+    least = Metric("memory", Goal.MAXIMIZE, Role.CONSTRAINT, bound=0.9)
+    assert next_at(least, measured("memory", lambda p: float(p[0])))[0] > 0.85
+    latency = Metric("latency", Goal.MAXIMIZE)
+    seen = [
+        Observation(f"t{k}", {"x": x, "y": 0.3}, {LOSS: (x - 0.8) ** 2, "latency": 0.5})
+        for k, x in enumerate((0.7, 0.9))
+    ]
+    informed = next_at(latency, measured("latency", lambda p: float(p[1])), *seen)
+    assert informed[1] > next_at(latency, prior(0), *seen)[1] + 0.03
 
 
 def test_pending_and_failed_trials_alone_are_enough() -> None:

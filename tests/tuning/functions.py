@@ -23,6 +23,10 @@ def metrics(x: float) -> dict[str, float]:
     return {"accuracy": 1 - x, "size": 7.0}
 
 
+def measured(x: float) -> dict[str, float]:
+    return {"loss": x, "size": 1, "memory": 5}
+
+
 def curve(x: float, epochs: int = 8) -> float:
     """A learning curve that depends on the number of the trial: the last ones are bad."""
     bad = len(os.listdir(Path(os.environ["SUGGEST_TRIAL_DIR"]).parent)) > 4

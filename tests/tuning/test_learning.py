@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -31,6 +32,36 @@ def test_a_study_begins_where_others_were_good(tmp_path: Path) -> None:
     loaded = sg.Study.load(tmp_path / "study.json")  # it has a copy
     assert loaded.ask() == study.ask()
     assert len(loaded) == len(study) == 2
+
+
+def test_metrics_that_are_optimised_or_bounded_are_learned_from_too(tmp_path: Path) -> None:
+    goals = {"loss": "minimize", "size": "minimize"}
+    before = sg.Study(X, name="before", seed=1, algorithm="random", objectives=goals)
+    for point in before.ask(3):
+        before.tell(point, {"loss": point.as_float("x"), "size": 2, "memory": 3, "other": 4})
+    result = sg.tune(
+        functions.measured,
+        X,
+        trials=2,
+        objectives=goals,
+        directory=tmp_path / "a",
+        progress=False,
+        algorithm="random",
+    )
+    study = sg.Study(
+        X,
+        algorithm=GP,
+        learn_from=[before, result],
+        objectives=goals,
+        metric_constraints="memory <= 8",
+    )
+    study.save(tmp_path / "study.json")
+    kept = json.loads((tmp_path / "study.json").read_text())["settings"]["prior_trials"]
+    told = {name: entry["metrics"] for name, entry in json.loads(kept).items()}
+    assert told == {
+        "before": {"size": [2, 2, 2], "memory": [3, 3, 3]},
+        "measured": {"size": [1, 1], "memory": [5, 5]},
+    }
 
 
 def test_results_directories_and_studies_can_be_learned_from(tmp_path: Path) -> None:

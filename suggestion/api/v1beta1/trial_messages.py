@@ -75,6 +75,7 @@ def read_earlier(
     Raises:
         Invalid: If a label is empty, or trials of one study have different goals.
     """
+    names = (objective.objective_metric_name, *objective.additional_metric_names)
     found = Violations()
     rows: dict[str, list[EarlierTrial]] = {}
     first: dict[str, tuple[int, Goal | None]] = {}
@@ -89,7 +90,7 @@ def read_earlier(
         if first.setdefault(name, (index, goal))[1] is not goal:
             rule = "its trials must have one goal, got both"
             found.append(Violation(place, f"earlier study {quote(name)}: {rule}"))
-        row = _earlier(message, objective.objective_metric_name)
+        row = _earlier(message, names)
         rows.setdefault(name, []).extend([] if row is None else [row])
     if found:
         raise Invalid(found)
@@ -106,14 +107,20 @@ def _goal(objective: api.ObjectiveSpec, main: str) -> Goal | None:
     return {api.MINIMIZE: Goal.MINIMIZE, api.MAXIMIZE: Goal.MAXIMIZE}.get(objective.type)
 
 
-def _earlier(message: api.Trial, main: str) -> EarlierTrial | None:
-    """Return a finished trial of an earlier study; None if it is not finished."""
+def _earlier(message: api.Trial, names: Sequence[str]) -> EarlierTrial | None:
+    """Return a finished trial of an earlier study; None if it is not finished.
+
+    Args:
+        names: Of the experiment's metrics, the main objective first.
+    """
     condition = message.status.condition
     if condition not in _FINISHED and condition not in _FAILED:
         return None
     assignments = message.spec.parameter_assignments.assignments
-    value = _metrics(message, main, (main,)).get(main) if condition in _FINISHED else None
-    return EarlierTrial({item.name: item.value for item in assignments}, value, message.name)
+    metrics = _metrics(message, names[0], names) if condition in _FINISHED else {}
+    value = metrics.pop(names[0], None)
+    texts = {item.name: item.value for item in assignments}
+    return EarlierTrial(texts, value, message.name, metrics)
 
 
 def read_trials(
