@@ -86,6 +86,16 @@ export function position(declared: Parameter, text: string): number {
   return index < 0 ? NaN : index;
 }
 
+/** Axes reach so far from 0 at most: the difference of two ends is a number too. */
+export const FAR = 1e307;
+
+export const drawable = (value: number): boolean => Math.abs(value) <= FAR;
+
+/** What is said of trials that lack a place on a chart. */
+export function leftOut(count: number, why: string): string {
+  return count ? `${count} ${count === 1 ? "trial is" : "trials are"} not drawn: ${why}.` : "";
+}
+
 export interface Extent {
   min: number;
   max: number;

@@ -158,6 +158,8 @@ export function Chart({ label, name, draw, of, chosen = NONE, height = 320, even
       if (place.current) place.current.dataset["drawn"] = "yes";
     };
     if (first) {
+      // Tests look here for what is drawn.
+      (place.current as Drawing).chart = made;
       events?.(made);
       show();
     } else soon(place, show);
@@ -212,6 +214,10 @@ const HIGH = 480;
 
 function coded(text: string): string {
   return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
+}
+
+interface Drawing extends HTMLDivElement {
+  chart?: Instance;
 }
 
 const NONE = () => null;

@@ -3,9 +3,9 @@
 import { useMemo } from "preact/hooks";
 import { type Group, type Row, band, groups, shared } from "../groups";
 import { brief, clip } from "../numbers";
-import { type Study, extent, position } from "../study";
+import { type Study, drawable, extent, leftOut, position } from "../study";
 import type { Parameter } from "../types";
-import { type Colours, type Option, Chart, axis, grid, hint, upright } from "./chart";
+import { type Colours, type Drawn, type Option, Chart, axis, grid, hint, upright } from "./chart";
 import { ends } from "./parallel";
 import { cutNote, scaled, type Scale, useScale } from "./scale";
 
@@ -51,7 +51,7 @@ export function Compare({ studies }: { studies: readonly Study[] }) {
               label={`Trials of each experiment over ${parameter.name}`}
               height={240}
               of={[studies, scale.log]}
-              draw={(colour) => ({ option: overlaid(colour, found, parameter) })}
+              draw={(colour) => overlaid(colour, found, parameter)}
             />
           ))}
         </div>
@@ -96,27 +96,31 @@ function lines(colour: Colours, found: Group[], bands: Row[][], scale: Scale, me
   };
 }
 
-function overlaid(colour: Colours, found: Group[], parameter: Parameter): Option {
+function overlaid(colour: Colours, found: Group[], parameter: Parameter): Drawn {
   const all = found.flatMap((group) => group.studies);
   const losses = all.flatMap((shown) => [...shown.losses].filter(Number.isFinite));
   const span = extent(losses);
+  const known = all.flatMap((shown) => shown.trials.map((trial) => position(parameter, trial.values[shown.parameters.findIndex(({ name }) => name === parameter.name)] ?? "")));
+  const across = ends(parameter, known);
+  const fits = (at: number, log: boolean) => Number.isFinite(at) && (log || drawable(at));
   const points = found.map((group) => group.studies.flatMap((shown) => {
     const i = shown.parameters.findIndex((other) => other.name === parameter.name);
     return shown.trials.flatMap((trial, place) => {
       const text = trial.values[i] ?? null;
       const at = [text === null ? NaN : position(parameter, text), shown.losses[place] ?? NaN];
-      return at.every(Number.isFinite) ? [at] : [];
+      return fits(at[0] ?? NaN, across["type"] === "log") && fits(at[1] ?? NaN, span.log) ? [at] : [];
     });
   }));
-  const values = points.flatMap((of) => of.map((at) => at[0] ?? NaN));
+  const without = all.reduce((sum, shown) => sum + shown.trials.length, 0) - points.reduce((sum, of) => sum + of.length, 0);
   const metric = all[0]?.objective.metric ?? "";
   const named = (at: number) => (parameter.type === "categorical" ? parameter.list?.[at] ?? "" : brief(at));
-  return {
+  const option: Option = {
     grid: grid({ top: 30, bottom: 40 }),
     tooltip: hint(colour, (data) => { const [at, loss] = data as [number, number]; return [`${clip(parameter.name)} = ${named(at)}`, `${metric} ${brief(loss)}`]; }),
-    xAxis: axis(colour, parameter.name, ends(parameter, values)),
+    xAxis: axis(colour, parameter.name, across),
     yAxis: upright(colour, metric + (span.log ? " (log)" : ""), { type: span.log ? "log" : "value" }),
     series: found.map((group, i) => ({ type: "scatter", name: group.name, symbol: ["circle", "rect", "triangle", "diamond"][i % 4], symbolSize: 6,
       itemStyle: { color: colour.groups[i % colour.groups.length], opacity: 0.6 }, data: points[i] })),
   };
+  return { option, note: leftOut(without, "without a value, or one beyond what an axis can show") };
 }

@@ -3,13 +3,13 @@
 import { useMemo, useState } from "preact/hooks";
 import { brief } from "../numbers";
 import { chosen } from "../state";
-import { type Study, column, extent, robust, valued } from "../study";
+import { type Study, extent, robust, valued } from "../study";
 import { CELLS, type Surface, surface } from "../surface";
 import { type Chosen, type Colours, type Option, Chart, describe, grid, hint } from "./chart";
 import { Choose } from "./choose";
 import { BRUSH, selectable } from "./history";
 import { numberIn } from "./points";
-import { across, ofMany, some } from "./slices";
+import { across, along, ofMany, placeless, some } from "./slices";
 
 /** A parameter along an axis, with the ends that both its trials and the surface have. */
 interface Side {
@@ -19,6 +19,9 @@ interface Side {
   min: number;
   max: number;
 }
+
+/** Values count as so far from 0 at most: means are made of sums. */
+const SUMMABLE = 1e300;
 
 interface Landscape {
   made: Surface | null;
@@ -52,6 +55,7 @@ export function Contours({ shown }: { shown: Study }) {
           `The mean ${metric} of the trials nearby, whatever their other parameters; blank where there are none.`,
           found.far ? `${found.far} far ${found.far === 1 ? "value counts" : "values count"} as the nearest of the others.` : "",
           ofMany(shown),
+          placeless(shown, x, y),
         ].filter(Boolean).join(" "),
         option: option(shown, colour, found, selection),
       })}
@@ -68,7 +72,7 @@ function side(shown: Study, places: readonly number[], i: number): Side {
 }
 
 function at(shown: Study, place: number, i: number): number {
-  return column(shown, i)[place] ?? NaN;
+  return along(shown, i)[place] ?? NaN;
 }
 
 function landscape(shown: Study, places: readonly number[], x: number, y: number): Landscape {
@@ -77,13 +81,13 @@ function landscape(shown: Study, places: readonly number[], x: number, y: number
   const { log } = extent(losses);
   const values = log ? losses.map(Math.log10) : losses;
   // One diverged trial would leave no level for all others.
-  const ends = robust(values) ?? { min: -Infinity, max: Infinity };
+  const ends = robust(values) ?? { min: -SUMMABLE, max: SUMMABLE };
   const points = places.flatMap((place, n) => {
     const [a, b] = sides.map((each) => part(each, at(shown, place, each.i)));
-    const kept = Math.min(Math.max(values[n] ?? NaN, ends.min), ends.max);
+    const kept = Math.min(Math.max(values[n] ?? NaN, ends.min, -SUMMABLE), ends.max, SUMMABLE);
     return Number.isFinite(a) && Number.isFinite(b) ? [[a ?? 0, b ?? 0, kept] as const] : [];
   });
-  return { made: surface(points), sides, log, far: values.filter((each) => each < ends.min || each > ends.max).length };
+  return { made: surface(points), sides, log, far: values.filter((each) => each < ends.min || each > ends.max || Math.abs(each) > SUMMABLE).length };
 }
 
 /** Where a value lies between the ends of its axis, from 0 to 1. */

@@ -63,11 +63,15 @@ function drawn(shown: Study, colour: Colours, scale: Scale, chosen: Chosen, valu
       data: scale.log ? curve.filter(([, value]) => value > 0) : curve,
     };
   });
+  const unseen = of.reduce((sum, { number, curve }) => sum + Math.max((shown.trials[number]?.reports ?? 0) - curve.length, 0), 0);
+  const single = shown.trials.filter(({ reports }) => reports === 1).length;
   const note = [
     cutNote(scale, values, ["report", "reports"], "lines leave the chart"),
     "Dashed: stopped early.",
     latest.length ? `Bars: where the ${latest.length === 1 ? "rule compares" : `last ${latest.length} rules compare`}, and with what.` : "",
     hidden ? `${hidden} of these ${hidden === 1 ? "is" : "are"} beyond the axis.` : "",
+    unseen ? `${unseen} ${unseen === 1 ? "report is" : "reports are"} not drawn: no finite number, or within the range of those beside it in a long curve.` : "",
+    single ? `${single} ${single === 1 ? "trial has" : "trials have"} one report and no line.` : "",
     shown.curvesLeftOut ? `The ${shown.curvesLeftOut} earliest curves are left out.` : "",
   ];
   return {

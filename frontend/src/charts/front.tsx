@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { numberOf } from "../numbers";
 import { chosen } from "../state";
-import { JUDGED, type Study, extent } from "../study";
+import { ACTIVE, JUDGED, type Study, drawable, extent, leftOut } from "../study";
 import { type Chosen, type Colours, type Option, Chart, axis, describe, grid, hint, upright } from "./chart";
 import { Choose } from "./choose";
 import { BRUSH, selectable } from "./history";
@@ -30,6 +30,7 @@ export function Front({ shown }: { shown: Study }) {
         note: [
           `${front.length} ${front.length === 1 ? "trial is" : "trials are"} the trade-off: no feasible trial is better in one objective and as good in all others.`,
           shown.objective.constraints.length ? "Hollow: infeasible." : "",
+          leftOut(plane(shown, x, y).without, "a value of an objective is lacking, or beyond what an axis can show"),
           all.length > 2 ? `There are ${all.length} objectives: a trial of the trade-off may look worse in two of them.` : "",
         ].filter(Boolean).join(" "),
         option: drawn(shown, colour, x, y, selection),
@@ -41,22 +42,29 @@ export function Front({ shown }: { shown: Study }) {
   );
 }
 
-function drawn(shown: Study, colour: Colours, x: number, y: number, chosen: Chosen): Option {
+/** The trials by two objectives, whether their axes are logarithmic, and how many that have ended have no place there. */
+function plane(shown: Study, x: number, y: number): { points: Point[]; logs: boolean[]; without: number } {
   const { objectives, metrics } = shown.objective;
+  const places = [x, y].map((i) => metrics.indexOf(objectives[i]?.metric ?? ""));
+  const ended = shown.trials.filter((trial) => !ACTIVE.has(trial.condition));
+  const known = ended.filter((trial) => JUDGED.has(trial.condition)).map((trial): Point =>
+    [numberOf(trial.metrics[places[0] ?? -1]), numberOf(trial.metrics[places[1] ?? -1]), trial.number]).filter((point) => point.every(Number.isFinite));
+  const logs = [0, 1].map((i) => extent(known.map((point) => point[i] ?? 0)).log);
+  const points = known.filter((point) => logs.every((log, i) => log || drawable(point[i] ?? NaN)));
+  return { points, logs, without: ended.length - points.length };
+}
+
+function drawn(shown: Study, colour: Colours, x: number, y: number, chosen: Chosen): Option {
+  const { objectives } = shown.objective;
   const [across, up] = [objectives[x], objectives[y]];
-  const places = [across, up].map((objective) => metrics.indexOf(objective?.metric ?? ""));
-  const points = shown.trials.flatMap((trial): Point[] => {
-    const [a, b] = places.map((place) => numberOf(trial.metrics[place]));
-    return JUDGED.has(trial.condition) && Number.isFinite(a) && Number.isFinite(b) ? [[a ?? 0, b ?? 0, trial.number]] : [];
-  });
+  const { points, logs } = plane(shown, x, y);
   const front = new Set(shown.front ?? []);
   const best = points.filter(([, , number]) => front.has(number)).sort((a, b) => a[0] - b[0]);
   const rest = points.filter(([, , number]) => !front.has(number) && shown.trials[number]?.feasible !== false);
   const broken = points.filter(([, , number]) => shown.trials[number]?.feasible === false);
-  const spans = [0, 1].map((i) => extent(points.map((point) => point[i] ?? 0)));
-  const scaled = (i: number) => ({ type: spans[i]?.log ? "log" : "value" });
+  const scaled = (i: number) => ({ type: logs[i] ? "log" : "value" });
   const named = (objective: typeof across, i: number) =>
-    `${objective?.metric ?? ""} (${objective?.maximize ? "more is better" : "less is better"}${spans[i]?.log ? ", log" : ""})`;
+    `${objective?.metric ?? ""} (${objective?.maximize ? "more is better" : "less is better"}${logs[i] ? ", log" : ""})`;
   const dimmed = (of: Point[], opacity: number, more: Option = {}) =>
     of.map((value) => ({ value, itemStyle: { ...more, opacity: chosen && !chosen.has(value[2]) ? 0.12 : opacity } }));
   return {

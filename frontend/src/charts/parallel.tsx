@@ -3,9 +3,10 @@
 import { useRef } from "preact/hooks";
 import { brief, clip } from "../numbers";
 import { select, selected, selectedIn } from "../state";
-import { type Study, column, extent, ranked, sampled, valued } from "../study";
+import { type Study, column, drawable, extent, leftOut, ranked, sampled, valued } from "../study";
 import type { Parameter } from "../types";
 import { type Chosen, type Colours, type Drawn, type Instance, type Option, Chart } from "./chart";
+import { clamped } from "./scale";
 
 const WHERE = "parallel";
 /** Lines: more are one grey, and each move of a brush draws them all. */
@@ -68,9 +69,10 @@ export function ends(declared: Parameter, values: number[]): Option {
     return { type: "category", data: (declared.list ?? []).map((text) => clip(text, 14)) };
   }
   const found = extent(values.filter(Number.isFinite), declared.log);
-  const min = declared.min !== null && declared.min <= found.min ? declared.min : found.min;
-  const max = declared.max !== null && declared.max >= found.max ? declared.max : found.max;
-  const log = found.log && min > 0;
+  const least = declared.min !== null && declared.min <= found.min ? declared.min : found.min;
+  const most = declared.max !== null && declared.max >= found.max ? declared.max : found.max;
+  const log = found.log && least > 0;
+  const { min, max } = log ? { min: least, max: most } : clamped(least, most);
   return { type: log ? "log" : "value", min, max: max > min ? max : min + 1 };
 }
 
@@ -82,13 +84,21 @@ function drawn(shown: Study, colour: Colours, chosen: Chosen): Drawn {
   const best = all[all.length - 1];
   if (best !== undefined && places[places.length - 1] !== best) places.push(best);
   const inactive = new Set<number>();
-  const columns = shown.parameters.map((_, i) => places.map((place) => {
+  const far = new Set<number>();
+  const kept = (place: number, value: number, log: boolean) => {
+    if (log || drawable(value)) return value;
+    far.add(place);
+    return NaN;
+  };
+  const axes = shown.parameters.map((declared, i) => ends(declared, places.map((place) => column(shown, i)[place] ?? NaN)));
+  const columns = axes.map((of, i) => places.map((place) => {
     const value = column(shown, i)[place] ?? NaN;
     if (Number.isNaN(value)) inactive.add(place);
-    return value;
+    return Number.isNaN(value) ? value : kept(place, value, of["type"] !== "value");
   }));
-  const losses = places.map((place) => shown.losses[place] ?? NaN);
   const span = extent(all.map((place) => shown.losses[place] ?? NaN));
+  const losses = places.map((place) => kept(place, shown.losses[place] ?? NaN, span.log));
+  const { min, max } = span.log ? span : clamped(span.min, span.max);
   const text = { color: colour.soft, formatter: (v: number | string) => (typeof v === "number" ? brief(v, 3) : v) };
   const style = {
     nameTextStyle: { color: colour.ink }, axisLabel: text, axisLine: { lineStyle: { color: colour.soft } },
@@ -100,7 +110,7 @@ function drawn(shown: Study, colour: Colours, chosen: Chosen): Drawn {
     const best = place === shown.best?.number;
     const dim = chosen !== null && !chosen.has(place);
     return {
-      value: [...columns.map((column) => { const v = column[row] ?? NaN; return Number.isNaN(v) ? "-" : v; }), losses[row]],
+      value: [...columns, losses].map((column) => { const v = column[row] ?? NaN; return Number.isNaN(v) ? "-" : v; }),
       lineStyle: {
         color: dim ? colour.bad : best ? colour.best : mixed(colour.order, rank),
         width: best ? 3 : 1,
@@ -112,6 +122,8 @@ function drawn(shown: Study, colour: Colours, chosen: Chosen): Drawn {
     `From blue, the worst ${shown.objective.metric}, to yellow, the best.`,
     places.length < all.length ? `${places.length} of ${all.length} trials are drawn, evenly by rank; all can be selected.` : "",
     inactive.size ? `${inactive.size} trials lack parameters whose condition is not met; their lines have gaps.` : "",
+    far.size ? `${far.size} trials have values beyond what an axis can show; their lines have gaps.` : "",
+    leftOut(shown.trials.length - all.length, "without a value"),
   ];
   return {
     note: note.filter(Boolean).join(" "),
@@ -119,10 +131,10 @@ function drawn(shown: Study, colour: Colours, chosen: Chosen): Drawn {
       parallel: { left: 44, right: 64, top: 44, bottom: 20 },
       parallelAxis: [
         ...shown.parameters.map((declared, i) => ({
-          id: `a${i}`, dim: i, name: clip(declared.name, 16) + (declared.log ? " (log)" : ""), ...style, ...ends(declared, columns[i] ?? []),
+          id: `a${i}`, dim: i, name: clip(declared.name, 16) + (declared.log ? " (log)" : ""), ...style, ...axes[i],
         })),
         { id: `a${shown.parameters.length}`, dim: shown.parameters.length, name: clip(shown.objective.metric, 16) + (span.log ? " (log)" : ""),
-          ...style, type: span.log ? "log" : "value", min: span.min, max: span.max > span.min ? span.max : span.min + 1 },
+          ...style, type: span.log ? "log" : "value", min, max: max > min ? max : min + 1 },
       ],
       series: [{ type: "parallel", data, smooth: false, progressive: 1000, inactiveOpacity: 0.02, activeOpacity: 0.6 }],
     },

@@ -2,7 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { brief } from "../numbers";
-import { extent, robust } from "../study";
+import { FAR, drawable, extent, robust } from "../study";
 import { type Colours, type Option, upright } from "./chart";
 
 export interface Scale {
@@ -25,8 +25,11 @@ export function useScale(values: readonly number[]): Choice {
   const log = positive && (wanted ?? all.log);
   const bulk = useMemo(() => robust(log ? values.map(Math.log10) : values), [values, log]);
   const ends = bulk && log ? { min: 10 ** bulk.min, max: 10 ** bulk.max } : bulk;
+  const { min, max } = most && ends ? ends : all;
+  // Also where no zoom is asked for, an axis ends somewhere.
+  const cut = !log && !(drawable(min) && drawable(max));
   return {
-    scale: { log, bulk: most ? ends : null },
+    scale: { log, bulk: cut ? clamped(min, max) : most ? ends : null },
     buttons: (
       <>
         <button
@@ -50,6 +53,11 @@ export function useScale(values: readonly number[]): Choice {
       </>
     ),
   };
+}
+
+/** Ends that an axis can have. */
+export function clamped(min: number, max: number): { min: number; max: number } {
+  return min < FAR && max > -FAR ? { min: Math.max(min, -FAR), max: Math.min(max, FAR) } : { min: -FAR, max: FAR };
 }
 
 export function scaled(colour: Colours, name: string, scale: Scale): Option {

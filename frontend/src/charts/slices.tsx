@@ -2,9 +2,9 @@
 
 import { useState } from "preact/hooks";
 import { clip } from "../numbers";
-import { latest } from "../memo";
+import { latest, once } from "../memo";
 import { chosen } from "../state";
-import { type Study, column, finite, ranked, sampled, valued } from "../study";
+import { type Study, column, drawable, finite, leftOut, ranked, sampled, valued } from "../study";
 import { type Chosen, type Colours, type Option, Chart, axis, describe, grid, hint, upright } from "./chart";
 import { Choose } from "./choose";
 import { BRUSH, selectable } from "./history";
@@ -25,7 +25,32 @@ export const some = latest((shown: Study, chosen: Chosen): readonly number[] => 
 /** The words that say how many are drawn. */
 export function ofMany(shown: Study): string {
   const all = valued(shown).length;
-  return all > MOST ? `${MOST} of ${all} trials are drawn, evenly, selected ones first.` : "";
+  return [
+    all > MOST ? `${MOST} of ${all} trials are drawn, evenly, selected ones first.` : "",
+    leftOut(shown.trials.length - all, "without a value"),
+  ].filter(Boolean).join(" ");
+}
+
+/** A parameter of all trials, by their place; NaN where its axis has no place for it. */
+export function along(shown: Study, i: number): Float64Array {
+  return (places(shown)[i] ??= placed(shown, i));
+}
+
+const places = once((_: Study): Float64Array[] => []);
+
+function placed(shown: Study, i: number): Float64Array {
+  const all = column(shown, i);
+  const declared = shown.parameters[i];
+  if (!declared || all.every((value) => Number.isNaN(value) || drawable(value))) return all;
+  const axis = ends(declared, valued(shown).map((place) => all[place] ?? NaN));
+  return axis["type"] === "log" ? all : all.map((value) => (drawable(value) ? value : NaN));
+}
+
+/** The words that say how many trials with a value have no place on the axes of some parameters. */
+export function placeless(shown: Study, ...axes: number[]): string {
+  const columns = axes.map((i) => along(shown, i));
+  const count = valued(shown).filter((place) => columns.some((values) => Number.isNaN(values[place]))).length;
+  return leftOut(count, "a parameter is inactive, or beyond what an axis can show");
 }
 
 export function Slices({ shown }: { shown: Study }) {
@@ -45,7 +70,7 @@ export function Slices({ shown }: { shown: Study }) {
             chosen={chosen}
             events={(chart) => selectable(chart, `slice ${i}`)}
             draw={(colour, selection) => ({
-              note: cutNote(scale, finite(shown), TRIALS, TRIANGLES),
+              note: [cutNote(scale, finite(shown), TRIALS, TRIANGLES), placeless(shown, i)].filter(Boolean).join(" "),
               option: slice(shown, colour, i, scale, selection),
             })}
           />
@@ -67,13 +92,14 @@ export function across(shown: Study, colour: Colours | null, i: number, values: 
 
 function slice(shown: Study, colour: Colours, i: number, scale: Scale, chosen: Chosen): Option {
   const places = some(shown, chosen);
+  const at = along(shown, i);
   const last = Math.max(shown.trials.length - 1, 1);
   const points = places.map((place) => {
     const loss = shown.losses[place] ?? NaN;
     const dim = chosen !== null && !chosen.has(place);
     const best = place === shown.best?.number;
     return {
-      value: [column(shown, i)[place] ?? NaN, edge(scale, loss), place],
+      value: [at[place] ?? NaN, edge(scale, loss), place],
       symbol: beyond(scale, loss) ? "triangle" : "circle",
       symbolSize: best ? 11 : places.length > 2000 ? 4 : 6,
       itemStyle: {
@@ -110,7 +136,7 @@ export function Pairs({ shown }: { shown: Study }) {
       chosen={chosen}
       events={(chart) => selectable(chart, "pairs")}
       draw={(colour, selection) => ({
-        note: `From blue, the worst ${shown.objective.metric}, to yellow, the best, by rank. ${ofMany(shown)}`,
+        note: `From blue, the worst ${shown.objective.metric}, to yellow, the best, by rank. ${ofMany(shown)} ${placeless(shown, x, y)}`.trim(),
         option: pair(shown, colour, x, y, selection),
       })}
     >
@@ -123,9 +149,10 @@ export function Pairs({ shown }: { shown: Study }) {
 function pair(shown: Study, colour: Colours, x: number, y: number, chosen: Chosen): Option {
   const all = ranked(shown);
   const drawn = new Set(some(shown, chosen));
+  const columns = [along(shown, x), along(shown, y)];
   const data = all.flatMap((place, rank) => {
     if (!drawn.has(place)) return [];
-    const at = [column(shown, x)[place] ?? NaN, column(shown, y)[place] ?? NaN];
+    const at = columns.map((values) => values[place] ?? NaN);
     if (!at.every(Number.isFinite)) return [];
     const dim = chosen !== null && !chosen.has(place);
     const best = place === shown.best?.number;

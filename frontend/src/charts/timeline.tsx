@@ -4,7 +4,7 @@ import { useMemo } from "preact/hooks";
 import { duration } from "../numbers";
 import { chosen, opened } from "../state";
 import { type Bar, rows } from "../rows";
-import type { Study } from "../study";
+import { type Study, leftOut } from "../study";
 import { type Chosen, type Colours, type Option, Chart, axis, describe, grid, hint } from "./chart";
 
 export function Timeline({ shown }: { shown: Study }) {
@@ -19,7 +19,7 @@ export function Timeline({ shown }: { shown: Study }) {
       of={[shown]}
       chosen={chosen}
       draw={(colour, selection) => ({
-        note: "Blue: succeeded; pale: stopped early; grey: failed; green: running. Drag the lower bar to zoom.",
+        note: `Blue: succeeded; pale: stopped early; grey: failed; green: running. Drag the lower bar to zoom. ${leftOut(shown.trials.length - bars.length, "not begun")}`.trim(),
         option: option(shown, colour, bars, count, selection),
       })}
       events={(chart) =>

@@ -82,10 +82,12 @@ def _columns(entry: Any, assignments: Sequence[Mapping[str, str]]) -> NDArray[np
         categories = [str(text) for text in entry["feasibleSpace"]["list"]]
         return np.array([[float(text == category) for category in categories] for text in texts])
     numbers = [None if text is None else finite(text) for text in texts]
-    known = [number for number in numbers if number is not None]
-    # Trees see only the order; an inactive parameter is below all.
-    below = min(known, default=0.0) - 1.0
-    return np.array([[below if number is None else number] for number in numbers])
+    # Ranks, since trees keep numbers in 32 bits; an inactive parameter is below all.
+    known = np.unique([number for number in numbers if number is not None])
+    return np.array(
+        [[-1.0 if number is None else np.searchsorted(known, number)] for number in numbers],
+        dtype=float,
+    )
 
 
 def _losses(
