@@ -107,7 +107,7 @@ def test_children_end_with_a_trial_that_is_stopped(machine: Machine, tmp_path: P
         f"bash -c 'set -m; sleep 1000 & echo $! >>{pids}; wait' & "
         f"while :; do sleep 1; done"
     )
-    one(machine, tmp_path, command, trial_timeout=2.0)
+    one(machine, tmp_path, command, trial_timeout=5.0)
     numbers = [int(line) for line in pids.read_text().split()]
     assert len(numbers) == 2
     assert not any(alive(pid) for pid in numbers)

@@ -26,7 +26,7 @@ echo loss=${{trialParameters.x}}
 def test_trials_run_fail_and_are_stopped(machine: Machine, tmp_path: Path, name: str) -> None:
     if not place(name).local:
         pytest.skip("its trials need an image")
-    options = Options(grace=2.0, trial_timeout=3.0)
+    options = Options(grace=2.0, trial_timeout=8.0)
     made = document(COMMAND.format(folder=tmp_path), maxFailedTrialCount="3")
     try:
         place(name).check(Asked(load(write(tmp_path, made))))
