@@ -93,7 +93,13 @@ def run(
     except OSError as error:
         raise ExperimentRefused(f"{directory}: cannot be made: {error.strerror}") from error
     with ExitStack() as stack:
-        lock = Lock(directory)
+        try:
+            lock = Lock(directory)
+        except OSError as error:
+            raise ExperimentRefused(
+                f"{directory}: cannot be written, so that no trial can be run there: "
+                f"{error.strerror}"
+            ) from error
         stack.callback(lock.release)
         prepared = _prepare(request, loaded, where, directory, view, clock, stack)
         return control(prepared, view, interrupted, clock)

@@ -426,6 +426,12 @@ def test_the_directory_cannot_be_made(machine: Machine, tmp_path: Path) -> None:
         runner.run(request, Recorder())
 
 
+def test_the_directory_cannot_be_written(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "state" / "lock").mkdir(parents=True)  # the user of a test may write anywhere
+    with pytest.raises(runner.ExperimentRefused, match="cannot be written, so that no trial"):
+        machine.run(tmp_path, document(OK, maxTrialCount="1"))
+
+
 def test_the_time_limit(machine: Machine, tmp_path: Path) -> None:
     begun = time.monotonic()
     options = Options(grace=0.5, time_limit=0.5)
