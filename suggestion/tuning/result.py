@@ -263,7 +263,7 @@ def load(
     return Result(
         directory,
         experiment.done,
-        condition["message"],
+        _in_words_of_tune(condition["message"]),
         objective.metric,
         objective.maximize,
         [_trial(directory, trial, objective, space, inactive) for trial in trials],
@@ -276,6 +276,12 @@ def load(
         experiment,
         function,
     )
+
+
+def _in_words_of_tune(reason: str) -> str:
+    """Return why an experiment has ended, with the names of arguments for those of fields."""
+    named = reason.replace("maxTrialCount ", "trials=")
+    return named.replace("maxFailedTrialCount", "max_failures")
 
 
 def _trial(

@@ -240,8 +240,7 @@ def _conclude(
     failed = next((trial for trial in result.trials if trial.state is State.FAILED), None)
     reason = f"; the first failed:\n{failed.error}" if failed is not None else ""
     if condition["type"] == "Failed":
-        message = condition["message"].replace("maxFailedTrialCount", "max_failures")
-        raise TrialError(f"{message}{reason}")
+        raise TrialError(f"{result.reason}{reason}")
     if not any(trial.objectives for trial in result.trials):
         told = next((trial.metrics for trial in result.trials if trial.metrics), {})
         first = ", ".join(f"{name} = {value}" for name, value in told.items())

@@ -64,9 +64,7 @@ def test_a_function_is_tuned_and_all_of_it_is_kept(folder: Path) -> None:
         assert trial.output.read_text() == f"x is {x}\n"
         assert trial.duration is not None
     assert result.best.value == min(trial.value or 9 for trial in result.trials)
-    assert repr(result).startswith(
-        "Result of 'square': 4 trials (maxTrialCount 4 is reached)\nbest"
-    )
+    assert repr(result).startswith("Result of 'square': 4 trials (trials=4 is reached)\nbest")
     assert "<table>" in result._repr_html_()
     assert "srcdoc" in result.plot()._repr_html_()
     assert sg.load_result("runs/a") == sg.load_result(Path("runs/a"))
