@@ -29,6 +29,11 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(wild.get(part, re.escape(part)) for part in parts), re.DOTALL)
 
 
+def matches(pattern: str, name: str) -> bool:
+    """Return whether `name`, a path in a trial's folder, is one that `pattern` stands for."""
+    return _expression(pattern).fullmatch(name) is not None
+
+
 def files(folder: Path, attempt: int, patterns: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """Yield the name and the path of everything that may be an artifact, each name once.
 

@@ -72,6 +72,18 @@ class Keeper:
         if self.keep_best:
             self.prune(ended)
 
+    def unmatched(self, trials: Iterable[Trial]) -> list[str]:
+        """Return the patterns that stand for nothing of what is kept of `trials`."""
+        if not self.patterns:
+            return []
+        lists = (self.lists.read(trial.name) for trial in trials)
+        names = [artifact.path for listing in lists if listing for artifact in listing.artifacts]
+        return [
+            pattern
+            for pattern in self.patterns
+            if not any(finding.matches(pattern, name) for name in names)
+        ]
+
     def _keep(self, trial: Trial, note: Callable[[str], None]) -> None:
         folder = trial_files(self.directory, trial).folder
         made = []

@@ -37,6 +37,7 @@ def artifacts(
     """
     from suggestion.artifacts import keeper, places  # noqa: PLC0415
     from suggestion.controller import objectives  # noqa: PLC0415
+    from suggestion.controller.shown import visible  # noqa: PLC0415
 
     if best and trial is not None:
         raise click.UsageError("--best and --trial exclude each other")
@@ -60,7 +61,8 @@ def artifacts(
             if listing is None:
                 continue
             for artifact in listing.artifacts:
-                click.echo(f"{name}  {artifact.path}  {artifact.size}  {artifact.sha256}")
+                path = visible(artifact.path)
+                click.echo(f"{name}  {path}  {artifact.size}  {artifact.sha256}")
             if download is not None:
                 target = download if best or trial is not None else download / name
                 for _ in keeper.download(place, listing, target):

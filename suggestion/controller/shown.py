@@ -36,7 +36,16 @@ def plain(text: str) -> str:
     """
     text = without_sequences(text)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    return _CONTROLS.sub(_escape, text)
+
+
+def visible(text: str) -> str:
+    """Return `text` with all control characters visible, line feeds and tabs too."""
+    return re.sub(r"[\t\n]", _escape, _CONTROLS.sub(_escape, text))
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from suggestion.artifacts.keeper import Keeper
 from suggestion.controller.context import View
-from suggestion.controller.trials import Trial
+from suggestion.controller.trials import Condition, Trial
 
 if TYPE_CHECKING:
     from suggestion.controller.driver import Controller
@@ -49,6 +49,7 @@ class Keeping:
     ) -> None:
         """Wait until all is kept."""
         self._worker.submit(self._keep, [*self._trials.values()])
+        self._worker.submit(self._look_for_mistakes)
         self._worker.shutdown()
         self._tell()
 
@@ -65,6 +66,16 @@ class Keeping:
             text = f"artifacts cannot be kept: {error}; run the same command again to keep them"
             if text not in self._notes:
                 self._notes.append(text)
+
+    def _look_for_mistakes(self) -> None:
+        trials = [*self._trials.values()]
+        if any(trial.condition is Condition.SUCCEEDED for trial in trials):
+            self._notes += (
+                f"no trial has left a file that --artifacts {pattern!r} stands for: it is a path "
+                "in the trial's folder, which the variable SUGGEST_TRIAL_DIR names, not in the "
+                "folder that trials start in"
+                for pattern in self._keeper.unmatched(trials)
+            )
 
     def _tell(self) -> None:
         while self._notes:

@@ -69,6 +69,7 @@ def test_a_run_keeps_what_trials_leave(machine: Machine, tmp_path: Path) -> None
     script = """
 mkdir -p "$SUGGEST_TRIAL_DIR/model/deep" "$SUGGEST_ARTIFACTS_DIR/a"
 printf same > "$SUGGEST_ARTIFACTS_DIR/a/same.txt"
+printf same > "$SUGGEST_TRIAL_DIR/model/$(printf 'two\\nlines')"
 printf %s "${trialParameters.x}" > "$SUGGEST_TRIAL_DIR/model/deep/x.txt"
 echo ignored > "$SUGGEST_TRIAL_DIR/other.txt"
 ln -s /etc/passwd "$SUGGEST_ARTIFACTS_DIR/passwd"
@@ -78,7 +79,11 @@ echo loss=${trialParameters.x}
 """
     view = Recorder()
     made = support.document(script)
-    controller = machine.run(tmp_path, made, view=view, artifacts=("model/**",), keep_best=2)
+    controller = machine.run(
+        tmp_path, made, view=view, artifacts=("model/**", "none/*"), keep_best=2
+    )
+    (note,) = (note for note in view.notes if "--artifacts" in note)
+    assert note.startswith("no trial has left a file that --artifacts 'none/*' stands for")
     state = tmp_path / "state"
     assert controller.best is not None
     for one in support.stored(tmp_path):
@@ -87,7 +92,11 @@ echo loss=${trialParameters.x}
     for one in ranked[:2]:
         found = listed(state, one.name)
         x = one.assignment["x"].encode()
-        assert found == {"a/same.txt": digest(b"same"), "model/deep/x.txt": digest(x)}
+        assert found == {
+            "a/same.txt": digest(b"same"),
+            "model/two\nlines": digest(b"same"),
+            "model/deep/x.txt": digest(x),
+        }
     assert all(listed(state, one.name) == {} for one in ranked[2:])
     assert len(contents(state)) == 3  # the same content is kept once
     for name in ("passwd", "root", "pipe"):
@@ -96,8 +105,9 @@ echo loss=${trialParameters.x}
     folder = tmp_path / "best"
     done = artifacts(state, "--best", "--download", str(folder))
     assert f"{ranked[0].name}  a/same.txt  4  {digest(b'same')}" in done.output
+    assert f"{ranked[0].name}  model/two\\nlines  4  " in done.output
     assert (folder / "model/deep/x.txt").read_text() == ranked[0].assignment["x"]
-    assert len(artifacts(state).output.splitlines()) == 4
+    assert len(artifacts(state).output.splitlines()) == 6
     one = ranked[0]
     for word in (one.name, str(one.number), one.name[-6:]):
         assert {
@@ -106,7 +116,7 @@ echo loss=${trialParameters.x}
     said = artifacts(state, "--trial", "nobody", status=1).output
     assert "nobody: no trial has this name; `suggest trials` lists them" in said
     assert "removed those of 1 trials" in artifacts(state, "--keep-best", "1").output
-    assert len(artifacts(state).output.splitlines()) == 2
+    assert len(artifacts(state).output.splitlines()) == 3
 
 
 def artifacts(state: Path, *words: str, status: int = 0) -> Result:
