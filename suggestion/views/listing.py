@@ -6,7 +6,7 @@ import csv
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from suggestion.client.numbers import finite, short
 from suggestion.client.parameters import columns_of, parameters_of
@@ -17,6 +17,11 @@ from suggestion.controller.observation import Objective, Series
 from suggestion.controller.shown import plain
 from suggestion.controller.trials import Trial
 from suggestion.views.live import assigned
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_ENDLESS: Final = 1_000_000
 
 
 def write_csv(experiment: Experiment, trials: Sequence[Trial], out: TextIO) -> None:
@@ -60,28 +65,51 @@ def _feasible(objective: Objective, trial: Trial) -> str:
 
 
 def table(experiment: Experiment, trials: Sequence[Trial]) -> str:
-    """Return a line for each trial, for people: numbers have five significant digits."""
+    """Return a line for each trial, for people: numbers have five significant digits.
+
+    Where a line does not fit, trials are called by the ends of their names; where it still does
+    not, each trial is a list of its values.
+    """
     from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
 
     objective = objectives.read(experiment.document)
     space = columns_of(experiment.document)
     inactive = inactive_of(experiment.document)
-    made = Table(box=None, pad_edge=False)
     names = [parameter["name"] for parameter in space]
-    for heading in ("", "trial", "condition", *objective.metrics, *names):
-        made.add_column(Text(plain(heading)), overflow="fold")
+    headings = ["", "trial", "condition", *objective.metrics, *names]
+    rows = []
     for trial in trials:
         metrics = (short(objective.shown(trial.series, name)) for name in objective.metrics)
         shown = assigned(trial, space, inactive)
         values = (shown.get(name, "") for name in names)
-        row = (str(trial.number), trial.name, str(trial.condition), *metrics, *values)
-        made.add_row(*(Text(plain(cell)) for cell in row))
+        rows.append([str(trial.number), trial.name, str(trial.condition), *metrics, *values])
     console = Console(width=None if sys.stdout.isatty() else 200)
+    ends = [[row[0], row[1].removeprefix(f"{experiment.name}-"), *row[2:]] for row in rows]
     with console.capture() as capture:
-        console.print(made)
+        for listed in (rows, ends):
+            made = _grid(headings, listed)
+            # As wide as it would be without an end of the line.
+            whole = console.options.update(max_width=_ENDLESS)
+            if made.__rich_measure__(console, whole).maximum <= console.width:
+                console.print(made)
+                break
+        else:
+            for row in rows:
+                lines = zip(headings[1:], row[1:], strict=True)
+                console.print(_grid(["", row[0]], [[name, text] for name, text in lines]))
     return capture.get()
+
+
+def _grid(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    made = Table(box=None, pad_edge=False)
+    for heading in headings:
+        made.add_column(Text(plain(heading)), overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(plain(cell)) for cell in row))
+    return made
 
 
 def arranged(

@@ -131,7 +131,7 @@ function drawn(shown: Study, colour: Colours, chosen: Chosen): Drawn {
       parallel: { left: 44, right: 64, top: 44, bottom: 20 },
       parallelAxis: [
         ...shown.parameters.map((declared, i) => ({
-          id: `a${i}`, dim: i, name: clip(declared.name, 16) + (declared.log ? " (log)" : ""), ...style, ...axes[i],
+          id: `a${i}`, dim: i, name: clip(declared.name, 16) + (declared.log ? " (log)" : ""), ...style, ...axes[i], ...(i ? {} : { nameTextStyle: { ...style.nameTextStyle, align: style.nameRotate ? "center" : "left" } }),
         })),
         { id: `a${shown.parameters.length}`, dim: shown.parameters.length, name: clip(shown.objective.metric, 16) + (span.log ? " (log)" : ""),
           ...style, type: span.log ? "log" : "value", min, max: max > min ? max : min + 1 },
