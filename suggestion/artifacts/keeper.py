@@ -126,6 +126,10 @@ class Keeper:
         best = [trial for _, trial in sorted(judged, key=lambda pair: (pair[0], pair[1].number))]
         return best + [trial for standing, trial in known if standing is None]
 
+    def best(self, trials: Iterable[Trial]) -> Trial | None:
+        """Return the best of the trials; None if none of them has a result."""
+        return standings.best(trials, self.objective)
+
     def prune(self, trials: Iterable[Trial]) -> int:
         """Remove the artifacts of all but the best `keep_best` trials; return how many trials.
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
 from suggestion.views.directory import ExperimentFolder, loaded, named
+
+_PRUNED: Final = "its artifacts are removed, since others are better"
 
 
 @click.command()
@@ -50,14 +53,19 @@ def artifacts(
         if keep_best is not None:
             ended = [entry for entry in trials if not entry.condition.active]
             click.echo(f"removed those of {made.prune(ended)} trials")
-        ranked = [entry.name for entry in made.ranked(trials)]
         chosen = [entry.name for entry in trials]
         if best:
-            chosen = ranked[:1]
+            first = made.best(trials)
+            if first is None:
+                raise click.ClickException("no trial has a result, so none is the best")
+            chosen = [first.name]
         elif trial is not None:
             chosen = [named(trials, trial).name]
         for name in chosen:
             listing = made.lists.read(name)
+            if (listing is None or not listing.artifacts) and (best or trial is not None):
+                pruned = listing is not None and listing.pruned
+                click.echo(f"{name}: {_PRUNED if pruned else 'has left no artifacts'}", err=True)
             if listing is None:
                 continue
             for artifact in listing.artifacts:
@@ -68,4 +76,4 @@ def artifacts(
                 for _ in keeper.download(place, listing, target):
                     pass
     except (OSError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(visible(str(error))) from error

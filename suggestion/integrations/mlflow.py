@@ -165,7 +165,7 @@ def _register(client: MlflowClient, name: str, directory: Path, runs: dict[str, 
     experiment, trials = status.load(directory)
     objective = objectives.read(experiment.document)
     kept = keeper.Keeper(directory, places.place(directory), objective)
-    best = next(iter(kept.ranked(t for t in trials if not t.condition.active)), None)
+    best = kept.best(trials)
     listing = None if best is None else Lists(directory).read(best.name)
     if best is None or listing is None or not listing.artifacts or best.name not in runs:
         return

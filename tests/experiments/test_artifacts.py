@@ -117,6 +117,19 @@ echo loss=${trialParameters.x}
     assert "nobody: no trial has this name; `suggest trials` lists them" in said
     assert "removed those of 1 trials" in artifacts(state, "--keep-best", "1").output
     assert len(artifacts(state).output.splitlines()) == 3
+    assert "its artifacts are removed" in artifacts(state, "--trial", ranked[1].name).output
+
+
+def test_a_failed_trial_is_not_the_best(machine: Machine, tmp_path: Path) -> None:
+    script = "printf 1 > \"$SUGGEST_ARTIFACTS_DIR/$(printf 'a\\377')\"; exit 1"
+    made = support.document(script, maxTrialCount=1, parallelTrialCount=1)
+    controller = machine.run(tmp_path, made)
+    state = tmp_path / "state"
+    assert controller.best is None
+    assert "  a\\udcff  1  " in artifacts(state).output
+    said = artifacts(state, "--best", "--download", str(tmp_path / "best"), status=1).output
+    assert "no trial has a result" in said
+    assert not (tmp_path / "best").exists()
 
 
 def artifacts(state: Path, *words: str, status: int = 0) -> Result:
