@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import click
@@ -22,4 +23,7 @@ def top(directory: Path) -> None:
     from suggestion.views import top as following  # noqa: PLC0415
 
     loaded(directory)
-    following.follow(directory, Console())
+    try:
+        following.follow(directory, Console())
+    except (OSError, sqlite3.Error) as error:
+        raise click.ClickException(str(error)) from error

@@ -90,7 +90,9 @@ def loaded(directory: Path) -> tuple[Experiment, list[Trial]]:
 
     try:
         return status.load(directory)
-    except (OSError, ValueError, sqlite3.Error) as error:
+    except sqlite3.Error as error:
+        raise click.ClickException(f"{directory}: {error}") from error
+    except (OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 
 

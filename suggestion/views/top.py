@@ -21,7 +21,7 @@ from suggestion.controller.store import Store
 from suggestion.controller.trials import FAILED, Condition, Trial
 from suggestion.controller.workspace import trial_files
 from suggestion.views import listing
-from suggestion.views.current import Current
+from suggestion.views.current import Current, identity
 from suggestion.views.live import PAUSED, Frame, why
 
 if TYPE_CHECKING:
@@ -32,9 +32,14 @@ _RECENT: Final = 6
 
 
 def follow(directory: Path, console: Console) -> None:
-    """Draw the experiment in `directory` until it has ended, once if `console` is no terminal."""
+    """Draw the experiment in `directory` until it has ended, once if `console` is no terminal.
+
+    Raises:
+        FileNotFoundError: If the directory is removed, or has another experiment.
+    """
     from rich.live import Live  # noqa: PLC0415
 
+    place = identity(directory)
     store = Store(directory)
     try:
         seen = _seen(directory, store)  # before what is read: later changes are read, too
@@ -48,6 +53,9 @@ def follow(directory: Path, console: Console) -> None:
             live.update(shown, refresh=True)
             while not ended:
                 time.sleep(_SECONDS)
+                # A file that is removed can still be read, and never changes.
+                if identity(directory) != place:
+                    raise FileNotFoundError(f"{directory}: the experiment is not there any more")
                 if (now := _seen(directory, store)) != seen:
                     with store.snapshot():
                         current.refresh(store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from suggestion.controller.trials import Condition, Trial
 from suggestion.views import printed, top
 from suggestion.views.live import Frame
 from tests.experiments.support import Machine, Recorder, document, stored
+from tests.web import support as web
 
 OK = "echo loss=${trialParameters.x}"
 
@@ -121,6 +123,18 @@ def test_top_follows_until_the_end(made: Path) -> None:
         "",
         console.file.getvalue(),  # type: ignore[attr-defined]
     )
+
+
+def test_top_ends_when_the_experiment_is_removed(tmp_path: Path) -> None:
+    folder = web.store(tmp_path / "one", web.experiment(), [web.trial(0, 0.5)])
+
+    class Screen(StringIO):
+        def write(self, text: str) -> int:
+            shutil.rmtree(folder, ignore_errors=True)
+            return super().write(text)
+
+    with pytest.raises(FileNotFoundError, match="one: the experiment is not there any more"):
+        top.follow(folder, Console(file=Screen(), force_terminal=True, width=80))
 
 
 def test_a_lock_that_is_held(tmp_path: Path) -> None:
