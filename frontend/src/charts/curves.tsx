@@ -51,7 +51,8 @@ function drawn(shown: Study, colour: Colours, scale: Scale, chosen: Chosen, valu
     const best = number === shown.best?.number;
     const dim = chosen !== null && !chosen.has(number);
     return {
-      id: String(number), type: "line", symbol: "none", triggerLineEvent: true,
+      // One point alone has no line.
+      id: String(number), type: "line", symbol: curve.length === 1 ? "circle" : "none", symbolSize: 5, itemStyle: { color: colour.point }, triggerLineEvent: true,
       z: best ? 5 : active ? 4 : 2,
       emphasis: { lineStyle: { width: 4 } },
       lineStyle: {
