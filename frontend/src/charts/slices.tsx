@@ -48,6 +48,17 @@ function placed(shown: Study, i: number): Float64Array {
 
 /** The words that say how many trials with a value have no place on the axes of some parameters. */
 export function placeless(shown: Study, ...axes: number[]): string {
+  // A selection draws again, and changes nothing here.
+  const known = said(shown);
+  const key = axes.join();
+  const text = known.get(key) ?? counted(shown, axes);
+  known.set(key, text);
+  return text;
+}
+
+const said = once((_: Study) => new Map<string, string>());
+
+function counted(shown: Study, axes: readonly number[]): string {
   const columns = axes.map((i) => along(shown, i));
   const count = valued(shown).filter((place) => columns.some((values) => Number.isNaN(values[place]))).length;
   return leftOut(count, "a parameter is inactive, or beyond what an axis can show");
