@@ -360,13 +360,13 @@ def test_an_experiment_that_was_killed_is_restored(tmp_path: Path) -> None:
     words = [sys.executable, str(program), str(tmp_path / "runs"), str(log)]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TUNE_GLOBAL_CHECKPOINT_S": "0"}
     with subprocess.Popen(words, env=env, start_new_session=True) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while not log.exists() or len(log.read_text().splitlines()) < 5:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
-    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=240)
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=600)
     assert done.stdout.splitlines()[-1:] == ["8 0"], done.stderr
     study = sg.Study(
         {"x": sg.uniform(0, 1), "n": sg.integer(0, 8)},
