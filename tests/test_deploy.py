@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,15 @@ def test_dockerfile(image: Image) -> None:
     shared = text.partition("AS builder")[0].replace(image.name, "IMAGE")
     other = (ROOT / "dockerfiles" / IMAGES[0].name / "Dockerfile").read_text()
     assert shared == other.partition("AS builder")[0].replace(IMAGES[0].name, "IMAGE")
+
+
+def test_what_the_image_of_the_examples_copies_is_not_ignored() -> None:
+    text = (ROOT / "examples" / "Dockerfile").read_text()
+    copied = [name for line in re.findall(r"^COPY (.+) \S+$", text, re.M) for name in line.split()]
+    ignoring = (ROOT / ".dockerignore").read_text().splitlines()
+    kept = [line[1:] for line in ignoring if line.startswith("!")]
+    assert "examples/train_architecture.py" in copied
+    assert [name for name in copied if not any(fnmatch(name, one) for one in kept)] == []
 
 
 # ------------------------------------------------------------------- registration

@@ -46,7 +46,7 @@ export function Experiment({ sent, id }: { sent: Everything; id: string | null }
     <>
       <Head shown={shown} id={id} />
       <nav class="jump" aria-label="Views">
-        {VIEWS.filter(([key]) => key !== "front" || shown.objective.objectives.length > 1).map(([key, title]) => <a key={key} href={`#${key}`} onClick={(event) => {
+        {VIEWS.filter(([key]) => has(shown, key)).map(([key, title]) => <a key={key} href={`#${key}`} onClick={(event) => {
           event.preventDefault();
           document.getElementById(key)?.scrollIntoView();
         }}>{title}</a>)}
@@ -54,14 +54,16 @@ export function Experiment({ sent, id }: { sent: Everything; id: string | null }
       <Selection count={shown.trials.length} />
       <div class="cards">
         <Card id="best" wide><History shown={shown} /></Card>
-        {shown.objective.objectives.length > 1 && <Card id="front" wide><Front shown={shown} /></Card>}
+        {has(shown, "front") && <Card id="front" wide><Front shown={shown} /></Card>}
         <Card id="trials" wide><Table shown={shown} /></Card>
-        <Card id="parallel" wide><Later costly={costly}><Parallel shown={shown} /></Later></Card>
-        <Card id="importance"><Later costly={costly}><Importance shown={shown} id={id} /></Later></Card>
-        <Card id="correlation"><Later costly={costly}><Correlation shown={shown} /></Later></Card>
-        <Card id="slices" wide><Later costly={costly}><Slices shown={shown} /></Later></Card>
-        <Card id="pairs"><Later costly={costly}><Pairs shown={shown} /></Later></Card>
-        <Card id="contours"><Later costly={costly}><Contours shown={shown} /></Later></Card>
+        {has(shown, "parallel") && (<>
+          <Card id="parallel" wide><Later costly={costly}><Parallel shown={shown} /></Later></Card>
+          <Card id="importance"><Later costly={costly}><Importance shown={shown} id={id} /></Later></Card>
+          <Card id="correlation"><Later costly={costly}><Correlation shown={shown} /></Later></Card>
+          <Card id="slices" wide><Later costly={costly}><Slices shown={shown} /></Later></Card>
+          <Card id="pairs"><Later costly={costly}><Pairs shown={shown} /></Later></Card>
+          <Card id="contours"><Later costly={costly}><Contours shown={shown} /></Later></Card>
+        </>)}
         <Card id="curves"><Later costly={costly}><Curves shown={shown} /></Later></Card>
         <Card id="timeline"><Later costly={costly}><Timeline shown={shown} /></Later></Card>
         <Card id="file" wide><FileView shown={shown} id={id} /></Card>
@@ -80,7 +82,18 @@ const VIEWS = [
   ["timeline", "Timeline"], ["file", "Experiment file"],
 ] as const;
 
-function Card({ id, wide = false, children }: { id: (typeof VIEWS)[number][0]; wide?: boolean; children: preact.ComponentChildren }) {
+type View = (typeof VIEWS)[number][0];
+
+/** Views whose axes are parameters. */
+const OF_PARAMETERS: ReadonlySet<View> = new Set(["parallel", "importance", "correlation", "slices", "pairs", "contours"]);
+
+/** Whether an experiment has something to show in a view; an architecture is one text, and no axis. */
+function has(shown: Study, view: View): boolean {
+  if (view === "front") return shown.objective.objectives.length > 1;
+  return !OF_PARAMETERS.has(view) || shown.parameters.some((parameter) => parameter.list?.length !== 0);
+}
+
+function Card({ id, wide = false, children }: { id: View; wide?: boolean; children: preact.ComponentChildren }) {
   const title = VIEWS.find(([key]) => key === id)?.[1];
   return <section id={id} class={`card${wide ? " wide" : ""}`} aria-labelledby={`${id}-title`}><h2 id={`${id}-title`}>{title}</h2>{children}</section>;
 }
