@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -34,6 +34,7 @@ class Keeper:
         place: Where contents are kept.
         patterns: Of further files in the trials' folders.
         keep_best: How many trials keep their artifacts; 0: all.
+        matched: Those of `patterns` that something kept so far has matched.
     """
 
     directory: Path
@@ -41,6 +42,7 @@ class Keeper:
     objective: Objective
     patterns: Sequence[str] = ()
     keep_best: int = 0
+    matched: set[str] = field(default_factory=set)
 
     @property
     def lists(self) -> Lists:
@@ -73,16 +75,18 @@ class Keeper:
             self.prune(ended)
 
     def unmatched(self, trials: Iterable[Trial]) -> list[str]:
-        """Return the patterns that stand for nothing of what is kept of `trials`."""
-        if not self.patterns:
-            return []
-        lists = (self.lists.read(trial.name) for trial in trials)
-        names = [artifact.path for listing in lists if listing for artifact in listing.artifacts]
-        return [
-            pattern
-            for pattern in self.patterns
-            if not any(finding.matches(pattern, name) for name in names)
-        ]
+        """Return the patterns that have matched nothing that is kept, or was before it was pruned.
+
+        Args:
+            trials: Of which something may have been kept before this keeper was made.
+        """
+        for listing in (self.lists.read(trial.name) for trial in trials if self.patterns):
+            self._match(listing.artifacts if listing else ())
+        return [pattern for pattern in self.patterns if pattern not in self.matched]
+
+    def _match(self, artifacts: Iterable[Artifact]) -> None:
+        for artifact in artifacts:
+            self.matched.update(p for p in self.patterns if finding.matches(p, artifact.path))
 
     def _keep(self, trial: Trial, note: Callable[[str], None]) -> None:
         folder = trial_files(self.directory, trial).folder
@@ -92,6 +96,7 @@ class Keeper:
                 made.append(self._store(name, path, folder))
             except Unusable as error:
                 note(f"{trial.name}: the artifact {name!r} is not kept: {error}")
+        self._match(made)
         if made or self.lists.read(trial.name) is not None:
             self.lists.write(Listing(trial.name, trial.attempt, tuple(made)))
 

@@ -85,7 +85,7 @@ class Filesystem:
         folder: Below it, of one experiment: what that removes no other one has.
 
     Raises:
-        ValueError: If fsspec knows no such store.
+        ValueError: If fsspec knows no such store, or it keeps nothing.
     """
 
     def __init__(self, url: str, folder: str = "") -> None:
@@ -96,6 +96,8 @@ class Filesystem:
         except (ImportError, ValueError) as error:  # without fsspec, or what a protocol needs
             needs = "pip install 'suggestion-servers[artifacts]' brings fsspec"
             raise ValueError(f"{url}: no store for artifacts: {error}; {needs}") from error
+        if self._system.protocol == "memory":  # whose contents would end with this process
+            raise ValueError(f"{url}: a store must outlive this process")
         self._root = "/".join([root.rstrip("/"), *([folder] if folder else []), _CONTENTS])
 
     def _path(self, digest: str) -> str:

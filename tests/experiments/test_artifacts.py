@@ -282,6 +282,23 @@ def test_a_damaged_content_is_not_given_back(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "x").exists()
 
 
+def test_what_is_pruned_has_matched_its_pattern(tmp_path: Path) -> None:
+    worse, better = trial(0, "2"), trial(1, "1")
+    folder = trial_files(tmp_path, worse).folder
+    folder.mkdir(parents=True)
+    (folder / "x.pt").write_bytes(b"1")
+    made = keeping(tmp_path, patterns=("*.pt", "*.bin"), keep_best=1)
+    made.keep([worse, better], print)
+    assert contents(tmp_path) == set()
+    assert made.unmatched([worse, better]) == ["*.bin"]
+
+
+def test_a_store_that_ends_with_the_process_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec", reason="the extra 'artifacts' is not installed")
+    with pytest.raises(ValueError, match="memory://x: a store must outlive this process"):
+        places.place(tmp_path, "memory://x")
+
+
 def test_a_url_of_fsspec_is_remembered(tmp_path: Path) -> None:
     pytest.importorskip("fsspec", reason="the extra 'artifacts' is not installed")
     url = (tmp_path / "store").as_uri()
