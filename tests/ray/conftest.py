@@ -31,7 +31,7 @@ def _agents() -> dict[str, int]:
 
 
 @contextmanager
-def cluster_of(workers: int = 0, cpus: int = 4) -> Iterator[Any]:
+def cluster_of(workers: int = 0, cpus: int = 4, port: int = 0) -> Iterator[Any]:
     """A cluster of a head without processors, and workers: the attribute `workers`."""
     from ray.cluster_utils import Cluster  # noqa: PLC0415
 
@@ -43,6 +43,7 @@ def cluster_of(workers: int = 0, cpus: int = 4) -> Iterator[Any]:
             "num_cpus": 0,
             "include_dashboard": False,
             "object_store_memory": 80_000_000,
+            "gcs_server_port": port,
             **_agents(),
             "_system_config": {
                 "health_check_initial_delay_ms": 1000,

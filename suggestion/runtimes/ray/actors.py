@@ -1,9 +1,10 @@
-"""What actors of Ray are made of for a trial. Pure but for a look at its working directory."""
+"""Actors of Ray: what those of a trial are made of, and their making."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from suggestion.client import template
@@ -59,3 +60,60 @@ def arguments(spec: LaunchSpec, folder: str, rank: int) -> tuple[Any, ...]:
     elif cwd and not (spec.cwd / cwd).is_dir():
         cwd = ""
     return list(invocation.argv), told, cwd, folder, rules, metrics if rank == 0 else ""
+
+
+def named(name: str, rank: int) -> str:
+    """Return the name of the actor of a process of an attempt."""
+    return f"{name}.{rank}" if rank else name
+
+
+def make(kind: Any, namespace: str, name: str, spec: LaunchSpec) -> list[Any]:
+    """Make the actors of an attempt, by rank; those that are there already stay.
+
+    Args:
+        kind: `worker.TrialProcess` as a class of actors.
+        name: Of the attempt.
+    """
+    count = spec.demand.replicas
+    placed = group(namespace, name, spec.demand) if count > 1 else None
+    folder = f"/tmp/{namespace}/{name}"
+    made = []
+    for rank in range(count):
+        chosen = options(spec.demand)
+        if placed is not None:
+            from ray.util.scheduling_strategies import (  # noqa: PLC0415
+                PlacementGroupSchedulingStrategy,
+            )
+
+            chosen["scheduling_strategy"] = PlacementGroupSchedulingStrategy(placed, rank)
+        actor = kind.options(
+            name=named(name, rank),
+            namespace=namespace,
+            lifetime="detached",
+            get_if_exists=True,
+            max_concurrency=4,
+            **chosen,
+        )
+        made.append(
+            actor.remote(*arguments(spec, folder if rank == 0 else f"{folder}.{rank}", rank))
+        )
+    return made
+
+
+def group(namespace: str, name: str, demand: Demand) -> Any:
+    """Return the placement group of an attempt with replicas, which is made unless it is there."""
+    from ray.util import get_placement_group, placement_group  # noqa: PLC0415
+
+    full = f"{namespace}/{name}"
+    with suppress(ValueError):
+        return get_placement_group(full)
+    return placement_group([bundle(demand)] * demand.replicas, "PACK", full, lifetime="detached")
+
+
+def ungroup(namespace: str, name: str) -> None:
+    """Remove a placement group, if `name` is not empty and it is there."""
+    if name:
+        from ray.util import get_placement_group, remove_placement_group  # noqa: PLC0415
+
+        with suppress(ValueError):
+            remove_placement_group(get_placement_group(f"{namespace}/{name}"))

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from suggestion.controller.runtime import Unavailable
 
-# A head that comes back is waited for this long; then Ray ends this process.
-_HEAD_SECONDS: Final = "600"
+# Ray ends a process whose head has been away for so long: after `head.LONGEST`, which says why.
+_HEAD_SECONDS: Final = "900"
 _REACH: Final = 10.0
 
 

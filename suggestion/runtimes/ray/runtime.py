@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from suggestion.client.demand import Demand
+from suggestion.controller.context import Fatal
 from suggestion.controller.files import replace_file
 from suggestion.controller.outcomes import KILLED, TERMINATED
 from suggestion.controller.runtime import (
@@ -25,15 +25,17 @@ from suggestion.controller.runtime import (
     Handle,
     LaunchSpec,
     Loss,
+    Notice,
     Output,
     Running,
     RuntimeEvent,
     Started,
     TrialFiles,
+    Unavailable,
     Whose,
 )  # fmt: skip
 from suggestion.runtimes.process.session import read_status
-from suggestion.runtimes.ray import actors, worker
+from suggestion.runtimes.ray import actors, head, worker
 from suggestion.runtimes.ray.connection import connect
 
 # A call waits at its actor for so long; then it is made again.
@@ -42,6 +44,8 @@ _WAIT: Final = 30.0
 _LONGEST_END: Final = 10.0
 # Until an actor that does not remove what its trial has left is ended all the same.
 _FORGET: Final = 2.0
+# Between attempts to connect to a head that has come back.
+_AGAIN: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -66,17 +70,28 @@ class _Replica:
 
 @dataclass(slots=True)
 class _Followed:
+    """A trial.
+
+    Attributes:
+        spec: What its actors are to be made of, once the head answers; None: they have been made.
+        wanted: They are to begin as soon as they are there.
+        kill_at: When it is ended by force; None: it is not being stopped.
+    """
+
     files: TrialFiles
     name: str
+    metrics: str
     replicas: list[_Replica] = field(default_factory=list)
     group: str = ""
     adopted: bool = False
+    spec: LaunchSpec | None = None
+    wanted: bool = False
     kill_at: float | None = None
 
     @property
     def started(self) -> bool:
         """Whether its first process runs."""
-        return self.replicas[0].started
+        return bool(self.replicas) and self.replicas[0].started
 
 
 class RayRuntime:
@@ -92,6 +107,9 @@ class RayRuntime:
         self._address = address
         self._ray: Any = None
         self._class: Any = None
+        self._head: head.Head | None = None
+        self._lost_at: float | None = None  # when the cluster has lost its state
+        self._again = 0.0
         self._followed: dict[str, _Followed] = {}
         self._events: list[RuntimeEvent] = []
         self._adopted = False  # all that is stored: the controller asks for events after that
@@ -106,43 +124,31 @@ class RayRuntime:
             self._ray = connect(self._address, self._namespace, folder, kept)
             self._ray.cloudpickle.register_pickle_by_value(worker)
             self._class = self._ray.remote(worker.TrialProcess)
+            self._head = head.Head(self._ray.get_runtime_context().gcs_address)
         return self._ray
 
     # ------------------------------------------------------------------ the protocol
 
     def launch(self, spec: LaunchSpec) -> Handle:
-        self._connected()
         files, count = spec.files, spec.demand.replicas
         name = f"{files.trial}.{spec.attempt}"
         metrics = spec.paths[0][1] if spec.metrics_path and spec.metrics_file else ""
         handle = {"name": name, "replicas": count, "metrics": metrics}
         files.status.unlink(missing_ok=True)
-        group = self._group(name, spec.demand) if count > 1 else None
         known = self._follow(files, handle)
-        folder = f"/tmp/{self._namespace}/{name}"
-        for rank in range(count):
-            arguments = actors.arguments(spec, folder if rank == 0 else f"{folder}.{rank}", rank)
-            options = actors.options(spec.demand)
-            if group is not None:
-                from ray.util.scheduling_strategies import (  # noqa: PLC0415
-                    PlacementGroupSchedulingStrategy,
-                )
-
-                options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(group, rank)
-            actor = self._class.options(
-                name=_named(name, rank),
-                namespace=self._namespace,
-                lifetime="detached",
-                get_if_exists=True,
-                max_concurrency=4,
-                **options,
-            ).remote(*arguments)
-            known.replicas.append(_Replica(actor, self._sinks(files, handle, rank)))
+        known.spec = spec
+        if self._lost_at is None:
+            self._connected()
+        if self._answers:
+            self._make(known)
         self._followed[files.trial] = known
         return handle
 
     def begin(self, trial: str) -> None:
-        self._start(self._followed[trial])
+        known = self._followed[trial]
+        known.wanted = True
+        if known.spec is None:
+            self._start(known)
 
     def adopt(self, files: TrialFiles, handle: Handle) -> Running | Exit | Loss:
         status = read_status(files.status)
@@ -154,11 +160,11 @@ class RayRuntime:
         known.adopted = True
         for rank in range(handle["replicas"]):
             try:
-                actor = ray.get_actor(_named(handle["name"], rank), self._namespace)
+                actor = ray.get_actor(actors.named(handle["name"], rank), self._namespace)
             except ValueError:
                 self._forget(handle)
                 return Loss(files.trial, reason="its actor is gone")
-            known.replicas.append(_Replica(actor, self._sinks(files, handle, rank)))
+            known.replicas.append(_Replica(actor, self._sinks(files, known.metrics, rank)))
         self._followed[files.trial] = known
         self._start(known)
         return Running(0.0, queued=True)
@@ -182,6 +188,7 @@ class RayRuntime:
 
     def events(self) -> Sequence[RuntimeEvent]:
         self._adopted = True
+        self._look()
         calls = {
             replica.call: (trial, rank)
             for trial, known in self._followed.items()
@@ -204,22 +211,90 @@ class RayRuntime:
 
     def close(self) -> None:
         if self._ray is not None:
-            if self._adopted:  # else trials would be ended that the next session is to adopt
+            # Before all are adopted, trials would be ended that the next session is to adopt.
+            if self._adopted and self._answers:
                 self._tidy()
+            self._disconnect()
+        self._followed.clear()
+
+    # --------------------------------------------------------------------- the head
+
+    @property
+    def _answers(self) -> bool:
+        return self._head is not None and self._head.answers
+
+    def _look(self) -> None:
+        """See what has become of the head, and make the actors that have waited for it."""
+        watched = self._head
+        if watched is not None:
+            self._events += map(Notice, watched.said())
+            if watched.gone:
+                raise Fatal(f"--runtime ray: {watched.trouble}")
+            if watched.replaced:
+                self._lose_all()
+        if self._lost_at is not None:
+            self._reconnect(self._lost_at)
+        if self._answers:
+            for known in self._followed.values():
+                if known.spec is not None:
+                    self._make(known)
+                    if known.wanted:
+                        self._start(known)
+
+    def _lose_all(self) -> None:
+        """Leave a cluster that has come back without its state."""
+        self._disconnect()
+        self._lost_at = time.monotonic()
+        for trial, known in list(self._followed.items()):
+            if known.spec is None:
+                stopped = known.kill_at is not None
+                reason = "the head of its cluster has come back without its state"
+                self._events.append(Exit(trial, KILLED) if stopped else Loss(trial, reason=reason))
+                del self._followed[trial]
+
+    def _reconnect(self, since: float) -> None:
+        """Connect again, as soon as the head has a node here."""
+        now = time.monotonic()
+        if now < self._again:
+            return
+        try:
+            self._connected()
+        except Unavailable as error:
+            if now - since > head.LONGEST:
+                raise Fatal(str(error)) from error
+            self._again = time.monotonic() + _AGAIN
+        else:
+            self._lost_at = None
+
+    def _disconnect(self) -> None:
+        if self._ray is not None:
             self._ray.shutdown()
             self._ray = None
-        self._followed.clear()
+        if self._head is not None:
+            self._head.close()
+            self._head = None
 
     # -------------------------------------------------------------------- processes
 
+    def _make(self, known: _Followed) -> None:
+        """Make the actors of a trial, which wait for `_start`."""
+        assert known.spec is not None
+        made = actors.make(self._class, self._namespace, known.name, known.spec)
+        known.replicas += [
+            _Replica(actor, self._sinks(known.files, known.metrics, rank))
+            for rank, actor in enumerate(made)
+        ]
+        known.spec = None
+
     def _follow(self, files: TrialFiles, handle: Handle) -> _Followed:
         name = handle["name"]
-        return _Followed(files, name, group=name if handle["replicas"] > 1 else "")
+        group = name if handle["replicas"] > 1 else ""
+        return _Followed(files, name, handle["metrics"], group=group)
 
-    def _sinks(self, files: TrialFiles, handle: Handle, rank: int) -> list[Path]:
+    def _sinks(self, files: TrialFiles, metrics: str, rank: int) -> list[Path]:
         if rank:
             return [files.output.with_name(f"{files.output.name}.{rank}")]
-        return [files.output, *([Path(handle["metrics"])] if handle["metrics"] else [])]
+        return [files.output, *([Path(metrics)] if metrics else [])]
 
     def _start(self, known: _Followed) -> None:
         world = len(known.replicas)
@@ -292,7 +367,8 @@ class RayRuntime:
                 with suppress(self._ray.exceptions.RayError):
                     self._ray.get(replica.actor.forget.remote(), timeout=_FORGET)
             self._ray.kill(replica.actor)
-        self._ungroup(known.group)
+        if known.replicas:
+            actors.ungroup(self._namespace, known.group)
         self._events.append(event)
 
     def _forget(self, handle: Handle) -> None:
@@ -300,41 +376,21 @@ class RayRuntime:
         ray = self._connected()
         for rank in range(handle["replicas"]):
             with suppress(ValueError):
-                ray.kill(ray.get_actor(_named(handle["name"], rank), self._namespace))
-        self._ungroup(handle["name"] if handle["replicas"] > 1 else "")
+                ray.kill(ray.get_actor(actors.named(handle["name"], rank), self._namespace))
+        actors.ungroup(self._namespace, handle["name"] if handle["replicas"] > 1 else "")
 
     def _tidy(self) -> None:
         """End what no stored handle names: its session died between making and storing it."""
         from ray.util import list_named_actors  # noqa: PLC0415
 
         followed = {
-            _named(known.name, rank)
+            actors.named(known.name, rank)
             for known in self._followed.values()
             for rank in range(len(known.replicas))
         }
         with suppress(self._ray.exceptions.RayError, RuntimeError, ValueError):
             for name in set(list_named_actors()) - followed:
                 self._ray.kill(self._ray.get_actor(name, self._namespace))
-
-    def _group(self, name: str, demand: Demand) -> Any:
-        from ray.util import get_placement_group, placement_group  # noqa: PLC0415
-
-        full = f"{self._namespace}/{name}"
-        with suppress(ValueError):
-            return get_placement_group(full)
-        bundle = actors.bundle(demand)
-        return placement_group([bundle] * demand.replicas, "PACK", full, lifetime="detached")
-
-    def _ungroup(self, name: str) -> None:
-        if name:
-            from ray.util import get_placement_group, remove_placement_group  # noqa: PLC0415
-
-            with suppress(ValueError):
-                remove_placement_group(get_placement_group(f"{self._namespace}/{name}"))
-
-
-def _named(name: str, rank: int) -> str:
-    return f"{name}.{rank}" if rank else name
 
 
 def _first_line(error: BaseException) -> str:
