@@ -46,7 +46,7 @@ class Operator:
     trial: Mapping[str, Any]
     pod: Callable[[Any], tuple[dict[str, str], Any]]
     status: Callable[[str], dict[str, Any]]
-    template: Mapping[str, str] = field(default_factory=dict)
+    template: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def resource(self) -> str:
@@ -82,23 +82,30 @@ def condition(phase: str, **types: str) -> dict[str, Any]:
 
 
 _POD = job("echo loss=$X")["spec"]["template"]
-_TRAINER = "jobset.sigs.k8s.io"
-OPERATORS = {
-    "PyTorchJob": Operator(
+_CONTAINER = _POD["spec"]["containers"][0]
+
+
+def _replicas(kind: str, specs: str, replica: str, role: str) -> Operator:
+    """A kind of the training operator, whose output is that of the pod with a role."""
+    label = "training.kubeflow.org"
+    return Operator(
         {
             "apiVersion": "kubeflow.org/v1",
-            "kind": "PyTorchJob",
-            "spec": {"pytorchReplicaSpecs": {"Master": {"replicas": 1, "template": _POD}}},
+            "kind": kind,
+            "spec": {specs: {replica: {"replicas": 1, "template": _POD}}},
         },
         lambda trial: (
-            {
-                "training.kubeflow.org/job-name": trial["metadata"]["name"],
-                "training.kubeflow.org/job-role": "master",
-            },
-            trial["spec"]["pytorchReplicaSpecs"]["Master"]["template"],
+            {f"{label}/job-name": trial["metadata"]["name"], f"{label}/job-role": role},
+            trial["spec"][specs][replica]["template"],
         ),
         partial(condition, Succeeded="Succeeded", Failed="Failed", Running="Running"),
-    ),
+        {} if role == "master" else {"primaryPodLabels": {f"{label}/job-role": role}},
+    )
+
+
+_TRAINER = "jobset.sigs.k8s.io"
+OPERATORS = {
+    "PyTorchJob": _replicas("PyTorchJob", "pytorchReplicaSpecs", "Master", "master"),
     # Its pods are those of a runtime, of which the trial only has the name.
     "TrainJob": Operator(
         {
@@ -140,6 +147,65 @@ OPERATORS = {
         {
             "successCondition": 'status.[@this].#(jobStatus=="SUCCEEDED")#',
             "failureCondition": 'status.[@this].#(jobStatus=="FAILED")#',
+        },
+    ),
+    "TFJob": _replicas("TFJob", "tfReplicaSpecs", "Chief", "master"),
+    "MPIJob": _replicas("MPIJob", "mpiReplicaSpecs", "Launcher", "launcher"),
+    # Katib's conditions for it and for PipelineRun are those of its examples.
+    "Workflow": Operator(
+        {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Workflow",
+            "spec": {
+                "entrypoint": "train",
+                "templates": [{"name": "train", "container": {**_CONTAINER, "name": ""}}],
+            },
+        },
+        lambda trial: (
+            {
+                **trial["spec"]["podMetadata"]["labels"],
+                "workflows.argoproj.io/workflow": trial["metadata"]["name"],
+            },
+            {"spec": {"containers": [
+                {**trial["spec"]["templates"][0]["container"], "name": "main"}
+            ]}},
+        ),
+        lambda phase: {"phase": phase},
+        {
+            "primaryContainerName": "main",
+            "successCondition": 'status.[@this].#(phase=="Succeeded")#',
+            "failureCondition": 'status.[@this].#(phase=="Failed")#',
+        },
+    ),
+    # One condition, which is unknown until it is true or false.
+    "PipelineRun": Operator(
+        {
+            "apiVersion": "tekton.dev/v1",
+            "kind": "PipelineRun",
+            "spec": {"pipelineSpec": {"tasks": [
+                {"name": "train", "taskSpec": {"steps": [{**_CONTAINER, "name": "run"}]}}
+            ]}},
+        },
+        lambda trial: (
+            {
+                "tekton.dev/pipelineRun": trial["metadata"]["name"],
+                "tekton.dev/pipelineTask": "train",
+            },
+            {"spec": {"containers": [{
+                **trial["spec"]["pipelineSpec"]["tasks"][0]["taskSpec"]["steps"][0],
+                "name": "step-run",
+            }]}},
+        ),
+        lambda phase: {"conditions": [{
+            "type": "Succeeded",
+            "status": {"Succeeded": "True", "Failed": "False"}.get(phase, "Unknown"),
+            "reason": phase,
+        }]},
+        {
+            "primaryContainerName": "step-run",
+            "primaryPodLabels": {"tekton.dev/pipelineTask": "train"},
+            "successCondition": 'status.conditions.#(type=="Succeeded")#|#(status=="True")#',
+            "failureCondition": 'status.conditions.#(type=="Succeeded")#|#(status=="False")#',
         },
     ),
 }  # fmt: skip
