@@ -51,7 +51,7 @@ def test_a_head_that_comes_back_without_its_state(machine: Machine, tmp_path: Pa
 
         view.on_refresh = fail
         try:
-            machine.run(tmp_path, made, view=view, seconds=240, **on(first))
+            machine.run(tmp_path, made, view=view, seconds=600, **on(first))
         finally:
             for each in clusters:
                 each.__exit__(None, None, None)
@@ -85,6 +85,6 @@ def test_a_head_that_is_away_is_waited_for_but_not_for_ever(
 
         view.on_refresh = fail
         with pytest.raises(Fatal, match=r"the head at .* has not answered for 20 s"):
-            machine.run(tmp_path, made, view=view, seconds=240, **on(cluster))
+            machine.run(tmp_path, made, view=view, seconds=600, **on(cluster))
     assert done == ["silent", "back", "gone"]
     assert [trial.condition.active for trial in stored(tmp_path)] == [True, True]
