@@ -70,8 +70,8 @@ def test_a_filter_that_runs_out_of_time_is_told(monkeypatch: pytest.MonkeyPatch)
     notes: list[str] = []
     slow = r"(?=a)(a|a?)+=(\d)"
     parse = text_parser(("a",), (slow,), notes.append)
-    for _ in range(1000):
-        assert list(parse("a" * 60 + "=b")) == []
+    for _ in range(100):
+        assert list(parse("a" * 1000 + "=b")) == []
     assert len(notes) == 10
     assert notes[0].startswith(f"filter {slow!r} needed more than")
 
