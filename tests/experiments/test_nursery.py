@@ -134,6 +134,21 @@ def test_a_signal_ends_one_that_waits_for_its_word(starting: Starting) -> None:
     assert not (starting.folder / "begun").exists()
 
 
+def test_a_signal_reaches_one_that_has_no_group_yet(
+    starting: Starting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was forked a moment ago."""
+    waiting = starting("touch begun")
+
+    def without_group(*_: int) -> None:
+        raise ProcessLookupError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "killpg", without_group)
+        waiting.signal(signal.SIGTERM)
+    assert ended(waiting) == 128 + signal.SIGTERM
+
+
 def test_no_more_processes(starting: Starting, monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of the system's error reaches the runner."""
     starting(":").abandon()

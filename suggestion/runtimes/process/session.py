@@ -144,8 +144,11 @@ class Process:
                 self._kill_members()
             self._forced = True
         elif not self.ended:
-            with suppress(ProcessLookupError):
+            try:
                 os.killpg(self.identity.pid, number)
+            except ProcessLookupError:  # just forked, it has no group yet
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self._pidfd, number)
 
     def go_on(self) -> None:
         """Let a supervisor go on that its trial has stopped; without effect on one that runs.
