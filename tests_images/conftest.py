@@ -82,7 +82,7 @@ def running_cluster() -> str:
     """The kubeconfig of a cluster of two nodes that has every image that tests need."""
     with _lock("start", fcntl.LOCK_EX):
         if not _started().exists():
-            images = [kubernetes.image(name) for name in kubernetes.IMAGES]
+            images = [kubernetes.built(name) for name in kubernetes.IMAGES]
             command = [PROGRAM, "start", "2"]
             try:
                 said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -101,7 +101,10 @@ def kubeconfig(running_cluster: str, request: pytest.FixtureRequest) -> Iterator
     """The kubeconfig of the cluster, which a test with faults has to itself."""
     alone = request.node.get_closest_marker("faults") is not None
     with _lock("use", fcntl.LOCK_EX if alone else fcntl.LOCK_SH):
-        yield running_cluster
+        try:
+            yield running_cluster
+        finally:
+            kubernetes.end_all()
 
 
 @pytest.fixture

@@ -26,13 +26,33 @@ from suggestion.deployment.images import named
 from tests_images.containers import reference
 
 PROGRAM = os.environ.get("TEST_CLUSTER", "")
+#: For whatever a test waits for, in seconds: no measurement.
+LIMIT = 600
 #: Every image that a test needs.
 IMAGES = ("earlystopping-medianstop", "dbmanager", "suggestion-pbt", "suggestion-all")
 
 
+#: Runners that tests have started.
+STARTED: list[subprocess.Popen[bytes]] = []
+
+
 def image(name: str = "suggestion-all") -> str:
-    """The local name of an image of ours."""
+    """The local name of an image of ours, which the cluster has: one of `IMAGES`."""
+    assert name in IMAGES, name
+    return f"{name}:latest"
+
+
+def built(name: str) -> str:
+    """The same, once it has been built as the sources are now."""
     return reference(named(name))
+
+
+def end_all() -> None:
+    """End the runners that still run, which would go on in the tests that follow."""
+    for process in STARTED:
+        process.kill()
+        process.wait()
+    STARTED.clear()
 
 
 def load(image: str) -> None:
@@ -53,7 +73,12 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "KUBECONFIG": self.kubeconfig}
 
-    def kubectl(self, *arguments: str, text: str | None = None) -> str:
+    def kubectl(self, *arguments: str, text: str | None = None, gone: bool = False) -> str:
+        """Return what kubectl prints.
+
+        Args:
+            gone: What it is about may be gone already.
+        """
         command = ["kubectl", "--namespace", self.namespace, *arguments]
         done = subprocess.run(
             command,
@@ -63,7 +88,8 @@ class Cluster:
             check=False,
             env=self.environment,
         )
-        assert done.returncode == 0, done.stderr + done.stdout
+        if not (gone and "(NotFound)" in done.stderr):
+            assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
 
     def get(self, kind: str, *arguments: str) -> list[dict[str, Any]]:
@@ -92,7 +118,7 @@ class Cluster:
             "spec": {"containers": [whole], **spec},
         }
         self.apply(document)
-        self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")
+        self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", f"--timeout={LIMIT}s")
         return self.kubectl("get", "pod", name, "--output", "jsonpath={.status.podIP}")
 
     def pods(self) -> list[dict[str, Any]]:
@@ -177,25 +203,25 @@ class Run:
         if kubeconfig:
             environment["KUBECONFIG"] = kubeconfig
         with self._log.open("ab") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "suggestion", *words, *where, *options],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,
             )
+        STARTED.append(process)
+        return process
 
-    def finish(self, *options: str, status: int = 0, seconds: float = 240) -> list[Trial]:
+    def finish(self, *options: str, status: int = 0) -> list[Trial]:
         """Run it to its end; return its trials."""
-        return self.end(self.start(*options), status, seconds)
+        return self.end(self.start(*options), status)
 
-    def end(
-        self, process: subprocess.Popen[bytes], status: int = 0, seconds: float = 240
-    ) -> list[Trial]:
+    def end(self, process: subprocess.Popen[bytes], status: int = 0) -> list[Trial]:
         """Wait for its end; return its trials."""
         try:
-            assert process.wait(seconds) == status, self.said
-        finally:
-            process.kill()
+            assert process.wait(LIMIT) == status, self.said
+        except subprocess.TimeoutExpired:
+            raise AssertionError(self.said) from None
         return self.trials()
 
     @property
@@ -212,12 +238,9 @@ class Run:
         finally:
             store.close()
 
-    def until(self, holds: Callable[[Sequence[Trial]], bool], seconds: float = 120) -> None:
+    def until(self, holds: Callable[[Sequence[Trial]], bool]) -> None:
         """Wait until something holds for the trials."""
-        end = time.monotonic() + seconds
-        while not holds(self.trials()):
-            assert time.monotonic() < end, self.said
-            time.sleep(0.3)
+        until(lambda: holds(self.trials()), lambda: self.said)
 
     def output(self, trial: Trial) -> list[str]:
         """The lines of its last attempt."""
@@ -228,3 +251,15 @@ class Run:
 def conditions(trials: Sequence[Trial]) -> Counter[Condition]:
     """How many trials are in which condition."""
     return Counter(trial.condition for trial in trials)
+
+
+def until(holds: Callable[[], bool], said: Callable[[], str] = lambda: "") -> None:
+    """Wait until something holds.
+
+    Args:
+        said: What explains that it does not.
+    """
+    end = time.monotonic() + LIMIT
+    while not holds():
+        assert time.monotonic() < end, said()
+        time.sleep(0.3)

@@ -71,7 +71,7 @@ class Operator:
             if status != trial.get("status"):
                 cluster.kubectl(
                     "patch", self.resource, metadata["name"], "--subresource=status",
-                    "--type=merge", "--patch", json.dumps({"status": status}),
+                    "--type=merge", "--patch", json.dumps({"status": status}), gone=True,
                 )  # fmt: skip
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import yaml
 from suggestion.controller.trials import Condition, Trial
 from tests_images.containers import ROOT
 from tests_images.kubernetes import (
+    LIMIT,
     PROGRAM,
     Cluster,
     Run,
@@ -22,6 +22,7 @@ from tests_images.kubernetes import (
     experiment,
     image,
     job,
+    until,
 )  # fmt: skip
 from tests_images.operators import OPERATORS, definition
 
@@ -82,19 +83,23 @@ def test_a_dead_node_loses_its_trials(cluster: Cluster, tmp_path: Path) -> None:
     affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": rather}}
     made = job(f"{STEPS}; sleep 6", affinity=affinity)
     run = Run(cluster, tmp_path, experiment(made, maxTrialCount=8))
-    cluster.kubectl("wait", "--for=condition=Ready", "node/node-2", "--timeout=120s")
+    cluster.kubectl("wait", "--for=condition=Ready", "node/node-2", f"--timeout={LIMIT}s")
     process = run.start()
-    while not any(
-        pod["spec"].get("nodeName") == "node-2" and pod["status"]["phase"] == "Running"
-        for pod in cluster.pods()
-    ):
+
+    def runs_there() -> bool:
         assert process.poll() is None, run.said
-        time.sleep(0.3)
+        return any(
+            pod["spec"].get("nodeName") == "node-2" and pod["status"]["phase"] == "Running"
+            for pod in cluster.pods()
+        )
+
+    until(runs_there, lambda: run.said)
     fault("kill-node", "2")
     try:
         trials = run.end(process)
     finally:
         fault("start-node", "2")
+        cluster.kubectl("wait", "--for=condition=Ready", "node/node-2", f"--timeout={LIMIT}s")
     assert conditions(trials) == {Condition.SUCCEEDED: 8}, run.said
     lost = [trial for trial in trials if trial.losses]
     assert lost, run.said
@@ -223,7 +228,7 @@ def test_deleting_the_config_map_ends_everything(cluster: Cluster, tmp_path: Pat
     cluster.kubectl("delete", "configmap", "--selector", "suggestion/experiment")
     run.end(process, status=1)
     assert "was deleted, and with it all trials" in run.said
-    cluster.kubectl("wait", "--for=delete", "pods", "--all", "--timeout=60s")
+    cluster.kubectl("wait", "--for=delete", "pods", "--all", f"--timeout={LIMIT}s")
 
 
 def test_the_runner_is_a_job_of_the_cluster(cluster: Cluster, tmp_path: Path) -> None:
@@ -240,22 +245,15 @@ def test_the_runner_is_a_job_of_the_cluster(cluster: Cluster, tmp_path: Path) ->
     data = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"experiment.yaml": file}}
     cluster.apply(*documents, {**data, "metadata": {"name": "suggest-run"}})
     trials = lambda: cluster.get("jobs", "--selector", "suggestion/trial")  # noqa: E731
-    wait_until(lambda: bool(trials()), 120)
+    until(lambda: bool(trials()))
     mine = "app.kubernetes.io/name=suggest-run"
     cluster.kubectl("delete", "pod", "--selector", mine)
-    cluster.kubectl("wait", "--for=condition=Complete", "job/suggest-run", "--timeout=200s")
+    cluster.kubectl("wait", "--for=condition=Complete", "job/suggest-run", f"--timeout={LIMIT}s")
     said = cluster.kubectl("logs", "--selector", mine, "--tail=-1")
     assert "still running, adopted" in said
     assert "study succeeded after 8 trials" in said
     assert trials() == []
     assert cluster.pods() == []
-
-
-def wait_until(holds: Any, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.3)
 
 
 @pytest.mark.parametrize("kind", list(OPERATORS))
@@ -269,11 +267,12 @@ def test_a_kind_by_the_status_that_its_operator_writes(
     document["spec"]["trialTemplate"] |= operator.template
     run = Run(cluster, tmp_path, document)
     process = run.start()
-    end = time.monotonic() + 120
-    while process.poll() is None:
-        assert time.monotonic() < end, run.said
+
+    def over() -> bool:
         operator.work(cluster)
-        time.sleep(0.5)
+        return process.poll() is not None
+
+    until(over, lambda: run.said)
     trials = run.end(process)
     assert conditions(trials) == {Condition.SUCCEEDED: 2}, run.said
     assert all(t.series["loss"].latest == t.assignment["x"] for t in trials)
@@ -288,7 +287,7 @@ def test_devices_and_mounted_files(cluster: Cluster, tmp_path: Path) -> None:
         json.dumps([gpu]),
     )  # fmt: skip
     allocatable = r"jsonpath={.status.allocatable.nvidia\.com/gpu}"
-    wait_until(lambda: cluster.kubectl("get", "node", "node-1", "--output", allocatable) == "1", 60)
+    until(lambda: cluster.kubectl("get", "node", "node-1", "--output", allocatable) == "1")
     files = {"metadata": {"name": "words"}, "data": {"word": "mounted"}}
     cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", **files})
     volume = {"name": "words", "configMap": {"name": "words"}}

@@ -168,7 +168,7 @@ class Machine:
         view: Recorder | None = None,
         clock: Clock | None = None,
         options: Options | None = None,
-        seconds: float = 60,
+        seconds: float = 300,
         **request: Any,
     ) -> Controller:
         """Runs an experiment in this process, to its end; stops it when `seconds` have passed."""

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -28,8 +28,18 @@ pytestmark = pytest.mark.integration
 OK = "echo loss=${trialParameters.x}"
 
 
+#: For whatever a runner is waited for, in seconds: no measurement.
+LIMIT = 300
+
+
 class Runner:
-    """``suggest run`` as a process, in a session of its own."""
+    """``suggest run`` as a process, in a session of its own.
+
+    Attributes:
+        begun: All of them so far, for `end_all`.
+    """
+
+    begun: ClassVar[list[Runner]] = []
 
     def __init__(self, machine: Machine, folder: Path, made: Any, *more: str) -> None:
         self.folder = folder
@@ -42,6 +52,14 @@ class Runner:
         self.process = subprocess.Popen(
             command, stdout=self.out, stderr=subprocess.STDOUT, env=environment()
         )
+        self.begun.append(self)
+
+    @classmethod
+    def end_all(cls) -> None:
+        """End those that still run, which would go on in the tests that follow."""
+        for one in cls.begun:
+            one.kill()
+        cls.begun.clear()
 
     def kill(self) -> None:
         self.process.kill()
@@ -49,7 +67,7 @@ class Runner:
         self.out.close()
 
     def wait(self) -> int:
-        status = self.process.wait(60)
+        status = self.process.wait(LIMIT)
         self.out.close()
         return status
 
@@ -64,9 +82,8 @@ class Runner:
 
     def until(self, condition: Callable[[list[Trial]], bool]) -> list[Trial]:
         """Waits for a state."""
-        for _ in range(600):
-            if self.process.poll() is not None:
-                break
+        end = time.monotonic() + LIMIT
+        while time.monotonic() < end and self.process.poll() is None:
             with suppress(FileNotFoundError):  # it has not come so far
                 trials = stored(self.folder)
                 if condition(trials):
@@ -77,16 +94,11 @@ class Runner:
 
 @pytest.fixture
 def runners(machine: Machine, tmp_path: Path) -> Iterator[Callable[..., Runner]]:
-    begun: list[Runner] = []
-
     def start(made: Any, *more: str) -> Runner:
-        begun.append(Runner(machine, tmp_path, made, *more))
-        return begun[-1]
+        return Runner(machine, tmp_path, made, *more)
 
     yield start
-    for one in begun:
-        if one.process.poll() is None:
-            one.kill()
+    Runner.end_all()
     if (tmp_path / "state" / "state.db").exists():
         for trial in stored(tmp_path):
             if trial.handle is not None:

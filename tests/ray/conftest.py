@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.experiments.support import Machine, machines
+from tests.experiments.test_resume import Runner
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +81,8 @@ def nodes() -> Iterator[Any]:
 
 
 @pytest.fixture
-def cluster(nodes: Any) -> Any:
+def cluster(nodes: Any) -> Iterator[Any]:
     """A head without processors, and two workers with four each, whatever a test has ended."""
     grow(nodes, 2)
-    return nodes
+    yield nodes
+    Runner.end_all()

@@ -78,7 +78,7 @@ def left_over(cluster: Any) -> list[str]:
 
 def test_trials_to_the_end(cluster: Any, machine: Machine, tmp_path: Path) -> None:
     made = experiment(tmp_path, OK, maxTrialCount="12", parallelTrialCount="6")
-    machine.run(tmp_path, made, seconds=240, **on(cluster))
+    machine.run(tmp_path, made, **on(cluster))
     for trial in all_succeeded(tmp_path, 12):
         output = tmp_path / "state" / "trials" / trial.name / "output-1.log"
         assert output.read_text() == f"from the working directory\nloss={trial.assignment['x']}\n"
@@ -90,7 +90,7 @@ def test_a_metrics_file_of_another_machine(cluster: Any, machine: Machine, tmp_p
     collector = {"collector": {"kind": "File"}, "source": source}
     command = NOTE + "echo loss=${{trialParameters.x}} >>/katib/train.log"
     made = experiment(tmp_path, command, metricsCollectorSpec=collector, maxTrialCount="2")
-    machine.run(tmp_path, made, seconds=120, **on(cluster))
+    machine.run(tmp_path, made, **on(cluster))
     all_succeeded(tmp_path, 2)
 
 
@@ -101,11 +101,6 @@ class RunnerOn(Runner):
         super().__init__(
             machine, folder, made, "--runtime", "ray", "--ray-address", cluster.address
         )
-
-    def wait(self) -> int:
-        status = self.process.wait(240)
-        self.out.close()
-        return status
 
 
 def test_a_runner_is_killed_and_another_goes_on(
@@ -135,7 +130,7 @@ def test_a_worker_dies(cluster: Any, machine: Machine, tmp_path: Path) -> None:
             (tmp_path / "go").touch()
 
     view.on_refresh = kill
-    machine.run(tmp_path, made, view=view, seconds=240, **on(cluster))
+    machine.run(tmp_path, made, view=view, **on(cluster))
     trials = all_succeeded(tmp_path, 6)
     assert sum(trial.losses for trial in trials) in range(1, 5)
     assert {trial.failures for trial in trials} == {0}
@@ -149,7 +144,7 @@ def test_early_stopping(cluster: Any, machine: Machine, tmp_path: Path) -> None:
     made = experiment(tmp_path, NOTE + loop, maxTrialCount="1")
     made["spec"]["earlyStopping"] = {"algorithmName": "medianstop"}
     with serving(stopping) as early:
-        machine.run(tmp_path, made, early_stopping=early, seconds=120, **on(cluster))
+        machine.run(tmp_path, made, early_stopping=early, **on(cluster))
     (trial,) = stored(tmp_path)
     assert trial.condition is Condition.EARLY_STOPPED
     assert left_over(cluster) == []
@@ -161,7 +156,7 @@ def test_a_trial_that_ignores_the_signal_is_killed(
     deaf = "trap '' TERM; : ${{trialParameters.x}}; while :; do sleep 1; done"
     made = experiment(tmp_path, NOTE + deaf, maxTrialCount="1")
     options = Options(grace=1.0, trial_timeout=2.0)
-    machine.run(tmp_path, made, options=options, seconds=120, **on(cluster))
+    machine.run(tmp_path, made, options=options, **on(cluster))
     (trial,) = stored(tmp_path)
     assert (trial.condition, trial.reason) == (Condition.FAILED, "ran longer than 2 s")
 
@@ -186,7 +181,7 @@ def test_replicas_are_bundles(cluster: Any, machine: Machine, tmp_path: Path) ->
             "spec": {"pytorchReplicaSpecs": replicas},
         },
     }
-    machine.run(tmp_path, made, seconds=120, **on(cluster))
+    machine.run(tmp_path, made, **on(cluster))
     (trial,) = stored(tmp_path)
     assert trial.condition is Condition.SUCCEEDED, trial.reason
     output = tmp_path / "state" / "trials" / trial.name / "output-1.log"
@@ -201,7 +196,7 @@ def test_trials_get_gpus_of_their_node(cluster: Any, machine: Machine, tmp_path:
     )
     limits = {"cpu": "1", "nvidia.com/gpu": "1"}
     made["spec"]["trialTemplate"]["resources"] = {"limits": limits}
-    machine.run(tmp_path, made, seconds=120, **on(cluster))
+    machine.run(tmp_path, made, **on(cluster))
     outputs = [
         (tmp_path / "state" / "trials" / trial.name / "output-1.log").read_text()
         for trial in all_succeeded(tmp_path, 3)
@@ -225,7 +220,7 @@ def test_an_actor_that_nobody_knows_is_ended(
             left.append(ray.remote(Counter).options(**options).remote())
 
     view.on_refresh = leave
-    machine.run(tmp_path, made, view=view, seconds=120, **on(cluster))
+    machine.run(tmp_path, made, view=view, **on(cluster))
     all_succeeded(tmp_path, 1)
     assert left
     assert left_over(cluster) == []

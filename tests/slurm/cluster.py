@@ -202,7 +202,7 @@ def _kill_group(pid: int) -> None:
         pass
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = 300.0) -> None:
     """Waits for something that a daemon does."""
     deadline = time.monotonic() + seconds
     while not condition():

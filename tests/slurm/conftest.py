@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.experiments.support import Machine, machines
+from tests.experiments.test_resume import Runner
 from tests.slurm.cluster import Cluster, cluster, missing
 
 
@@ -39,5 +40,6 @@ def slurm(daemons: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
         monkeypatch.setenv(name, daemons.env[name])
     daemons.heal()
     yield daemons
+    Runner.end_all()
     daemons.call("scancel", "--user=root", "--full", "--signal=KILL")
     daemons.call("scancel", "--user=root")

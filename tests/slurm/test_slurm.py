@@ -51,7 +51,7 @@ def all_succeeded(folder: Path, count: int) -> list[Trial]:
 
 def test_trials_on_two_nodes(slurm: Cluster, machine: Machine, tmp_path: Path) -> None:
     made = experiment(tmp_path, OK, maxTrialCount="20", parallelTrialCount="8")
-    machine.run(tmp_path, made, runtime="slurm", seconds=240)
+    machine.run(tmp_path, made, runtime="slurm")
     all_succeeded(tmp_path, 20)
     assert {node for *_, node in ran(tmp_path)} == {"n1", "n2"}
     until(lambda: not slurm.jobs(), "no job is left")
@@ -78,16 +78,11 @@ class RunnerOn(Runner):
     def __init__(self, machine: Machine, folder: Path, made: Any) -> None:
         super().__init__(machine, folder, made, *RUNTIME)
 
-    def wait(self) -> int:
-        status = self.process.wait(240)
-        self.out.close()
-        return status
-
 
 def test_a_node_is_drained(slurm: Cluster, machine: Machine, tmp_path: Path) -> None:
     slurm.call("scontrol", "update", "nodename=n1", "state=drain", "reason=test", check=True)
     made = experiment(tmp_path, OK, maxTrialCount="6", parallelTrialCount="6")
-    machine.run(tmp_path, made, runtime="slurm", seconds=240)
+    machine.run(tmp_path, made, runtime="slurm")
     all_succeeded(tmp_path, 6)
     assert {node for *_, node in ran(tmp_path)} == {"n2"}
 
@@ -105,7 +100,7 @@ def test_a_node_dies(slurm: Cluster, machine: Machine, tmp_path: Path) -> None:
             (tmp_path / "go").touch()
 
     view.on_refresh = kill
-    machine.run(tmp_path, made, runtime="slurm", view=view, seconds=240)
+    machine.run(tmp_path, made, runtime="slurm", view=view)
     trials = all_succeeded(tmp_path, 6)
     assert died
     assert {trial.name for trial in trials if trial.losses == 1} == set(died)
@@ -130,7 +125,7 @@ def test_the_controller_is_away_for_a_while(
             slurm.start_controller()
 
     view.on_refresh = kill
-    machine.run(tmp_path, made, runtime="slurm", view=view, seconds=300)
+    machine.run(tmp_path, made, runtime="slurm", view=view)
     assert away == [True, False]
     assert "Slurm answers again" in view.notes
     trials = all_succeeded(tmp_path, 6)
@@ -144,7 +139,7 @@ def test_early_stopping(slurm: Cluster, machine: Machine, tmp_path: Path) -> Non
     made = experiment(tmp_path, NOTE + loop, maxTrialCount="1")
     made["spec"]["earlyStopping"] = {"algorithmName": "medianstop"}
     with serving(stopping) as early:
-        machine.run(tmp_path, made, runtime="slurm", early_stopping=early, seconds=120)
+        machine.run(tmp_path, made, runtime="slurm", early_stopping=early)
     (trial,) = stored(tmp_path)
     assert trial.condition is Condition.EARLY_STOPPED
     assert stopping.stopped == [trial.name]
@@ -157,7 +152,7 @@ def test_a_trial_that_ignores_the_signal_is_killed(
     deaf = "trap '' TERM; : ${{trialParameters.x}}; while :; do sleep 1; done"
     made = experiment(tmp_path, NOTE + deaf, maxTrialCount="1")
     options = Options(grace=1.0, trial_timeout=2.0)
-    machine.run(tmp_path, made, runtime="slurm", options=options, seconds=120)
+    machine.run(tmp_path, made, runtime="slurm", options=options)
     (trial,) = stored(tmp_path)
     assert (trial.condition, trial.reason) == (Condition.FAILED, "ran longer than 2 s")
     until(lambda: not slurm.jobs(), "no job is left")
@@ -173,7 +168,7 @@ def test_cancelled_by_hand(slurm: Cluster, machine: Machine, tmp_path: Path) -> 
             (tmp_path / "go").touch()
 
     view.on_refresh = cancel
-    machine.run(tmp_path, made, runtime="slurm", view=view, seconds=120)
+    machine.run(tmp_path, made, runtime="slurm", view=view)
     reasons = {trial.name: trial.reason for trial in stored(tmp_path)}
     assert reasons[ran(tmp_path)[0][0]] in ("its job was cancelled", ""), reasons
     assert sorted(reasons.values()) == ["", "its job was cancelled"]
@@ -202,7 +197,7 @@ def test_a_time_limit_and_a_signal_before_it(
 
     view.on_refresh = end
     options = {"sbatch-option": ["--time=1:00", "--signal=B:USR1@59"]}
-    machine.run(tmp_path, made, runtime="slurm", runtime_options=options, view=view, seconds=120)
+    machine.run(tmp_path, made, runtime="slurm", runtime_options=options, view=view)
     (trial,) = stored(tmp_path)
     assert trial.condition is Condition.FAILED, ended
     assert trial.reason == "ran longer than the time limit of its job", ended
@@ -230,7 +225,7 @@ def test_a_job_that_is_preempted_is_lost(
 
     view.on_refresh = preempt
     options = {"partition": partition}
-    machine.run(tmp_path, made, runtime="slurm", runtime_options=options, view=view, seconds=120)
+    machine.run(tmp_path, made, runtime="slurm", runtime_options=options, view=view)
     (only,) = all_succeeded(tmp_path, 1)
     assert (only.losses, only.failures, only.attempt) == (1, 0, 2), view.notes
 
@@ -248,7 +243,7 @@ def test_trials_get_gpus_of_their_node(slurm: Cluster, machine: Machine, tmp_pat
             (tmp_path / "go").touch()
 
     view.on_refresh = go
-    machine.run(tmp_path, made, runtime="slurm", view=view, seconds=120)
+    machine.run(tmp_path, made, runtime="slurm", view=view)
     got = Counter(
         (tmp_path / "state" / "trials" / trial.name / "output-1.log").read_text().split()[0]
         for trial in all_succeeded(tmp_path, 4)
@@ -286,7 +281,7 @@ def test_replicas_are_tasks(slurm: Cluster, machine: Machine, tmp_path: Path) ->
         },
     }
     options = {"sbatch-option": ["--nodes=2"]}
-    machine.run(tmp_path, made, runtime="slurm", runtime_options=options, seconds=120)
+    machine.run(tmp_path, made, runtime="slurm", runtime_options=options)
     (trial,) = stored(tmp_path)
     assert trial.condition is Condition.SUCCEEDED, trial.reason
     assert trial.series["loss"].count == 1
