@@ -73,6 +73,9 @@ class Reporter:
         for name in ("step", "timestamp"):
             if name in named:
                 raise TypeError(f"metric {name!r}: a report has this field already; rename it")
+        for name in named:
+            if not name or not name.isprintable():
+                raise TypeError(f"metric {name!r}: a name needs characters that can be printed")
         texts = {} if step is None else {"step": _step(step)}
         texts |= {name: repr(as_number(name, value)) for name, value in named.items()}
         if len(texts) == (step is not None):
@@ -219,9 +222,13 @@ class Reporter:
 
 def _step(step: int) -> str:
     try:
-        return str(int(step))
+        number = int(step)
+        sound = number >= 0 and number == float(step)
     except (TypeError, ValueError, OverflowError):
-        raise TypeError(f"step: must be a whole number, got {step!r:.80}") from None
+        sound = False
+    if not sound:
+        raise TypeError(f"step: must be a whole number >= 0, got {step!r:.80}")
+    return str(number)
 
 
 def watch(env: Mapping[str, str], objective: str) -> Watch | None:
@@ -266,11 +273,11 @@ def report(
 
     Args:
         value: The objective; may be left out where `metrics` have it by its name.
-        step: Number of the step, epochs say; it is only recorded.
+        step: Number of the step, >= 0, epochs say; it is only recorded.
         metrics: Further metrics by name.
 
     Raises:
-        TypeError: If a metric is no number.
+        TypeError: If a metric is no number, or a name or the step cannot be written.
 
     >>> import suggestion as sg
     >>> sg.report(0.25, step=3, accuracy=0.9)

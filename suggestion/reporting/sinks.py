@@ -21,6 +21,9 @@ def sink(env: Mapping[str, str]) -> Callable[[Mapping[str, str]], None]:
     It takes the texts of one report by name, the step first if there is one.
 
     Without a trial they are printed as ``name=value``, which any collector reads.
+
+    Raises:
+        TypeError: When called, if a line of text cannot hold the name of a metric.
     """
     path, form = env.get(PATH, ""), env.get(FORMAT, "")
     if path and form == "json":
@@ -33,6 +36,9 @@ def sink(env: Mapping[str, str]) -> Callable[[Mapping[str, str]], None]:
 
 
 def _line(texts: Mapping[str, str]) -> str:
+    for name in texts:
+        if "=" in name or " " in name:
+            raise TypeError(f"metric {name!r}: a name in a line of text has no '=' and no blanks")
     return " ".join(f"{name}={text}" for name, text in texts.items())
 
 

@@ -64,12 +64,20 @@ def learn(
     from suggestion.problem.problem import Metric, Problem  # noqa: PLC0415
     from suggestion.runner import learning  # noqa: PLC0415
 
-    names = tuple(map(_name, sources))
-    if directory is not None and (kept := learning.kept(Path(directory))) is not None:
-        return Learned(names, kept)
     broken: list[BrokenRule] = []
-    found: list[EarlierStudy] = []
+    names: dict[int, str] = {}
     for index, source in enumerate(sources):
+        try:
+            names[index] = _name(source)
+        except learning.CannotLearn as error:
+            broken.append(BrokenRule(f"{_ARGUMENT}[{index}]", str(error)))
+    if directory is not None and (kept := learning.kept(Path(directory))) is not None:
+        if broken:
+            raise InvalidArgument(broken)
+        return Learned(tuple(names.values()), kept)
+    found: list[EarlierStudy] = []
+    for index in names:
+        source = sources[index]
         try:
             found.append(replace(_read(source, objective), location=(_ARGUMENT, index)))
         except learning.CannotLearn as error:
@@ -81,7 +89,7 @@ def learn(
         broken += [BrokenRule(dotted(v.location), v.description) for v in error.violations]
     if broken:
         raise InvalidArgument(broken)
-    return Learned(names, prior_trials.write(found))
+    return Learned(tuple(names.values()), prior_trials.write(found))
 
 
 def _sources(given: LearnFrom) -> list[Source]:
@@ -93,6 +101,7 @@ def _sources(given: LearnFrom) -> list[Source]:
 
 
 def _name(source: Source) -> str:
+    from suggestion.runner import learning  # noqa: PLC0415
     from suggestion.tuning.result import Result  # noqa: PLC0415
     from suggestion.tuning.study import Study  # noqa: PLC0415
 
@@ -102,7 +111,7 @@ def _name(source: Source) -> str:
         source = source.directory
     if not isinstance(source, str | os.PathLike):
         rule = f"must be a directory, a Result or a Study, or a list of them, got {source!r:.80}"
-        raise InvalidArgument([BrokenRule(_ARGUMENT, rule)])
+        raise learning.CannotLearn(rule)
     return str(Path(source).resolve())
 
 

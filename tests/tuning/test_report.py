@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from suggestion.cli.report import report
 from suggestion.client import schema
 from suggestion.controller.rules import GREATER, LESS, Rule, Watch
 from suggestion.reporting import reporter
@@ -63,9 +65,9 @@ def test_what_is_no_number_is_refused(value: Any) -> None:
         Reporter({}).report(value, None, {})
 
 
-@pytest.mark.parametrize("step", ["a", float("nan"), [1]])
+@pytest.mark.parametrize("step", ["a", float("nan"), [1], -1, 1.5, 10**400])
 def test_a_step_that_is_no_number_is_refused(step: Any) -> None:
-    with pytest.raises(TypeError, match="step: must be a whole number, got "):
+    with pytest.raises(TypeError, match="step: must be a whole number >= 0, got "):
         Reporter({}).report(0.5, step, {})
 
 
@@ -212,6 +214,28 @@ def test_sigterm_ends_the_function_at_its_next_report() -> None:
     assert not issubclass(TrialStopped, Exception)
 
 
+@pytest.mark.parametrize("name", ["", "a\nloss", "\x1b[2Jloss", "\x00"])
+def test_a_name_that_cannot_be_shown_is_refused(name: str) -> None:
+    seen: list[Any] = []
+    made = Reporter({})
+    made._sink = seen.append
+    with pytest.raises(TypeError, match="a name needs characters that can be printed"):
+        made.report(None, None, {name: 1.0})
+    assert not seen
+
+
+@pytest.mark.parametrize("name", ["val loss", "a=loss"])
+def test_a_name_that_a_line_cannot_hold_is_refused(tmp_path: Path, name: str) -> None:
+    """The default filter would read the metric ``loss``."""
+    env = {"SUGGEST_METRICS_PATH": str(tmp_path / "log"), "SUGGEST_METRICS_FORMAT": "text"}
+    for told in (env, {}):
+        with pytest.raises(TypeError, match="a name in a line of text has no '=' and no blanks"):
+            Reporter(told).report(None, None, {name: 1.0})
+    assert not (tmp_path / "log").exists()
+    Reporter(env | {"SUGGEST_METRICS_FORMAT": "json"}).report(None, None, {name: 1.0})
+    assert json.loads((tmp_path / "log").read_text())[name] == "1.0"
+
+
 # ---------------------------------------------------------------- suggest report
 
 
@@ -236,6 +260,39 @@ def test_the_command_exits_with_1_when_the_trial_should_stop(tmp_path: Path) -> 
     bad = run_report("loss=high")
     assert bad.returncode == 2
     assert "must be [NAME=]NUMBER, got 'loss=high'" in bad.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        (["1", "--step", "-1"], "step: must be a whole number >= 0, got -1"),
+        (["a b=1"], "metric 'a b': a name in a line of text has no '=' and no blanks"),
+        (["step=1"], "metric 'step': a report has this field already; rename it"),
+        (["1", "2"], "needs one VALUE without a NAME at most, got '1 2'"),
+        (["loss=1", "loss=2"], "needs metric 'loss' once at most, got 'loss=1 loss=2'"),
+    ],
+)
+def test_what_cannot_be_reported_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], rule: str
+) -> None:
+    monkeypatch.setenv("SUGGEST_TRIAL_DIR", str(tmp_path))
+    done = CliRunner().invoke(report, words)
+    assert done.exit_code == 2
+    assert rule in done.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_follows_one_of_which_a_part_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "reports-1.jsonl").write_bytes(b'[null, {"loss": 0.9}]\n[null, {"lo\xff\n3\n')
+    monkeypatch.setenv("SUGGEST_TRIAL_DIR", str(tmp_path))
+    monkeypatch.setenv("SUGGEST_RULES", RULES)
+    assert CliRunner().invoke(report, ["loss=0.8"]).exit_code == 1  # the second one
+    monkeypatch.setenv("SUGGEST_TRIAL_DIR", str(tmp_path / "removed"))
+    lost = CliRunner().invoke(report, ["loss=0.8"])
+    assert lost.exit_code == 1
+    assert "Error: the report is lost: " in lost.output
 
 
 EXPERIMENT = """
