@@ -48,6 +48,21 @@ def test_what_was_kept_before_that_was_noted_is_not_kept_twice(extra: int) -> No
     assert second.position.size == len(TEXT)
 
 
+def test_a_node_may_have_a_time_zone_and_change_it() -> None:
+    """As containerd writes it: on a summer day, and after the clock was set back that night."""
+    log = (
+        b"2026-10-25T02:59:59.9+02:00 loss=3\n"
+        b"2026-10-25T02:00:00+01:00 loss=2\n"
+        b"2026-10-25T02:00:00.5+01:00 loss=1\n"
+    )
+    cut = log.index(b"loss=1") - 5
+    first = Lines(Position())
+    assert first.feed(log[:cut]) == b"loss=3\nloss=2\n"
+    second = Lines(first.position)
+    assert second.since == "2026-10-25T01:00:00Z"
+    assert second.feed(log) == b"loss=1\n"
+
+
 class Cluster:
     """An API that breaks off after some bytes, and answers errors."""
 
@@ -100,6 +115,14 @@ def test_a_broken_stream_is_opened_again(tmp_path: Path) -> None:
     silent = Cluster()
     assert follow(tmp_path, silent) == TEXT
     assert silent.asked == []
+
+
+def test_why_there_is_no_more_is_no_output(tmp_path: Path) -> None:
+    """A node that cannot read on says so behind the lines, with status 200."""
+    reason = b"failed to create fsnotify watcher: too many open files"
+    cluster = Cluster(LOG[:67] + reason + b"\n", LOG[:67] + reason)
+    assert follow(tmp_path, cluster) == TEXT
+    assert cluster.asked == ["", "2026-01-01T00:00:01Z", "2026-01-01T00:00:01Z"]
 
 
 def test_a_pod_that_is_gone_has_no_log(tmp_path: Path) -> None:

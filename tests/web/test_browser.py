@@ -412,7 +412,8 @@ def ask_for_everything(page: Any) -> None:
     page.get_by_role("button", name="change limits").click()
     page.get_by_label("maxTrialCount").fill("5")
     page.get_by_role("button", name="change", exact=True).click()
-    page.get_by_text("maxTrialCount is 5").wait_for()
+    # The page itself says so too, in other words, once the experiment's events have come.
+    page.get_by_role("status").get_by_text("maxTrialCount is 5").wait_for()
     page.get_by_role("button", name="close").click()
     confirm(page, "pause", "pause", "the experiment is paused:")
 

@@ -1,8 +1,11 @@
 """Following the output of a container to its end, each byte once, whoever dies in between.
 
-The cluster gives a log from a second on, each line with its time to the nanosecond. What has been
-kept of it is known by the time of the last line and the number of lines of that time; and of an
-output file, which grows before that is noted, by its size.
+The cluster gives a log from a second on, each line with its time to the nanosecond, in the time
+zone of its node. What has been kept of it is known by the time of the last line and the number of
+lines of that time; and of an output file, which grows before that is noted, by its size.
+
+A node that cannot read on says why in the stream itself, as text behind the last line, without a
+time: it is no output, and the log is asked for again.
 """
 
 from __future__ import annotations
@@ -11,10 +14,12 @@ import base64
 import binascii
 import json
 import os
+import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
@@ -24,6 +29,8 @@ from suggestion.runtimes.kubernetes.api import Api, Away, Refused, Stream
 _PAUSE: Final = 1.0
 # So long is asked for the log of a container that has ended, when its node does not answer.
 _LONGEST_WAIT: Final = 60.0
+# RFC 3339: seconds, their fraction without trailing zeros, time zone.
+_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,24 +141,39 @@ class Lines:
         self._same = position.lines  # lines of its last time that will come again
         self._back = position.time
 
+    @property
+    def since(self) -> str:
+        """The second from which the log is to be asked for, in UTC; empty: from the beginning."""
+        if not self._back:
+            return ""
+        second = datetime.fromtimestamp(_nanoseconds(self._back) // 10**9, UTC)
+        return second.strftime("%Y-%m-%dT%H:%M:%SZ")
+
     def feed(self, data: bytes) -> bytes:
         """Return the new text in what has been read."""
         *whole, self._rest = (self._rest + data).split(b"\n")
         return self._take(whole)
 
     def finish(self) -> bytes:
-        """Return the text of a last line without an end."""
+        """Return the text of a last line without an end.
+
+        Raises:
+            Away: If it is no line of the log, but the reason why there is no more.
+        """
         rest, self._rest = self._rest, b""
+        if rest and not _stamped(rest):
+            raise Away(f"the log cannot be read on: {rest[:500].decode('utf-8', 'replace')}")
         return self._take([rest]) if rest else b""
 
     def _take(self, lines: list[bytes]) -> bytes:
         fresh: list[bytes] = []
         time, count = self.position.time, self.position.lines
         for line in lines:
-            stamp, _, text = line.partition(b" ")
-            at = stamp.decode("ascii", "replace")
+            at = _stamped(line)
+            if not at:
+                continue
             if self._back:
-                if _order(at) < _order(self._back):
+                if _nanoseconds(at) < _nanoseconds(self._back):
                     continue
                 if at == self._back and self._same:
                     self._same -= 1
@@ -160,7 +182,7 @@ class Lines:
                 count += 1
             else:
                 time, count = at, 1
-            fresh.append(text + b"\n")
+            fresh.append(line[len(at) + 1 :] + b"\n")
         made = b"".join(fresh)
         skipped = made[self._extra :]
         self._extra -= len(made) - len(skipped)
@@ -170,10 +192,20 @@ class Lines:
         return skipped
 
 
-def _order(time: str) -> tuple[str, str]:
-    """Return what sorts times of a log, whose fractions have no trailing zeros."""
-    seconds, _, fraction = time.rstrip("Z").partition(".")
-    return seconds, fraction.ljust(9, "0")
+def _stamped(line: bytes) -> str:
+    """Return the time before a line of a log; empty if it is none."""
+    time = line.partition(b" ")[0].decode("ascii", "replace")
+    return time if _TIME.fullmatch(time) else ""
+
+
+def _nanoseconds(time: str) -> int:
+    """Return a time of a log, since 1970."""
+    match = _TIME.fullmatch(time)
+    if match is None:  # a note that something else has written
+        return 0
+    second, fraction, zone = match.groups("")
+    whole = int(datetime.fromisoformat(second + zone).timestamp())
+    return whole * 10**9 + int(fraction.ljust(9, "0"))
 
 
 class Reader:
@@ -273,15 +305,13 @@ class Reader:
         size = self._sink.size()
         extra = 0 if size is None else max(size - known.size, 0)
         lines = Lines(known, extra)
-        since = f"{known.time.partition('.')[0].rstrip('Z')}Z" if known.time else ""
-        stream = self._api.log(self._pod, self._container, since)
+        stream = self._api.log(self._pod, self._container, lines.since)
         self._stream = stream
         try:
             if self._closed.is_set():
                 return known
             for chunk in stream.chunks():
                 self._keep(lines.feed(chunk), lines)
-                self._waited = 0.0
             if last and not self._closed.is_set():
                 self._keep(lines.finish(), lines)
         finally:
@@ -291,6 +321,7 @@ class Reader:
 
     def _keep(self, text: bytes, lines: Lines) -> None:
         if text:
+            self._waited = 0.0
             self._sink.write(text)
             self._note_position(lines.position)
             self._kept()
