@@ -7,7 +7,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +64,7 @@ _EXPERIMENTS = ("experiment", "katib")
 @click.option("--name", help="Name of the experiment.")
 @click.option("--metric", help="Name of the objective.")
 @click.option("--maximize/--minimize", default=None, help="What to do with it.")
-@click.option("--algorithm", help="Its name; settings in FILE are left out.")
+@click.option("--algorithm", help="Its name; settings that only FILE's own one knows are left out.")
 @click.option("--trials", type=click.IntRange(1), help="Number of trials.")
 @click.option("--parallel", type=click.IntRange(1), help="Trials at a time.")
 @click.option("--command", help="Command of a trial, without the parameters.")
@@ -114,7 +114,13 @@ def convert(
             parallel,
             None if command is None else tuple(shlex.split(command)),
         )
-        if not SYSTEMS[target].space_only:
+        if SYSTEMS[target].space_only:
+            given = [f"--{each.name}" for each in fields(choices) if getattr(choices, each.name)]
+            if given or choices.maximize is not None:
+                listed = ", ".join(given) or "--minimize"
+                rule = f"--to {target} writes a search space only; leave out {listed}"
+                raise click.ClickException(rule)
+        else:
             made, told = defaults.completed(made, choices, file.stem, bounded=not system.texts)
             losses += told
         if "nasConfig" in made.extra and target not in _EXPERIMENTS:

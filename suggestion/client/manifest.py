@@ -196,6 +196,14 @@ def _unusable(path: Path, text: str, line: int = 0) -> ManifestError:
     return ManifestError([Finding(Severity.ERROR, str(path), line, "", text)])
 
 
+# `katib.search.categorical` of kubeflow-katib 0.19.0 makes such a file.
+_LISTED: Final = (
+    "; values belong under list. A program that makes this with search.categorical([...]) of "
+    "kubeflow-katib writes V1beta1ParameterSpec(parameter_type='categorical', "
+    "feasible_space=V1beta1FeasibleSpace(list=[...])) instead"
+)
+
+
 def violations(document: Any, schema: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
     """Every way in which `document` breaks `schema`: where, and the rule."""
     import jsonschema  # noqa: PLC0415  (what it looks for to check formats takes a second)
@@ -227,7 +235,8 @@ def _rules(error: jsonschema.ValidationError, path: FieldPath) -> Iterator[tuple
                     hint = f"; did you mean {meant}?" if meant else ""
                     yield (*path, name), f"unknown field; there is {', '.join(known)}{hint}"
         case "enum":
-            yield path, f"must be one of {', '.join(expected)}, got {got}"
+            hint = _LISTED if path[-1:] == ("distribution",) and isinstance(instance, list) else ""
+            yield path, f"must be one of {', '.join(expected)}, got {got}{hint}"
         case "const":
             yield path, f"must be {expected}, got {got}"
         case "pattern":

@@ -23,9 +23,11 @@ def read(data: Any, losses: list[Loss]) -> Definition:
     root.ignore("kind", "status")
     metadata = root.fields("metadata")
     name = metadata.text("name") or metadata.text("generateName").rstrip("-.")
-    metadata.ignore("namespace", "labels", "annotations", "creationTimestamp", "generateName")
+    metadata.ignore("creationTimestamp", "generateName")
+    kept = {key: metadata.take(key) for key in experiment.METADATA}
     spec = root.fields("spec")
     made = _study_job(spec, name) if job else _experiment(spec, name)
+    made = replace(made, metadata={key: value for key, value in kept.items() if value})
     for fields in (spec, metadata, root):
         fields.close()
     return made
@@ -43,6 +45,11 @@ def _experiment(spec: Fields, name: str) -> Definition:
         collector = None
     made = experiment.read_spec(spec, name)
     made = replace(made, template=template, collector=collector)
+    if made.stopping.lower() in study2018.STOPPING:
+        stopping = study2018.STOPPING[made.stopping.lower()]
+        renamed = study2018.renamed(stopping)
+        rules = {renamed.get(k.lower(), k): text for k, text in made.stopping_settings.items()}
+        made = replace(made, stopping=stopping, stopping_settings=rules)
     if made.algorithm != _REINFORCE:
         return made
     known = study2018.renamed("enas")
@@ -62,7 +69,6 @@ def _searched(spec: Fields, algorithm: str) -> list[str]:
 
 def _study_job(spec: Fields, name: str) -> Definition:
     study = spec.text("studyName")
-    spec.ignore("owner")
     goal = spec.text("optimizationtype").lower()
     suggestion = spec.fields("suggestionSpec")
     algorithm = suggestion.known(

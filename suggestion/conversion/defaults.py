@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from suggestion.conversion.definition import Definition, Loss, aliases, plain_name, reference
 
-_TRIALS = 20
+_TRIALS: Final = 20
+# Settings that say what is to be optimised, whatever the algorithm.
+_OF_ANY: Final = frozenset({"objectives", "metric_constraints", "parameter_constraints"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,21 @@ def completed(
     def made_up(place: str, value: object) -> None:
         told.append(Loss(place, f"the file has none; it is {value}"))
 
+    settings = dict(made.settings)
+    if choices.algorithm:
+        settings = {key: text for key, text in settings.items() if key in _OF_ANY}
+        told += [
+            Loss("algorithm settings", f"of {made.algorithm or 'no algorithm'}, left out: {key}")
+            for key in made.settings
+            if key not in settings
+        ]
     made = replace(
         made,
         name=choices.name or made.name,
         metric=choices.metric or made.metric,
         maximize=made.maximize if choices.maximize is None else choices.maximize,
         algorithm=choices.algorithm or made.algorithm,
-        settings={} if choices.algorithm else made.settings,
+        settings=settings,
         trials=choices.trials or made.trials,
         parallel=choices.parallel or made.parallel,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +53,7 @@ class Definition:
         template: ``spec.trialTemplate`` as it is.
         collector: ``spec.metricsCollectorSpec`` as it is.
         extra: Other fields of today's ``spec`` that only its own files have.
+        metadata: ``namespace``, ``labels`` and ``annotations`` of an object of Kubernetes.
     """
 
     name: str = ""
@@ -73,6 +74,49 @@ class Definition:
     template: Mapping[str, Any] | None = None
     collector: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def space_only(self, losses: list[Loss], where: str) -> None:
+        """Say, once, that all beside the parameters and their conditions is left out.
+
+        Args:
+            where: What holds only a search space.
+        """
+        left = [subject for subject, given in self._subjects() if given and subject != "conditions"]
+        if left:
+            why = f"{where} only a search space; left out are {', '.join(left)}"
+            losses.append(Loss("the experiment", why))
+
+    def lose(self, losses: list[Loss], why: str, *held: str) -> None:
+        """Say of everything beside the parameters that it is left out, unless it is `held`.
+
+        Args:
+            why: What the system lacks; for settings, their names follow.
+            held: Subjects that the system has; ``objective`` is the metric and its direction.
+        """
+        for subject, given in self._subjects():
+            if given and subject not in held:
+                listed = isinstance(given, Mapping) or given is self.metrics
+                named = f": {', '.join(given)}" if listed else ""  # type: ignore[arg-type]
+                losses.append(Loss(subject, f"{why}{named}"))
+
+    def _subjects(self) -> Iterator[tuple[str, object]]:
+        yield "name", self.name
+        yield from ((f"metadata.{key}", bool(value)) for key, value in self.metadata.items())
+        yield "objective", self.metric
+        yield "goal", self.target
+        yield "additionalMetricNames", self.metrics
+        yield "algorithm", self.algorithm
+        yield "algorithm settings", self.settings
+        yield "conditions", self.conditions
+        yield "earlyStopping", self.stopping
+        yield "earlyStopping settings", self.stopping_settings
+        yield "maxTrialCount", self.trials
+        yield "parallelTrialCount", self.parallel
+        yield "maxFailedTrialCount", self.failures is not None
+        yield "trialTemplate", bool(self.template or self.command)
+        yield "metricsCollectorSpec", bool(self.collector)
+        yield from ((key, bool(value)) for key, value in self.extra.items())
 
 
 def aliases(names: Sequence[str]) -> dict[str, str]:

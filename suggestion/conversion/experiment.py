@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from suggestion.client import containers, manifest, schema
+from suggestion.client.manifest import FieldPath
 from suggestion.conversion import spaces
 from suggestion.conversion.definition import (
     ConversionError,
@@ -26,6 +28,9 @@ from suggestion.problem.priors import Distribution
 CONTAINER: Final = "training-container"
 #: An image that a user puts their own in place of.
 IMAGE: Final = "example.com/team/image:tag"
+#: What is kept of an object's metadata beside its name.
+METADATA: Final = ("namespace", "labels", "annotations")
+_UNIFORM: Final = ("", "uniform", "unknown")
 _CONDITIONS: Final = "conditions"
 _DIGITS: Final = re.compile(r"[0-9]{1,9}")
 
@@ -43,11 +48,12 @@ def read(data: Any, losses: list[Loss]) -> Definition:
     root.ignore("apiVersion", "kind", "status")
     metadata = root.fields("metadata")
     name = metadata.text("name") or metadata.text("generateName").rstrip("-.")
-    metadata.ignore("generateName", "namespace", "creationTimestamp", "uid", "resourceVersion")
-    metadata.ignore("generation", "managedFields", "selfLink", "labels", "annotations")
+    metadata.ignore("generateName", "creationTimestamp", "uid", "resourceVersion")
+    metadata.ignore("generation", "managedFields", "selfLink")
+    kept = {key: metadata.take(key) for key in METADATA}
     spec = root.fields("spec")
     _check_template(spec.take("trialTemplate"))
-    made = read_spec(spec, name)
+    made = replace(read_spec(spec, name), metadata={k: v for k, v in kept.items() if v})
     for fields in (spec, metadata, root):
         fields.close()
     return made
@@ -120,7 +126,7 @@ def _whole(value: Any) -> Any:
 
 def section(fields: Fields) -> tuple[str, dict[str, str]]:
     """Return the name and the settings of ``algorithm`` or ``earlyStopping``."""
-    name = fields.text("algorithmName")
+    name = fields.text("algorithmName", "earlyStoppingAlgorithmName")
     settings = {}
     for place, entry in fields.entries("algorithmSettings", "earlyStoppingSettings"):
         one = Fields(entry, place, fields.losses)
@@ -141,12 +147,14 @@ def read_parameter(builder: spaces.Builder, place: str, entry: Any) -> None:
     name = fields.text("name")
     kind = fields.text("parameterType").lower()
     feasible = fields.fields("feasibleSpace", "feasible")
-    low, high, step = (feasible.text(key) for key in ("min", "max", "step"))
-    listed = feasible.texts("list")
-    distribution = feasible.text("distribution")
     if kind in ("discrete", "categorical"):
+        listed = feasible.texts("list")
+        if (distribution := feasible.text("distribution")).lower() not in _UNIFORM:
+            feasible.lose("distribution", f"values are equally probable, got {distribution!r}")
         builder.listed(name, place, listed, ordered=kind == "discrete")
     elif kind in ("double", "int"):
+        low, high, step = (feasible.text(key) for key in ("min", "max", "step"))
+        distribution = feasible.text("distribution")
         builder.ranged(
             name, place, low, high, step or None,
             whole=kind == "int",
@@ -156,7 +164,7 @@ def read_parameter(builder: spaces.Builder, place: str, entry: Any) -> None:
     else:
         rule = "parameterType must be double, int, discrete or categorical"
         builder.refuse(place, f"{rule}, got {kind!r}")
-    feasible.close()
+    feasible.close(f"has no effect on {kind}")
     fields.close()
 
 
@@ -207,7 +215,7 @@ def _document(made: Definition, losses: list[Loss], cluster: bool) -> dict[str, 
     return {
         "apiVersion": schema.API_VERSION,
         "kind": "Experiment",
-        "metadata": {"name": made.name},
+        "metadata": {"name": made.name, **made.metadata},
         "spec": spec,
     }
 
@@ -260,7 +268,9 @@ def _template(made: Definition, losses: list[Loss], cluster: bool) -> Mapping[st
         container["env"] = [{"name": k, "value": v} for k, v in env.items()] if pairs else env
     declared = template.get("trialParameters")
     own = {"trialParameters": declared} if declared else own_names(made.parameters)
-    return job(container, own, retain=bool(made.stopping))
+    made_up = (*schema.SHORT_FORM, "trialParameters", "primaryContainerName")
+    around = {key: value for key, value in template.items() if key not in made_up}
+    return {**job(container, own, retain=bool(made.stopping)), **around}
 
 
 def _is_short(template: Mapping[str, Any]) -> bool:
@@ -312,23 +322,53 @@ def job(
 _REFERENCE: Final = re.compile(r"\$\{trialParameters\.([^}]*)\}")
 
 
-def container_of(made: Definition, losses: list[Loss]) -> dict[str, Any]:
+def container_of(made: Definition, losses: list[Loss], *, kept: bool = False) -> dict[str, Any]:
     """Return the primary container of a template: command, args, env, image, …
 
     References are to parameters by their own names.
 
     Args:
         losses: Told of what is around the container.
+        kept: Whether the object around it is kept, of which nothing is said then.
     """
     template: Mapping[str, Any] = made.template or {"command": list(made.command)}
     found = containers.primary({"metadata": {}, "spec": {"trialTemplate": template}}, None)
     losses += [Loss(dotted(where), rule) for where, rule in found.found]
-    losses += [Loss(dotted(where), "is left out") for where in found.ignored]
+    around = [(*containers.TEMPLATE, key) for key in template if key not in _USED]
+    if not kept:
+        around += _around(
+            template.get("trialSpec"), (*containers.TEMPLATE, "trialSpec"), found.path
+        )
+    losses += [Loss(dotted(where), "is left out") for where in around]
     declared = {
         entry["name"]: entry["reference"] for entry in template.get("trialParameters") or ()
     } or {alias: name for name, alias in aliases([p.name for p in made.parameters]).items()}
     own = {alias: reference(name) for alias, name in declared.items()}
     return {key: substituted(value, own) for key, value in found.container.items() if value}
+
+
+# Of a template: what is read, and what only says where the container is.
+_USED: Final = frozenset(
+    {"trialSpec", "configMap", "trialParameters", "primaryContainerName", *schema.SHORT_FORM}
+)
+# What another system does as well without being told.
+_PLAIN: Final = frozenset({("backoffLimit", "0"), ("restartPolicy", "Never")})
+
+
+def _around(node: Any, place: FieldPath, path: FieldPath) -> Iterator[FieldPath]:
+    """Yield the places beside the way from an object at `place` to what is at `path` in it."""
+    if place == path:
+        return
+    if isinstance(node, Mapping):
+        entries: list[tuple[Any, Any]] = list(node.items())
+    else:
+        entries = list(enumerate(node)) if isinstance(node, list) else []
+    for key, value in entries:
+        where = (*place, key)
+        if path[: len(where)] == where:
+            yield from _around(value, where, path)
+        elif key not in ("apiVersion", "kind") and (key, str(value)) not in _PLAIN:
+            yield where
 
 
 def substituted(node: Any, texts: Mapping[str, str]) -> Any:

@@ -127,7 +127,9 @@ class Fields:
 
 
 def scalar(value: object) -> str:
-    """Return a scalar of YAML or JSON as text: ``true`` and not ``True``."""
+    """Return a scalar of YAML or JSON as text: ``true`` and not ``True``, ``null`` for None."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     return repr(value) if isinstance(value, float) else str(value)

@@ -33,7 +33,7 @@ class System:
         write: Makes data of a definition; None if files of this kind are only read.
         texts: Scalars are read as they were written, since ``0.10`` may be a category.
         json: Files are written as JSON; else as YAML.
-        space_only: Files of this kind hold a search space, and nothing else.
+        space_only: Files that are written hold a search space, and nothing else.
     """
 
     title: str
@@ -75,7 +75,11 @@ def _is_vizier(data: Any) -> bool:
 
 
 def _is_nni(data: Any) -> bool:
-    return nni.is_space(data) or (isinstance(data, Mapping) and "searchSpace" in data)
+    return (
+        nni.is_space(data)
+        or (isinstance(data, Mapping) and "searchSpace" in data)
+        or (_has("searchSpaceFile", "trialCommand")(data))
+    )
 
 
 #: In the order in which a file is looked at.
@@ -125,7 +129,7 @@ SYSTEMS: Final[Mapping[str, System]] = {
         json=True,
         space_only=True,
     ),
-    "nni": System("NNI's search space", _is_nni, nni.read, nni.write, json=True),
+    "nni": System("NNI's search space", _is_nni, nni.read, nni.write, json=True, space_only=True),
     "vizier": System("Vizier's StudySpec", _is_vizier, vizier.read, vizier.write, json=True),
     "wandb": System("a sweep of W&B", _has("method", "parameters"), wandb.read, wandb.write),
     "raytune": System(

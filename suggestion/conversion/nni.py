@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from suggestion.conversion import spaces
-from suggestion.conversion.definition import Definition, Loss, plain_name, quoted
+from suggestion.conversion.definition import ConversionError, Definition, Loss, plain_name, quoted
 from suggestion.conversion.fields import Fields, scalar
 from suggestion.problem.errors import quote
 from suggestion.problem.lists import Categorical, Discrete
@@ -43,6 +43,11 @@ def read(data: Any, losses: list[Loss]) -> Definition:
     if is_space(data):
         return Definition(**_space(data, "", losses))
     root = Fields(data, "", losses)
+    if root.text("searchSpaceFile"):
+        rule = "convert the file that it names, or write what is in it under searchSpace"
+        raise ConversionError(
+            [Loss("searchSpaceFile", f"{rule}, got {quote(root.text('searchSpaceFile'))}")]
+        )
     space = root.take("searchSpace")
     if not is_space(space):
         root.lose("searchSpace", "must be a search space; give the file of the space itself")
@@ -136,6 +141,7 @@ def write(made: Definition, losses: list[Loss]) -> dict[str, Any]:
     """Return a search space."""
     if made.conditions:
         losses.append(Loss("conditions", "NNI has none; every parameter is always active"))
+    made.space_only(losses, "the file holds")
     return {
         parameter.name: {_TYPE: kind, _VALUE: values}
         for parameter in made.parameters
@@ -162,7 +168,7 @@ def _written(parameter: Parameter, losses: list[Loss]) -> tuple[str, list[Any]]:
         return f"{log}uniform", [parameter.min, parameter.max]
     listed = None if log else spaces.lattice(parameter)
     if plain and listed is not None:
-        losses.append(Loss(parameter.name, "its steps become a list of values"))
+        losses.append(Loss(parameter.name, spaces.listing(parameter)))
         return "choice", listed
     if isinstance(parameter, Int):
         losses.append(Loss(parameter.name, "NNI has no such ints; its values are floats"))

@@ -16,6 +16,21 @@ from suggestion.problem.locations import dotted
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Parameter
 
+# What `write` deals with itself.
+_HELD: Final = (
+    "name",
+    "metadata.namespace",
+    "metadata.labels",
+    "metadata.annotations",
+    "objective",
+    "algorithm",
+    "algorithm settings",
+    "maxTrialCount",
+    "parallelTrialCount",
+    "trialTemplate",
+)
+# Of an Experiment that does not say it.
+_PARALLEL: Final = 3
 _RUNTIME: Final = "torch-distributed"
 # What the trainer of a TrainJob calls the fields of a container.
 _TRAINER: Final = {
@@ -43,21 +58,16 @@ def read(data: Any, losses: list[Loss]) -> Definition:
 
 def write(made: Definition, losses: list[Loss]) -> dict[str, Any]:
     """Return an OptimizationJob."""
-    for subject, given in (
-        ("conditions", made.conditions),
-        ("goal", made.target),
-        ("earlyStopping", made.stopping),
-        ("metricsCollectorSpec", made.collector),
-        ("maxFailedTrialCount", made.failures),
-        ("additionalMetricNames", made.metrics),
-        *((key, value) for key, value in made.extra.items()),
-    ):
-        if given:
-            losses.append(Loss(subject, "an OptimizationJob has nothing like it"))
-    trials = made.trials or 1
-    if trials > client.MOST_TRIALS:
-        losses.append(Loss("maxTrialCount", f"at most {client.MOST_TRIALS} trials, got {trials}"))
-        trials = client.MOST_TRIALS
+    made.lose(losses, "an OptimizationJob has nothing like it", *_HELD)
+    most = client.MOST_TRIALS
+    if made.trials is None or made.trials > most:
+        given = "no end" if made.trials is None else str(made.trials)
+        losses.append(Loss("maxTrialCount", f"is {most}, the most that there can be, got {given}"))
+    trials = min(made.trials or most, most)
+    parallel = min(made.parallel or _PARALLEL, trials)
+    if parallel != made.parallel:
+        given = str(made.parallel or "none")
+        losses.append(Loss("parallelTrialCount", f"is {parallel}, got {given}"))
     names = _names(made, losses)
     spec = {
         "objectives": [
@@ -68,10 +78,10 @@ def write(made: Definition, losses: list[Loss]) -> dict[str, Any]:
             {"name": names[p.name], "searchSpace": _written(p, losses)} for p in made.parameters
         ],
         "numTrials": trials,
-        "parallelTrials": min(made.parallel or 1, trials),
-        "trainJobTemplate": {"spec": _train_job(made, names, losses)},
+        "parallelTrials": parallel,
+        "trainJobTemplate": _train_job(made, names, losses),
     }
-    metadata = {"name": made.name}
+    metadata = {"name": made.name, **made.metadata}
     return {
         "apiVersion": client.API_VERSION,
         "kind": client.KIND,
@@ -121,7 +131,7 @@ def _written(parameter: Parameter, losses: list[Loss]) -> dict[str, Any]:
     if spaces.stepped(parameter):
         listed = spaces.lattice(parameter)
         if listed is not None:
-            losses.append(Loss(parameter.name, "its steps become a list of values"))
+            losses.append(Loss(parameter.name, spaces.listing(parameter)))
             return {"categorical": {"choices": [scalar(value) for value in listed]}}
         losses.append(Loss(parameter.name, "an OptimizationJob has no steps; they are left out"))
     distribution = parameter.distribution
@@ -137,7 +147,7 @@ def _written(parameter: Parameter, losses: list[Loss]) -> dict[str, Any]:
 
 
 def _train_job(made: Definition, names: Mapping[str, str], losses: list[Loss]) -> dict[str, Any]:
-    """Return the spec of the TrainJob; its command reads the variables of the parameters."""
+    """Return the template of the TrainJob; its command reads the variables of the parameters."""
     given = (made.template or {}).get("trialSpec") or {}
     own_kind = given.get("kind") == "TrainJob"
     inner = given.get("spec")
@@ -145,7 +155,7 @@ def _train_job(made: Definition, names: Mapping[str, str], losses: list[Loss]) -
     if "runtimeRef" not in spec:
         losses.append(Loss("trainJobTemplate.spec.runtimeRef", f"is {_RUNTIME}; name your runtime"))
         spec["runtimeRef"] = {"name": _RUNTIME}
-    container = experiment.container_of(made, [] if own_kind else losses)  # all else is kept
+    container = experiment.container_of(made, losses, kept=own_kind)
     texts = {name: f"$({client.PREFIX}{short.upper()})" for name, short in names.items()}
     said = spec.get("trainer")
     trainer: dict[str, Any] = {**said} if isinstance(said, Mapping) else {}
@@ -160,4 +170,5 @@ def _train_job(made: Definition, names: Mapping[str, str], losses: list[Loss]) -
     if not trainer["env"]:
         del trainer["env"]
     spec["trainer"] = trainer
-    return spec
+    metadata = {"metadata": given["metadata"]} if own_kind and given.get("metadata") else {}
+    return {**metadata, "spec": spec}

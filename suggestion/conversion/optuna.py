@@ -76,6 +76,7 @@ def write(made: Definition, losses: list[Loss]) -> dict[str, Any]:
     """Return distributions by name."""
     if made.conditions:
         losses.append(Loss("conditions", "distributions have none; each one is always active"))
+    made.space_only(losses, "distributions hold")
     return {
         parameter.name: json.dumps(_written(parameter, losses)) for parameter in made.parameters
     }

@@ -11,7 +11,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from suggestion.conversion import spaces
+from suggestion.conversion import programs, spaces
 from suggestion.conversion.definition import ConversionError, Definition, Loss
 from suggestion.conversion.fields import scalar
 from suggestion.problem.errors import quote
@@ -50,6 +50,15 @@ def is_call(node: object) -> bool:
         return False
 
 
+def _mentions(text: str) -> bool:
+    """Return whether an expression has a domain somewhere in it."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(isinstance(node, ast.Call) and _function(node) for node in ast.walk(tree))
+
+
 def in_program(source: str) -> dict[str, Any] | None:
     """Return the first dictionary of a Python program that holds domains, with these as texts.
 
@@ -57,7 +66,7 @@ def in_program(source: str) -> dict[str, Any] | None:
         ConversionError: If it is no Python program.
     """
     try:
-        tree = ast.parse(source)
+        tree = programs.plain(ast.parse(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConversionError([Loss("the program", f"must be Python: {error}")]) from error
     found = [node for node in ast.walk(tree) if isinstance(node, ast.Dict) and _holds(node)]
@@ -121,6 +130,9 @@ def _parameter(builder: spaces.Builder, name: str, place: str, node: Any) -> Non
         builder.listed(name, place, node[_GRID])
         return
     if not is_call(node):
+        if isinstance(node, str) and _mentions(node):
+            builder.refuse(place, f"must be a domain by itself, got {quote(scalar(node))}")
+            return
         builder.losses.append(Loss(place, f"is constant, and no parameter: {quote(scalar(node))}"))
         return
     call = ast.parse(node.strip(), mode="eval").body
@@ -133,8 +145,9 @@ def _parameter(builder: spaces.Builder, name: str, place: str, node: Any) -> Non
     given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
     try:
         values = {key: _value(argument) for key, argument in given.items()}
-    except (ValueError, TypeError, SyntaxError, ArithmeticError) as error:
-        builder.refuse(place, f"arguments must be written out: {error}, got {quote(node)}")
+    except (ValueError, TypeError, SyntaxError, ArithmeticError):
+        rule = "arguments must be literals, arithmetic with them or a short range"
+        builder.refuse(place, f"{rule}, got {quote(node)}")
         return
     missing = [key for key in _ARGUMENTS[kind] if key not in values and key not in _DEFAULTS]
     if missing or len(call.args) > len(_ARGUMENTS[kind]):
@@ -202,6 +215,7 @@ def write(made: Definition, losses: list[Loss]) -> dict[str, Any]:
     """Return a dictionary of calls as texts."""
     if made.conditions:
         losses.append(Loss("conditions", "Ray Tune has none; every parameter is always active"))
+    made.space_only(losses, "a file for Ray Tune holds")
     return {parameter.name: _written(parameter, losses) for parameter in made.parameters}
 
 
@@ -227,7 +241,7 @@ def _written(parameter: Parameter, losses: list[Loss]) -> str:
     if not spaces.multiples(parameter):
         listed = None if log else spaces.lattice(parameter)
         if listed is not None:
-            losses.append(Loss(parameter.name, "its steps become a list of values"))
+            losses.append(Loss(parameter.name, spaces.listing(parameter)))
             return f"tune.choice({listed!r})"
         losses.append(Loss(parameter.name, "Ray Tune rounds to multiples of the step"))
     return f"tune.q{log}{kind}({low!r}, {high!r}, {step!r})"

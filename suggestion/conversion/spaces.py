@@ -131,7 +131,7 @@ class Builder:
             numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
             ordered = len(numbers) == len(values) > 0 and len(set(numbers)) == len(numbers)
         kind = Discrete if ordered else Categorical
-        texts = tuple("null" if value is None else scalar(value) for value in values)
+        texts = tuple(map(scalar, values))
         try:
             self.add(kind(name, texts))
         except Invalid as error:
@@ -206,6 +206,12 @@ def lattice(parameter: Double | Int) -> list[Any] | None:
         return None
     made: list[Any] = [parameter.value(level) for level in range(parameter.levels)]
     return made
+
+
+def listing(parameter: Double | Int) -> str:
+    """Return what becomes of a parameter of which `lattice` is written."""
+    uniform = parameter.distribution is Distribution.UNIFORM
+    return f"its steps become a list of values{'' if uniform else ', equally probable'}"
 
 
 def stepped(parameter: Double | Int) -> bool:

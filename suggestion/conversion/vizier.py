@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from suggestion.conversion import spaces
-from suggestion.conversion.definition import Definition, Loss, plain_name, quoted
+from suggestion.conversion.definition import (
+    ConversionError,
+    Definition,
+    Loss,
+    plain_name,
+    quoted,
+)
 from suggestion.conversion.fields import Fields, scalar
+from suggestion.engine import goals
+from suggestion.problem.errors import Violation
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Parameter
+from suggestion.problem.problem import Goal, Metric, Role
 
 _ALGORITHMS: Final = {
     "ALGORITHM_UNSPECIFIED": "bayesianoptimization",
@@ -20,6 +30,7 @@ _ALGORITHMS: Final = {
     "GRID_SEARCH": "grid",
     "RANDOM_SEARCH": "random",
     "QUASI_RANDOM_SEARCH": "sobol",
+    "NSGA2": "nsga2",
     "CMA_ES": "cmaes",
 }
 _LOG: Final = "UNIT_LOG_SCALE"
@@ -35,6 +46,10 @@ _VALUES: Final = (
     "discreteValueSpec",
     "categoricalValueSpec",
 )
+# Settings that say what is asked of metrics.
+_SHARED: Final = ("objectives", "metric_constraints")
+# Algorithms that know no other metric than the objective.
+_ONE_METRIC: Final = frozenset({"cmaes"})
 _STOPPING: Final = (
     "decayCurveStoppingSpec",
     "medianAutomatedStoppingSpec",
@@ -48,26 +63,31 @@ def read(data: Any, losses: list[Loss]) -> Definition:
     """Return what a StudySpec says, alone or in a job of Vertex AI."""
     root = Fields(data, "", losses)
     spec = root.fields("studySpec") if "studySpec" in root else root
-    metrics = []
-    for place, entry in spec.entries("metrics"):
-        metric = Fields(entry, place, losses)
-        metrics.append((metric.text("metricId", "metric_id"), metric.text("goal")))
-        metric.close()
+    metrics = tuple(_metric(Fields(e, place, losses)) for place, e in spec.entries("metrics"))
     builder = spaces.Builder(losses)
     for place, entry in spec.entries("parameters"):
         _add(builder, Fields(entry, place, losses), place, "")
-    algorithm = spec.known(_ALGORITHMS, "algorithm")
+    # Proto3's JSON leaves out what is unspecified.
+    given = "algorithm" in spec
+    algorithm = spec.known(_ALGORITHMS, "algorithm") if given else _ALGORITHMS["DEFAULT"]
     stopping = ""
     for key in _STOPPING:
         if key in spec:
-            spec.take(key)
+            rule = spec.fields(key)
             stopping = "medianstop" if key.startswith("median") else ""
-            if not stopping:
+            if stopping:
+                rule.close()
+            else:
                 spec.lose(key, "there is no such rule here")
-    if len(metrics) > 1:
-        others = ", ".join(name for name, _ in metrics[1:])
-        why = f"one metric is the objective, {metrics[0][0]}; {others} are collected beside it"
-        spec.lose("metrics", why)
+    objectives = [metric for metric in metrics if metric.role is not Role.CONSTRAINT]
+    main = objectives[0] if objectives else None
+    others = tuple(metric for metric in metrics if metric is not main)
+    settings = {}
+    if others and algorithm in _ONE_METRIC:
+        named = ", ".join(metric.name for metric in others)
+        spec.lose("metrics", f"{algorithm} takes one metric; {named} are collected beside it")
+    elif others:
+        settings = _settings(others)
     ending = spec.fields("studyStoppingConfig")
     most = ending.whole("maxNumTrials")
     ending.close()
@@ -76,14 +96,19 @@ def read(data: Any, losses: list[Loss]) -> Definition:
         plain_name(name),
         builder.finish(),
         tuple(builder.conditions),
-        metrics[0][0] if metrics else "",
-        metrics[0][1] == "MAXIMIZE" if metrics and metrics[0][1] else None,
-        metrics=tuple(name for name, _ in metrics[1:]),
+        main.name if main else "",
+        main.goal is Goal.MAXIMIZE if main else None,
+        metrics=tuple(dict.fromkeys(metric.name for metric in others)),
         algorithm=algorithm,
+        settings=settings,
         stopping=stopping,
         trials=root.whole("maxTrialCount") or most,
         parallel=root.whole("parallelTrialCount"),
         failures=root.whole("maxFailedTrialCount"),
+        # The last measurement of a trial is what counts in Vizier.
+        extra={"metricStrategies": [{"name": m.name, "value": "latest"} for m in others]}
+        if settings
+        else {},
     )
     if spec is not root:
         spec.close()
@@ -91,12 +116,39 @@ def read(data: Any, losses: list[Loss]) -> Definition:
     return made
 
 
+def _metric(fields: Fields) -> Metric:
+    """Return a metric; one with a threshold is no objective, but on the better side of it safe."""
+    name = fields.text("metricId", "metric_id")
+    maximize = fields.text("goal") == "MAXIMIZE"
+    goal = Goal.MAXIMIZE if maximize else Goal.MINIMIZE
+    if "safetyConfig" not in fields:
+        fields.close()
+        return Metric(name, goal)
+    safety = fields.fields("safetyConfig")
+    bound = float(safety.number("safetyThreshold") or 0)  # proto3's JSON leaves out what is zero
+    for each in (safety, fields):
+        each.close()
+    return Metric(name, goal, Role.CONSTRAINT, bound)
+
+
+def _settings(metrics: Sequence[Metric]) -> dict[str, str]:
+    """Return what is asked of metrics beside the main objective, as settings."""
+    objectives = [m for m in metrics if m.role is Role.OBJECTIVE]
+    bounds = [m for m in metrics if m.role is Role.CONSTRAINT]
+    texts = {
+        "objectives": "; ".join(f"{quoted(m.name)}: {m.goal.value}" for m in objectives),
+        "metric_constraints": "; ".join(replace(m, name=quoted(m.name)).rule for m in bounds),
+    }
+    return {name: text for name, text in texts.items() if text}
+
+
 def _add(builder: spaces.Builder, fields: Fields, place: str, condition: str) -> None:
     name = fields.text("parameterId")
     scale = fields.text("scaleType")
     if scale not in _SCALES:
         fields.lose("scaleType", f"there is no {scale!r} here; the scale is linear")
-    fields.ignore("externalType")
+    if fields.text("externalType").upper() not in ("", "AS_INTERNAL"):
+        fields.lose("externalType", "values come to a trial as they are declared")
     text = False
     if not any(key in fields for key in _VALUES):
         builder.refuse(place, f"must have one of {', '.join(_VALUES)}, got none")
@@ -153,23 +205,11 @@ def write(made: Definition, losses: list[Loss]) -> dict[str, Any]:
     algorithm = names.get(made.algorithm, "ALGORITHM_UNSPECIFIED")
     if made.algorithm not in names:
         losses.append(Loss("algorithm", f"Vizier has no {made.algorithm!r}; it takes its default"))
-    for subject, given in (
-        ("algorithm settings", made.settings),
-        ("conditions", made.conditions),
-        ("goal", made.target),
-        ("trialTemplate", made.template or made.command),
-        ("metricsCollectorSpec", made.collector),
-        ("maxTrialCount", made.trials),
-        ("parallelTrialCount", made.parallel),
-        ("maxFailedTrialCount", made.failures),
-        ("additionalMetricNames", made.metrics),
-        *((key, value) for key, value in made.extra.items()),
-    ):
-        if given:
-            losses.append(Loss(subject, "a StudySpec does not hold it"))
+    metrics, rest = _written_metrics(made, losses)
+    rest.lose(losses, "a StudySpec does not hold it", "objective", "algorithm", "earlyStopping")
     spec: dict[str, Any] = {
         "algorithm": algorithm,
-        "metrics": [{"metricId": made.metric, "goal": "MAXIMIZE" if made.maximize else "MINIMIZE"}],
+        "metrics": metrics,
         "parameters": [{"parameterId": p.name, **_written(p, losses)} for p in made.parameters],
     }
     if made.stopping == "medianstop":
@@ -177,6 +217,35 @@ def write(made: Definition, losses: list[Loss]) -> dict[str, Any]:
     elif made.stopping:
         losses.append(Loss("earlyStopping", f"Vizier has no {made.stopping!r}"))
     return spec
+
+
+def _written_metrics(
+    made: Definition, losses: list[Loss]
+) -> tuple[list[dict[str, Any]], Definition]:
+    """Return the metrics, and the definition without what they say."""
+    shared = {name: (0, made.settings[name]) for name in _SHARED if name in made.settings}
+    broken: list[Violation] = []
+    main = Metric(made.metric, Goal.MAXIMIZE if made.maximize else Goal.MINIMIZE)
+    reported = [Metric(name, role=Role.REPORTED) for name in made.metrics]
+    declared = goals.declare([main, *reported], shared, broken)
+    if broken:
+        raise ConversionError([Loss("algorithm settings", each.description) for each in broken])
+    written: dict[str, dict[str, Any]] = {}
+    for metric in declared:
+        if metric.role is Role.REPORTED:
+            continue
+        if metric.name in written:
+            losses.append(Loss(metric.name, f"a metric has one role there; {metric.rule} is lost"))
+            continue
+        entry: dict[str, Any] = {"metricId": metric.name, "goal": metric.goal.name}
+        if metric.role is Role.CONSTRAINT:
+            entry["safetyConfig"] = {"safetyThreshold": metric.bound}
+            if metric.strict:
+                losses.append(Loss(metric.name, "its bound itself is safe there"))
+        written[metric.name] = entry
+    left = {name: text for name, text in made.settings.items() if name not in shared}
+    others = tuple(name for name in made.metrics if name not in written)
+    return [*written.values()], replace(made, settings=left, metrics=others)
 
 
 def _written(parameter: Parameter, losses: list[Loss]) -> Mapping[str, Any]:
@@ -190,7 +259,7 @@ def _written(parameter: Parameter, losses: list[Loss]) -> Mapping[str, Any]:
     if spaces.stepped(parameter):
         listed = spaces.lattice(parameter)
         if listed is not None:
-            losses.append(Loss(parameter.name, "its steps become a list of values"))
+            losses.append(Loss(parameter.name, spaces.listing(parameter)))
             return {"discreteValueSpec": {"values": listed}}
         losses.append(Loss(parameter.name, "Vizier has no steps; they are left out"))
     scale = _LOG if parameter.distribution.is_log else "UNIT_LINEAR_SCALE"

@@ -35,7 +35,6 @@ def read(data: Any, losses: list[Loss]) -> Definition:
         root.lose("early_terminate", why)
         stop.ignore("type", "min_iter", "max_iter", "s", "eta", "strict")
     command = _command(root, [p.name for p in parameters], constants)
-    root.ignore("project", "entity", "description")
     made = Definition(
         plain_name(root.text("name")),
         parameters,
@@ -159,17 +158,8 @@ def write(made: Definition, losses: list[Loss]) -> dict[str, Any]:
     method = methods.get(made.algorithm, "bayes")
     if made.algorithm not in methods:
         losses.append(Loss("algorithm", f"W&B has no {made.algorithm!r}; the method is bayes"))
-    for subject, given in (
-        ("algorithm settings", made.settings),
-        ("conditions", made.conditions),
-        ("earlyStopping", made.stopping),
-        ("additionalMetricNames", made.metrics),
-        ("metricsCollectorSpec", made.collector),
-        ("maxFailedTrialCount", made.failures),
-        *((key, value) for key, value in made.extra.items()),
-    ):
-        if given:
-            losses.append(Loss(subject, "a sweep has nothing like it"))
+    held = ("name", "objective", "goal", "algorithm", "maxTrialCount", "parallelTrialCount")
+    made.lose(losses, "a sweep has nothing like it", *held, "trialTemplate")
     metric: dict[str, Any] = {
         "name": made.metric,
         "goal": "maximize" if made.maximize else "minimize",
@@ -245,7 +235,7 @@ def _written(parameter: Parameter, losses: list[Loss]) -> dict[str, Any]:
     if not spaces.multiples(parameter):
         listed = None if distribution.is_log else spaces.lattice(parameter)
         if listed is not None:
-            losses.append(Loss(parameter.name, "its steps become a list of values"))
+            losses.append(Loss(parameter.name, spaces.listing(parameter)))
             return {"values": listed}
         losses.append(Loss(parameter.name, "W&B rounds to multiples of the step"))
     return {"distribution": f"q_{kind}", **ends, "q": step}

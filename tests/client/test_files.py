@@ -78,6 +78,15 @@ def test_a_slip_that_a_shell_splits(tmp_path: Path, written: str, slip: str, opt
     assert f"did you mean ${{trialParameters.lr}} where '{slip}' stands?" in line
 
 
+def test_values_under_distribution(tmp_path: Path) -> None:
+    """As ``search.categorical`` of kubeflow-katib 0.19 writes them."""
+    feasible = {"spec.parameters[0].feasibleSpace": {"distribution": ["a", "b"]}}
+    (line,) = found(tmp_path, feasible, Severity.ERROR)
+    assert "feasibleSpace.distribution: must be one of uniform, " in line
+    assert "got a list; values belong under list." in line
+    assert "feasible_space=V1beta1FeasibleSpace(list=[...])" in line
+
+
 def test_a_value_that_reaches_no_program(tmp_path: Path) -> None:
     (line,) = found(tmp_path, {f"{CONTAINER}.args[0]": "0.1"}, Severity.ERROR)
     assert line.startswith("spec.parameters[0].name: parameter 'lr' is not used by the trial")

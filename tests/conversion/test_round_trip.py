@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,20 @@ from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Parameter
 from suggestion.problem.priors import Distribution
 
+#: What an experiment may have beside that; each of them may be there or not.
+FURTHER: tuple[dict[str, Any], ...] = (
+    {"conditions": ("lr if units == 1",)},
+    {"settings": {"gamma": "0.3"}},
+    {
+        "metrics": ("time", "recall", "size"),
+        "settings": {"objectives": "time: minimize", "metric_constraints": "recall >= 0.5"},
+    },
+    {"stopping": "medianstop", "stopping_settings": {"start_step": "2"}},
+    {"failures": 2},
+    {"collector": {"collector": {"kind": "File"}}},
+    {"extra": {"resumePolicy": "Never"}},
+    {"metadata": {"namespace": "n", "labels": {"a": "b"}}},
+)
 WRITTEN = sorted(name for name, system in SYSTEMS.items() if system.write is not None)
 NAMES = ("lr", "units", "a b", "--rate", "on", "1e3", "größe")
 TEXTS = st.sampled_from(["sgd", "on", "1e-3", "0.10", "null", "a: b", "true", "16", "~", "x y"])
@@ -54,6 +70,11 @@ def definitions(draw: st.DrawFn) -> Definition:
         trials=draw(st.sampled_from([3, 40])),
         parallel=draw(st.sampled_from([1, 3])),
         command=("python", "train.py"),
+        **{
+            k: v
+            for part in draw(st.sets(st.sampled_from(range(len(FURTHER)))))
+            for k, v in FURTHER[part].items()
+        },
     )
 
 
@@ -97,11 +118,32 @@ def there_and_back(name: str, made: Definition) -> None:
         for parameter, other in pairs:
             if parameter.name not in named:
                 assert alike(parameter, other) or parameter.name.startswith("-")
-    if system.space_only or name in ("nni",):
-        return
-    assert (back.metric, back.maximize) == (made.metric, made.maximize)
-    if "algorithm" not in named:
-        assert back.algorithm == made.algorithm
+    if "the experiment" in named:
+        assert system.space_only
+        named |= {*next(loss.why for loss in losses if loss.place == "the experiment").split(", ")}
+    before, after = dict(subjects(made)), dict(subjects(back))
+    lost = {key for key in before if before[key] and before[key] != after.get(key)}
+    assert lost <= {word.rpartition(" ")[2] for word in named} | named, (name, losses)
+
+
+def subjects(made: Definition) -> Iterator[tuple[str, object]]:
+    """Yield all that a definition says beside its parameters, by the names that notes give it."""
+    yield "name", made.name
+    yield "objective", (made.metric, made.maximize)
+    yield "goal", made.target
+    yield "additionalMetricNames", made.metrics
+    yield "algorithm", made.algorithm
+    yield "algorithm settings", {**made.settings}
+    yield "conditions", made.conditions
+    yield "earlyStopping", made.stopping
+    yield "earlyStopping settings", {**made.stopping_settings}
+    yield "maxTrialCount", made.trials
+    yield "parallelTrialCount", made.parallel
+    yield "maxFailedTrialCount", made.failures
+    yield "trialTemplate", bool(made.command or made.template)
+    yield "metricsCollectorSpec", made.collector
+    yield from (entry for entry in made.extra.items() if entry[0] != "metricStrategies")
+    yield from ((f"metadata.{key}", value) for key, value in made.metadata.items())
 
 
 def test_nothing_of_an_experiment_is_lost(tmp_path: Path) -> None:
@@ -123,6 +165,7 @@ def test_nothing_of_an_experiment_is_lost(tmp_path: Path) -> None:
         template={"command": ["a", "${trialParameters.x}"]},
         collector={"collector": {"kind": "StdOut"}},
         extra={"resumePolicy": "Never", "metricStrategies": [{"name": "time", "value": "max"}]},
+        metadata={"namespace": "n", "labels": {"team": "a"}, "annotations": {"a": "b"}},
     )
     losses: list[Loss] = []
     write = SYSTEMS["experiment"].write
