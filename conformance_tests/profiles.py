@@ -211,8 +211,13 @@ PROFILES: Final[Mapping[str, Profile]] = {
                 ("eta_m", "0"),
             ),
         ),
-        Profile("tpe", good=_TPE_GOOD, bad=_TPE_BAD, abilities=_OF_METRICS),
-        Profile("multivariate-tpe", good=_TPE_GOOD, bad=_TPE_BAD, abilities=_OF_METRICS),
+        Profile("tpe", good=_TPE_GOOD, bad=_TPE_BAD, abilities=_OF_METRICS | {"prior_trials"}),
+        Profile(
+            "multivariate-tpe",
+            good=_TPE_GOOD,
+            bad=_TPE_BAD,
+            abilities=_OF_METRICS | {"prior_trials"},
+        ),
         Profile(
             "bayesianoptimization",
             abilities=_OF_METRICS | {"prior_trials"},

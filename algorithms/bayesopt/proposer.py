@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from suggestion.algorithms.bayesopt import data, earlier, evidence, gp, search
+from suggestion.algorithms.bayesopt import data, evidence, gp, search
 from suggestion.algorithms.bayesopt.fitting import TimeBudget
 from suggestion.algorithms.bayesopt.forests import Forest
 from suggestion.algorithms.bayesopt.joint import SeveralOutputs
@@ -16,6 +16,7 @@ from suggestion.algorithms.bayesopt.model import Cost, Prior
 from suggestion.algorithms.bayesopt.outputs import transforms
 from suggestion.algorithms.bayesopt.single import SingleLoss
 from suggestion.numerics import randomness, sampling, streams
+from suggestion.numerics.earlier import doubtful
 from suggestion.problem.parameters import Array
 from suggestion.problem.space import Assignment
 from suggestion.problem.study import Study
@@ -130,7 +131,7 @@ class Proposer:
         if known.sources is None:
             return False
         means = known.sources.means(known.inputs)[known.sources.about(0)]
-        return earlier.doubtful(known.losses[0][0].values, means)
+        return doubtful(known.losses[0][0].values, means)
 
     def _append(self, point: Array) -> None:
         """Add fantasies of a pending point of the cube, shape (dimension,)."""

@@ -24,11 +24,13 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from suggestion.algorithms.tpe.earlier import Earlier
 from suggestion.algorithms.tpe.parzen import Axis, Parzen
 from suggestion.algorithms.tpe.split import split
 from suggestion.engine.algorithm import WITHOUT_PRIOR_STUDIES, Ability, register
 from suggestion.engine.settings import MOST_TRIALS, setting
 from suggestion.numerics import streams
+from suggestion.numerics.earlier import CALIBRATING
 from suggestion.numerics.region import region_of
 from suggestion.numerics.untried import Untried
 from suggestion.problem.parameters import Array
@@ -61,6 +63,7 @@ class _Block:
         good: Estimator of the good trials.
         bad: The other trials in the unit cube, shape (n, len(columns)); NaN where a parameter is
             inactive, if there are several.
+        weights: Their weights, shape (n,).
     """
 
     def __init__(
@@ -70,15 +73,18 @@ class _Block:
         axes: Sequence[Axis],
         good: Parzen,
         bad: Array,
+        weights: Array,
     ) -> None:
         self.columns = columns
-        self.good, self.bad = good, bad
+        self.good, self.bad, self._weights = good, bad, weights
         self._space, self._axes = space, axes
 
     def lie(self, point: Array) -> None:
         """Count `point` of the whole space as bad, although its outcome is unknown."""
         own = point[self.columns][None]
-        self.bad = np.vstack([self.bad, own[_known(own, self._space)]])
+        own = own[_known(own, self._space)]
+        self.bad = np.vstack([self.bad, own])
+        self._weights = np.concatenate([self._weights, np.ones(len(own))])
 
     def work(self, count: int) -> int:
         """Return the approximate number of elementary steps that `draw` takes."""
@@ -89,7 +95,7 @@ class _Block:
         self, rng: np.random.Generator, count: int, prior_weight: float
     ) -> tuple[Array, Array]:
         """Draw from the good density; return points and log l / g, best first."""
-        worse = Parzen(self._axes, self.bad, np.ones(len(self.bad)), prior_weight)
+        worse = Parzen(self._axes, self.bad, self._weights, prior_weight)
         points = self.good.sample(rng, count)
         if self._space.conditions and len(self.columns) > 1:
             whole = np.full((count, self._space.dimension), 0.5)
@@ -104,7 +110,9 @@ class _Block:
 class _Estimator(ABC):
     """What both estimators share: everything but the choice of jointly modelled parameters."""
 
-    abilities: ClassVar[frozenset[Ability]] = WITHOUT_PRIOR_STUDIES
+    abilities: ClassVar[frozenset[Ability]] = frozenset(
+        WITHOUT_PRIOR_STUDIES | {Ability.PRIOR_STUDIES}
+    )
 
     gamma: float = setting(
         0.25,
@@ -129,7 +137,8 @@ class _Estimator(ABC):
         10,
         at_least=0,
         at_most=MOST_TRIALS,
-        help="Number of quasi-random suggestions before the model is used.",
+        help="Number of quasi-random suggestions before the model is used; with earlier studies "
+        "two, or all if those mislead.",
     )
 
     @staticmethod
@@ -144,11 +153,15 @@ class _Estimator(ABC):
         work = _MOST_WORK
         model: Sequence[_Block] | None = None
         suggestions: list[Assignment] = []
+        earlier = self._earlier(study)
         for index in range(study.first_index, study.first_index + count):
             study.deadline.check()
-            if index >= self.n_startup_trials and model is None:
-                model = self._fit(study, suggestions)
-            if index < self.n_startup_trials or model is None or work <= 0:
+            starting = index < self.n_startup_trials
+            if starting and earlier is not None:
+                starting = index in CALIBRATING or earlier.doubted
+            if not starting and model is None:
+                model = self._fit(study, suggestions, earlier)
+            if starting or model is None or work <= 0:
                 proposals: Iterator[Assignment] = iter([streams.start(study, index)])
             else:
                 work -= sum(block.work(self.n_ei_candidates) for block in model)
@@ -162,14 +175,33 @@ class _Estimator(ABC):
                     block.lie(point)
         return suggestions
 
-    def _fit(self, study: Study, suggested: Sequence[Assignment]) -> Sequence[_Block] | None:
-        """Fit a model of each block of parameters; None if there is nothing to learn from."""
-        finished = study.evaluated
-        others = [trial for trial in study.out_of_space if not isinstance(trial, Observation)]
-        hopeless = [trial.assignment for trial in (*study.failed, *others)]
-        if not finished and not hopeless:
+    def _good_of(self, count: int) -> int:
+        """Return how many of `count` finished trials are good."""
+        good: int = min(math.ceil(self.gamma * count**_GROWTH), MOST_GOOD)
+        return good
+
+    def _axes(self, space: SearchSpace) -> Iterator[tuple[Sequence[int], Sequence[Axis]]]:
+        """Yield the columns of each block, and their axes."""
+        parameters = space.parameters
+        for columns in self._blocks([k for k, p in enumerate(parameters) if p.levels != 1]):
+            yield columns, [Axis.of(parameters[k]) for k in columns]
+
+    def _earlier(self, study: Study) -> Earlier | None:
+        if not study.prior:
             return None
-        number = min(math.ceil(self.gamma * len(finished) ** _GROWTH), MOST_GOOD)
+        return Earlier(study, self._good_of, self.prior_weight)
+
+    def _fit(
+        self, study: Study, suggested: Sequence[Assignment], earlier: Earlier | None = None
+    ) -> Sequence[_Block] | None:
+        """Fit a model of each block of parameters; None if there is nothing to learn from."""
+        believed = earlier if earlier is not None and not earlier.doubted else None
+        finished = study.evaluated
+        unfit = [trial for trial in study.out_of_space if not isinstance(trial, Observation)]
+        hopeless = [trial.assignment for trial in (*study.failed, *unfit)]
+        if not finished and not hopeless and believed is None:
+            return None
+        number = self._good_of(len(finished))
         order, weights = _split(study, finished, number)
         ranked = [finished[k] for k in order]
         best, rest = ranked[:number], ranked[number:]
@@ -180,15 +212,17 @@ class _Estimator(ABC):
         # NaN where an out-of-space trial has no value; it is then ignored by that block.
         good = study.space.encode([trial.assignment for trial in best])
         bad = study.space.encode(worst)
-        parameters = study.space.parameters
         blocks = []
-        for columns in self._blocks([k for k, p in enumerate(parameters) if p.levels != 1]):
-            axes = [Axis.of(parameters[k]) for k in columns]
+        for columns, axes in self._axes(study.space):
             known = _known(good[:, columns], study.space)
-            better = Parzen(axes, good[known][:, columns], weights[known], self.prior_weight)
-            others_known = _known(bad[:, columns], study.space)
-            worse = bad[others_known][:, columns]
-            blocks.append(_Block(study.space, columns, axes, better, worse))
+            better, shares = good[known][:, columns], weights[known]
+            worse = bad[_known(bad[:, columns], study.space)][:, columns]
+            others = np.ones(len(worse))
+            if believed is not None:
+                better, shares = _joined(better, shares, believed.good().of(columns))
+                worse, others = _joined(worse, others, believed.bad().of(columns))
+            density = Parzen(axes, better, shares, self.prior_weight)
+            blocks.append(_Block(study.space, columns, axes, density, worse, others))
         return blocks
 
     def _proposals(
@@ -276,6 +310,10 @@ def _known(points: Array, space: SearchSpace) -> NDArray[np.bool_]:
     if space.conditions:
         return np.asarray(~lacking.all(axis=1))
     return np.asarray(~lacking.any(axis=1))
+
+
+def _joined(points: Array, weights: Array, more: tuple[Array, Array]) -> tuple[Array, Array]:
+    return np.vstack([points, more[0]]), np.concatenate([weights, more[1]])
 
 
 def _thinned(points: list[Assignment], most: int) -> list[Assignment]:

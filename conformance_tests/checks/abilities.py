@@ -222,14 +222,22 @@ def metric_constraints(session: Session) -> None:
 
 @check("ability-prior-trials", Service.SUGGESTION, Level.STRICT, applies=_declares("prior_trials"))
 def prior_trials(session: Session) -> None:
-    """Trials of an earlier study change the suggestions; otherwise it is of no use to give them."""
-    one, two = (
-        messages.request(experiment, _trials(session, experiment, 12, lambda k: None), 2)
-        for experiment in (
-            _experiment(session, "prior_trials", _prior(reverse)) for reverse in (False, True)
+    """Trials of an earlier study change the suggestions, before or after the server has enough
+    trials to judge it by; otherwise it is of no use to give them.
+    """
+    what = "trials of an earlier study"
+    changed = False
+    for count in (2, 12):
+        one, two = (
+            messages.request(experiment, _trials(session, experiment, count, lambda k: None), 2)
+            for experiment in (
+                _experiment(session, "prior_trials", _prior(reverse)) for reverse in (False, True)
+            )
         )
-    )
-    _different(session, one, two, "trials of an earlier study")
+        first = session.steady(one, f"a request with {what}")
+        changed |= first != session.suggest(two, f"a request with other {what}")
+    if session.profile.learns and not changed:
+        raise Failed(f"{what}: must change the suggestions of a server that learns, got the same")
 
 
 @check(

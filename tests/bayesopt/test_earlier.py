@@ -15,6 +15,7 @@ from suggestion.algorithms.bayesopt.features import Features
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1.trial_messages import STUDY_LABEL
 from suggestion.numerics.blas import one_thread
+from suggestion.numerics.earlier import ranking_weights, wrong_pairs
 from suggestion.problem.errors import Invalid
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
@@ -131,11 +132,11 @@ def test_pending_and_failed_trials_alone_are_enough() -> None:
 def test_a_study_that_orders_trials_wrongly_has_little_weight() -> None:
     y = np.arange(10.0)
     rng = np.random.default_rng(0)
-    weights = earlier.ranking_weights(y, np.array([y, rng.permutation(y), -y]))
+    weights = ranking_weights(y, np.array([y, rng.permutation(y), -y]))
     assert weights[0] > 0.95
     assert weights[1] > weights[2]
     assert np.isclose(weights.sum(), 1)
-    assert earlier.ranking_weights(y[:1], np.zeros((4, 1))).tolist() == [0.25] * 4
+    assert ranking_weights(y[:1], np.zeros((4, 1))).tolist() == [0.25] * 4
 
 
 def test_gradients_are_those_of_the_sum() -> None:
@@ -269,7 +270,7 @@ def test_pairs_are_compared_in_little_memory() -> None:
     means = np.random.default_rng(0).random((60, 400))
     tracemalloc.start()
     try:
-        shares = earlier.wrong_pairs(means[0], means)
+        shares = wrong_pairs(means[0], means)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
