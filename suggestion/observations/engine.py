@@ -124,7 +124,7 @@ class Database:
 
         Raises:
             Cancelled: If the caller has gone.
-            Locked: If a statement has waited for a lock for a second; not of SQLite.
+            Locked: If a statement has waited for a lock for a second, or for ever; not of SQLite.
         """
         until = deadline.before(time.monotonic() + SECONDS_TO_LOCK)
         begin = self._writing_sqlite if self.kind == "sqlite" else self._writing_elsewhere

@@ -12,7 +12,10 @@ Trouble: TypeAlias = type[Unready] | type[Unreachable]
 
 
 class Locked(Unreachable):
-    """PostgreSQL, MySQL or MariaDB has ended a statement that waited for a lock of others."""
+    """PostgreSQL, MySQL or MariaDB has ended what waited for a lock of others.
+
+    A statement that waited for too long, or a transaction that waited for one that waited for it.
+    """
 
 
 #: Results of SQLite that pass: another connection holds a lock, or recovers the log.
@@ -21,6 +24,10 @@ _PASSING_SQLITE: Final = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL", "SQ
 #: 28 authorization, 3D catalog, 3F schema, 42 syntax, missing tables and privileges; a read-only
 #: transaction; a full disk.
 _LASTING_STATES: Final = ("28", "3D", "3F", "42", "25006", "53100")
+#: Of PostgreSQL: not serializable, a deadlock, no lock within the time.
+_LOCKED_STATES: Final = ("40001", "40P01", "55P03")
+#: Of MySQL and MariaDB: no lock within the time, a deadlock.
+_LOCKED_NUMBERS: Final = frozenset((1205, 1213))
 #: Of MySQL and MariaDB: access denied (1044, 1045, 1142, 1143, 1227, 1370, 1698); no such database,
 #: column or table (1049, 1054, 1146); a full disk or table (1021, 1114); read-only (1290, 1792,
 #: 1836).
@@ -45,10 +52,10 @@ def of(kind: str, error: sa.exc.DBAPIError) -> Trouble | None:
     if kind == "postgresql":
         # Without a state the server has not been reached.
         state = getattr(error.orig, "sqlstate", None) or ""
-        locked, lasting = state == "55P03", state.startswith(_LASTING_STATES)
+        locked, lasting = state in _LOCKED_STATES, state.startswith(_LASTING_STATES)
     else:
         number = next(iter(getattr(error.orig, "args", ())), None)
-        locked, lasting = number == 1205, number in _LASTING_NUMBERS
+        locked, lasting = number in _LOCKED_NUMBERS, number in _LASTING_NUMBERS
     if locked:
         return Locked
     if lasting:

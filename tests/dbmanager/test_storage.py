@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing, suppress
 from pathlib import Path
+from queue import Queue
 
 import pytest
 import sqlalchemy as sa
@@ -326,6 +327,42 @@ def test_a_table_that_is_missing_is_told_in_the_words_of_the_database(
     ):
         with pytest.raises(Unready, match=r"^database '.*observation_points"):
             call()
+    database.close()
+
+
+@pytest.mark.integration
+def test_a_deadlock_is_begun_anew(databases: Databases, tmp_path: Path) -> None:
+    """Two transactions that wait for each other: the database ends the smaller one, ours."""
+    url = databases.url("mariadb", tmp_path)
+    storage, database = Storage(url), Database(url)
+    for trial in ("a", "b"):
+        storage.report(trial, points(1))
+
+    def change(connection: sa.Connection, trial: str) -> None:
+        rows = schema.POINTS.c.trial == trial
+        connection.execute(sa.update(schema.POINTS).where(rows).values(value="changed"))
+
+    def work(connection: sa.Connection) -> None:
+        tries.append(connection)
+        change(connection, "b")
+        if len(tries) == 1:
+            waiting.put(pool.submit(change, other, "b"))
+        change(connection, "a")
+
+    tries: list[sa.Connection] = []
+    waiting: Queue[Future[None]] = Queue()
+    with ThreadPoolExecutor() as pool, database.reading() as other:
+        other.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = 60")
+        large = [{"trial": "c", "metric": "loss", "time": at(0), "value": "1"}] * 1000
+        other.execute(sa.insert(schema.POINTS), large)
+        change(other, "a")
+        writing = pool.submit(database.write, work)
+        waiting.get(timeout=60).result(60)
+        other.commit()
+        writing.result(60)
+    assert len(tries) > 1
+    assert values(storage, "a") == ["changed"]
+    storage.close()
     database.close()
 
 
