@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from suggestion.controller.runtime import Unavailable
 from suggestion.controller.trials import Condition, Trial
+from suggestion.runtimes.kubernetes import admission, api
 from tests_images.containers import ROOT
 from tests_images.kubernetes import (
     LIMIT,
@@ -195,9 +197,14 @@ def test_a_metrics_file_comes_by_a_side_car(kubeconfig: str, tmp_path: Path) -> 
         assert trial.series["loss"].latest == trial.assignment["x"]
 
 
+def documented() -> list[dict[str, Any]]:
+    """The documented role, and an account that has it."""
+    return list(yaml.safe_load_all((ROOT / "deploy/kubernetes/run/role.yaml").read_text()))
+
+
 def account(cluster: Cluster, *without: str) -> str:
-    """A kubeconfig for an account with the documented role, but for some verbs; its file's name."""
-    role, *rest = yaml.safe_load_all((ROOT / "deploy/kubernetes/run/role.yaml").read_text())
+    """A kubeconfig for an account with the documented role, but for some verbs."""
+    role, *rest = documented()
     for rule in role["rules"]:
         rule["verbs"] = [verb for verb in rule["verbs"] if verb not in without]
     cluster.apply(role, *rest)
@@ -219,6 +226,45 @@ def test_a_missing_right_is_named_before_the_first_trial(cluster: Cluster, tmp_p
     file.write_text(account(cluster))
     trials = run.end(run.start(kubeconfig=str(file)))
     expect_whole(run, trials, 4)
+
+
+def test_each_right_of_the_role_is_missed(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And none but them; the events are only read for what they tell people."""
+    (file := tmp_path / "kubeconfig").write_text(account(cluster))
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    connected = api.connect(None, cluster.namespace)
+
+    def said() -> list[str]:
+        try:
+            admission.expect_rights(connected, *admission.JOB)
+        except Unavailable as error:
+            return str(error).splitlines()
+        return []
+
+    def expect(*missing: str) -> None:
+        """The API server knows of a changed role a moment later."""
+        where = f"in namespace '{cluster.namespace}'; deploy/kubernetes/run/role.yaml grants"
+        lines = [f"this account may not {right} {where}" for right in missing]
+
+        def holds() -> bool:
+            found = said()
+            return len(found) == len(lines) and all(map(str.__contains__, found, lines))
+
+        until(holds, lambda: f"{lines} in {said()}")
+
+    expect()
+    role, *_ = documented()
+    for rule in role["rules"]:
+        (resource,), (group,) = rule["resources"], rule["apiGroups"]
+        name = f"{resource}.{group}" if group else resource
+        verbs = rule["verbs"]
+        for verb in verbs:
+            rule["verbs"] = [known for known in verbs if known != verb] or ["update"]
+            cluster.apply(role)
+            expect(*([] if resource == "events" else [f"{verb} {name}"]))
+        rule["verbs"] = verbs
 
 
 def test_deleting_the_config_map_ends_everything(cluster: Cluster, tmp_path: Path) -> None:
