@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.experiments.support import Machine, machines
-from tests.experiments.test_resume import Runner
+from tests.experiments.test_resume import LIMIT, Runner
+
+_ATTEMPTS = 10
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +35,27 @@ def _agents() -> dict[str, int]:
         return dict(zip((*names, "runtime_env_agent_port"), ports, strict=True))
 
 
+def _children() -> set[int]:
+    files = Path("/proc/self/task").glob("*/children")
+    return {int(word) for file in files for word in file.read_text().split()}
+
+
+def _node(cluster: Any, **arguments: Any) -> Any:
+    """Start a node, again and again: Ray takes one for failed whose agent needs more than 15 s."""
+    arguments["object_store_memory"] = 80_000_000
+    before = _children()
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            return cluster.add_node(wait=False, **arguments, **_agents())
+        except Exception as error:
+            if not left or "timed out during startup" not in str(error):
+                raise
+            for pid in _children() - before:  # which would keep the processors from the next one
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+    raise AssertionError
+
+
 @contextmanager
 def cluster_of(workers: int = 0, cpus: int = 4, port: int = 0) -> Iterator[Any]:
     """A cluster of a head without processors, and workers: the attribute `workers`."""
@@ -38,23 +63,21 @@ def cluster_of(workers: int = 0, cpus: int = 4, port: int = 0) -> Iterator[Any]:
 
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]
-    made = Cluster(
-        initialize_head=True,
-        head_node_args={
-            "num_cpus": 0,
-            "include_dashboard": False,
-            "object_store_memory": 80_000_000,
-            "gcs_server_port": port,
-            **_agents(),
-            "_system_config": {
-                "health_check_initial_delay_ms": 1000,
-                "health_check_period_ms": 1000,
-                "health_check_failure_threshold": 3,
-            },
-        },
-    )
+    made = Cluster()
+    settings = {
+        "health_check_initial_delay_ms": 1000,
+        "health_check_period_ms": 1000,
+        "health_check_failure_threshold": 3,
+        # A raylet ends itself if its agent or a worker is later.
+        "agent_register_timeout_ms": 1000 * LIMIT,
+        "worker_register_timeout_seconds": LIMIT,
+        "worker_niceness": 0,  # by default everything else on the machine comes first
+    }
     made.workers = []
     try:
+        _node(
+            made, num_cpus=0, include_dashboard=False, gcs_server_port=port, _system_config=settings
+        )
         grow(made, workers, cpus)
         yield made
     finally:
@@ -65,12 +88,10 @@ def grow(cluster: Any, workers: int, cpus: int = 4) -> None:
     """Start workers until there are so many; the first has GPUs, as far as Ray can tell."""
     while len(cluster.workers) < workers:
         gpus = 0 if any(worker.gpus for worker in cluster.workers) else 2
-        worker = cluster.add_node(
-            num_cpus=cpus, num_gpus=gpus, object_store_memory=80_000_000, **_agents()
-        )
+        worker = _node(cluster, num_cpus=cpus, num_gpus=gpus)
         worker.gpus = gpus
         cluster.workers.append(worker)
-    cluster.wait_for_nodes()
+    cluster.wait_for_nodes(LIMIT)
 
 
 @pytest.fixture(scope="session")
