@@ -4,7 +4,8 @@ It is a lock of the kernel, which releases it when the process ends, however tha
 disks have such locks, and NFS (version 4, or 3 with lockd) and Lustre mounted with ``flock`` hand
 them on to all machines. Since a shared disk may keep them to each machine, the file also names its
 holder, which renews the file's time: for `LEASE` seconds after the last renewal, another machine
-takes it for alive. Times are those of the disk, so that clocks need not agree.
+takes it for alive. Times are those of the disk, so that clocks need not agree. A holder that did
+not run for so long, as its machine was suspended, finds another one named in the file, and stops.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from suggestion.controller.context import Fatal
 from suggestion.controller.files import private_file
 
 #: Seconds for which a runner on another machine is taken for alive after it was last seen.
@@ -53,8 +55,10 @@ class Lock:
         except BaseException:
             self._file.close()
             raise
+        self._folder = folder
+        self._own = (str(os.getpid()), own)
         self._file.truncate(0)
-        self._file.write(f"{os.getpid()} {own}\n")
+        self._file.write(f"{' '.join(self._own)}\n")
         self._file.flush()
         self._ended = threading.Event()
         threading.Thread(target=self._renew, name="lease", daemon=True).start()
@@ -62,13 +66,44 @@ class Lock:
     def _renew(self) -> None:
         while not self._ended.wait(LEASE / _RENEWALS):
             with suppress(OSError, ValueError):  # the disk is away, or the file just closed
-                os.utime(self._file.fileno())
+                if self._other() is None:
+                    os.utime(self._file.fileno())
+
+    def expect_held(self) -> None:
+        """Return if no other runner has been let in.
+
+        Raises:
+            Fatal: If one has; what this one would still do, that one does.
+        """
+        other = self._other()
+        if other is not None:
+            process, host = other
+            raise Fatal(
+                f"{self._folder}: another runner is at work here now, process {process} on {host}, "
+                f"since this one did not run for {LEASE:.0f} s; the trials are left to it"
+            )
+
+    def _other(self) -> tuple[str, str] | None:
+        """Return process and machine of a runner that has been let in since; None without one."""
+        try:
+            # A disk of many machines is only sure to tell what another one wrote at an opening.
+            descriptor = os.open(self._folder / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            found = _holder(descriptor)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        return found if found[1] and found != self._own else None
 
     def release(self) -> None:
         """Let the next runner in."""
         self._ended.set()
         with suppress(OSError):
-            self._file.truncate(0)
+            if self._other() is None:
+                self._file.truncate(0)
         self._file.close()
 
 

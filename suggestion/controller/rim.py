@@ -40,7 +40,7 @@ class Rim:
             servers,
             ThreadPoolExecutor(1, "ask"),
             ThreadPoolExecutor(1, "report"),
-            Bell(clock, runtime.fileno()),
+            Bell(clock, runtime.fileno(), store.expect_held),
             view,
             clock,
         )

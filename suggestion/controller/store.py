@@ -10,7 +10,7 @@ import json
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -62,10 +62,15 @@ class Store:
         ValueError: If a later version of this program has made it.
         sqlite3.Error: From every method, if the disk is full or the file is damaged; the state is
             then that before the call.
+
+    Attributes:
+        expect_held: Called in each transaction, before anything is written; raises if another
+            runner has been let in meanwhile.
     """
 
     def __init__(self, folder: Path, create: bool = False) -> None:
         self.folder = folder
+        self.expect_held: Callable[[], None] = lambda: None
         path = folder / FILE
         if not create and not path.exists():
             raise FileNotFoundError(f"{folder}: holds no experiment (no {FILE})")
@@ -142,6 +147,7 @@ class Store:
             return
         self._db.execute("BEGIN IMMEDIATE")
         try:
+            self.expect_held()
             yield
             self._db.execute("COMMIT")
         except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -18,10 +19,15 @@ class Bell:
 
     Args:
         descriptor: Readable when a runtime has events; None without one.
+        awake: Called after each wait, which may have taken longer than it should: the machine may
+            have been suspended.
     """
 
-    def __init__(self, clock: Timekeeper, descriptor: int | None) -> None:
+    def __init__(
+        self, clock: Timekeeper, descriptor: int | None, awake: Callable[[], None] = lambda: None
+    ) -> None:
         self._clock = clock
+        self._awake = awake
         self._bell, self._button = socket.socketpair()
         for end in (self._bell, self._button):
             end.setblocking(False)
@@ -37,6 +43,7 @@ class Bell:
         if self._selector.select(seconds):
             with suppress(BlockingIOError):
                 self._bell.recv(4096)
+        self._awake()
 
     def ring(self) -> None:
         with suppress(OSError):  # rung often enough, or for the last time

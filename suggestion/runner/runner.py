@@ -101,7 +101,7 @@ def run(
                 f"{error.strerror}"
             ) from error
         stack.callback(lock.release)
-        prepared = _prepare(request, loaded, where, directory, view, clock, stack)
+        prepared = _prepare(request, loaded, where, directory, lock, view, clock, stack)
         return control(prepared, view, interrupted, clock)
 
 
@@ -122,6 +122,7 @@ def _prepare(
     loaded: Loaded,
     where: Where,
     directory: Path,
+    lock: Lock,
     view: View,
     clock: Timekeeper,
     stack: ExitStack,
@@ -131,6 +132,7 @@ def _prepare(
     except (sqlite3.Error, ValueError) as error:
         raise ExperimentRefused(f"{directory}: {error}") from error
     stack.callback(store.close)
+    store.expect_held = lock.expect_held
     known = store.experiment()
     place = where.place()
     if known is not None:

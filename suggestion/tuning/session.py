@@ -82,6 +82,7 @@ def run(
         except (sqlite3.Error, ValueError) as error:
             raise InvalidArgument([BrokenRule("directory", f"{directory}: {error}")]) from error
         stack.callback(store.close)
+        store.expect_held = lock.expect_held
         first = limits.first_failures(options.give_up_after)
         _settle(store, document, request, rfc3339(clock.now()), first)
         prepare()

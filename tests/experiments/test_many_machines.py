@@ -18,6 +18,7 @@ from suggestion.client.demand import quantity
 from suggestion.controller import commands as c
 from suggestion.controller import events as e
 from suggestion.controller import lock, machine, schema
+from suggestion.controller.context import Fatal
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.lock import LEASE, Busy, Lock
 from suggestion.controller.runtime import Asked, Option
@@ -25,7 +26,7 @@ from suggestion.controller.store import FILE, Store
 from suggestion.controller.trials import Condition, Trial
 from suggestion.runner import runner
 from suggestion.runtimes import here
-from tests.experiments.support import Machine, stored, write
+from tests.experiments.support import Machine, Recorder, stored, write
 from tests.experiments.support import document as experiment
 from tests.experiments.test_machine import Played
 
@@ -158,6 +159,40 @@ def test_a_runner_that_has_ended_leaves_no_lease(tmp_path: Path) -> None:
 def test_a_killed_runner_of_this_machine_leaves_no_lease(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text(f"17 {os.uname().nodename}\n")
     Lock(tmp_path).release()
+
+
+def test_a_runner_that_was_suspended_leaves_its_trials_to_the_next(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """Its lease has run out, and another machine has let a runner in meanwhile."""
+    note = f"echo $SUGGEST_TRIAL_NAME >>{tmp_path}/ran; "
+    waits = f"while [ ! -e {tmp_path}/go ]; do sleep 0.1; done; "
+    made = experiment(note + waits + OK, maxTrialCount="4")
+    path = tmp_path / "state" / "lock"
+    view = Recorder()
+
+    def ran() -> list[str]:
+        return (tmp_path / "ran").read_text().split() if (tmp_path / "ran").exists() else []
+
+    def suspended(controller: object) -> None:
+        if len(ran()) == 2:
+            path.write_text("17 far-away\n")
+
+    view.on_refresh = suspended
+    stops = "another runner is at work here now, process 17 on far-away"
+    try:
+        with pytest.raises(Fatal, match=stops):
+            machine.run(tmp_path, made, view=view)
+        assert path.read_text() == "17 far-away\n"
+        assert {trial.condition for trial in stored(tmp_path)} == {Condition.RUNNING}
+    finally:
+        (tmp_path / "go").touch()
+    Lock(path.parent, host="far-away").release()  # that one ends
+    machine.run(tmp_path, made)
+    assert {(trial.condition, trial.attempt) for trial in stored(tmp_path)} == {
+        (Condition.SUCCEEDED, 1)
+    }
+    assert sorted(ran()) == sorted(trial.name for trial in stored(tmp_path))
 
 
 def test_trials_of_another_machine_are_not_run_twice(machine: Machine, tmp_path: Path) -> None:

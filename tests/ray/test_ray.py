@@ -204,25 +204,26 @@ def test_trials_get_gpus_of_their_node(cluster: Any, machine: Machine, tmp_path:
     assert {output.splitlines()[0] for output in outputs} <= {"gpu=0", "gpu=1"}
 
 
-def test_an_actor_that_nobody_knows_is_ended(
-    cluster: Any, machine: Machine, tmp_path: Path
-) -> None:
+def of_a_test(folder: Path, trial: str) -> LaunchSpec:
+    """A trial that sleeps."""
+    own = folder / trial
+    own.mkdir()
+    files = TrialFiles(trial, own, own / "output", own / "status")
+    invocation = Invocation(("sleep", "600"), {}, None, "", True)
+    return LaunchSpec(files, invocation, [], {}, "", False, Slot(0), folder, "")
+
+
+def test_an_actor_that_nobody_knows_is_ended(cluster: Any, tmp_path: Path) -> None:
     """Its session died between making it and storing its handle."""
-    made = experiment(tmp_path, OK, maxTrialCount="1")
-    view = Recorder()
-    left: list[Any] = []
-
-    def leave(controller: object) -> None:
-        import ray  # noqa: PLC0415
-
-        if not left and ran(tmp_path):
-            options = {"name": "other-1.1", "lifetime": "detached", "num_cpus": 0}
-            left.append(ray.remote(Counter).options(**options).remote())
-
-    view.on_refresh = leave
-    machine.run(tmp_path, made, view=view, **on(cluster))
-    all_succeeded(tmp_path, 1)
-    assert left
+    place = PLACE.configured({"ray-address": cluster.address})
+    whose = Whose("knows-nothing-of-it", "1", tmp_path, {})
+    died = place.open(whose)
+    died.launch(of_a_test(tmp_path, "a"))
+    died.close()
+    assert left_over(cluster) == ["a.1"]
+    after = place.open(whose)
+    after.events()
+    after.close()
     assert left_over(cluster) == []
 
 
@@ -230,28 +231,22 @@ def test_a_session_that_ends_at_its_start_ends_no_trial(cluster: Any, tmp_path: 
     """It has adopted one of two trials; the other is for the next session."""
     place = PLACE.configured({"ray-address": cluster.address})
     whose = Whose("ends-at-its-start", "1", tmp_path, {})
-    files = [
-        TrialFiles(name, tmp_path / name, tmp_path / name / "output", tmp_path / name / "status")
-        for name in ("a", "b")
-    ]
-    invocation = Invocation(("sleep", "600"), {}, None, "", True)
     before = place.open(whose)
+    specs = [of_a_test(tmp_path, name) for name in ("a", "b")]
     handles = []
-    for each in files:
-        each.folder.mkdir()
-        spec = LaunchSpec(each, invocation, [], {}, "", False, Slot(0), tmp_path, "")
+    for spec in specs:
         handles.append(before.launch(spec))
-        before.begin(each.trial)
+        before.begin(spec.files.trial)
     before.events()
     before.close()
     failing = place.open(whose)
-    assert isinstance(failing.adopt(files[0], handles[0]), Running)
+    assert isinstance(failing.adopt(specs[0].files, handles[0]), Running)
     failing.close()
     assert sorted(left_over(cluster)) == ["a.1", "b.1"]
     after = place.open(whose)
-    for each, handle in zip(files, handles, strict=True):
-        assert isinstance(after.adopt(each, handle), Running)
-        after.stop(each.trial, 0.0)
+    for spec, handle in zip(specs, handles, strict=True):
+        assert isinstance(after.adopt(spec.files, handle), Running)
+        after.stop(spec.files.trial, 0.0)
     after.events()
     after.close()
     assert left_over(cluster) == []

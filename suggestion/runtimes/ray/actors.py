@@ -117,3 +117,9 @@ def ungroup(namespace: str, name: str) -> None:
 
         with suppress(ValueError):
             remove_placement_group(get_placement_group(f"{namespace}/{name}"))
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error of Ray says first, of which the rest is for its developers."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200]

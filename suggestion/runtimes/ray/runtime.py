@@ -112,10 +112,10 @@ class RayRuntime:
         self._again = 0.0
         self._followed: dict[str, _Followed] = {}
         self._events: list[RuntimeEvent] = []
-        self._adopted = False  # all that is stored: the controller asks for events after that
+        self._tidied = False
 
     def _connected(self) -> Any:
-        """Connect when the first trial is launched or adopted."""
+        """Connect, unless this is connected."""
         if self._ray is None:
             folder, directory = self._whose.folder, self._whose.directory
             kept = ""
@@ -126,6 +126,12 @@ class RayRuntime:
             self._class = self._ray.remote(worker.TrialProcess)
             self._head = head.Head(self._ray.get_runtime_context().gcs_address)
         return self._ray
+
+    def _session(self) -> Any:
+        try:
+            return self._connected()
+        except Unavailable as error:
+            raise Fatal(str(error)) from error
 
     # ------------------------------------------------------------------ the protocol
 
@@ -138,7 +144,7 @@ class RayRuntime:
         known = self._follow(files, handle)
         known.spec = spec
         if self._lost_at is None:
-            self._connected()
+            self._session()
         if self._answers:
             self._make(known)
         self._followed[files.trial] = known
@@ -155,7 +161,7 @@ class RayRuntime:
         if status is not None:
             self._forget(handle)
             return Exit(files.trial, status)
-        ray = self._connected()
+        ray = self._session()
         known = self._follow(files, handle)
         known.adopted = True
         for rank in range(handle["replicas"]):
@@ -187,7 +193,10 @@ class RayRuntime:
                 replica.actor.tell.remote(rules)
 
     def events(self) -> Sequence[RuntimeEvent]:
-        self._adopted = True
+        # All that is stored has been adopted: the controller asks for events after that.
+        if not self._tidied:
+            self._tidied = True
+            self._tidy()
         self._look()
         calls = {
             replica.call: (trial, rank)
@@ -210,11 +219,7 @@ class RayRuntime:
         return None
 
     def close(self) -> None:
-        if self._ray is not None:
-            # Before all are adopted, trials would be ended that the next session is to adopt.
-            if self._adopted and self._answers:
-                self._tidy()
-            self._disconnect()
+        self._disconnect()
         self._followed.clear()
 
     # --------------------------------------------------------------------- the head
@@ -316,7 +321,7 @@ class RayRuntime:
             if known.kill_at is not None:
                 self._end(trial, Exit(trial, KILLED))
             else:
-                self._end(trial, Loss(trial, reason=f"its actor died: {_first_line(error)}"))
+                self._end(trial, Loss(trial, reason=f"its actor died: {actors.first_line(error)}"))
             return
         if not replica.started:
             replica.started = True
@@ -373,7 +378,7 @@ class RayRuntime:
 
     def _forget(self, handle: Handle) -> None:
         """End what is left of a trial that an earlier session has launched."""
-        ray = self._connected()
+        ray = self._session()
         for rank in range(handle["replicas"]):
             with suppress(ValueError):
                 ray.kill(ray.get_actor(actors.named(handle["name"], rank), self._namespace))
@@ -383,16 +388,13 @@ class RayRuntime:
         """End what no stored handle names: its session died between making and storing it."""
         from ray.util import list_named_actors  # noqa: PLC0415
 
+        ray = self._session()
         followed = {
             actors.named(known.name, rank)
             for known in self._followed.values()
             for rank in range(len(known.replicas))
         }
-        with suppress(self._ray.exceptions.RayError, RuntimeError, ValueError):
+        with suppress(ray.exceptions.RayError, RuntimeError, ValueError):
             for name in set(list_named_actors()) - followed:
-                self._ray.kill(self._ray.get_actor(name, self._namespace))
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200]
+                ray.kill(ray.get_actor(name, self._namespace))
+                actors.ungroup(self._namespace, name)
