@@ -53,7 +53,7 @@ function Question({ title, send, say, closed, ready = true, children }: {
   );
 }
 
-type Open = "" | "pause" | "limits";
+type Open = "" | "pause" | "resume" | "limits";
 
 /** The buttons of an experiment that is not at its end. */
 export function Actions({ shown, id }: { shown: Study; id: string }) {
@@ -63,12 +63,13 @@ export function Actions({ shown, id }: { shown: Study; id: string }) {
   const going = shown.paused ? "resume" : "pause";
   return (
     <div class="bar">
-      {(shown.runs || shown.paused) && <button type="button" onClick={() => setOpen("pause")}>{going}</button>}
+      {(shown.runs || shown.paused) && <button type="button" onClick={() => setOpen(going)}>{going}</button>}
       {shown.runs && <button type="button" onClick={() => setOpen("limits")}>change limits</button>}
       <button type="button" onClick={() => { point.value = {}; }}>enqueue a point</button>
-      {open === "pause" && (
-        <Question title={shown.paused ? "Resume the experiment" : "Pause the experiment"} say={going} closed={closed} send={() => source.ask(id, { action: going })}>
-          <p>{shown.paused ? "Trials begin again." : "Running trials go on, and no other begins until you resume it. A pause outlives the runner."}</p>
+      {/* What was asked for stays, when the experiment is paused meanwhile. */}
+      {(open === "pause" || open === "resume") && (
+        <Question title={open === "resume" ? "Resume the experiment" : "Pause the experiment"} say={open} closed={closed} send={() => source.ask(id, { action: open })}>
+          <p>{open === "resume" ? "Trials begin again." : "Running trials go on, and no other begins until you resume it. A pause outlives the runner."}</p>
         </Question>
       )}
       {open === "limits" && <Limits shown={shown} id={id} closed={closed} />}

@@ -1,6 +1,6 @@
 /** The columns of the table of trials; searching and sorting by them. */
 
-import { numberOf, seconds } from "./numbers";
+import { compared, numberOf, seconds } from "./numbers";
 import type { Study } from "./study";
 import type { Trial } from "./types";
 
@@ -26,36 +26,44 @@ export function columns(shown: Study): Column[] {
   ];
 }
 
-const TERM = /^(.+?)(<=|>=|!=|=|<|>)(.*)$/;
+/** A word of a search: what is in quotes may have spaces; \" is a quote in it, \\ a backslash. The last quote may be missing. */
+const WORD = /(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|[^\s"])+/g;
+/** A comparison; a sign in quotes is none. */
+const TERM = /^((?:"(?:[^"\\]|\\.)*"|[^"])+?)(<=|>=|!=|=|<|>)(.*)$/;
+
+function unquoted(text: string): string {
+  return text.replace(/"((?:[^"\\]|\\.)*)(?:"|\\?$)/g, (_, inside: string) => inside.replace(/\\(["\\])/g, "$1"));
+}
 
 /** What the search means: words that a row has, or comparisons such as lr<0.1. */
 export function filter(known: readonly Column[], search: string): (trial: Trial) => boolean {
-  const tests = search.split(/\s+/).filter(Boolean).map((word): ((trial: Trial) => boolean) => {
-    const [, name, operator, wanted] = TERM.exec(word) ?? [];
+  const tests = (search.match(WORD) ?? []).map((word): ((trial: Trial) => boolean) => {
+    const [, name = "", operator, wanted] = TERM.exec(word) ?? [];
     // A parameter may have the name of another column: it is enough that one of them fits.
-    const named = known.filter((column) => column.name === name);
+    const named = known.filter((column) => column.name === unquoted(name));
     if (named.length && operator !== undefined && wanted !== undefined) {
       const fits = comparison(operator, wanted);
       return operator === "!="
         ? (trial) => named.every((column) => fits(column.text(trial)))
         : (trial) => named.some((column) => fits(column.text(trial)));
     }
-    const low = word.toLowerCase();
+    const low = unquoted(word).toLowerCase();
     return (trial) => known.some((column) => column.text(trial).toLowerCase().includes(low));
   });
   return (trial) => tests.every((test) => test(trial));
 }
 
-function comparison(operator: string, wanted: string): (text: string) => boolean {
-  const number = numberOf(wanted);
-  const same = (text: string) => (Number.isNaN(number) ? text === wanted : numberOf(text) === number);
+function comparison(operator: string, word: string): (text: string) => boolean {
+  const wanted = unquoted(word);
+  const exact = wanted !== word || Number.isNaN(numberOf(wanted));
+  const same = (text: string) => (exact ? text === wanted : compared(text, wanted) === 0);
   switch (operator) {
     case "=": return same;
     case "!=": return (text) => !same(text);
-    case "<": return (text) => numberOf(text) < number;
-    case "<=": return (text) => numberOf(text) <= number;
-    case ">": return (text) => numberOf(text) > number;
-    default: return (text) => numberOf(text) >= number;
+    case "<": return (text) => compared(text, wanted) < 0;
+    case "<=": return (text) => compared(text, wanted) <= 0;
+    case ">": return (text) => compared(text, wanted) > 0;
+    default: return (text) => compared(text, wanted) >= 0;
   }
 }
 
@@ -71,7 +79,7 @@ export function sorted(trials: readonly Trial[], column: Column, down: boolean):
     if (empty || other) return Number(empty) - Number(other);
     const [number, and] = [!Number.isNaN(a.value), !Number.isNaN(b.value)];
     if (number !== and) return number ? -1 : 1;
-    return sign * (number ? a.value - b.value : a.text < b.text ? -1 : a.text > b.text ? 1 : 0);
+    return sign * (number ? a.value - b.value || compared(a.text, b.text) : a.text < b.text ? -1 : a.text > b.text ? 1 : 0);
   });
   return keyed.map(({ trial }) => trial);
 }

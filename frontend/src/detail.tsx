@@ -196,7 +196,7 @@ function Printed({ id, trial }: { id: string; trial: Trial }) {
     <>
       {error && <p class="soft">{error}</p>}
       {begins > 0 && <p class="soft">The first {bytes(begins)} are not shown; <code>suggest logs</code> prints all.</p>}
-      <pre ref={box} class="output" tabIndex={0} aria-label="Output">{text || "Nothing is printed yet."}</pre>
+      <pre ref={box} class="output" tabIndex={0} aria-label="Output">{text || (ACTIVE.has(trial.condition) ? "Nothing is printed yet." : "Nothing was printed.")}</pre>
     </>
   );
 }

@@ -31,6 +31,15 @@ export function numberOf(text: string | null | undefined): number {
   return Number.isFinite(value) ? value : NaN;
 }
 
+/** Less than 0 if the number in `a` is less than that in `b`, 0 if they are equal; NaN if one is none. Whole ones are exact. */
+export function compared(a: string, b: string): number {
+  const [x, y] = [numberOf(a), numberOf(b)];
+  // Beyond 2^53 several whole numbers are one floating-point number.
+  if (x !== y || Number.isSafeInteger(x) || !WHOLE.test(a.trim()) || !WHOLE.test(b.trim())) return x - y;
+  const [one, other] = [BigInt(a), BigInt(b)];
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
 export function duration(seconds: number): string {
   const whole = Math.max(Math.round(seconds), 0);
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];

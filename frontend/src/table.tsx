@@ -71,7 +71,7 @@ export function Table({ shown }: { shown: Study }) {
         <label class="grow">
           <span class="hidden">Search</span>
           <input
-            type="search" value={search} placeholder="search, or lr<0.01 condition=Failed"
+            type="search" value={search} placeholder='search, or lr<0.01 kind="a b"'
             onInput={(event) => { setSearch(event.currentTarget.value); setTop(0); if (box.current) box.current.scrollTop = 0; }}
           />
         </label>

@@ -176,3 +176,31 @@ test("numbers are sorted by value, before texts; what is empty is last", () => {
   const column = columns(shown).find((one) => one.name === "lr");
   if (column) assert.deepEqual([true, false].map((down) => sorted(shown.trials, column, down).map((one) => one.number)), [[0, 3, 1, 2], [3, 0, 1, 2]]);
 });
+
+test("a search has spaces and signs in quotes, and compares what is quoted as text", () => {
+  const values = ["a b", "a", "b a", 'say "hi"', "x=1", "1.0", "1"];
+  const shown = study(everything(values.map((text, n) => trial(n, "1", [text], { condition: n ? "Succeeded" : "Failed" })), { parameters: [{ ...kind(...values), name: "my kind" }] }));
+  const found = (search: string) => shown.trials.filter(filter(columns(shown), search)).map((one) => one.number);
+  assert.deepEqual(found('"my kind"="a b"'), [0]);
+  assert.deepEqual(found('"my kind"!="a b" condition=Failed'), []);
+  assert.deepEqual(found('"a b"'), [0]);
+  assert.deepEqual(found("b a"), [0, 2]);
+  assert.deepEqual(found('"my kind"="say \\"hi\\""'), [3]);
+  assert.deepEqual(found('"x=1"'), [4]);
+  assert.deepEqual(found('"my kind"="1"'), [6]);
+  assert.deepEqual(found('"my kind"=1'), [5, 6]);
+  // While it is typed, the last quote is not there yet.
+  assert.deepEqual(found('"my kind"="a b'), [0]);
+});
+
+test("whole numbers are compared exactly, however large", () => {
+  const values = ["9007199254740993", "9007199254740992", "-9007199254740993", "1e3", "1000"];
+  const shown = study(everything(values.map((text, n) => trial(n, "1", [text]))));
+  const found = (search: string) => shown.trials.filter(filter(columns(shown), search)).map((one) => one.number);
+  assert.deepEqual(found("lr=9007199254740993"), [0]);
+  assert.deepEqual(found("lr>9007199254740992"), [0]);
+  assert.deepEqual(found("lr<=9007199254740992"), [1, 2, 3, 4]);
+  assert.deepEqual(found("lr=1000"), [3, 4]);
+  const column = columns(shown).find((one) => one.name === "lr");
+  if (column) assert.deepEqual(sorted(shown.trials, column, true).map((one) => one.number), [0, 1, 3, 4, 2]);
+});

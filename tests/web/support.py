@@ -29,6 +29,8 @@ PARAMETERS = [
      "feasibleSpace": {"min": "1e-5", "max": "1", "distribution": "logUniform"}},
     {"name": "kind", "parameterType": "categorical", "feasibleSpace": {"list": ["a", "b"]}},
 ]  # fmt: skip
+#: For any answer, on a machine that does much besides.
+_SECONDS = 180
 BEGUN = "2026-11-27T09:00:00.000000Z"
 
 
@@ -67,7 +69,7 @@ class Page:
         return Request(self.url + path, headers={"Cookie": self.cookie, **(headers or {})})
 
     def stream(self, path: str) -> Any:
-        return urllib.request.urlopen(self.request(path), timeout=30)
+        return urllib.request.urlopen(self.request(path), timeout=_SECONDS)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         return _answer(self.request(path, headers))
@@ -85,9 +87,20 @@ class Page:
         return identifier
 
 
+def message(stream: Any) -> tuple[str, Any]:
+    """Return kind and content of the next message; lines that keep the stream alive are none."""
+    kind = ""
+    for line in iter(stream.readline, b""):
+        if line.startswith(b"event: "):
+            kind = line[7:-1].decode()
+        elif line.startswith(b"data: "):
+            return kind, json.loads(line[6:])
+    raise EOFError("the stream has ended")
+
+
 def _answer(request: Request) -> Answer:
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
             return Answer(answer.status, answer.headers, answer.read())
     except urllib.error.HTTPError as error:
         with error:
@@ -107,7 +120,7 @@ def serving(folder: Path) -> Iterator[Page]:
         finally:
             process.send_signal(signal.SIGINT)
             said = process.stderr.read() if process.stderr else ""
-            assert (process.wait(30), said) == (0, "")
+            assert (process.wait(_SECONDS), said) == (0, "")
 
 
 def experiment(name: str = "study", **spec: Any) -> Experiment:

@@ -16,12 +16,12 @@ from suggestion.controller.observation import Series
 from suggestion.controller.store import Store
 from suggestion.controller.trials import Condition
 from suggestion.views import plot
-from tests.web import test_browser as pages
+from tests.web import browser as pages
 from tests.web.support import experiment, store, trial
 from tests.web.test_reading import two
 
 browser = pages.browser
-pytestmark = pages.pytestmark
+pytestmark = pages.marks
 #: Axes reach so far from 0.
 FAR = 1e307
 DRAWN = """() => Object.fromEntries([...document.querySelectorAll('section.card')].map((card) => [
@@ -100,9 +100,6 @@ def seen(browser: Any, folder: Path) -> Any:
     with pages.tab(browser, viewport={"width": 1280, "height": 900}) as page:
         page.goto(file.as_uri())
         pages.see_all(page)
-        for number, chart in enumerate(page.locator(".canvas").all()):
-            chart.scroll_into_view_if_needed()
-            page.locator(".canvas").nth(number).and_(page.locator("[data-drawn]")).wait_for()
         return page.evaluate(DRAWN)
 
 

@@ -101,7 +101,8 @@ interface Props {
   /** For those who cannot see the chart. */
   label: string;
   name: string;
-  draw: (colours: Colours, chosen: Chosen) => Drawn;
+  /** `width` is that of the chart, in pixels. */
+  draw: (colours: Colours, chosen: Chosen, width: number) => Drawn;
   /** Draw again when one of these has changed. */
   of: readonly unknown[];
   /** The selected trials, if the chart shows them. */
@@ -120,6 +121,7 @@ export function Chart({ label, name, draw, of, chosen = NONE, height = 320, even
   const drawnOf = useRef<readonly unknown[]>([]);
   const [seen, setSeen] = useState(false);
   const [note, setNote] = useState("");
+  const said = clip(label, 600);
 
   useEffect(() => {
     const element = place.current;
@@ -152,13 +154,13 @@ export function Chart({ label, name, draw, of, chosen = NONE, height = 320, even
     const first = !chart.current;
     const made = chart.current ??= echarts.init(place.current, null, { renderer: "canvas" });
     const show = () => {
-      const drawn = draw(colours(), selection);
+      const drawn = draw(colours(), selection, made.getWidth());
       made.setOption({ ...BASE, ...drawn.option }, { replaceMerge: ["series", "xAxis", "yAxis"] });
       setNote(drawn.note ?? "");
-      if (place.current) place.current.dataset["drawn"] = "yes";
+      if (place.current) place.current.dataset["drawn"] = said;
     };
     if (first) {
-      // Tests look here for what is drawn.
+      // Tests look here for what is drawn, and in `data-drawn` for the label that it was drawn with.
       (place.current as Drawing).chart = made;
       events?.(made);
       show();
@@ -167,7 +169,7 @@ export function Chart({ label, name, draw, of, chosen = NONE, height = 320, even
 
   const picture = (kind: "svg" | "png", width: number, tall: number): string => {
     const made = echarts.init(document.createElement("div"), null, { renderer: kind === "svg" ? "svg" : "canvas", width, height: tall });
-    made.setOption({ ...BASE, ...draw(colours(), selection).option, animation: false, toolbox: { show: false } });
+    made.setOption({ ...BASE, ...draw(colours(), selection, width).option, animation: false, toolbox: { show: false } });
     const text = made.getDataURL({ type: kind, pixelRatio: 3, backgroundColor: colours().card });
     made.dispose();
     return text;
@@ -202,7 +204,7 @@ export function Chart({ label, name, draw, of, chosen = NONE, height = 320, even
           PNG
         </button>
       </div>
-      <div ref={place} class="canvas" role="img" aria-label={clip(label, 600)} style={{ height: `${height}px` }} />
+      <div ref={place} class="canvas" role="img" aria-label={said} style={{ height: `${height}px` }} />
       {note && <figcaption>{note}</figcaption>}
     </figure>
   );

@@ -11,6 +11,9 @@ import { clamped } from "./scale";
 const WHERE = "parallel";
 /** Lines: more are one grey, and each move of a brush draws them all. */
 const MOST = 300;
+/** Room beside the axes. */
+const LEFT = 44;
+const RIGHT = 64;
 
 export function Parallel({ shown }: { shown: Study }) {
   const chart = useRef<Instance | null>(null);
@@ -33,7 +36,7 @@ export function Parallel({ shown }: { shown: Study }) {
       of={[shown]}
       // What is brushed here, the chart shows by itself.
       chosen={() => (selectedIn.value === WHERE ? null : selected.value)}
-      draw={(colour, selection) => drawn(shown, colour, selection)}
+      draw={(colour, selection, width) => drawn(shown, colour, selection, width)}
       events={(made) => {
         chart.current = made;
         made.on("axisareaselected", () => select(within(made, known.current), WHERE));
@@ -76,7 +79,8 @@ export function ends(declared: Parameter, values: number[]): Option {
   return { type: log ? "log" : "value", min, max: max > min ? max : min + 1 };
 }
 
-function drawn(shown: Study, colour: Colours, chosen: Chosen): Drawn {
+function drawn(shown: Study, colour: Colours, chosen: Chosen, width: number): Drawn {
+  const gap = (width - LEFT - RIGHT) / shown.parameters.length;
   // The best are drawn last, on top; colours are ranks among all, drawn or not.
   const all = ranked(shown);
   const ranks = new Map(all.map((place, rank) => [place, all.length > 1 ? rank / (all.length - 1) : 1]));
@@ -99,10 +103,10 @@ function drawn(shown: Study, colour: Colours, chosen: Chosen): Drawn {
   const span = extent(all.map((place) => shown.losses[place] ?? NaN));
   const losses = places.map((place) => kept(place, shown.losses[place] ?? NaN, span.log));
   const { min, max } = span.log ? span : clamped(span.min, span.max);
-  const text = { color: colour.soft, formatter: (v: number | string) => (typeof v === "number" ? brief(v, 3) : v) };
+  const text = { color: colour.soft, formatter: (v: number | string) => (typeof v === "number" ? brief(v, gap < 60 ? 2 : 3) : clip(v, Math.max(Math.floor(gap / 7), 3))) };
   const style = {
     nameTextStyle: { color: colour.ink }, axisLabel: text, axisLine: { lineStyle: { color: colour.soft } },
-    axisTick: { lineStyle: { color: colour.line } }, nameRotate: shown.parameters.length > 7 ? 18 : 0,
+    axisTick: { lineStyle: { color: colour.line } }, nameRotate: gap < 110 ? 18 : 0,
     areaSelectStyle: { color: colour.best, borderColor: colour.best, opacity: 0.3, width: 16 },
   };
   const data = places.map((place, row) => {
@@ -128,7 +132,7 @@ function drawn(shown: Study, colour: Colours, chosen: Chosen): Drawn {
   return {
     note: note.filter(Boolean).join(" "),
     option: {
-      parallel: { left: 44, right: 64, top: 44, bottom: 20 },
+      parallel: { left: LEFT, right: RIGHT, top: 44, bottom: 20 },
       parallelAxis: [
         ...shown.parameters.map((declared, i) => ({
           id: `a${i}`, dim: i, name: clip(declared.name, 16) + (declared.log ? " (log)" : ""), ...style, ...axes[i], ...(i ? {} : { nameTextStyle: { ...style.nameTextStyle, align: style.nameRotate ? "center" : "left" } }),
