@@ -18,6 +18,8 @@ _VARIABLE: Final = re.compile(r"\$(\$\([A-Za-z_][\w.-]*\)|\(([A-Za-z_][\w.-]*)\)
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 # Kubeflow's SDK makes a script of a function, and writes it to a file named like the user's source.
 _SCRIPT: Final = re.compile(r"\$\{?SCRIPT\}?\"?\s*>\s*\"?(?![\s$/])")
+# A script that a command writes itself, and runs.
+_OWN: Final = re.compile(r"(?<!>)>\s*[\"']?([^\s\"'$/&;|<>]+\.py)\b.*[\s\"'/]\1\b", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def read(
     namespace = document["metadata"].get("namespace") or "default"
     deadline = _deadline(primary.meta)
     words = [*(container.get("command") or ()), *(container.get("args") or ())]
-    writes = any(_SCRIPT.search(word) for word in words)
+    writes = any(_SCRIPT.search(word) or _OWN.search(word) for word in words)
     made = Template(
         used,
         names,

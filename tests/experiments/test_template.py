@@ -313,6 +313,9 @@ python train.py
         (("bash", "-c", 'printf "%s" "$SCRIPT" > train.py; torchrun train.py'), True),
         (("bash", "-c", 'printf "%s" "$SCRIPT" > $program_path/ephemeral_objective.py'), False),
         (("python", "train.py"), False),
+        (("bash", "-c", "cat > 'train.py' << E\nprint(1)\nE\npython -u train.py"), True),
+        (("bash", "-c", "echo a=1 > config.py; python train.py >> log; python train.py"), False),
+        (("bash", "-c", "cat > /tmp/train.py; python /tmp/train.py"), False),
     ],
 )
 def test_a_script_of_kubeflows_sdk_does_not_overwrite_the_source(
