@@ -419,6 +419,15 @@ def test_circles_are_refused() -> None:
     )
 
 
+def test_a_parameter_that_is_active_nowhere_is_refused() -> None:
+    settings = {"conditions": "width if layers > 1000; momentum if width > 3 or layers > 1"}
+    (refusal,) = refusals(experiment("random", HIERARCHY, settings=settings))
+    assert refusal == (
+        "setting 'conditions': no point of the search space meets the condition of parameter "
+        "'width'; leave it out"
+    )
+
+
 @pytest.mark.parametrize("name", ["hyperband", "asha"])
 def test_the_resource_is_not_restricted(name: str) -> None:
     resource = dict(case_of(name).settings)["resource_name"]

@@ -21,9 +21,10 @@ from suggestion.engine.algorithm import (
     check,
     missing,
 )
-from suggestion.engine.declared import PARAMETER_CONSTRAINTS, declare, given
+from suggestion.engine.declared import CONDITIONS, PARAMETER_CONSTRAINTS, declare, given
 from suggestion.engine.settings import RawSetting
 from suggestion.numerics.blas import one_thread
+from suggestion.numerics.boxes import never_active
 from suggestion.numerics.randomness import seed_of
 from suggestion.numerics.region import region_of
 from suggestion.problem.deadline import NEVER, Deadline
@@ -312,6 +313,14 @@ class Engine:
             Invalid: If the search finds none, and with everything that is wrong with the points.
         """
         space = prepared.problem.space
+        if dead := never_active(space, deadline.check):
+            place, _ = shared.get(CONDITIONS.name, (0, ""))
+            at = ("settings", place, "value")
+            rule = "no point of the search space meets the condition of parameter"
+            raise Invalid(
+                Violation(at, f"setting 'conditions': {rule} {quote(name)}; leave it out")
+                for name in dead
+            )
         region = region_of(space, deadline.check) if space.constraints else None
         if region is not None and not len(region.anchors):
             texts = "; ".join(constraint.text for constraint in space.constraints)

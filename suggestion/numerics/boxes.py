@@ -136,6 +136,17 @@ def pruned(space: SearchSpace, check: Callable[[], None], *, combinations: bool 
     return Boxes(space, low, high_)
 
 
+def never_active(space: SearchSpace, check: Callable[[], None]) -> list[str]:
+    """Return the parameters of which it is certain that they are active at no point of `space`.
+
+    Args:
+        check: Called between steps; what it raises ends the work.
+    """
+    if not space.conditions:
+        return []
+    return _Pruning(space, False, check).never_active()
+
+
 class _Pruning:
     """Cuts what never holds off boxes, and splits those of which too little is known."""
 
@@ -157,6 +168,12 @@ class _Pruning:
         read = [*space.constraints, *(w.expression for w in whens if isinstance(w, When))]
         self._terms = sum(len(each.text) // _LETTERS + 1 for each in read)
         self._left: float = _MOST_WORK
+
+    def never_active(self) -> list[str]:
+        """Return the parameters that are surely inactive everywhere."""
+        whole = pruned(SearchSpace(self._space.parameters), self._check)
+        active = self._active(self._ranges(whole.low, whole.high), 1)
+        return [name for name, (_, off) in active.items() if off[0]]
 
     def run(self, low: Array, high: Array) -> tuple[Array, Array]:
         done: list[tuple[Array, Array]] = []
