@@ -30,7 +30,6 @@ from suggestion.algorithms.tpe.split import split
 from suggestion.engine.algorithm import WITHOUT_PRIOR_STUDIES, Ability, register
 from suggestion.engine.settings import MOST_TRIALS, setting
 from suggestion.numerics import streams
-from suggestion.numerics.earlier import CALIBRATING
 from suggestion.numerics.region import region_of
 from suggestion.numerics.untried import Untried
 from suggestion.problem.parameters import Array
@@ -138,7 +137,7 @@ class _Estimator(ABC):
         at_least=0,
         at_most=MOST_TRIALS,
         help="Number of quasi-random suggestions before the model is used; with earlier studies "
-        "two, or all if those mislead.",
+        "every second of so many, or all if those mislead.",
     )
 
     @staticmethod
@@ -158,7 +157,7 @@ class _Estimator(ABC):
             study.deadline.check()
             starting = index < self.n_startup_trials
             if starting and earlier is not None:
-                starting = index in CALIBRATING or earlier.doubted
+                starting = index % 2 == 1 or earlier.doubted
             if not starting and model is None:
                 model = self._fit(study, suggestions, earlier)
             if starting or model is None or work <= 0:
