@@ -10,9 +10,8 @@ from suggestion.client.demand import Demand
 from suggestion.client.template import Invocation
 from suggestion.controller.runtime import LaunchSpec, TrialFiles, Whose
 from suggestion.controller.slots import Slot
-from suggestion.runtimes.kubernetes.kinds import EXPERIMENT, TRIAL, conditions
+from suggestion.runtimes.kubernetes.kinds import EXPERIMENT, SIDECAR, TRIAL, conditions
 from suggestion.runtimes.kubernetes.objects import (
-    SIDECAR,
     Shape,
     experiment_label,
     object_name,

@@ -26,7 +26,7 @@ from suggestion.controller.slots import Slot
 from suggestion.runtimes.kubernetes import outputs, runtime, trials
 from suggestion.runtimes.kubernetes.api import CONFIG_MAPS, Away, Refused, Resource
 from suggestion.runtimes.kubernetes.cluster import Changed, Cluster
-from suggestion.runtimes.kubernetes.kinds import conditions
+from suggestion.runtimes.kubernetes.kinds import SIDECAR, TRIAL, conditions
 from suggestion.runtimes.kubernetes.view import View
 
 JOBS = Resource("batch/v1", "jobs")
@@ -91,6 +91,17 @@ class Silence:
     def close(self) -> None: ...
 
 
+class Empty:
+    """The log of a container that has printed nothing."""
+
+    def chunks(self) -> Iterator[bytes]:
+        yield from ()
+
+    def interrupt(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Fake:
     """An API without anything in it.
 
@@ -131,6 +142,9 @@ class Fake:
     def delete(self, resource: Resource, name: str, grace: float | None = None) -> None:
         self.on_delete(name)
 
+    def log(self, pod: str, container: str, since: str) -> Empty:
+        return Empty()
+
 
 def files(folder: Path, trial: str) -> TrialFiles:
     return TrialFiles(trial, folder, folder / f"output-{trial}", folder / f"status-{trial}")
@@ -158,11 +172,12 @@ def until(made: runtime.KubernetesRuntime) -> RuntimeEvent:
     return found[0]
 
 
-def launch(made: runtime.KubernetesRuntime, api: Fake, trial: TrialFiles) -> str:
+def launch(made: runtime.KubernetesRuntime, api: Fake, trial: TrialFiles, metrics: str = "") -> str:
     """Have a Job applied; return its name."""
+    paths = [(metrics, str(trial.folder / "metrics"))] if metrics else []
     spec = LaunchSpec(
-        trial, Invocation(("true",), {}, None, "i", True), [], {}, "", False, Slot(0),
-        trial.folder, "",
+        trial, Invocation(("true",), {}, None, "i", True), paths, {}, metrics, bool(metrics),
+        Slot(0), trial.folder, "",
     )  # fmt: skip
     handle = made.launch(spec)
     assert made._cluster.wait(20)
@@ -203,6 +218,31 @@ def test_an_object_is_deleted_once_its_end_is_noted(
     assert until(made) == Exit("t-1", 0)
     made.close()  # waits for deletions
     assert there == ([] if full else [True])
+
+
+@pytest.mark.parametrize("code", [0, 137])
+def test_metrics_that_no_side_car_has_printed(
+    api: Fake, made: runtime.KubernetesRuntime, tmp_path: Path, code: int
+) -> None:
+    """On a busy node it may be ended before it has begun; then the trial runs again."""
+    name = launch(made, api, files(tmp_path, "t-1"), "/katib/train.log")
+    moment = "2026-01-01T00:00:01Z"
+    ended = {"state": {"terminated": {"exitCode": 0, "startedAt": moment}}}
+    side_car = {"state": {"terminated": {"exitCode": code, "startedAt": moment}}}
+    pod = {
+        "metadata": {"name": "p", "uid": "u", "labels": {TRIAL: name}},
+        "spec": {"restartPolicy": "Never", "containers": [{"name": "trial"}]},
+        "status": {
+            "phase": "Succeeded",
+            "containerStatuses": [{"name": "trial", **ended}],
+            "initContainerStatuses": [{"name": SIDECAR, **side_car}],
+        },
+    }
+    made._cluster.put(Changed(Cluster.PODS, pod))
+    status = {"conditions": [{"type": "Complete", "status": "True"}]}
+    made._cluster.put(Changed(Cluster.OBJECTS, {**job(9, name), "status": status}))
+    reason = "its side-car was ended before it could print the metrics"
+    assert until(made) == (Loss("t-1", True, reason) if code else Exit("t-1", 0))
 
 
 def fails(path: Path, text: str) -> None:

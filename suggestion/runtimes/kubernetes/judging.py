@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from suggestion.controller.outcomes import exit_text
 from suggestion.runtimes.kubernetes.gjson import holds
-from suggestion.runtimes.kubernetes.kinds import Conditions
+from suggestion.runtimes.kubernetes.kinds import SIDECAR, Conditions
 
 # Why the kubelet ends or rejects a pod that has done nothing wrong; also ``OutOfcpu`` and its like.
 _EVICTED: Final = frozenset(
@@ -57,6 +57,7 @@ class Pod:
         lost: Why the pod was ended through no fault of its own; empty if it was not.
         waiting: What keeps it from running, for people; empty if nothing unusual does.
         leaving: It is being deleted.
+        cut: Its side-car did not end by itself: it may not have printed everything.
     """
 
     uid: str
@@ -72,6 +73,7 @@ class Pod:
     lost: str = ""
     waiting: str = ""
     leaving: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ def read_pod(pod: Mapping[str, Any], conditions: Conditions) -> Pod:
     primary = all(labels.get(key) == value for key, value in conditions.primary.items())
     if conditions.container and conditions.container not in names:
         primary = False
-    state = _container(status, name)
+    state = _state(status, "containerStatuses", name)
+    side_car = _state(status, "initContainerStatuses", SIDECAR).get("terminated") or {}
     finished = status.get("phase") in {"Succeeded", "Failed"}
     terminated = state.get("terminated") or {}
     begun = terminated or state.get("running") or {}
@@ -117,12 +120,13 @@ def read_pod(pod: Mapping[str, Any], conditions: Conditions) -> Pod:
         _lost(status, terminated),
         _waiting(status, state),
         bool(metadata.get("deletionTimestamp")),
+        bool(side_car.get("exitCode")),
     )
 
 
-def _container(status: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _state(status: Mapping[str, Any], kind: str, name: str) -> Mapping[str, Any]:
     """Return the state of a container, or the one before if it is about to start again."""
-    for known in status.get("containerStatuses") or ():
+    for known in status.get(kind) or ():
         if known["name"] == name:
             state: Mapping[str, Any] = known.get("state") or {}
             last = known.get("lastState") or {}

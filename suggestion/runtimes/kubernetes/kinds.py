@@ -9,6 +9,8 @@ from typing import Any, Final
 #: Labels of everything that belongs to an experiment, and to one attempt of a trial.
 EXPERIMENT: Final = "suggestion/experiment"
 TRIAL: Final = "suggestion/trial"
+#: Name of the container that hands a trial's metrics file to its own output.
+SIDECAR: Final = "suggestion-metrics"
 
 
 def _conditions(success: str) -> tuple[str, str]:

@@ -13,10 +13,8 @@ from typing import Any, Final
 
 from suggestion.controller.runtime import LaunchSpec, Whose
 from suggestion.runtimes.kubernetes import sidecar
-from suggestion.runtimes.kubernetes.kinds import EXPERIMENT, TRIAL, Conditions
+from suggestion.runtimes.kubernetes.kinds import EXPERIMENT, SIDECAR, TRIAL, Conditions
 
-#: Name of the container that hands a trial's metrics file to its own output.
-SIDECAR: Final = "suggestion-metrics"
 _LONGEST_LABEL: Final = 63
 # Room for what operators put behind it: ``-master-0``.
 _LONGEST_NAME: Final = 54
@@ -201,12 +199,12 @@ def _collect(pod: dict[str, Any], container: dict[str, Any], spec: LaunchSpec, i
     made = {
         "name": SIDECAR,
         "image": image or container.get("image"),
-        "command": ["python3", "-I", "-u", "-c", sidecar.source(), spec.metrics_path],
+        "command": ["python3", "-I", "-S", "-u", "-c", sidecar.source(), spec.metrics_path],
         "restartPolicy": "Always",
         "volumeMounts": [mount],
         "securityContext": context,
         "resources": {
-            "requests": {"cpu": "10m", "memory": "32Mi"},
+            "requests": {"cpu": "50m", "memory": "32Mi"},
             "limits": {"cpu": "500m", "memory": "64Mi"},
         },
     }

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from suggestion.controller.runtime import TrialFiles
-from suggestion.runtimes.kubernetes import objects
 from suggestion.runtimes.kubernetes.api import Api
 from suggestion.runtimes.kubernetes.judging import Pod
+from suggestion.runtimes.kubernetes.kinds import SIDECAR
 from suggestion.runtimes.kubernetes.logs import Mirror, OutputFile, Reader, Sink
 
 # For pods to be seen, and their logs to be read, once their object has ended.
@@ -88,6 +88,16 @@ class Outputs:
             return True
         return not self._readers and all(key in self._read for key in expected)
 
+    def missed(self, pods: Sequence[Pod]) -> bool:
+        """Return whether the side-car was ended by force before it could print anything.
+
+        It starts before the trial, but a busy node may have let a short trial come first.
+        """
+        mirror = self._mirror
+        if mirror is None or not any(pod.primary and pod.cut for pod in pods):
+            return False
+        return not (any(mirror.iterdir()) if mirror.is_dir() else mirror.exists())
+
     def close(self) -> Sequence[Reader]:
         """Let all readers stop soon; return them."""
         readers = list(self._readers.values())
@@ -98,12 +108,12 @@ class Outputs:
     def _keys(self, pod: Pod) -> list[tuple[str, str]]:
         """Return the containers of a primary pod whose output is followed."""
         own = (pod.uid, pod.container)
-        return [own] if self._mirror is None else [own, (pod.uid, objects.SIDECAR)]
+        return [own] if self._mirror is None else [own, (pod.uid, SIDECAR)]
 
     def _reader(self, pod: Pod, key: tuple[str, str]) -> Reader:
         uid, container = key
         sink: Sink
-        if container == objects.SIDECAR:
+        if container == SIDECAR:
             assert self._mirror is not None
             sink = Mirror(self._mirror)
         else:

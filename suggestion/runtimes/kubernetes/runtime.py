@@ -280,6 +280,9 @@ class KubernetesRuntime:
         if made.ended is not None:
             verdict, since = made.ended
             if made.outputs.complete(pods, now - since):
+                if verdict.phase is Phase.SUCCEEDED and made.outputs.missed(pods):
+                    self._lose(made, "its side-car was ended before it could print the metrics")
+                    return
                 status = 0 if verdict.phase is Phase.SUCCEEDED else verdict.status
                 end = Exit(made.files.trial, status, verdict.reason)
                 self._finish(made, end, deletes=not self._conditions.retain)
