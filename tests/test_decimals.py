@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -52,6 +53,16 @@ def test_a_suggested_number_is_the_decimal_next_to_the_exact_quantile(parameter:
 def _exponent(size: Fraction) -> int:
     """Return the exponent of the first digit of `size`, or one less just above a power of ten."""
     return (Decimal(size.numerator) / Decimal(size.denominator) * Decimal("0.999999")).adjusted()
+
+
+@pytest.mark.parametrize("distribution", Distribution)
+def test_a_decimal_past_all_floats_is_the_largest_of_them(distribution: Distribution) -> None:
+    low = 5e-324 if distribution.is_log else -sys.float_info.max
+    parameter = Double("x", low, sys.float_info.max, distribution=distribution)
+    ends = parameter.decode(np.array([0.0, 1 - 2.0**-53, 1.0]))
+    assert ends[0] == low
+    assert ends[-1] == sys.float_info.max
+    assert ends == sorted(ends)
 
 
 @given(doubles())

@@ -14,6 +14,7 @@ as that takes [Ziv1991]_.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Final
@@ -61,7 +62,7 @@ class Decimals:
         numbers = self.prior.quantile(units)
         exponents = self._exponents(numbers)
         pairs = zip(numbers.tolist(), exponents, strict=True)
-        found = [round(number, -exponent) for number, exponent in pairs]
+        found = [_round(number, exponent) for number, exponent in pairs]
         if not self._same_everywhere:
             for k in np.flatnonzero(self._doubtful(numbers, np.array(found), exponents)).tolist():
                 found[k] = self._exactly(float(units[k]), exponents[k])
@@ -84,7 +85,7 @@ class Decimals:
         """Return where the errors of `numbers` could have decided about the decimals `found`."""
         halves = np.array([float(f"5e{exponent - 1}") for exponent in exponents])
         slack = np.abs(np.abs(numbers - found) - halves)
-        return np.asarray(slack <= self._errors(numbers) + 2 * np.spacing(np.abs(found)))
+        return np.asarray(slack <= self._errors(numbers) + 2 * _spacing(found))
 
     def _errors(self, numbers: Array) -> Array:
         """Return bounds for the errors of `numbers`, quantiles of the prior."""
@@ -93,7 +94,7 @@ class Decimals:
         # 1 / phi(3) = 226 times as steep, for a range of 6: 4e-15 of the range.
         position = 2e-14 if distribution.is_normal else 0.0
         if not distribution.is_log:
-            return np.asarray(2 * position * (high / 2 - low / 2) + 4 * np.spacing(np.abs(numbers)))
+            return np.asarray(2 * position * (high / 2 - low / 2) + 4 * _spacing(numbers))
         digits_lost = 0.0  # to the size of the logarithm, which exp turns into relative errors
         if high / 2 >= low:
             digits_lost = max(abs(math.log(low)), abs(math.log(high)))
@@ -103,6 +104,19 @@ class Decimals:
     def _exactly(self, unit: float, exponent: int) -> float:
         number = exact_quantile(self.prior, unit)
         return float(number.quantize(Decimal((0, (1,), exponent)), context=_EXACT))
+
+
+def _spacing(numbers: Array) -> Array:
+    """Return the distances between `numbers` and the next floats; the largest has none above."""
+    return np.asarray(np.spacing(np.minimum(np.abs(numbers), 1e308)))
+
+
+def _round(number: float, exponent: int) -> float:
+    """Return the decimal next to `number`; the largest float, if it lies past all floats."""
+    try:
+        return round(number, -exponent)
+    except OverflowError:
+        return math.copysign(sys.float_info.max, number)
 
 
 def exact_quantile(prior: Prior, unit: float) -> Decimal:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from hypothesis import strategies as st
 
 from suggestion.api.v1beta1 import api_pb2 as api
@@ -69,15 +71,22 @@ def fine_integers(draw: st.DrawFn, name: str) -> api.ParameterSpec:
     )
 
 
+LARGEST = repr(sys.float_info.max)
+
+
 @st.composite
 def fine_doubles(draw: st.DrawFn, name: str) -> api.ParameterSpec:
     """Doubles whose numbers are tiny, or close together, or far from 0."""
     prior = draw(PRIORS)
     positive = prior in (api.LOG_UNIFORM, api.LOG_NORMAL)
     least = st.sampled_from(["5e-324", "1e-320", "1e-300", "1e-3", "0.1", "1", "1e15", "1e300"])
-    lows = least if positive else st.one_of(least, st.sampled_from(["0", "-1e300", "-28283.27417"]))
+    lows = (
+        least
+        if positive
+        else st.one_of(least, st.sampled_from(["0", f"-{LARGEST}", "-28283.27417"]))
+    )
     low = draw(lows)
-    highs = ["5e-324", "1e-323", "1e-310", "1e-3", "1", "1.0000000000000009", "6.77e15", "1.7e308"]
+    highs = ["5e-324", "1e-323", "1e-310", "1e-3", "1", "1.0000000000000009", "6.77e15", LARGEST]
     high = draw(st.sampled_from([text for text in highs if float(text) >= float(low)] or [low]))
     steps = ["", "", "5e-324", "1e-310", "1e-17", "1e-15", "1e-9", "0.3", "1", "1e290"]
     step = draw(st.sampled_from(steps))
