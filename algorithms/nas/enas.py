@@ -40,7 +40,8 @@ class Enas:
 
     Unlike [Pham2018]_, there is no LSTM controller, and trials share no weights, as on the usual
     servers. Its settings are accepted, since files for those servers hold them, and their ranges
-    are checked; those of skip connections have an effect.
+    are checked; those of skip connections have an effect. ``suggest run`` and ``suggest validate``
+    name the others.
 
     .. [Pham2018] H. Pham, M. Y. Guan, B. Zoph, Q. V. Le, J. Dean. Efficient neural architecture
        search via parameter sharing. ICML 2018.
@@ -48,12 +49,24 @@ class Enas:
 
     abilities: ClassVar[frozenset[Ability]] = frozenset({Ability.ARCHITECTURES})
 
-    controller_hidden_size: int = setting(64, at_least=1, at_most=_MOST, help=_NO_EFFECT)
-    controller_temperature: float | None = setting(5.0, above=0, at_most=_MOST, help=_NO_EFFECT)
-    controller_tanh_const: float | None = setting(2.25, above=0, at_most=_MOST, help=_NO_EFFECT)
-    controller_entropy_weight: float | None = setting(1e-5, above=0, at_most=_MOST, help=_NO_EFFECT)
-    controller_baseline_decay: float = setting(0.999, above=0, at_most=1, help=_NO_EFFECT)
-    controller_learning_rate: float = setting(5e-5, above=0, at_most=1, help=_NO_EFFECT)
+    controller_hidden_size: int = setting(
+        64, at_least=1, at_most=_MOST, help=_NO_EFFECT, unused=True
+    )
+    controller_temperature: float | None = setting(
+        5.0, above=0, at_most=_MOST, help=_NO_EFFECT, unused=True
+    )
+    controller_tanh_const: float | None = setting(
+        2.25, above=0, at_most=_MOST, help=_NO_EFFECT, unused=True
+    )
+    controller_entropy_weight: float | None = setting(
+        1e-5, above=0, at_most=_MOST, help=_NO_EFFECT, unused=True
+    )
+    controller_baseline_decay: float = setting(
+        0.999, above=0, at_most=1, help=_NO_EFFECT, unused=True
+    )
+    controller_learning_rate: float = setting(
+        5e-5, above=0, at_most=1, help=_NO_EFFECT, unused=True
+    )
     controller_skip_target: float = setting(
         0.4,
         above=0,
@@ -66,8 +79,12 @@ class Enas:
         at_most=_MOST,
         help="None: skip connections are as probable as not, whatever the target.",
     )
-    controller_train_steps: int = setting(50, at_least=1, at_most=_MOST, help=_NO_EFFECT)
-    controller_log_every_steps: int = setting(10, at_least=1, at_most=_MOST, help=_NO_EFFECT)
+    controller_train_steps: int = setting(
+        50, at_least=1, at_most=_MOST, help=_NO_EFFECT, unused=True
+    )
+    controller_log_every_steps: int = setting(
+        10, at_least=1, at_most=_MOST, help=_NO_EFFECT, unused=True
+    )
 
     def violations(self, study: Study) -> Iterator[Violation]:
         """See `suggestion.engine.algorithm.Validates`."""

@@ -15,11 +15,11 @@ from typing import Any, Final
 from suggestion.api.v1beta1 import locations
 from suggestion.api.v1beta1 import messages as wire
 from suggestion.client.document import Examined
-from suggestion.client.manifest import FieldPath, Finding, Manifest, in_file
+from suggestion.client.manifest import FieldPath, Finding, Manifest, Severity, in_file
 from suggestion.earlystopping.rule import build, rules
 from suggestion.engine.algorithm import Registry, Unavailable, algorithms
 from suggestion.engine.engine import AlgorithmChoice, Engine
-from suggestion.engine.settings import RawSetting
+from suggestion.engine.settings import RawSetting, describe
 from suggestion.problem.errors import Invalid
 
 _DATA_DIR: Final = "SUGGEST_DATA_DIR"
@@ -39,12 +39,34 @@ def check(examined: Examined, sections: Sequence[str] = SECTIONS, always: bool =
     if found or examined.errors or always:
         told = {finding.field for finding in found}
         found += [known for known in violations(examined, sections) if known.field not in told]
+    refused = bool(found)
+    if always or "nasConfig" in _spec(examined):  # what else runs need not be imported for it
+        found += unused(examined)
     if not found:
         return examined
     every = dict.fromkeys([*examined.findings, *found])
-    return replace(
-        examined, findings=tuple(sorted(every, key=lambda finding: finding.line)), loaded=None
-    )
+    findings = tuple(sorted(every, key=lambda finding: finding.line))
+    loaded = examined.loaded
+    if refused or loaded is None:
+        return replace(examined, findings=findings, loaded=None)
+    return replace(examined, findings=findings, loaded=replace(loaded, findings=findings))
+
+
+def unused(examined: Examined) -> Iterator[Finding]:
+    """Yield a note for each setting of a file that its algorithm, installed here, only checks."""
+    section = _section(examined, "algorithm")
+    registry = algorithms()
+    if examined.manifest is None or section is None or section.name not in registry:
+        return
+    try:
+        known = {s.name: s for s in describe(registry.load(section.name)) if s.unused}
+    except Unavailable:  # which is told as an error
+        return
+    for place, given in zip(section.kept, section.settings, strict=True):
+        if given.name in known:
+            path: FieldPath = ("spec", "algorithm", "algorithmSettings", place)
+            text = f"setting {given.name!r} has no effect on algorithm {section.name!r} here"
+            yield examined.manifest.finding(path, text, Severity.NOTE)
 
 
 def unknown(examined: Examined, sections: Sequence[str] = SECTIONS) -> Iterator[Finding]:

@@ -38,12 +38,14 @@ class Setting(NamedTuple):
         optional: Whether the text ``None`` is accepted, and means None.
         choices: All accepted texts, if they are few.
         help: One line.
+        unused: Whether it is only checked: what it is for does not exist here. Users are told.
     """
 
     name: str
     kind: type
     default: Any
     help: str
+    unused: bool = False
     aliases: tuple[str, ...] = ()
     optional: bool = False
     choices: tuple[str, ...] = ()
@@ -148,6 +150,7 @@ def setting(
     above: float | None = None,
     at_most: float | None = None,
     below: float | None = None,
+    unused: bool = False,
 ) -> T:
     """A dataclass field that users can set.
 
@@ -160,6 +163,7 @@ def setting(
         alias: One or more other spellings.
         at_least, above, at_most, below: The range of a number. Give an upper bound as well: every
             value that is accepted must fit into the memory and the time of a request.
+        unused: See `Setting`.
     """
     aliases = (alias,) if isinstance(alias, str) else tuple(alias)
     metadata = {
@@ -170,6 +174,7 @@ def setting(
             "above": above,
             "at_most": at_most,
             "below": below,
+            "unused": unused,
         }
     }
     return dataclasses.field(default=default, metadata=metadata)

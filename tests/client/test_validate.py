@@ -173,6 +173,20 @@ def test_an_architecture_of_no_sound_algorithm(tmp_path: Path, broken: object) -
     assert any("algorithm" in str(finding) for finding in findings)
 
 
+def test_settings_of_a_controller_that_enas_has_not(tmp_path: Path) -> None:
+    path = tmp_path / "e.yaml"
+    content = yaml.safe_load((EXAMPLES / "nas-enas.yaml").read_text())
+    names = ("controller_skip_target", "controller_train_steps")
+    content["spec"]["algorithm"]["algorithmSettings"] = [{"name": n, "value": "1"} for n in names]
+    path.write_text(yaml.safe_dump(content))
+    # As `suggest run` reads it; what would be run is kept.
+    examined = algorithm_check.check(document.examine(path))
+    (told,) = (finding.text for finding in examined.findings)
+    assert told == "setting 'controller_train_steps' has no effect on algorithm 'enas' here"
+    assert examined.loaded is not None
+    assert examined.loaded.findings == examined.findings
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"\xff\xfe", b"a: [", b"- &a [*a]", b"? [a]\n: b", b"a: \"\\ud800\"", b"a: \"\\0\"",

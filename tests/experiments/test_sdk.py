@@ -66,7 +66,8 @@ def test_their_objects_run_unchanged(
     monkeypatch.setenv("PATH", f"{python.parent}:{os.environ['PATH']}")
     view = support.Recorder()
     made = json.loads((objects / f"{name}.json").read_text())
-    controller = machine.run(tmp_path, made, view=view)
+    # Each trial imports the SDK, which takes a minute where all is slow.
+    controller = machine.run(tmp_path, made, view=view, seconds=1800)
     trials = support.stored(tmp_path)
     assert [trial.condition.value for trial in trials] == ["Succeeded"] * 3, view.notes
     assert controller.best is not None
