@@ -143,6 +143,9 @@ bench: $(READY) ## speed and memory, as ratios in one run
 
 bench-regret: $(READY) ## prints the comparison of engines from the stored results
 	$(BIN)/python -m benchmarks.regret report
+	$(BIN)/python -m benchmarks.tradeoffs report
+	$(BIN)/python -m benchmarks.conditions report
+	$(BIN)/python -m benchmarks.earlier report
 
 rivals: $(READY) ## builds an environment for each optimiser that we compare with, in build/rivals
 	$(BIN)/python -m benchmarks.regret.rivals.environments

@@ -215,12 +215,34 @@ def _spring(x: Array) -> list[float]:
     ]
 
 
+def _speed_reducer(x: Array) -> list[float]:
+    teeth, width, module, a, b, c, d = x  # a and b are lengths, c and d diameters of the shafts
+    weight = 0.7854 * width * module**2 * (3.3333 * teeth**2 + 14.9334 * teeth - 43.0934)
+    weight += 7.4777 * (c**3 + d**3) + 0.7854 * (a * c**2 + b * d**2)
+    weight -= 1.508 * width * (c**2 + d**2)
+    return [
+        weight,
+        27 / (width * module**2 * teeth) - 1,
+        397.5 / (width * module**2 * teeth**2) - 1,
+        1.93 * a**3 / (module * teeth * c**4) - 1,
+        1.93 * b**3 / (module * teeth * d**4) - 1,
+        math.hypot(745 * a / (module * teeth), math.sqrt(16.9e6)) / (110 * c**3) - 1,
+        math.hypot(745 * b / (module * teeth), math.sqrt(157.5e6)) / (85 * d**3) - 1,
+        module * teeth / 40 - 1,
+        5 * module / width - 1,
+        width / (12 * module) - 1,
+        (1.5 * c + 1.9) / a - 1,
+        (1.1 * d + 1.9) / b - 1,
+    ]
+
+
 def tasks() -> list[Task]:
     """Return all problems."""
     plane = [(0.0, 6.0)] * 2
     beam = [(0.1, 2.0), (0.1, 10.0), (0.1, 10.0), (0.1, 2.0)]
     vessel = [(1.0, 99.0), (1.0, 99.0), (10.0, 200.0), (10.0, 240.0)]
     spring = [(0.05, 2.0), (0.25, 1.3), (2.0, 15.0)]
+    reducer = [(17.0, 28.0), (2.6, 3.6), (0.7, 0.8), *[(7.3, 8.3)] * 2, (2.9, 3.9), (5.0, 5.5)]
     wave = 10 * math.pi
     return [
         _zdt("zdt1", lambda x, s: 1 - np.sqrt(x / s)),
@@ -233,6 +255,7 @@ def tasks() -> list[Task]:
         _bounded("welded beam", beam, _welded_beam, 1.7249),
         _bounded("pressure vessel", vessel, _pressure_vessel, 6059.7, whole=(0.0625, 0.0625)),
         _bounded("spring", spring, _spring, 0.012665),
+        _bounded("speed reducer", reducer, _speed_reducer, 2994.47, whole=(1.0,)),
     ]
 
 
@@ -324,11 +347,14 @@ def table(
 @click.option("--trials", default=50, show_default=True)
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--only", default="", help="Problems whose name contains this.")
+@click.option("--constraints", is_flag=True, help="Problems with constraints on metrics alone.")
 @click.option("--engine", "engines", multiple=True, help="Engines; all by default.")
-def main(trials: int, seeds: int, only: str, engines: Sequence[str]) -> None:
+def main(trials: int, seeds: int, only: str, constraints: bool, engines: Sequence[str]) -> None:
     """Print the median score of each engine on each problem, and how many runs were feasible."""
     warnings.simplefilter("ignore")
     chosen = [task for task in tasks() if only in task.problem.name]
+    if constraints:
+        chosen = [task for task in chosen if task.problem.constraints]
     click.echo("| engine | " + " | ".join(task.problem.name for task in chosen) + " | CPU |")
     click.echo("|" + "---|" * (len(chosen) + 2))
     known = [f"{task.best:.4g}" if task.reference is None else "1" for task in chosen]

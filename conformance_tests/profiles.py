@@ -235,7 +235,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
         ),
         Profile(
             "cmaes",
-            abilities=_OF_POINTS,
+            abilities=_OF_POINTS | {"metric_constraints"},
             prior=False,  # the first generation is a normal distribution around the middle
             good=({"sigma": "0.2", "restart_strategy": "ipop"}, {"restart_strategy": "none"}),
             bad=(("sigma", "0"), ("sigma", "wide"), ("restart_strategy", "always")),

@@ -21,9 +21,9 @@ from suggestion.problem.errors import Cancelled
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.priors import Distribution
-from suggestion.problem.problem import MOST_SUGGESTIONS
+from suggestion.problem.problem import MOST_SUGGESTIONS, Metric, Problem, Role
 from suggestion.problem.space import Assignment, SearchSpace
-from suggestion.problem.study import Failed, History, Pending, Study
+from suggestion.problem.study import Failed, History, Observation, Pending, Study
 from tests.support.studies import finished, study_on
 
 PLANE = SearchSpace((Double("x", -1, 1), Double("y", -1, 1)))
@@ -43,6 +43,24 @@ Loss = Callable[[Assignment], float]
 
 def sphere(values: Assignment) -> float:
     return sum((float(v) - 0.3) ** 2 for v in values.values() if not isinstance(v, str))
+
+
+def test_trials_are_ordered_by_constraints_before_losses() -> None:
+    metrics = (Metric("loss"), Metric("size", role=Role.CONSTRAINT, bound=1.0))
+    problem = Problem("s", PLANE, metrics)
+    made: list[Observation] = []
+    best: list[float] = []
+    for index in range(120):
+        history = History(tuple(made))
+        study = Study(problem, 3, index, history)
+        (point,) = Cmaes().suggest(study, 1)
+        x, y = float(point["x"]), float(point["y"])
+        # The least loss is at (-1, -1), the least feasible one on the line x + y = 0.2.
+        values = {"loss": x + y + (x - y) ** 2, "size": 1.2 - x - y}
+        made.append(Observation(f"t{index:04}", point, values))
+        best.append(values["loss"] if values["size"] <= 1 else math.inf)
+    assert min(best) == pytest.approx(0.2, abs=0.02)
+    assert sum(map(math.isfinite, best[60:])) > 20
 
 
 def study(

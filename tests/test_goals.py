@@ -162,7 +162,7 @@ def test_mistakes_of_all_settings_come_at_once() -> None:
     assert len([text for text in found if text.startswith("setting 'metric_constraints'")]) == 2
 
 
-@pytest.mark.parametrize("name", ["hyperband", "asha", "anneal", "cmaes", "pbt"])
+@pytest.mark.parametrize("name", ["hyperband", "asha", "anneal", "pbt"])
 def test_who_cannot_is_refused_by_name_with_those_that_can(name: str) -> None:
     message = case_of(name).experiment(LATTICE)
     assert message is not None

@@ -41,7 +41,9 @@ class Cmaes:
        testbed. GECCO workshop 2009.
     """
 
-    abilities: ClassVar[frozenset[Ability]] = frozenset({Ability.PARAMETER_CONSTRAINTS})
+    abilities: ClassVar[frozenset[Ability]] = frozenset(
+        {Ability.PARAMETER_CONSTRAINTS, Ability.METRIC_CONSTRAINTS}
+    )
 
     sigma: float = setting(
         1 / 6,

@@ -24,6 +24,7 @@ from suggestion.algorithms.cmaes.coding import Coding
 from suggestion.algorithms.cmaes.generation import Generation, Key, Sample
 from suggestion.numerics import randomness
 from suggestion.problem.study import Failed, Observation, Study
+from suggestion.problem.tradeoffs import severity
 
 Restart: TypeAlias = Literal["none", "None", "ipop", "bipop"] | None
 
@@ -46,10 +47,13 @@ class Outcome:
     Attributes:
         loss: Infinite for a failed trial, None for a running one.
         ended: Completion time in seconds; minus infinity if unknown.
+        severity: How far it is from meeting the constraints on metrics; infinite for a failed
+            trial. See `suggestion.problem.tradeoffs.severity`.
     """
 
     loss: float | None
     ended: float = math.inf
+    severity: tuple[float, ...] = ()
 
 
 def outcomes(study: Study) -> dict[Key, Outcome]:
@@ -59,10 +63,14 @@ def outcomes(study: Study) -> dict[Key, Outcome]:
     finished: list[tuple[Observation | Failed, float]]
     finished = [*zip(study.observations, study.losses[:, 0].tolist(), strict=True)]
     finished += [(trial, math.inf) for trial in study.failed]
+    severities: list[tuple[float, ...]] = [()] * len(finished)
+    if study.problem.constraints:
+        rows = severity(study.violations_of(study.observations)).tolist()
+        severities = [*map(tuple, rows), *[(math.inf, math.inf)] * len(study.failed)]
     ends = [-math.inf if trial.ended is None else trial.ended for trial, _ in finished]
     for place in sorted(range(len(finished)), key=ends.__getitem__, reverse=True):
         trial, loss = finished[place]
-        found[key(trial.assignment)] = Outcome(loss, ends[place])
+        found[key(trial.assignment)] = Outcome(loss, ends[place], severities[place])
     return found
 
 
@@ -162,7 +170,8 @@ class Replay:
             return
         self._members_so_far: dict[Key, Outcome] = {}
         self._absent: set[int] = set()
-        identity = (study.seed, study.space, sigma, restart)
+        constrained = bool(study.problem.constraints)
+        identity = (study.seed, study.space, sigma, restart, constrained)
         snapshot = memory.recall(identity, self._known)
         if snapshot is None:
             centre = self._coding.centre
@@ -312,7 +321,10 @@ class Replay:
         return told, first, False
 
     def _following(self, optimizer: Any, told: Sequence[Sample]) -> Generation:
-        losses = _finite([self._known[sample.key].loss for sample in told])
+        known = [self._known[sample.key] for sample in told]
+        losses = _finite([each.loss for each in known])
+        if self._study.problem.constraints:
+            losses = _by_severity(losses, [each.severity for each in known])
         solutions = [sample.solution for sample in told]
         with np.errstate(all="ignore"):
             optimizer.tell(list(zip(solutions, losses, strict=True)))
@@ -341,6 +353,20 @@ class Replay:
             population, sigma = now.large, self._sigma
         optimizer = self._coding.optimizer(population, mean, sigma)
         self._generation = self._begin(optimizer, self._generation.number)
+
+
+def _by_severity(losses: Sequence[float], severities: Sequence[tuple[float, ...]]) -> list[float]:
+    """Return the places of trials: feasible ones by their losses, then the others by severity.
+
+    The update depends on the order of losses alone, so constraints need no penalty [Deb2000]_.
+
+    .. [Deb2000] K. Deb. An efficient constraint handling method for genetic algorithms. Computer
+       Methods in Applied Mechanics and Engineering 186, 2000.
+    """
+    order = np.lexsort((losses, *np.array(severities).T[::-1]))
+    places = np.empty(len(losses))
+    places[order] = np.arange(len(losses))
+    return [float(place) for place in places]
 
 
 def _finite(losses: Sequence[float | None]) -> list[float]:

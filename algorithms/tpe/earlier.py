@@ -26,8 +26,8 @@ from suggestion.problem.problem import Problem
 from suggestion.problem.study import Observation, Study
 
 #: Weight of all good trials of earlier studies together, in good trials of the study itself, before
-#: there is any; and the number of its own trials after which it is half of that. Measured in
-#: docs/research/objectives.md.
+#: there is any; and the number of its own trials after which it is half of that. What is
+#: known of them is in docs/research/objectives.md.
 WEIGHT: Final = 5.0
 HALVED_AFTER: Final = 10.0
 #: The same of the rest, in units of the weight of the good ones.
