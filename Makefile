@@ -20,7 +20,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .PHONY: run test test-long test-integration test-machines test-ray test-integrations test-conformance test-clients test-images test-cluster \
-	images dockerfiles docs sbom audit fuzz lint bench bench-regret rivals scoreboard lock page check-page stubs clean help
+	images dockerfiles docs sbom audit fuzz lint bench bench-regret rivals scoreboard lock page check-page pictures stubs clean help
 .DEFAULT_GOAL := help
 
 # Installs into the environment $(1), from lock files or a folder: in a tenth of the time that pip
@@ -163,6 +163,9 @@ check-page: ## builds it elsewhere, and compares it with what is committed
 	cmp build/page/app.js suggestion/views/web/static/app.js
 	cmp build/page/app.css suggestion/views/web/static/app.css
 	cmp build/page/index.html suggestion/views/web/static/index.html
+
+pictures: $(READY) ## takes README's pictures of the page, of experiments that it runs (needs Chromium)
+	$(BIN)/python scripts/pictures.py
 
 stubs: $(READY) ## regenerates suggestion/api/v1beta1 from proto/api.proto
 	$(BIN)/python scripts/generate_stubs.py

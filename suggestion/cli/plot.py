@@ -19,9 +19,11 @@ CHARTS: Final = (
     "importance",
     "correlation",
     "pair",
+    "contours",
     "learning-curves",
     "timeline",
 )
+_SLICE: Final = "slice-"
 
 
 @click.command()
@@ -35,10 +37,10 @@ CHARTS: Final = (
 @click.option("--png", type=_FILE, help="Write a chart as PNG; needs Chromium or Chrome.")
 @click.option(
     "--chart",
-    type=click.Choice(CHARTS),
+    metavar="NAME",
     default=CHARTS[0],
     show_default=True,
-    help="Which chart --svg and --png write.",
+    help=f"Which chart --svg and --png write: {', '.join(CHARTS)}, or {_SLICE}PARAMETER.",
 )
 def plot(
     directory: Path, output: Path | None, svg: Path | None, png: Path | None, chart: str
@@ -48,10 +50,16 @@ def plot(
     With --svg or --png, only a chart for papers. Without DIRECTORY, the experiment below runs/ that
     changed last is taken.
     """
+    from suggestion.client.parameters import parameters_of  # noqa: PLC0415
+    from suggestion.problem.errors import quote  # noqa: PLC0415
     from suggestion.views import picture  # noqa: PLC0415
     from suggestion.views import plot as plotting  # noqa: PLC0415
 
-    loaded(directory)
+    experiment, _ = loaded(directory)
+    charts = [*CHARTS, *(_SLICE + entry["name"] for entry in parameters_of(experiment.document))]
+    if chart not in charts:
+        names = ", ".join(quote(name) for name in charts)
+        raise click.UsageError(f"--chart: must be one of {names}, got {quote(chart)}")
     for kind, path in (("svg", svg), ("png", png)):
         if path is not None:
             try:

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from suggestion.views import plot
 
@@ -56,7 +57,7 @@ def draw(directory: Path, chart: str, kind: str) -> bytes:
             "--virtual-time-budget=10000",
             *(["--no-sandbox"] if os.geteuid() == 0 else []),
             "--dump-dom",
-            f"{page.as_uri()}#picture/{kind}/{chart}",
+            f"{page.as_uri()}#picture/{kind}/{quote(chart, safe='')}",
         ]
         try:
             done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=True)

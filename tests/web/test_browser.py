@@ -242,17 +242,23 @@ def test_artifacts_and_contours(browser: Any, tmp_path: Path) -> None:
 
 
 def test_pictures_for_papers(tmp_path: Path) -> None:
-    folder = store(tmp_path / "one", experiment("<é>"), [trial(n, 1 / (n + 1)) for n in range(9)])
+    trials = [trial(n, 1 / (n + 1)) for n in range(9)]
+    values = [{"lr": one.assignment["lr"], "kind/é": one.assignment["kind"]} for one in trials]
+    trials = [replace(one, assignment=each) for one, each in zip(trials, values, strict=True)]
+    space = [PARAMETERS[0], {**PARAMETERS[1], "name": "kind/é"}]
+    folder = store(tmp_path / "one", experiment("<é>", parameters=space), trials)
 
     def run(*words: str) -> Any:
         return CliRunner().invoke(main, ["plot", str(folder), *words])
 
     svg, png = tmp_path / "best.svg", tmp_path / "best.png"
-    done = run("--svg", str(svg), "--png", str(png))
-    assert (done.exit_code, done.output) == (0, f"{svg}\n{png}\n")
+    done = run("--svg", str(svg))
+    assert (done.exit_code, done.output) == (0, f"{svg}\n")
     drawn = ElementTree.fromstring(svg.read_text(encoding="utf-8"))
     assert drawn.get("width") == "900"
     assert {"loss", "best so far"} <= {text.strip() for text in drawn.itertext()}
+    done = run("--png", str(png), "--chart", "slice-kind/é")
+    assert (done.exit_code, done.output) == (0, f"{png}\n")
     assert png.read_bytes().startswith(b"\x89PNG\r\n")
     assert not (folder / "plot.html").exists()
     done = run("--svg", str(svg), "--chart", "importance")

@@ -169,7 +169,7 @@ export function Chart({ label, name, draw, of, chosen = NONE, height = 320, even
 
   const picture = (kind: "svg" | "png", width: number, tall: number): string => {
     const made = echarts.init(document.createElement("div"), null, { renderer: kind === "svg" ? "svg" : "canvas", width, height: tall });
-    made.setOption({ ...BASE, ...draw(colours(), selection, width).option, animation: false, toolbox: { show: false } });
+    made.setOption({ ...BASE, ...draw(colours(), selection, width).option, animation: false, toolbox: { show: false }, dataZoom: [] });
     const text = made.getDataURL({ type: kind, pixelRatio: 3, backgroundColor: colours().card });
     made.dispose();
     return text;
@@ -180,14 +180,14 @@ export function Chart({ label, name, draw, of, chosen = NONE, height = 320, even
     if (!shown) return;
     const link = document.createElement("a");
     link.href = picture(kind, shown.clientWidth, shown.clientHeight);
-    link.download = `${name}.${kind}`;
+    link.download = `${clip(name, 46)}.${kind}`;
     link.click();
   };
 
   useEffect(() => {
     // What `suggest plot --svg` asks for is left where it finds it (suggestion/views/picture.py).
-    const [command, kind, wanted] = location.hash.split("/");
-    if (command !== "#picture" || wanted !== name || (kind !== "svg" && kind !== "png")) return;
+    const [command, kind, wanted = ""] = location.hash.split("/");
+    if (command !== "#picture" || decodeURIComponent(wanted) !== name || (kind !== "svg" && kind !== "png")) return;
     const [head = "", content = ""] = picture(kind, WIDE, Math.max(height, HIGH)).split(",");
     document.body.dataset["picture"] = head.endsWith(";base64") ? content : coded(decodeURIComponent(content));
   }, []);
@@ -197,10 +197,10 @@ export function Chart({ label, name, draw, of, chosen = NONE, height = 320, even
       <div class="bar">
         {children}
         <span class="grow" />
-        <button type="button" onClick={() => save("svg")} aria-label={`Save as SVG: ${name}`}>
+        <button type="button" onClick={() => save("svg")} aria-label={`Save as SVG: ${clip(name, 46)}`}>
           SVG
         </button>
-        <button type="button" onClick={() => save("png")} aria-label={`Save as PNG: ${name}`}>
+        <button type="button" onClick={() => save("png")} aria-label={`Save as PNG: ${clip(name, 46)}`}>
           PNG
         </button>
       </div>

@@ -1,7 +1,6 @@
 /** The objective over each parameter, and over pairs of them; coloured by order. */
 
 import { useState } from "preact/hooks";
-import { clip } from "../numbers";
 import { latest, once } from "../memo";
 import { chosen } from "../state";
 import { type Study, column, drawable, finite, leftOut, ranked, sampled, valued } from "../study";
@@ -74,7 +73,7 @@ export function Slices({ shown }: { shown: Study }) {
         {shown.parameters.map((parameter, i) => (
           <Chart
             key={parameter.name}
-            name={`slice-${clip(parameter.name, 40)}`}
+            name={`slice-${parameter.name}`}
             label={`${shown.objective.metric} over ${parameter.name}`}
             height={230}
             of={[shown, scale.log, scale.bulk?.max]}

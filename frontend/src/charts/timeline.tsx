@@ -39,7 +39,7 @@ function option(shown: Study, colour: Colours, bars: Bar[], count: number, chose
     : condition === "Failed" || condition === "MetricsUnavailable" || condition === "Killed" ? colour.bad
     : colour.point;
   return {
-    grid: grid({ top: 8, bottom: 62 }),
+    grid: grid({ top: 8, bottom: 62, right: 40 }),
     tooltip: hint(colour, (data) => {
       const [, from, to, number] = data as number[];
       return [...describe(shown, shown.trials[number ?? -1]), duration((to ?? 0) - (from ?? 0))];
