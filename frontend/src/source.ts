@@ -15,7 +15,18 @@ async function read<T>(answer: Response): Promise<T> {
   return content;
 }
 
-const get = async <T,>(path: string): Promise<T> => read(await fetch(`api/experiments${path}`));
+/** An answer; a network that changes under a request, as when a laptop moves, is none of the server's. */
+async function reached(path: string, attempts = 4): Promise<Response> {
+  try {
+    return await fetch(path);
+  } catch (error) {
+    if (attempts <= 1) throw error;
+    await new Promise((done) => { window.setTimeout(done, 500); });
+    return reached(path, attempts - 1);
+  }
+}
+
+const get = async <T,>(path: string): Promise<T> => read(await reached(`api/experiments${path}`));
 
 const post = async <T,>(path: string, content: object): Promise<T> => read(await fetch(`api/experiments${path}`, {
   method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content),

@@ -20,7 +20,7 @@ from suggestion.controller.trials import Condition
 from suggestion.controller.workspace import artifacts_folder
 from suggestion.views import plot
 from tests.web import browser as tabs
-from tests.web.browser import expect, leave, open_trial, see, see_all, tab, violations
+from tests.web.browser import expect, leave, open_trial, see, see_all, tab, violations, visit
 from tests.web.support import PARAMETERS, experiment, serving, store, trial
 from tests.web.test_reading import two
 
@@ -206,7 +206,7 @@ def test_artifacts_and_contours(browser: Any, tmp_path: Path) -> None:
     objective = objectives.read(experiment("one").document)
     keeper.Keeper(made, places.place(made), objective).keep(trials[:1], print)
     with serving(tmp_path / "runs") as server, tab(browser) as page:
-        page.goto(server.address)
+        visit(page, server.address)
         page.get_by_role("link", name="one", exact=True).click()
         see_all(page)
         chart = page.locator("#contours .canvas")
@@ -273,7 +273,7 @@ def test_ten_thousand_trials(browser: Any, tmp_path: Path) -> None:
               for one in trials]  # fmt: skip
     store(tmp_path / "runs" / "large", experiment("large"), trials, reports=False)
     with serving(tmp_path / "runs") as server, tab(browser) as page:
-        page.goto(server.address)
+        visit(page, server.address)
         page.get_by_role("link", name="large").click()
         expect(listed(page)).to_have_text("10000 trials")
         assert page.locator("tr[data-trial]").count() < 60
@@ -319,7 +319,7 @@ def test_experiments_side_by_side(browser: Any, tmp_path: Path) -> None:
         trials = [trial(number, 1 / (number + 1)) for number in range(4 if name == "four" else 8)]
         store(tmp_path / "runs" / name, made, trials)
     with serving(tmp_path / "runs") as server, tab(browser) as page:
-        page.goto(server.address)
+        visit(page, server.address)
         for name, _ in kinds[:5]:
             page.get_by_label(f"Compare {name}").check()
         expect(page.get_by_label("Compare six")).to_be_disabled()
