@@ -29,6 +29,7 @@ import { forget, soon } from "../turns";
 import type { Study } from "../study";
 import type { Trial } from "../types";
 
+// Not LinesChart: before ECharts 6.1 its tooltips write names as HTML (CVE-2026-45249). Ours are texts, see `hint`.
 echarts.use([
   BarChart,
   BrushComponent,
