@@ -154,7 +154,10 @@ def _object(read: Manifest, template: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _collector(spec: Mapping[str, Any]) -> Iterator[Problem]:
-    kind = _mapping(spec.get("collector")).get("kind") or "StdOut"
+    collector = spec.get("collector")
+    kind = _mapping(collector).get("kind") or "StdOut"
+    if isinstance(collector, Mapping) and not collector.get("kind"):
+        yield (*COLLECTOR, "collector"), "needs kind; without the collector it is StdOut"
     source = _mapping(spec.get("source"))
     files = _mapping(source.get("fileSystemPath"))
     where: FieldPath = (*COLLECTOR, "source", "fileSystemPath")
@@ -178,7 +181,7 @@ def _collector(spec: Mapping[str, Any]) -> Iterator[Problem]:
             yield (*COLLECTOR, "source", "httpGet", "port"), f"must be a port, got {quote(port)}"
         if not isinstance(url, str) or not url.startswith("/"):
             yield (*COLLECTOR, "source", "httpGet", "path"), f"must begin with /, got {quote(url)}"
-    if kind == "Custom" and "customCollector" not in _mapping(spec.get("collector")):
+    if kind == "Custom" and "customCollector" not in _mapping(collector):
         yield (*COLLECTOR, "collector"), "kind Custom needs customCollector"
     for index, text in enumerate(_sequence(_mapping(source.get("filter")).get("metricsFormat"))):
         if isinstance(text, str):

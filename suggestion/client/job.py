@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from suggestion.client.containers import Problem
 from suggestion.client.manifest import FieldPath, Manifest
+from suggestion.problem.errors import quote
 from suggestion.problem.spelling import likely_meant
 
 #: What a scalar may be in YAML for each type of a field.
@@ -21,6 +23,15 @@ _FITTING: Final[Mapping[str, frozenset[str]]] = {
 _NOUNS: Final = {"str": "text", "int": "a whole number", "bool": "true or false"}
 #: Their names are those of any resource, and their amounts are texts or numbers.
 _RESOURCES: Final = frozenset({"limits", "requests"})
+#: The webhook compares a Job with what Go has read of it, which writes no empty field.
+_LEFT_OUT: Final = "must be left out, or not be empty, in a Job"
+#: Fields that are empty if they are false; that others are false is written.
+_FALSE_IS_EMPTY: Final = frozenset(
+    {"tty", "stdin", "stdinOnce", "hostNetwork", "hostPID", "hostIPC", "readOnly"}
+)
+_AMOUNT: Final = re.compile(
+    r"[+-]?(\d+\.?\d*|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?", re.ASCII
+)
 
 
 def is_job(spec: Mapping[str, Any]) -> bool:
@@ -31,6 +42,9 @@ def is_job(spec: Mapping[str, Any]) -> bool:
 def problems(read: Manifest, spec: Mapping[str, Any], path: FieldPath) -> Iterator[Problem]:
     """Yield every field of the Job `spec`, which stands at `path`, that a Job does not have."""
     yield from _class(read, spec, path, "V1Job")
+    for where in read.nulls(path):
+        if where[-2] not in _RESOURCES:
+            yield where, f"{_LEFT_OUT}, got null"
 
 
 @cache
@@ -47,12 +61,33 @@ def _class(read: Manifest, node: Any, path: FieldPath, name: str) -> Iterator[Pr
     fields = _classes()[name]
     for key, value in node.items():
         where = (*path, key)
-        if key not in fields:
+        empty = key in fields and _is_empty(key, value, fields[key])
+        if empty and not any(read.nulls(where)):  # of an amount, null is 0
+            yield where, f"{_LEFT_OUT}, got {quote(value) if value == '' else value}"
+        elif key not in fields:
             meant = likely_meant(key, fields)
             hint = f"; did you mean {meant}?" if meant else ""
             yield where, f"a Job has no field {key} here{hint}"
-        elif key not in _RESOURCES:
+        elif key in _RESOURCES:
+            yield from _amounts(value, where)
+        else:
             yield from _value(read, value, where, fields[key])
+
+
+def _is_empty(key: str, value: Any, kind: str) -> bool:
+    if kind.startswith(("List[", "Dict[")):
+        return value in ([], {})
+    return (kind == "str" and value == "") or (key in _FALSE_IS_EMPTY and value == "false")
+
+
+def _amounts(node: Any, path: FieldPath) -> Iterator[Problem]:
+    if not isinstance(node, Mapping):
+        yield path, f"must be a mapping, got {_noun(node)}"
+        return
+    for key, value in node.items():
+        if not isinstance(value, str) or not _AMOUNT.fullmatch(value.strip()):
+            got = quote(value) if isinstance(value, str) else _noun(value)
+            yield (*path, key), f"must be an amount, such as 500m, 2 or 1Gi, got {got}"
 
 
 def _value(read: Manifest, node: Any, path: FieldPath, kind: str) -> Iterator[Problem]:

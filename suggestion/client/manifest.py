@@ -102,6 +102,18 @@ class Manifest:
         """Return whether something stands at `path` in the file itself."""
         return self._node(path) is not None
 
+    def nulls(self, path: FieldPath) -> Iterator[FieldPath]:
+        """Yield where the file has a null at or below `path`, which the document leaves out."""
+        left = [(path, self._node(path))]
+        while left:
+            where, node = left.pop()
+            if isinstance(node, yaml.MappingNode):
+                left += [((*where, key.value), child) for key, child in reversed(node.value)]
+            elif isinstance(node, yaml.SequenceNode):
+                left += [((*where, k), child) for k, child in enumerate(node.value)]
+            elif isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
+                yield where
+
     def type_of(self, path: FieldPath) -> str:
         """Return what the scalar at `path` is to a cluster, which reads YAML as Go does.
 

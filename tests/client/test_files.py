@@ -267,11 +267,12 @@ def test_nulls_are_absent_fields(tmp_path: Path) -> None:
         "spec.trialTemplate.command",
         "metadata.namespace",
         "status",
-        f"{CONTAINER}.workingDir",
-        f"{CONTAINER}.env",
     ]
     for severity in Severity:
         assert found(tmp_path, dict.fromkeys(nulls), severity) == []
+    in_job = dict.fromkeys((f"{CONTAINER}.workingDir", f"{CONTAINER}.env"))
+    assert found(tmp_path, in_job, Severity.ERROR) == []
+    assert len(found(tmp_path, in_job, Severity.CLUSTER)) == 2
     (line,) = found(tmp_path, {"spec.algorithm": None}, Severity.ERROR)
     assert line == "spec: algorithm is required"
 
@@ -373,6 +374,12 @@ def source(**more: Any) -> dict[str, Any]:
         ({f"{CONTAINER}.args[0]": "${trialParameters.rate}", f"{CONTAINER}.tty": "no"},
          "tty: must be true or false, got the text no"),
         ({f"{CONTAINER}.env": [{"name": "A", "value": 1}]}, "value: must be text, got the whole"),
+        ({f"{CONTAINER}.env": None}, "env: must be left out, or not be empty, in a Job, got null"),
+        ({f"{CONTAINER}.ports": []}, r"ports: must be left out, .* got \[\]"),
+        ({f"{CONTAINER}.workingDir": ""}, "workingDir: must be left out, .* got ''"),
+        ({f"{CONTAINER}.tty": False}, "tty: must be left out, .* got false"),
+        ({f"{CONTAINER}.resources": {"limits": {"cpu": "1x"}}}, "limits.cpu: must be an amount"),
+        ({"spec.metricsCollectorSpec": {"collector": {}}}, "collector: needs kind"),
         ({"spec.metricsCollectorSpec": {**FILE, "source": {"fileSystemPath": source(path="m")}}},
          "path: must be absolute"),
         ({"spec.metricsCollectorSpec": {**FILE, "source": {
@@ -398,6 +405,18 @@ def test_what_a_cluster_refuses(tmp_path: Path, changes: dict[str, Any], line: s
     assert found(tmp_path, changes, Severity.ERROR) == []
     lines = found(tmp_path, changes, Severity.CLUSTER)
     assert [each for each in lines if re.search(line, each)], lines
+
+
+def test_what_is_not_empty_to_a_cluster(tmp_path: Path) -> None:
+    changes = {
+        f"{CONTAINER}.resources": {
+            "limits": {"cpu": ".5", "memory": "1Gi"},
+            "requests": {"cpu": None},
+        },
+        f"{CONTAINER}.securityContext": {"runAsNonRoot": False},
+        "spec.trialTemplate.trialSpec.spec.backoffLimit": 0,
+    }
+    assert found(tmp_path, changes, Severity.CLUSTER) == []
 
 
 def test_the_short_form_is_one_thing_that_a_cluster_refuses(tmp_path: Path) -> None:
