@@ -64,6 +64,25 @@ def test_every_distribution_is_read(number: int) -> None:
     assert read.space.parameters[0] == Double("d", 1, 2, distribution=expected)
 
 
+def test_a_problem_is_kept_by_all_that_its_experiment_says() -> None:
+    """What is read of a message is never told of another; large ones are read at each call."""
+    message = experiment(parameters=[double("x", "0", "1")])
+    first = wire.read_problem(message)
+    assert wire.read_problem(api.Experiment.FromString(message.SerializeToString())) is first
+    feasible = message.spec.parameter_specs.parameters[0].feasible_space
+    feasible.max = "2"
+    assert wire.read_problem(message).space.parameters == (Double("x", 0, 2),)
+    message.spec.objective.type = api.MAXIMIZE
+    assert wire.read_problem(message).objectives[0].goal is Goal.MAXIMIZE
+    feasible.min = "3"
+    for _ in range(2):
+        with pytest.raises(Invalid, match="min must not exceed max"):
+            wire.read_problem(message)
+    large = experiment(parameters=[double(f"x{n}", "0", "1") for n in range(300)])
+    assert wire.read_problem(large) == wire.read_problem(large)
+    assert wire.read_problem(large) is not wire.read_problem(large)
+
+
 @pytest.mark.parametrize("maximize", [True, False])
 def test_the_declaration_is_read(maximize: bool) -> None:
     message = experiment("tpe", settings={"seed": "1"}, maximize=maximize, max_trials=7)

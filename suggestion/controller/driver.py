@@ -221,7 +221,9 @@ class Controller:
         """
         self._unwritten += happened
         self._confirmed += step.changes.delivered
-        changes = replace(step.changes, delivered=())
+        changes = step.changes
+        if changes.delivered:
+            changes = replace(changes, delivered=())
         ends = any(isinstance(command, c.End) for command in step.commands)
         if changes or (ends and self._unwritten):
             changes = replace(changes, delivered=self._confirmed)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import posixpath
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -77,11 +79,13 @@ class Workspace(Protocol):
 
 def trial_files(root: Path, trial: Trial) -> TrialFiles:
     """Return the files of a trial's present attempt in the experiment's directory `root`."""
-    folder = root / "trials" / trial.name
-    attempt = trial.attempt
-    return TrialFiles(
-        trial.name, folder, folder / f"output-{attempt}.log", folder / f"status-{attempt}"
-    )
+    return _files(root, trial.name, trial.attempt)
+
+
+@lru_cache(maxsize=256)  # each step of a trial asks for them
+def _files(root: Path, trial: str, attempt: int) -> TrialFiles:
+    folder = root / "trials" / trial
+    return TrialFiles(trial, folder, folder / f"output-{attempt}.log", folder / f"status-{attempt}")
 
 
 def artifacts_folder(folder: Path, attempt: int) -> Path:
@@ -95,7 +99,10 @@ def artifacts_folder(folder: Path, attempt: int) -> Path:
 
 
 def _empty(folder: Path) -> Path:
-    """Make a folder that holds nothing, and return its whole path."""
+    """Make a folder that holds nothing, in one whose path is whole; return its whole path."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        return folder
     if folder.is_dir() and not folder.is_symlink():
         shutil.rmtree(folder)
     private_folder(folder)
@@ -151,12 +158,13 @@ class TrialWorkspace:
     def launch(self, trial: Trial, slot: Slot, variables: Mapping[str, str]) -> LaunchSpec:
         files = self.files(trial)
         private_folder(files.folder)
+        folder = files.folder.resolve()
         own = {
             "SUGGEST_TRIAL_NAME": trial.name,
-            "SUGGEST_TRIAL_DIR": str(files.folder.resolve()),
+            "SUGGEST_TRIAL_DIR": str(folder),
             "SUGGEST_EXPERIMENT_NAME": self.experiment,
             "KATIB_TRIAL_NAME": trial.name,
-            "SUGGEST_ARTIFACTS_DIR": str(_empty(artifacts_folder(files.folder, trial.attempt))),
+            "SUGGEST_ARTIFACTS_DIR": str(_empty(artifacts_folder(folder, trial.attempt))),
             **slot.env(),
             **variables,
         }
@@ -179,7 +187,7 @@ class TrialWorkspace:
             path,
             bool(self.collector.line_format),
             slot,
-            files.folder.resolve() if self.template.own_folder else self.cwd,
+            folder if self.template.own_folder else self.cwd,
             self.search_path,
             trial.attempt,
             self.template.demand,

@@ -6,7 +6,17 @@ import dataclasses
 import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    NamedTuple,
+    Protocol,
+    TypeGuard,
+    TypeVar,
+    runtime_checkable,
+)
 
 from suggestion.engine import installed
 from suggestion.engine.declared import SHARED
@@ -289,9 +299,19 @@ def abilities_of(registry: Registry[Algorithm], ability: Ability) -> Iterator[st
             yield name
 
 
+def _validates(algorithm: object) -> TypeGuard[Validates]:
+    # The answer for a class is kept; `isinstance` looks at each attribute at each call.
+    return issubclass(type(algorithm), Validates)
+
+
+def transforms_space(algorithm: object) -> TypeGuard[TransformsSpace]:
+    """Return whether `algorithm` replaces the declared space by another."""
+    return issubclass(type(algorithm), TransformsSpace)
+
+
 def check(algorithm: object, study: Study) -> None:
     """Raises Invalid with the violations of `algorithm`'s own rules, if it has any."""
-    if isinstance(algorithm, Validates):
+    if _validates(algorithm):
         found = tuple(islice(algorithm.violations(study), MOST_VIOLATIONS))
         if found:
             raise Invalid(found)

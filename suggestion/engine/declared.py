@@ -80,6 +80,8 @@ def declare(problem: Problem, shared: Mapping[str, tuple[int, str]]) -> Problem:
     Raises:
         Invalid: With everything that is wrong with them.
     """
+    if not shared:
+        return problem
     space, found = problem.space, list[Violation]()
     if isinstance(space, ArchitectureSpace):
         for name in sorted(_OF_PARAMETERS & shared.keys()):

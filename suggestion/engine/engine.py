@@ -14,12 +14,12 @@ from suggestion.engine.algorithm import (
     Algorithm,
     Configured,
     Registry,
-    TransformsSpace,
     Unavailable,
     abilities_of,
     build,
     check,
     missing,
+    transforms_space,
 )
 from suggestion.engine.declared import CONDITIONS, PARAMETER_CONSTRAINTS, declare, given
 from suggestion.engine.settings import RawSetting
@@ -287,7 +287,7 @@ class Engine:
             installed = Registry[Algorithm](self._registry.group, self._registry.noun)
             able = partial(abilities_of, installed)
             violations += missing(type(algorithm), problem, prior, able)
-            if isinstance(algorithm, TransformsSpace):
+            if transforms_space(algorithm):
                 problem = replace(problem, space=algorithm.search_space(problem.space))
             prepared = Prepared(problem, choice.name, algorithm, random_state, tuple(prior))
             try:

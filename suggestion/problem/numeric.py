@@ -169,7 +169,7 @@ class _Numeric(Parameter):
 
     def _decode_levels(self, units: Array) -> list[int]:
         assert self.levels is not None
-        units = np.clip(units, 0.0, 1.0)
+        units = units.clip(0.0, 1.0)
         last = self.levels - 1
         if not self.is_uniform:
             numbers = self._prior.quantile(units)
@@ -231,7 +231,7 @@ class Double(_Numeric):
 
     def decode(self, units: Array) -> list[Value]:
         if self._decimals is not None:
-            return [*self._decimals.at(np.clip(units, 0.0, 1.0))]
+            return [*self._decimals.at(units.clip(0.0, 1.0))]
         number = self.lattice.number
         return [number(k) for k in self._decode_levels(units)]
 

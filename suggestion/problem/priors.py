@@ -71,7 +71,7 @@ class _Ranged(ABC):
 
             inverse = NormalDist().inv_cdf
             deviations = np.array([inverse(p) for p in shares.tolist()])
-            positions = np.clip(deviations / 6 + 0.5, 0.0, 1.0)
+            positions = (deviations / 6 + 0.5).clip(0.0, 1.0)
             positions = np.where(units <= 0, 0.0, np.where(units >= 1, 1.0, positions))
         return self._at_position(positions)
 
@@ -93,7 +93,7 @@ class Prior(_Ranged):
             positions = np.log1p((numbers - low) / low) / math.log1p((high - low) / low)
         else:
             positions = (np.log(numbers) - math.log(low)) / (math.log(high) - math.log(low))
-        return np.clip(positions, 0.0, 1.0)
+        return positions.clip(0.0, 1.0)
 
     def _at_position(self, positions: Array) -> Array:
         low, high = self.low, self.high
@@ -106,7 +106,7 @@ class Prior(_Ranged):
             numbers = np.exp(np.minimum(logs, 709.7))  # exp(709.8) overflows
         # The ends exactly, which logarithms would miss.
         numbers = np.where(positions <= 0, low, np.where(positions >= 1, high, numbers))
-        return np.clip(numbers, low, high)
+        return numbers.clip(low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class StepPrior(_Ranged):
         else:
             logs = np.log(np.maximum(self.first + numbers, math.nextafter(0, 1)))
             positions = (logs - self.log_first) / self._log_width
-        return np.clip(positions, 0.0, 1.0)
+        return positions.clip(0.0, 1.0)
 
     @property
     def _log_width(self) -> float:
@@ -161,4 +161,4 @@ class StepPrior(_Ranged):
         else:
             numbers = np.exp(self.log_first + positions * self._log_width) - self.first
         # The end exactly, which logarithms would miss.
-        return np.where(positions >= 1, self.width, np.clip(numbers, 0.0, self.width))
+        return np.where(positions >= 1, self.width, numbers.clip(0.0, self.width))

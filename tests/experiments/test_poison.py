@@ -18,7 +18,7 @@ from suggestion import collectors
 from suggestion.client.document import Collector as Settings
 from suggestion.collectors.lines import LONGEST_VALUE, Lines, json_parser, text_parser
 from suggestion.controller.context import Source
-from suggestion.controller.files import Unusable, clear
+from suggestion.controller.files import Unusable, clear, open_own
 from suggestion.controller.moments import parse
 from suggestion.controller.observation import Objective, Report
 from suggestion.controller.reporter import NEVER, digest
@@ -289,6 +289,23 @@ def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
     (tmp_path / "run-1" / "m.log").write_text("loss=1\n")
     (tmp_path / "m.log").symlink_to("run-1/m.log")
     assert Lines(tmp_path / "m.log", text_parser(("loss",)), ("loss",)).read(True)
+
+
+def test_a_folder_may_be_reached_through_a_link(tmp_path: Path) -> None:
+    """A file in it is its own, one in a neighbour whose name begins alike is not."""
+    for name in ("trial", "trial-2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "m.log").write_text("loss=1\n")
+    linked = tmp_path / "linked"
+    linked.symlink_to("trial")
+    for root in (linked, tmp_path / "trial-2" / ".." / "trial"):
+        file = open_own(root / "m.log", root)
+        assert file is not None
+        file.close()
+    (tmp_path / "trial" / "other.log").symlink_to("../trial-2/m.log")
+    for root in (linked, tmp_path / "trial"):
+        with pytest.raises(Unusable, match="a link out of it"):
+            open_own(root / "other.log", root)
 
 
 # ------------------------------------------------------------------------- terminals

@@ -6,7 +6,8 @@ Reading collects every broken rule before it raises; `locations` says which fiel
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import space_messages as spaces
@@ -30,6 +31,12 @@ __all__ = [
 
 # ------------------------------------------------------------------ experiment
 
+#: Every call of an experiment brings it anew, and exact reading takes half of a small call. So the
+#: problems of the latest experiments are kept: at most so many, of so many bytes, which take a few
+#: MiB where every byte is used to declare parameters.
+_KEPT: Final = 64
+_KEPT_BYTES: Final = 4096
+
 
 def read_problem(message: api.Experiment) -> Problem:
     """Return what `message` asks to optimise.
@@ -37,6 +44,18 @@ def read_problem(message: api.Experiment) -> Problem:
     Raises:
         Invalid: With every broken rule of the experiment, the space and the objective.
     """
+    if message.ByteSize() <= _KEPT_BYTES:
+        return _read_bytes(message.SerializeToString(deterministic=True))
+    return _read(message)
+
+
+@lru_cache(maxsize=_KEPT)
+def _read_bytes(encoded: bytes) -> Problem:
+    """Return the problem of an encoded experiment, whose bytes alone decide about it."""
+    return _read(api.Experiment.FromString(encoded))
+
+
+def _read(message: api.Experiment) -> Problem:
     spec = message.spec
     found = Violations()
     if not message.name:

@@ -26,7 +26,7 @@ _JSON_SETTINGS: Final = tuple(each.name.encode() for each in (INITIAL_POINTS, PR
 class SuggestionService:
     """Answers GetSuggestions and ValidateAlgorithmSettings for the algorithms of a registry.
 
-    It keeps nothing between calls.
+    It keeps nothing between calls that a reply depends on.
     """
 
     full_name = "api.v1.beta1.Suggestion"

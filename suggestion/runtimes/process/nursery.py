@@ -57,10 +57,9 @@ class Nursery:
             OSError: If no process can be started here, or `cwd` cannot be entered.
             ValueError: If no process can have such arguments or such an environment.
         """
-        for text in (*argv, *env, *env.values()):
-            if "\0" in text:
-                raise ValueError("embedded null byte")
-        if any("=" in name or not name for name in env):
+        if "\0" in "".join((*argv, *env, *env.values())):
+            raise ValueError("embedded null byte")
+        if "" in env or "=" in "".join(env):
             raise ValueError("illegal environment variable name")
         message = {
             "argv": [_bytes(text) for text in argv],
@@ -153,4 +152,4 @@ class Nursery:
 
 def _bytes(text: str) -> str:
     """Return the bytes of a name or an argument as JSON can hold them, one character each."""
-    return os.fsencode(text).decode("latin-1")
+    return text if text.isascii() else os.fsencode(text).decode("latin-1")
