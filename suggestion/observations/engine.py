@@ -25,6 +25,8 @@ SECONDS_TO_LOCK: Final = 30
 _SECONDS_AT_A_TIME: Final = 1
 #: How long a read of SQLite waits. In WAL mode it does so only while a log is recovered.
 _SECONDS_TO_READ: Final = 2
+#: Before SQLite is asked again for a lock that it refused at once.
+_PAUSE: Final = 0.01
 #: Option of a connection that writes to SQLite: how long it waits for the lock.
 _UNTIL: Final = "suggestion_until"
 
@@ -136,12 +138,26 @@ class Database:
         if not until.acquire(self._turn):
             raise Unreachable(f"database '{self.name}': other writes take too long; try again")
         try:
-            with self._writer.connect() as connection:
+            with self._connected(until) as connection:
                 connection.execution_options(**{_UNTIL: until})
                 with connection.begin():
                     yield connection
         finally:
             self._turn.release()
+
+    def _connected(self, until: Deadline) -> sa.Connection:
+        """Connect to SQLite, whose file several may be making at once.
+
+        Some of these are told that it is locked, without the wait that they have asked for.
+        """
+        while True:
+            try:
+                return self._writer.connect()
+            except sa.exc.OperationalError as error:
+                if troubles.of("sqlite", error) is not Unreachable or until.remaining() <= 0:
+                    raise
+            until.check()
+            time.sleep(_PAUSE)
 
     @contextmanager
     def _writing_elsewhere(self, until: Deadline) -> Iterator[sa.Connection]:

@@ -15,7 +15,7 @@ from queue import Queue
 import pytest
 import sqlalchemy as sa
 
-from suggestion.observations import schema
+from suggestion.observations import engine, schema
 from suggestion.observations.engine import Database
 from suggestion.observations.storage import Point, Storage
 from suggestion.problem.deadline import Deadline
@@ -278,6 +278,31 @@ def test_servers_that_start_at_once_do_not_hinder_each_other(url: str) -> None:
     with database.reading() as connection:
         assert connection.execute(sa.select(schema.VERSIONS)).all() == [(schema.VERSION,)]
     database.close()
+
+
+def test_a_file_that_is_being_made_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite does not always wait for the lock to switch to a write-ahead log."""
+    monkeypatch.setitem(engine._DRIVERS, "sqlite", ("sqlite", "dbmanager", {"timeout": 0}))
+    other = sqlite3.connect(tmp_path / "observations.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    looks = []
+
+    def cancelled() -> bool:  # asked between two attempts
+        looks.append(other.in_transaction)
+        if other.in_transaction:
+            other.execute("COMMIT")
+        return False
+
+    database = Database(f"sqlite:///{tmp_path}/observations.db")
+    mode = database.write(
+        lambda connection: connection.execute(sa.text("PRAGMA journal_mode")).scalar(),
+        Deadline(cancelled=cancelled),
+    )
+    assert (mode, looks[0]) == ("wal", True)
+    database.close()
+    other.close()
 
 
 def test_tables_of_the_first_version_are_brought_up_to_date(url: str) -> None:
