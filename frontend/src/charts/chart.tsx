@@ -29,7 +29,6 @@ import { forget, soon } from "../turns";
 import type { Study } from "../study";
 import type { Trial } from "../types";
 
-// Not LinesChart: before ECharts 6.1 its tooltips write names as HTML (CVE-2026-45249). Ours are texts, see `hint`.
 echarts.use([
   BarChart,
   BrushComponent,
@@ -227,7 +226,7 @@ const NONE = () => null;
 const BASE: Option = { animation: false, aria: { enabled: false } };
 
 export function grid(more: Option = {}): Option {
-  return { left: 8, right: 16, top: 28, bottom: 28, containLabel: true, ...more };
+  return { left: 8, right: 16, top: 28, bottom: 28, outerBoundsMode: "same", outerBoundsContain: "axisLabel", ...more };
 }
 
 /** An axis of numbers, with short ticks. */

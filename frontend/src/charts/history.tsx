@@ -46,7 +46,7 @@ export function selectable(chart: Instance, where: string): void {
 }
 
 export const BRUSH = {
-  toolbox: { right: 8, top: 0, itemSize: 13, feature: { dataZoom: { filterMode: "none", brushStyle: { opacity: 0.3 } }, restore: {} } },
+  toolbox: { right: 8, top: 0, padding: 5, itemSize: 13, feature: { dataZoom: { filterMode: "none", brushStyle: { opacity: 0.3 } }, restore: {} } },
   brush: { toolbox: ["rect", "clear"], brushMode: "single", throttleType: "debounce", throttleDelay: 100, outOfBrush: {} },
 };
 
