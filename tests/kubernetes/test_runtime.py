@@ -6,7 +6,7 @@ import errno
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,7 @@ def until(made: runtime.KubernetesRuntime) -> RuntimeEvent:
     descriptor = made.fileno()
     assert descriptor is not None
     while not (found := made.events()):
-        assert select.select([descriptor], [], [], 20)[0], "no event came"
+        assert select.select([descriptor], [], [], 180)[0], "no event came"
     return found[0]
 
 
@@ -250,7 +250,7 @@ def fails(path: Path, text: str) -> None:
 
 
 def until_there(one: TrialFiles) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 180
     while not trials.noted(one):
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -283,6 +283,34 @@ def test_an_api_that_is_away_is_waited_for_once(waits: list[float], tmp_path: Pa
         assert waits[1:] == [0.0, 0.0]
         # Nothing of them was ever there, as is seen now.
         api.away = False
+        assert until(made) == Loss("t-0", begun=False)
+    finally:
+        made.close()
+
+
+def test_a_look_while_a_list_arrives_is_not_the_last(waits: list[float], tmp_path: Path) -> None:
+    """Between a list and the note that everything is listed, a look finds nothing to do yet."""
+    whose = Whose("study", "1", tmp_path, {"spec": {}})
+    api = Fake(away=True)
+    made = runtime.KubernetesRuntime(api, whose, conditions({}, "Job"), lambda: JOBS)  # type: ignore[arg-type]
+    looks: list[Sequence[RuntimeEvent]] = []
+
+    class Looks(threading.Event):
+        def set(self) -> None:
+            if not self.is_set():
+                looks.append(made.events())
+            super().set()
+
+    for what in (Cluster.OBJECTS, Cluster.PODS):
+        made._cluster._synced[what] = Looks()
+    try:
+        made.adopt(files(tmp_path, "t-0"), {"name": "o-0"})
+        api.away = False
+        assert made._cluster.wait(180)
+        assert looks == [[], []]
+        descriptor = made.fileno()
+        assert descriptor is not None
+        assert select.select([descriptor], [], [], 180)[0]
         assert until(made) == Loss("t-0", begun=False)
     finally:
         made.close()

@@ -127,8 +127,10 @@ class Cluster:
     def put(self, seen: Seen) -> None:
         """Add to what has been seen. Safe in any thread."""
         self._seen.put(seen)
-        if isinstance(seen, Kept):  # there may be many; they are taken at the next look
-            return
+        if not isinstance(seen, Kept):  # there may be many; they are taken at the next look
+            self._ring()
+
+    def _ring(self) -> None:
         with self._bell_lock:
             if self._bell >= 0:
                 with suppress(BlockingIOError):
@@ -264,8 +266,9 @@ class Cluster:
     def _list(self, what: str, resource: Resource, labels: str) -> str:
         found = self.api.list(resource, labelSelector=labels)
         version: str = found["metadata"]["resourceVersion"]
-        self.put(Listed(what, found.get("items") or (), version))
+        self._seen.put(Listed(what, found.get("items") or (), version))
         self._synced[what].set()
+        self._ring()  # now: whoever looked before that has seen that not everything is listed
         return version
 
     def _stream(self, what: str, resource: Resource, version: str, labels: str) -> None:
