@@ -25,6 +25,7 @@ SOLVED: Final = 0.05
 NAMES: Final[Mapping[str, str]] = {
     "local:bayesianoptimization": "bayesianoptimization",
     "local:multivariate-tpe": "multivariate-tpe",
+    "local:tpe": "tpe",
     "local:cmaes": "cmaes",
     "optuna:default": "Optuna, its default",
     "optuna:gp": "Optuna GPSampler",
@@ -86,8 +87,8 @@ intervals over problems and seeds. The best value of a column is bold.
 **The sample** is the beginning of an order of problems and seeds that was fixed before any result
 (`benchmarks/regret/sample.py`). Expensive engines have run less of it than cheap ones. So there
 are two tables where the engines differ: one of all engines on the few runs that all have, one of
-those that have run most. Few runs mean wide intervals; so far there are so few that no order of
-the engines follows from them.
+those that have run most. Few runs mean wide intervals: so far one seed of each problem, of which
+an order of the engines follows only where brackets are apart.
 
 `make rivals` builds an environment for each rival, `python -m benchmarks.regret grow --engine
 NAME` runs more of the sample, `make scoreboard` writes this page from the stored results.
