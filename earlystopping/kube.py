@@ -51,11 +51,13 @@ def repeat(attempt: Callable[[], _T], until: Deadline, check: Callable[[], None]
     reason: PassingError | None = None
     while True:
         number += 1
+        begun = time.monotonic()
         try:
             return attempt()
         except PassingError as error:
-            # An attempt that our own time has cut off says nothing of why the others failed.
-            if reason is None or until.remaining() > 0:
+            # An attempt that our own time has cut off says nothing of why the others failed. A call
+            # is given half of the time that is left, or all of it.
+            if reason is None or until.remaining() > time.monotonic() - begun:
                 reason = error
             wait = max(pause * random.uniform(0.5, 1.5), error.wait)
             if until.remaining() <= wait:
