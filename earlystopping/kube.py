@@ -17,6 +17,8 @@ from suggestion.problem.errors import Denied, Missing, Unreachable, Unready, quo
 _T = TypeVar("_T")
 
 _TRIALS: Final = {"group": "kubeflow.org", "version": "v1beta1", "plural": "trials"}
+#: Seconds without which no further attempt is begun.
+_LEAST: Final = 0.5
 _PAUSE: Final = 0.05  # seconds after the first failure; doubled after each further one
 _LONGEST_PAUSE: Final = 2.0
 _LONGEST_WAIT: Final = 5.0  # seconds for one answer of the API server
@@ -60,7 +62,7 @@ def repeat(attempt: Callable[[], _T], until: Deadline, check: Callable[[], None]
             if reason is None or until.remaining() > time.monotonic() - begun:
                 reason = error
             wait = max(pause * random.uniform(0.5, 1.5), error.wait)
-            if until.remaining() <= wait:
+            if until.remaining() <= wait + _LEAST:
                 tried = f"tried {number} times" if number > 1 else "tried once"
                 raise Unreachable(f"{reason}; {tried}, try again") from reason
         time.sleep(wait)

@@ -577,7 +577,7 @@ def test_a_pod_is_known_by_its_account(account: Path, monkeypatch: pytest.Monkey
 
 
 def test_an_attempt_that_runs_out_of_time_does_not_hide_why_the_others_failed() -> None:
-    until = Deadline.after(0.4)
+    until = Deadline.after(1.5)
     tried = 0
 
     def attempt() -> None:
