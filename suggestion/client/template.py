@@ -18,8 +18,9 @@ _VARIABLE: Final = re.compile(r"\$(\$\([A-Za-z_][\w.-]*\)|\(([A-Za-z_][\w.-]*)\)
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 # Kubeflow's SDK makes a script of a function, and writes it to a file named like the user's source.
 _SCRIPT: Final = re.compile(r"\$\{?SCRIPT\}?\"?\s*>\s*\"?(?![\s$/])")
-# A script that a command writes itself, and runs.
-_OWN: Final = re.compile(r"(?<!>)>\s*[\"']?([^\s\"'$/&;|<>]+\.py)\b.*[\s\"'/]\1\b", re.DOTALL)
+# A script that a command writes itself, and a script that it names.
+_WRITTEN: Final = re.compile(r"(?<!>)>\s*[\"']?([^\s\"'$/&;|<>]+\.py)\b")
+_NAMED: Final = re.compile(r"[\s\"'/]([^\s\"'$/&;|<>]+\.py)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,14 @@ class Template:
         return str(metadata(self.meta, match[1])[match[2]])
 
 
+def _runs_its_own(word: str) -> bool:
+    """Return whether a command writes a script to its folder and names it after that."""
+    written: dict[str, int] = {}
+    for match in _WRITTEN.finditer(word):
+        written.setdefault(match[1], match.end())
+    return any(m.start() >= written.get(m[1], len(word)) for m in _NAMED.finditer(word))
+
+
 def read(
     document: Mapping[str, Any],
     command: str | None = None,
@@ -167,7 +176,7 @@ def read(
     namespace = document["metadata"].get("namespace") or "default"
     deadline = _deadline(primary.meta)
     words = [*(container.get("command") or ()), *(container.get("args") or ())]
-    writes = any(_SCRIPT.search(word) or _OWN.search(word) for word in words)
+    writes = any(_SCRIPT.search(word) or _runs_its_own(word) for word in words)
     made = Template(
         used,
         names,
