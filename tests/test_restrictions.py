@@ -423,8 +423,8 @@ def test_a_parameter_that_is_active_nowhere_is_refused() -> None:
     settings = {"conditions": "width if layers > 1000; momentum if width > 3 or layers > 1"}
     (refusal,) = refusals(experiment("random", HIERARCHY, settings=settings))
     assert refusal == (
-        "setting 'conditions': no point of the search space meets the condition of parameter "
-        "'width'; leave it out"
+        "setting 'conditions': no point of the search space meets that of parameter 'width', "
+        "got 'width if layers > 1000; momentum if width > 3 or layers > 1'"
     )
 
 

@@ -314,11 +314,11 @@ class Engine:
         """
         space = prepared.problem.space
         if dead := never_active(space, deadline.check):
-            place, _ = shared.get(CONDITIONS.name, (0, ""))
+            place, text = shared.get(CONDITIONS.name, (0, ""))
             at = ("settings", place, "value")
-            rule = "no point of the search space meets the condition of parameter"
+            rule = "no point of the search space meets that of parameter"
             raise Invalid(
-                Violation(at, f"setting 'conditions': {rule} {quote(name)}; leave it out")
+                Violation(at, f"setting 'conditions': {rule} {quote(name)}, got {quote(text)}")
                 for name in dead
             )
         region = region_of(space, deadline.check) if space.constraints else None
