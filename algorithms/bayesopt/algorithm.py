@@ -14,7 +14,6 @@ from suggestion.algorithms.bayesopt.proposer import Proposer
 from suggestion.engine.algorithm import WITHOUT_PRIOR_STUDIES, Ability, register
 from suggestion.engine.settings import MOST_TRIALS, setting
 from suggestion.numerics import sampling, streams
-from suggestion.numerics.earlier import CALIBRATING
 from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
 from suggestion.problem.errors import Violation
 from suggestion.problem.parameters import Array
@@ -27,6 +26,9 @@ MOST_BY_GP: Final = 100
 MOST_BY_FOREST: Final = 16
 #: Acquisition functions that stand for an expected improvement.
 _OF_OUTPUTS: Final = ("gp_hedge", "EI", "EIps")
+#: Which of the first trials are those of a study without earlier ones: they show whether the
+#: earlier ones mislead.
+CALIBRATING: Final = (1, 3)
 
 
 @register("bayesianoptimization")

@@ -16,9 +16,6 @@ from suggestion.problem.numeric import Double, Int
 from suggestion.problem.parameters import Array, Parameter, Value
 from suggestion.problem.space import Assignment, SearchSpace
 
-#: Which of the first trials are those of a study without earlier ones: they show whether the
-#: earlier ones mislead.
-CALIBRATING: Final = (1, 3)
 #: How fast weights fall with the share of pairs in wrong order, for each trial, and the most
 #: trials that count.
 RANKING_RATE: Final = 1.0
