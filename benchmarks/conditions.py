@@ -201,27 +201,7 @@ def sample() -> Iterator[Key]:
                     yield problem.name, seed, engine, batch
 
 
-@click.group()
-def main() -> None:
-    """Compare engines on problems with conditions."""
-
-
-_path = click.option("--results", type=Path, default=stored.FOLDER / "conditions.jsonl")
-
-
-@main.command("run")
-@_path
-@click.option("--minutes", default=30.0, show_default=True)
-def run_all(results: Path, minutes: float) -> None:
-    """Run what is not stored yet."""
-    stored.fill(results, sample(), regrets, minutes)
-
-
-@main.command()
-@_path
-def report(results: Path) -> None:
-    """Print mean regrets by problem, and mean ranks."""
-    found = stored.read(results)
+def _report(found: Mapping[Key, Any]) -> None:
     for batch in BATCHES:
         _table(found, batch)
 
@@ -251,6 +231,14 @@ def _table(found: Mapping[Key, Any], batch: int) -> None:
         cells += [f"{values[row].mean():.3f}", f"{early[row].mean():.3f}"]
         click.echo("| " + " | ".join(cells) + " |")
 
+
+main = stored.commands(
+    stored.FOLDER / "conditions.jsonl",
+    sample,
+    regrets,
+    _report,
+    "Compare engines on problems with conditions.",
+)
 
 if __name__ == "__main__":
     main()

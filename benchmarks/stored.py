@@ -50,6 +50,42 @@ def fill(path: Path, keys: Iterable[Key], run: Callable[[Key], Any], minutes: fl
         click.echo(f"{' '.join(map(str, key))}  {time.process_time() - clock:.1f} s of CPU")
 
 
+def commands(
+    path: Path,
+    keys: Callable[[], Iterable[Key]],
+    run: Callable[[Key], Any],
+    show: Callable[[dict[Key, Any]], None],
+    about: str,
+) -> click.Group:
+    """Return the commands ``run``, which fills a file of results, and ``report``, which prints it.
+
+    Args:
+        path: Of the file, unless another one is given.
+        keys: Returns all runs, in their order.
+        show: Prints the stored results.
+        about: What the benchmark does, in a sentence.
+    """
+    results = click.option("--results", type=Path, default=path)
+
+    @click.group(help=about)
+    def main() -> None: ...
+
+    @main.command("run")
+    @results
+    @click.option("--minutes", default=60.0, show_default=True, help="Of CPU time.")
+    def run_all(results: Path, minutes: float) -> None:
+        """Run what is not stored yet."""
+        fill(results, keys(), run, minutes)
+
+    @main.command()
+    @results
+    def report(results: Path) -> None:
+        """Print the tables."""
+        show(read(results))
+
+    return main
+
+
 def interval(values: Sequence[Sequence[float]]) -> tuple[float, float, float]:
     """Return the mean over problems of the means over their seeds, with a 90 % bootstrap interval.
 

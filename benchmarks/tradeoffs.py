@@ -19,7 +19,6 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -164,27 +163,7 @@ def sample() -> Iterator[Key]:
                     yield name, seed, engine, batch
 
 
-@click.group()
-def main() -> None:
-    """Compare engines on problems with two objectives."""
-
-
-_path = click.option("--results", type=Path, default=stored.FOLDER / "tradeoffs.jsonl")
-
-
-@main.command("run")
-@_path
-@click.option("--minutes", default=60.0, show_default=True)
-def run_all(results: Path, minutes: float) -> None:
-    """Run what is not stored yet."""
-    stored.fill(results, sample(), share, minutes)
-
-
-@main.command()
-@_path
-def report(results: Path) -> None:
-    """Print the mean shares by problem, and mean ranks."""
-    found = stored.read(results)
+def _report(found: Mapping[Key, Any]) -> None:
     for batch in BATCHES:
         _table(found, batch)
 
@@ -212,6 +191,14 @@ def _table(found: Mapping[Key, Any], batch: int) -> None:
             cells.append(f"{np.mean(own):.3f}")
         click.echo("| " + " | ".join(cells) + " |")
 
+
+main = stored.commands(
+    stored.FOLDER / "tradeoffs.jsonl",
+    sample,
+    share,
+    _report,
+    "Compare engines on problems with two objectives.",
+)
 
 if __name__ == "__main__":
     main()
