@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections import Counter
 from typing import Final
 
+from suggestion.conversion.definition import ConversionError, Loss
+
 _MODULES: Final = ("ray", "ray.tune")
+#: Most parts of expressions that names stand for, each counted as often as it is written out: a
+#: program of a few lines could stand for gigabytes.
+_MOST_PARTS: Final = 100_000
 
 
 def plain(tree: ast.Module) -> ast.Module:
@@ -16,6 +20,9 @@ def plain(tree: ast.Module) -> ast.Module:
     ``from ray import tune as t``, ``LOW = 1e-4`` and ``dict(lr=t.loguniform(LOW, 0.1))`` become
     ``{"lr": ray.tune.loguniform(1e-4, 0.1)}``. The program is not run: a name counts as a constant
     if the module binds it once, to a literal.
+
+    Raises:
+        ConversionError: If its constants, written out, are too much.
     """
     stored = Counter(
         node.id
@@ -49,7 +56,7 @@ def plain(tree: ast.Module) -> ast.Module:
 def _literal(node: ast.expr) -> bool:
     try:
         ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return False
     return True
 
@@ -63,11 +70,19 @@ class _Writer(ast.NodeTransformer):
 
     def __init__(self, known: dict[str, ast.expr]) -> None:
         self._known = known
+        self._parts = {name: sum(1 for _ in ast.walk(node)) for name, node in known.items()}
+        self._left = _MOST_PARTS
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         """Return what a name stands for."""
         if isinstance(node.ctx, ast.Load) and node.id in self._known:
-            return copy.deepcopy(self._known[node.id])
+            self._left -= self._parts[node.id]
+            if self._left < 0:
+                rule = (
+                    f"constants must have at most {_MOST_PARTS} parts, where they are written out"
+                )
+                raise ConversionError([Loss(f"line {node.lineno}", f"{rule}, got {node.id!r}")])
+            return self._known[node.id]
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:

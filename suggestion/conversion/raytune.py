@@ -63,10 +63,12 @@ def in_program(source: str) -> dict[str, Any] | None:
     """Return the first dictionary of a Python program that holds domains, with these as texts.
 
     Raises:
-        ConversionError: If it is no Python program.
+        ConversionError: If it is no Python program, or its constants are too much.
     """
     try:
         tree = programs.plain(ast.parse(source))
+    except ConversionError:
+        raise
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConversionError([Loss("the program", f"must be Python: {error}")]) from error
     found = [node for node in ast.walk(tree) if isinstance(node, ast.Dict) and _holds(node)]

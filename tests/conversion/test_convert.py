@@ -633,6 +633,16 @@ space = dict(lr=t.loguniform(0.01, HIGH), act=pick(["relu", "tanh"]), inner=dict
     assert "y: must be a domain by itself, got '[ray.tune.uniform(0, 1)]'" in told
 
 
+def test_constants_of_a_program_are_literals_of_a_bounded_size(tmp_path: Path) -> None:
+    odd = "from ray import tune\nODD = {[1]: 2}\nspace = {'x': tune.uniform(0, 1)}"
+    assert list(convert(tmp_path, "tuned.py", odd).parameters) == ["x"]
+    listed = ", ".join(f"'p{k}': tune.choice(MANY)" for k in range(900))
+    large = f"from ray import tune\nMANY = {[*range(2000)]}\nspace = {{{listed}}}"
+    told = convert(tmp_path, "tuned.py", large, status=1).done.output
+    assert "line 3: constants must have at most 100000 parts, where they are written out" in told
+    assert "got 'MANY'" in told
+
+
 def test_a_search_space_alone_takes_no_options_of_an_experiment(tmp_path: Path) -> None:
     for system in ("optuna", "nni", "raytune"):
         told = convert(tmp_path, "e.yaml", text({}), "--to", system).done.stderr
