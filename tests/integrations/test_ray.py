@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import suggestion as sg
+from tests.ray.conftest import cluster_of
 from tests.support.servers import ServerProcess
 
 pytest.importorskip("ray.tune", reason="the extra 'ray' is not installed", exc_type=ImportError)
@@ -262,12 +263,19 @@ def test_points_that_are_known_already_and_trials_that_run_again() -> None:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def address() -> Iterator[str]:
+    """Address of a cluster with two processors.
+
+    `ray.init("local")` gives a node up after 30 s, which one on a busy machine may need.
+    """
+    with cluster_of(head_cpus=2) as cluster:
+        yield cluster.address
+
+
+@pytest.fixture
+def cluster(address: str) -> Iterator[None]:
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
-    # Its own, whatever another run on this machine has left in /tmp/ray.
-    ray.init(
-        "local", num_cpus=2, include_dashboard=False, configure_logging=False, log_to_driver=False
-    )
+    ray.init(address, configure_logging=False, log_to_driver=False)
     yield
     ray.shutdown()
 
@@ -330,8 +338,8 @@ def train(config):
     time.sleep(0.3)
     tune.report({"loss": config["x"] + config["n"]})
 
-folder, log = sys.argv[1:]
-ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+folder, log, address = sys.argv[1:]
+ray.init(address, log_to_driver=False)
 if tune.Tuner.can_restore(f"{folder}/run"):
     tuner = tune.Tuner.restore(f"{folder}/run", trainable=train)
 else:
@@ -353,11 +361,11 @@ print(len(results), sum(result.error is not None for result in results))
 
 
 @pytest.mark.integration
-def test_an_experiment_that_was_killed_is_restored(tmp_path: Path) -> None:
+def test_an_experiment_that_was_killed_is_restored(address: str, tmp_path: Path) -> None:
     """The points are those of a study that nobody has interrupted."""
     program, log = tmp_path / "program.py", tmp_path / "log"
     program.write_text(PROGRAM)
-    words = [sys.executable, str(program), str(tmp_path / "runs"), str(log)]
+    words = [sys.executable, str(program), str(tmp_path / "runs"), str(log), address]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TUNE_GLOBAL_CHECKPOINT_S": "0"}
     with subprocess.Popen(words, env=env, start_new_session=True) as process:
         deadline = time.monotonic() + 600

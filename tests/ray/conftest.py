@@ -57,8 +57,8 @@ def _node(cluster: Any, **arguments: Any) -> Any:
 
 
 @contextmanager
-def cluster_of(workers: int = 0, cpus: int = 4, port: int = 0) -> Iterator[Any]:
-    """A cluster of a head without processors, and workers: the attribute `workers`."""
+def cluster_of(workers: int = 0, cpus: int = 4, port: int = 0, head_cpus: int = 0) -> Iterator[Any]:
+    """A cluster of a head, by default without processors, and workers: the attribute `workers`."""
     from ray.cluster_utils import Cluster  # noqa: PLC0415
 
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
@@ -76,7 +76,11 @@ def cluster_of(workers: int = 0, cpus: int = 4, port: int = 0) -> Iterator[Any]:
     made.workers = []
     try:
         _node(
-            made, num_cpus=0, include_dashboard=False, gcs_server_port=port, _system_config=settings
+            made,
+            num_cpus=head_cpus,
+            include_dashboard=False,
+            gcs_server_port=port,
+            _system_config=settings,
         )
         grow(made, workers, cpus)
         yield made
