@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import CodeType
-from typing import Final
+from typing import ClassVar, Final
 
 from suggestion.runtimes.python import calls
 from suggestion.tuning.errors import BrokenRule, InvalidArgument
@@ -171,8 +171,10 @@ def _dumps(value: object) -> bytes:
         named = [code.co_filename if part == _NO_FILE else part for part in parts]
         return (make, tuple(named), *rest)
 
+    class Pickler(CloudPickler):  # type: ignore[misc]  # which has no types
+        # Looked up when a pickler is made: an attribute of the object would come too late.
+        dispatch_table: ClassVar = ChainMap({CodeType: reduce}, CloudPickler.dispatch_table)
+
     file = io.BytesIO()
-    pickler = CloudPickler(file)
-    pickler.dispatch_table = ChainMap({CodeType: reduce}, CloudPickler.dispatch_table)
-    pickler.dump(value)
+    Pickler(file).dump(value)
     return file.getvalue()

@@ -205,6 +205,16 @@ def test_the_first_five_failures_raise_with_the_first_traceback(folder: Path) ->
     assert "no trial has a value" in repr(result)
 
 
+def test_the_traceback_of_a_function_that_no_module_has_shows_its_lines() -> None:
+    def broken(x: float) -> float:
+        raise ArithmeticError(x)
+
+    with pytest.raises(
+        sg.TrialError, match=r'tests/tuning/test_tune\.py", line \d+, in broken\n    raise'
+    ):
+        quiet(broken, X, trials=1, max_failures=1)
+
+
 def test_it_goes_on_once_the_cause_is_fixed(folder: Path) -> None:
     function = partial(functions.sometimes, switch=str(folder / "switch"))
     with pytest.raises(sg.TrialError, match="the switch is off"):
