@@ -134,3 +134,27 @@ def test_points_of_huge_spaces_differ_in_every_parameter() -> None:
         values = [point[parameter.name] for point in points]
         assert len(set(values)) == len(values)
         assert 2**61 < sum(float(value) for value in values) / len(values) < 3 * 2**61
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "step"),
+    [
+        ("9007199254740993", "9007199254740999", ""),
+        ("9007199254740993", "4.3587367469666e+282", "2.1793683734833e+282"),
+        ("-9007199254740999", "-9007199254740993", ""),
+        ("9007199254740993", "9007199254741013", "4"),
+        ("0.30000000000000000001", "0.5999999999999999999", ""),
+        ("0", "4.9e-324", ""),
+    ],
+)
+def test_bounds_that_no_double_holds_are_kept(low: str, high: str, step: str) -> None:
+    """A double is written with 17 digits at most; what is written is in the range all the same."""
+    parameter = Double("x", low, high, step)
+    values = parameter.decode(UNITS)
+    written = [Decimal(parameter.format(value)) for value in values]
+    assert all(Decimal(low) <= value <= Decimal(high) for value in written)
+    assert all(value in parameter for value in values)
+    if step:
+        first, last = parameter.value(0), parameter.value(parameter.lattice.levels - 1)
+        assert {first, last} <= set(values)
+        assert [parameter.level(first), parameter.level(last)] == [0, parameter.lattice.levels - 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ _FEW_FLOATS: Final = 2**40
 # digits, are measured in steps.
 _FINE: Final = 2**40
 _TINY: Final = Fraction(2) ** -960
+# Doubles below it have fewer digits.
+_LEAST_PRECISE: Final = sys.float_info.min
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +213,11 @@ class Double(_Numeric):
         return f"step must be at least twice the {spacing!r} between doubles near {largest!r}"
 
     def _settle(self, low: Fraction, high: Fraction, step: Fraction | None) -> None:
-        object.__setattr__(self, "min", float(low))
-        object.__setattr__(self, "max", float(high))
+        least, most = _inward(self.min, low, math.inf), _inward(self.max, high, -math.inf)
+        if least > most:  # no double is between them: the nearest stand for them
+            least, most = float(low), float(high)
+        object.__setattr__(self, "min", least)
+        object.__setattr__(self, "max", most)
         object.__setattr__(self, "step", None if step is None else float(step))
         if step is not None:
             self._set_lattice(low, high, step)
@@ -221,7 +227,8 @@ class Double(_Numeric):
             self._set_lattice(Fraction(self.min), Fraction(self.max), spacing)
 
     def value(self, level: int) -> float:
-        return self.lattice.number(level)
+        # Rounding may take the first and the last point out of the range.
+        return min(max(self.lattice.number(level), self.min), self.max)
 
     def encode(self, values: Sequence[Value]) -> Array:
         numbers = np.array(values, dtype=np.float64)
@@ -232,8 +239,8 @@ class Double(_Numeric):
     def decode(self, units: Array) -> list[Value]:
         if self._decimals is not None:
             return [*self._decimals.at(units.clip(0.0, 1.0))]
-        number = self.lattice.number
-        return [number(k) for k in self._decode_levels(units)]
+        value = self.value
+        return [value(k) for k in self._decode_levels(units)]
 
     def parse(self, text: str) -> float | None:
         try:
@@ -248,7 +255,23 @@ class Double(_Numeric):
     def __contains__(self, value: object) -> bool:
         if not isinstance(value, float) or not self.min <= value <= self.max:
             return False
-        return self.levels is None or value == self.lattice.number(self.level(value))
+        return self.levels is None or value == self.value(self.level(value))
+
+
+def _inward(given: Any, number: Fraction, towards: float) -> float:
+    """Return the double for an end of a range: as it is written, it is in the range.
+
+    Args:
+        given: The end as it was declared.
+        number: Its exact value.
+        towards: The infinity in whose direction the range is.
+    """
+    nearest = float(number)
+    if len(str(given)) <= sys.float_info.dig and abs(nearest) > _LEAST_PRECISE:
+        return nearest  # it is written with the same digits
+    written = Fraction(Decimal(repr(nearest)))
+    outside = written < number if towards > 0 else written > number
+    return math.nextafter(nearest, towards) if outside else nearest
 
 
 @dataclass(frozen=True, slots=True)
