@@ -55,8 +55,8 @@ def read(document: Mapping[str, Any], runs: bool = True) -> tuple[Collector, lis
     kind = (spec.get("collector") or {}).get("kind") or "StdOut"
     source = spec.get("source") or {}
     files = source.get("fileSystemPath") or {}
-    filters = tuple((source.get("filter") or {}).get("metricsFormat") or ())
-    made = Collector(kind, files.get("path") or "", files.get("format") == "JSON", filters)
+    formats = tuple((source.get("filter") or {}).get("metricsFormat") or ())
+    made = Collector(kind, files.get("path") or "", files.get("format") == "JSON", formats)
     found: list[Problem] = []
     if runs and kind in CLUSTER_COLLECTORS:
         rule = f"cannot be run here; there is {', '.join(COLLECTORS)}"
@@ -70,12 +70,20 @@ def read(document: Mapping[str, Any], runs: bool = True) -> tuple[Collector, lis
             "pip install 'suggestion-servers[tensorboard]'"
         )
         found.append(((*PATH, "collector", "kind"), rule))
-    for index, text in enumerate(filters):
+    return made, [*found, *filters(document)]
+
+
+def filters(document: Any) -> Iterator[Problem]:
+    """Yield what is wrong with the filters of a document, of which any field may lack its shape."""
+    node = document
+    for step in FILTERS:
+        node = node.get(step) if isinstance(node, Mapping) else None
+    for index, text in enumerate(node if isinstance(node, list) else ()):
         try:
-            compile_filter(text)
+            if isinstance(text, str):
+                compile_filter(text)
         except BadFilter as error:
-            found.append(((*FILTERS, index), str(error)))
-    return made, found
+            yield (*FILTERS, index), str(error)
 
 
 def _path_rules(collector: Collector) -> Iterator[str]:

@@ -15,6 +15,8 @@ from suggestion.problem.errors import quote
 Problem: TypeAlias = tuple[FieldPath, str]
 
 TEMPLATE: Final[FieldPath] = ("spec", "trialTemplate")
+#: What a container is elsewhere, in a TrainJob.
+TRAINER: Final[FieldPath] = (*TEMPLATE, "trialSpec", "spec", "trainer")
 #: Fields of a container that have an effect on one machine.
 USED: Final = frozenset({"name", "image", "command", "args", "env", "workingDir"})
 # Without a meaning on one machine, and also without consequence: nobody needs to hear of them.
@@ -109,7 +111,7 @@ def shapes(document: Mapping[str, Any]) -> Iterator[Problem]:
                 yield (*pod.path, "containers", index, *where), rule
     if isinstance(spec, Mapping) and _is_train_job(spec):
         for where, rule in manifest.violations(_trainer(spec), schema.CONTAINER):
-            yield (*root, "spec", "trainer", *where), rule
+            yield (*TRAINER, *where), rule
 
 
 def _short(template: Mapping[str, Any], found: list[Problem]) -> dict[str, Any]:
@@ -232,7 +234,7 @@ def _trainer(spec: Mapping[str, Any]) -> Mapping[str, Any]:
 def _in_train_job(made: Primary, root: FieldPath, commanded: bool) -> None:
     """The trainer of a TrainJob is what a container is elsewhere; its runtime adds the pod."""
     trainer = dict(_trainer(made.meta))
-    made.path = (*root, "spec", "trainer")
+    made.path = TRAINER
     if not commanded and not trainer.get("command"):
         rule = (
             "has no command, and what its runtime would run cannot be known here; write "

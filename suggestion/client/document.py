@@ -24,6 +24,7 @@ from suggestion.client.containers import Problem
 from suggestion.client.manifest import FieldPath, Finding, Manifest, ManifestError, Severity
 from suggestion.client.numbers import finite
 from suggestion.client.parameters import is_architecture
+from suggestion.client.soundness import Sound, without
 from suggestion.client.template import Template
 from suggestion.problem.errors import quote
 
@@ -136,46 +137,47 @@ def examine(
     document: Any = read.document
     options = [finding for change in changes for finding in changing.apply(document, change)]
     _name(document)
-    if command is not None:
-        try:
-            if changing.unwritable(command):
-                raise ValueError("must be text that UTF-8 can hold, without NUL")
-            containers.split(command)
-        except ValueError as error:
-            text = f"{error}, got {quote(command)}"
-            options.append(Finding(Severity.ERROR, "--command", 0, "", text))
-            command = None
+    if wrong_command := _command(command):
+        options.append(wrong_command)
+        command = None
     found = list(manifest.violations(document, schema.EXPERIMENT))
-    found += _semantics(document, _Sound(document, [where for where, _ in found]))
+    found += _semantics(document, Sound(document, [where for where, _ in found]))
     broken = tuple(where for where, _ in found)
-    sound = _Sound(document, broken)
+    sound = Sound(document, broken)
     notes: list[Problem] = []
-    collected = made = None
+    collected = made = usable = None
     if sound("metricsCollectorSpec"):
         collected, wrong = collector.read(document, runs)
         if sound("objective") and not wrong:
             wrong = list(collector.without_default(document, collected))
             notes += collector.unmatched(document, collected)
         found += wrong
+    else:
+        found += collector.filters(document)
     if sound("objective", "algorithm") and runs:
         found += roles.unsuited(document)
         notes += roles.lenient(document)
     if (
-        sound("trialTemplate", "parameters")
+        sound.template()
+        and sound.named()
         and (runs or "trialTemplate" in document["spec"])
         and (not is_architecture(document) or sound("algorithm"))  # which hands them out
     ):
-        wrong = list(containers.shapes(document))
-        if not wrong:
-            made, wrong, hardly = template.read(document, command, runs, begun, whole)
-            notes += hardly
-            if whole and made.meta:
-                if command is not None:
-                    options.append(Finding(Severity.ERROR, "--command", 0, "", _WHOLE))
-                made = replace(made, meta=typed.trial_spec(read), ignored=())
-            elif runs and not wrong:
-                wrong = list(_runnable(made, image))
+        misshapen = list(containers.shapes(document))
+        found += misshapen
+        usable = without(document, misshapen) if misshapen else document
+    if usable is not None:
+        complete = usable is document
+        made, wrong, hardly = template.read(usable, command, runs, begun, whole, complete)
+        notes += hardly
         found += wrong
+        if runs and not (whole and made.meta):
+            found += _runnable(made, image, complete and not wrong)
+    if whole and made is not None and made.meta:
+        if command is not None:
+            options.append(Finding(Severity.ERROR, "--command", 0, "", _WHOLE))
+        if not found:
+            made = replace(made, meta=typed.trial_spec(read), ignored=())
     findings = [read.finding(*problem) for problem in found]
     findings += [read.finding(*problem, Severity.NOTE) for problem in notes]
     refused = cluster.refusals(read) if read.origin is None else optimizationjob.refusals(read)
@@ -188,6 +190,17 @@ def examine(
         examined,
         loaded=Loaded(read, made, collected, path.resolve().parent, examined.findings),
     )
+
+
+def _command(command: str | None) -> Finding | None:
+    """Return what is wrong with ``--command``, if it is given."""
+    try:
+        if changing.unwritable(command or ""):
+            raise ValueError("must be text that UTF-8 can hold, without NUL")
+        containers.split(command or "")
+    except ValueError as error:
+        return Finding(Severity.ERROR, "--command", 0, "", f"{error}, got {quote(command)}")
+    return None
 
 
 # That Linux hands to a program in one piece.
@@ -212,27 +225,6 @@ def _read(path: Path) -> Manifest:
     return optimizationjob.as_experiment(read)
 
 
-class _Sound:
-    """Tells whether sections of a document's spec are as the schema wants them."""
-
-    def __init__(self, document: Any, broken: Sequence[FieldPath]) -> None:
-        self._spec = document.get("spec") if isinstance(document, dict) else None
-        metadata = document.get("metadata") if isinstance(document, dict) else None
-        self._usable = isinstance(self._spec, dict) and isinstance(metadata, dict)
-        self._broken = {where[:2] for where in broken}
-
-    def __call__(self, *sections: str) -> bool:
-        """Whether `sections` are sound; one that may be absent is."""
-        if "parameters" in sections and "nasConfig" in (self._spec or ()):
-            sections = (*(part for part in sections if part != "parameters"), "nasConfig")
-        required = {"objective", "algorithm", "parameters"}.intersection(sections)
-        return (
-            self._usable
-            and required <= set(self._spec or ())
-            and not any(("spec", part) in self._broken for part in sections)
-        )
-
-
 def _name(document: Any) -> None:
     """Give an experiment the name that its ``generateName`` begins with, if it has no other.
 
@@ -245,7 +237,7 @@ def _name(document: Any) -> None:
             metadata["name"] = prefix.rstrip("-.")
 
 
-def _semantics(document: Any, sound: _Sound) -> Iterator[Problem]:
+def _semantics(document: Any, sound: Sound) -> Iterator[Problem]:
     """Rules between fields, and of numbers."""
     limits = {
         "parallelTrialCount": _MOST_PARALLEL,
@@ -258,8 +250,9 @@ def _semantics(document: Any, sound: _Sound) -> Iterator[Problem]:
             if len(text) > len(str(_MOST)) or int(text) > most:
                 yield ("spec", field), f"must be at most {most}, got {quote(text)}"
     yield from _space(document)
-    if sound("objective"):
-        yield from _objective(document["spec"]["objective"])
+    objective = document.get("spec", {}).get("objective") if sound() else None
+    if isinstance(objective, dict):
+        yield from _objective(objective)
 
 
 def _space(document: Any) -> Iterator[Problem]:
@@ -275,43 +268,48 @@ def _space(document: Any) -> Iterator[Problem]:
 
 
 def _objective(objective: dict[str, Any]) -> Iterator[Problem]:
+    """Rules of an objective, of which any field may lack its shape."""
     path: FieldPath = ("spec", "objective")
-    if objective.get("goal") is not None and finite(objective["goal"]) is None:
-        yield (*path, "goal"), f"must be a finite number, got {quote(objective['goal'])}"
-    known = collector.metrics(objective)
-    for index, entry in enumerate(objective.get("metricStrategies") or ()):
-        if entry["name"] not in known:
-            rule = f"must be a metric of the objective ({', '.join(known)})"
+    goal = objective.get("goal")
+    if isinstance(goal, str) and finite(goal) is None:
+        yield (*path, "goal"), f"must be a finite number, got {quote(goal)}"
+    names = [objective.get("objectiveMetricName"), *_items(objective.get("additionalMetricNames"))]
+    if not all(isinstance(name, str) for name in names):
+        return
+    for index, entry in enumerate(_items(objective.get("metricStrategies"))):
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if isinstance(name, str) and name not in names:
+            known = ", ".join(dict.fromkeys(map(str, names)))
             where = (*path, "metricStrategies", index, "name")
-            yield where, f"{rule}, got {quote(entry['name'])}"
+            yield where, f"must be a metric of the objective ({known}), got {quote(name)}"
 
 
-def _runnable(made: Template, image: bool) -> Iterator[Problem]:
-    """Whether there is something to run."""
+def _items(node: Any) -> list[Any]:
+    return node if isinstance(node, list) else []
+
+
+def _runnable(made: Template, image: bool, complete: bool) -> Iterator[Problem]:
+    """Whether there is something to run, of what is known to be `complete`."""
     path: FieldPath = ("spec", "trialTemplate")
     if image:
-        if not made.container.get("image"):
+        if complete and not made.container.get("image"):
             yield path, "a runtime of containers needs an image, got none"
-    elif not made.container.get("command"):
+    elif complete and not made.container.get("command"):
         yield (
             path,
             "the primary container has no command, and what its image would run cannot be known "
             "here; give --command, or --runtime docker",
         )
-    for entry in made.container.get("env") or ():
+    for index, entry in enumerate(made.container.get("env") or ()):
         name, value = entry["name"], entry.get("value") or ""
+        # In the short form the variables are a mapping.
+        where: FieldPath = (*made.place, "env", name if made.place == path else index)
         if not name or "=" in name:
-            yield (
-                (*path, "env"),
-                f"the name of a variable must not be empty or hold =, got {quote(name)}",
-            )
+            yield where, f"the name of a variable must not be empty or hold =, got {quote(name)}"
         if len(f"{name}={value}".encode()) >= _LONGEST_WORD:
-            yield (
-                (*path, "env"),
-                f"a variable must be shorter than {_LONGEST_WORD} bytes, got {name}",
-            )
+            yield where, f"a variable must be shorter than {_LONGEST_WORD} bytes, got {name}"
     for field in ("command", "args"):
-        for word in made.container.get(field) or ():
+        for index, word in enumerate(made.container.get(field) or ()):
             if len(word.encode()) >= _LONGEST_WORD:
                 rule = f"a word must be shorter than {_LONGEST_WORD} bytes"
-                yield (*path, field), f"{rule}, got {quote(word)}"
+                yield (*made.place, field, index), f"{rule}, got {quote(word)}"

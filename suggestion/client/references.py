@@ -17,7 +17,12 @@ METADATA: Final = re.compile(r"(Labels|Annotations)\[(.+)\]")
 
 
 def references(
-    document: Mapping[str, Any], primary: Primary, runs: bool, begun: bool, whole: bool = False
+    document: Mapping[str, Any],
+    primary: Primary,
+    runs: bool,
+    begun: bool,
+    whole: bool = False,
+    complete: bool = True,
 ) -> dict[str, str]:
     """Return what the names of trial parameters stand for.
 
@@ -27,6 +32,7 @@ def references(
         runs: Whether trials run here; else a value may be used anywhere in the template.
         begun: Whether it is too late to refuse a parameter that is not used.
         whole: Whether all of the trial's object counts; else its primary container.
+        complete: Whether nothing was left out of the template.
     """
     template: Mapping[str, Any] = document["spec"].get("trialTemplate") or {}
     space = [parameter["name"] for parameter in parameters_of(document)]
@@ -34,8 +40,12 @@ def references(
     # They may be left out: then every parameter goes by its own name.
     made: dict[str, str] = {} if declared else {name: name for name in space}
     found: list[Problem] = []
+    named = True
     for index, entry in enumerate(declared):
-        name, reference = entry["name"], entry["reference"]
+        name, reference = _pair(entry)
+        if name is None or reference is None:
+            named = False
+            continue
         inner = REFERENCE.fullmatch(reference)
         where = (*TEMPLATE, "trialParameters", index)
         if name in made:
@@ -53,14 +63,23 @@ def references(
         for match in REFERENCE.finditer(text):
             if match[1] == "trialSpec":
                 found += _check_spec(match[2], primary.meta, where)
-            elif match[2] not in made:
+            elif named and match[2] not in made:
                 known = ", ".join(made) or "none"
                 found.append((where, f"must name a trial parameter ({known}), got {match[0]}"))
     primary.found += found
-    if not primary.found:  # else it is clear why a value is not used
+    if complete and named and not primary.found:  # else it is clear why a value is not used
         target = primary.notes if begun else primary.found
         target += _unused(document, template, primary, made, runs)
     return made
+
+
+def _pair(entry: Any) -> tuple[str | None, str | None]:
+    """Return name and reference of a trial parameter, each None if it has not its shape."""
+    given = entry if isinstance(entry, Mapping) else {}
+    name, reference = given.get("name"), given.get("reference")
+    return name if isinstance(name, str) else None, reference if isinstance(
+        reference, str
+    ) else None
 
 
 def _check_spec(field: str, meta: Mapping[str, Any], where: FieldPath) -> Iterator[Problem]:

@@ -58,6 +58,7 @@ class Template:
         own_folder: The trial writes a file of its program into its working directory, which must
             not be that of the user's sources.
         demand: What a trial needs of the machines that it runs on.
+        place: Where the container stands in the file.
     """
 
     container: Mapping[str, Any]
@@ -69,6 +70,7 @@ class Template:
     deadline: float | None
     own_folder: bool = False
     demand: Demand = ANY
+    place: FieldPath = containers.TEMPLATE
 
     def render(self, trial: str, assignment: Mapping[str, str]) -> Invocation:
         """The process of `trial`.
@@ -141,6 +143,7 @@ def read(
     runs: bool = True,
     begun: bool = False,
     whole: bool = False,
+    complete: bool = True,
 ) -> tuple[Template, list[Problem], list[Problem]]:
     """Return the template of an Experiment document, the rules that it breaks, probable mistakes.
 
@@ -150,13 +153,14 @@ def read(
         runs: Whether trials run here; else only the parameters are looked at.
         begun: Whether it is too late to refuse a parameter that is not used.
         whole: Whether a trial is made of all of the template; else of its primary container.
+        complete: Whether nothing was left out of the document, where parameters could be used.
     """
     primary = containers.primary(document, command)
     meta = primary.meta
     podless = containers.orchestrated(meta) or not any(containers.pods(meta, ()))
     if not runs or (whole and meta and podless):
         primary.found.clear()
-    names = references.references(document, primary, runs and not whole, begun, whole)
+    names = references.references(document, primary, runs and not whole, begun, whole, complete)
     container, path, ignored = primary.container, primary.path, primary.ignored
     resources = container.get("resources") or {}
     gpus = 0
@@ -187,6 +191,7 @@ def read(
         deadline,
         writes,
         demand.read(resources, (*path, "resources"), primary.meta),
+        path,
     )
     return made, primary.found, primary.notes
 

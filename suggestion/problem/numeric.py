@@ -228,7 +228,8 @@ class Double(_Numeric):
 
     def value(self, level: int) -> float:
         # Rounding may take the first and the last point out of the range.
-        return min(max(self.lattice.number(level), self.min), self.max)
+        number: float = min(max(self.lattice.number(level), self.min), self.max)
+        return number
 
     def encode(self, values: Sequence[Value]) -> Array:
         numbers = np.array(values, dtype=np.float64)

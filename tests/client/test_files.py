@@ -430,6 +430,11 @@ def test_scalars_are_what_a_cluster_reads(tmp_path: Path) -> None:
     lines = found(tmp_path, plain, Severity.CLUSTER)
     assert len(lines) == 2
     assert "metadata.name: must be text, in quotes, got the boolean 'on'" in lines
+    words = text({"spec.parameters[0]": {"name": "lr", "parameterType": "categorical",
+                                         "feasibleSpace": {"list": ["WORD", "b"]}}})  # fmt: skip
+    for word in ("y", "N", "1_0.5", "0x1f", "-.inf"):
+        (line,) = found(tmp_path, words.replace("WORD", word), Severity.CLUSTER)
+        assert "list[0]: must be text, in quotes" in line
     # What the command line has set is not the file's.
     change = ["spec.parameters[0].feasibleSpace.min=0.01", "metadata.name=x"]
     assert found(tmp_path, plain, Severity.CLUSTER, changes=change) == []

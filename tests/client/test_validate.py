@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from suggestion.cli.main import main
 from suggestion.client import algorithm_check, document
-from tests.support.files import GOOD, text
+from tests.support.files import CONTAINER, GOOD, JOB, text
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -51,6 +51,55 @@ def test_errors_have_their_lines(file: Path) -> None:
         assert f"error: {file}:{number}: spec." in done.output
     assert "did you mean 'random'?" in done.output
     assert done.output.endswith("2 errors\n")
+
+
+FILTER = "spec.metricsCollectorSpec.source.filter.metricsFormat"
+#: Errors of one field each, and what is said of them.
+SINGLE: dict[str, tuple[object, str]] = {
+    "spec.objective.type": ("minimise", "got 'minimise'"),
+    "spec.objective.goal": (".inf", "must be a finite number"),
+    "spec.objective.metricStrategies": ([{"name": "lost", "value": "max"}], "got 'lost'"),
+    "spec.algorithm.algorithmName": ("randon", "'randon' is not installed"),
+    "spec.parallelTrialCount": (0, "at least 1"),
+    "spec.maxTrialCount": (99999999999, "must be at most"),
+    "spec.parameters[0].parameterType": ("Double", "got 'Double'"),
+    "spec.parameters[1].feasibleSpace.min": ("10", "min must not exceed max"),
+    "spec.trialTemplate.retain": (["yes"], "retain"),
+    "spec.trialTemplate.trialParameters[0].reference": ("lrr", "got 'lrr'"),
+    "spec.trialTemplate.trialParameters[1].description": ([], "description"),
+    f"{JOB}.containers[0].args[1]": ("${trialParameters.unit}", "${trialParameters.unit}"),
+    f"{CONTAINER}.env": ([{"name": "A=B", "value": "x"}], "got 'A=B'"),
+    f"{CONTAINER}.image": (["i"], "containers[0].image: must be text"),
+    "spec.metricsCollectorSpec.collector.kind": ("Files", "got 'Files'"),
+    FILTER: (["(loss)"], "needs two groups"),
+}
+
+
+def test_an_error_hides_no_other(file: Path) -> None:
+    """All come in one round, whatever the section of the file."""
+    file.write_text(text({field: value for field, (value, _) in SINGLE.items()}))
+    examined = algorithm_check.check(document.examine(file), always=True)
+    said = [str(error) for error in examined.errors]
+    for field, (_, rule) in SINGLE.items():
+        assert any(rule in line for line in said), field
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ({f"{CONTAINER}.env": [{"name": "A"}, {"name": "A=B"}]}, "- name: A=B"),
+        ({f"{CONTAINER}.args": ["${trialParameters.rate}", "x" * 140_000]}, f"- {'x' * 140_000}"),
+    ],
+)
+def test_a_container_is_named_where_it_stands(
+    tmp_path: Path, content: dict[str, Any], place: str
+) -> None:
+    path = tmp_path / "e.yaml"
+    path.write_text(text({**content, "spec.trialTemplate.trialParameters[1].reference": "lr"}))
+    lines = path.read_text().splitlines()
+    line = next(number for number, each in enumerate(lines, 1) if each.strip() == place)
+    errors = document.examine(path).errors
+    assert any(f"{path}:{line}: {CONTAINER}." in str(error) for error in errors), errors
 
 
 def test_for_machines(file: Path) -> None:
