@@ -26,6 +26,9 @@ DEFAULT_FILTER: Final = r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)"
 LIMIT_SECONDS: Final = 0.1
 # Lines on which it may run out of time before it is not used any more.
 _LIMIT_LINES: Final = 10
+#: Letters and classes that a filter outside RE2 may have with its repetitions written out, as it is
+#: compiled: of ((a{1000}){1000}){1000} no memory holds them.
+LARGEST: Final = 100_000
 
 
 class BadFilter(ValueError):
@@ -120,6 +123,9 @@ def _compiled(text: str) -> tuple[Any, str]:
     except re2.error as error:
         words = error.args[0]
         refusal = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
+    if _written_out(text) > LARGEST:
+        rule = f"must have at most {LARGEST} parts with its repetitions written out"
+        raise BadFilter(f"{rule}, got {quote(text)}")
     try:
         # ASCII, because \w and \d are that in RE2.
         return regex.compile(text, regex.ASCII), refusal
@@ -129,9 +135,43 @@ def _compiled(text: str) -> tuple[Any, str]:
         raise BadFilter(rule) from error
 
 
+# Parts of an expression: a letter or class, a repetition of the part before, an end of a group.
+_PART: Final = re.compile(
+    r"(?P<one>\\[pPxuN]\{[^}]*\}|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\])"
+    r"|\{(?P<least>\d+)(?P<most>,\d*)?\}|(?P<group>[()])|.",
+    re.DOTALL | re.ASCII,
+)
+_MOST_DIGITS: Final = 9
+
+
+def _written_out(text: str) -> int:
+    """Return how many letters and classes an expression has with its repetitions written out."""
+    outer: list[int] = []
+    total = last = 0
+    for part in _PART.finditer(text):
+        if part["group"] == "(":
+            outer.append(total)
+            total = last = 0
+        elif part["group"]:
+            last = max(total, 1)
+            total = last + (outer.pop() if outer else 0)
+        elif part["least"]:
+            digits = max(part["least"], (part["most"] or "")[1:], key=lambda text: text.zfill(99))
+            times = int(digits) if len(digits) <= _MOST_DIGITS else LARGEST + 1
+            total += last * (max(times, 1) - 1)
+            last *= max(times, 1)
+        else:
+            last = 1
+            total += 1
+    return total
+
+
 # What is no group or escape of its own, and that of which Go is stricter than RE2.
 _STRICTER: Final = re.compile(
-    r"\\Q.*?(?:\\E|\Z)|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|\(\?P?<([^>]*)>|\\(.)", re.DOTALL
+    r"\\Q.*?(?:\\E|\Z)|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|\(\?P?<([^>]*)>|\\(.)"
+    # RE2 takes a longer number for the text that it is.
+    r"|(\{(?:\d+,[1-9]\d{8,}|[1-9]\d{8,}(?:,\d*)?)\})",
+    re.DOTALL | re.ASCII,
 )
 
 
@@ -142,6 +182,8 @@ def _refused_by_go(text: str) -> str:
         name = match[1]
         if match[2] == "C":
             return "invalid escape sequence: \\C"
+        if match[3]:
+            return f"invalid repetition size: {match[0]}"
         if name is not None and not re.fullmatch(r"\w+", name, re.ASCII):
             return f"invalid named capture: {name}"
         if name in names:

@@ -27,7 +27,8 @@ from suggestion.problem.errors import quote
 # The default filter matches "loss=nan" with an empty number. What stands there then:
 _NOT_FINITE: Final = re.compile(r"[+-]?(nan|inf(inity)?)\b", re.IGNORECASE)
 _TIME: Final = re.compile(
-    r"\s*(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d))(?=\s|$)"
+    r"\s*(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d))(?=\s|$)",
+    re.ASCII,
 )
 
 LONGEST_LINE: Final = 64 * 1024

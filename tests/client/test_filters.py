@@ -45,6 +45,10 @@ def test_the_place_of_a_value_counts_letters() -> None:
         ("(?:a)(b)", "needs two groups"),
         ("(a)(b)\ud800", "must be text that UTF-8 can hold"),
         ("(?<=(", "must be a regular expression"),
+        (r"((a{1000}){1000}){1000}=(\d)", "at most 100000 parts"),
+        (r"(?=a)(([ab]{1,1000}){1000})=(\d)", "at most 100000 parts"),
+        (r"(?=a)((\pL{300}\}{3}|b){400,})=(\d)", "at most 100000 parts"),
+        (r"(?=a)(a{99999999999})=(\d)", "at most 100000 parts"),
     ],
 )
 def test_what_is_no_filter(text: str, rule: str) -> None:
@@ -59,10 +63,13 @@ def test_what_is_no_filter(text: str, rule: str) -> None:
         (r"(?<!val )(loss)=(\d)", "perl operator"),
         (r"(\w)\1=(\d)()", "invalid escape"),
         (r"(a){2000}(b)", "repetition"),
+        (r"(a{4294967295})(b)", "repetition"),
+        (r"(a{2,99999999999})(b)", "repetition"),
         (r"(?P<n>a)(?<n>b)", "duplicate capture group name: n"),
         (r"(?P<größe>a)(b)", "invalid named capture: größe"),
         (r"(\C+)=(\d)", r"invalid escape sequence: \C"),
         (r"(\Q(?P<n>\C\E)(?P<n>[(?P<n>[:alpha:]\]]+)(\\C)", ""),
+        (r"(\{4294967295})([{4294967295}])", ""),
     ],
 )
 def test_what_a_cluster_says(text: str, refusal: str) -> None:
