@@ -47,8 +47,8 @@ function App() {
   if (source.embedded) return <main><Experiment sent={source.embedded} id={null} /></main>;
   const [, kind, rest = ""] = place.split("/");
   const inside = kind === "experiment" ? <Watched id={rest} key={rest} />
-    : kind === "compare" ? <Compared all={[...new Set(rest.split(","))]} key={rest} /> : <List />;
-  return <main>{kind !== undefined && <p><a href="#">← Experiments</a></p>}{inside}</main>;
+    : kind === "compare" ? <Compared all={[...new Set(rest.split(","))]} key={rest} /> : null;
+  return <main>{inside ? <><p><a href="#">← Experiments</a></p>{inside}</> : <List />}</main>;
 }
 
 const place = document.getElementById("app");

@@ -76,7 +76,8 @@ export function ends(declared: Parameter, values: number[]): Option {
   const most = declared.max !== null && declared.max >= found.max ? declared.max : found.max;
   const log = found.log && least > 0;
   const { min, max } = log ? { min: least, max: most } : clamped(least, most);
-  return { type: log ? "log" : "value", min, max: max > min ? max : min + 1 };
+  const whole = declared.type === "int" && !log ? { minInterval: 1 } : {};
+  return { type: log ? "log" : "value", min, max: max > min ? max : min + 1, ...whole };
 }
 
 function drawn(shown: Study, colour: Colours, chosen: Chosen, width: number): Drawn {
