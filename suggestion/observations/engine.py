@@ -43,7 +43,12 @@ _DRIVERS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
     "postgresql": (
         "postgresql+psycopg",
         "postgresql",
-        {"connect_timeout": _SECONDS_TO_CONNECT, "application_name": "suggestion-servers"},
+        {
+            "connect_timeout": _SECONDS_TO_CONNECT,
+            "application_name": "suggestion-servers",
+            # Else it is that of the database, which may not hold every letter.
+            "client_encoding": "utf8",
+        },
     ),
     "mysql": ("mysql+pymysql", "mysql", _MYSQL_ARGUMENTS),
     "mariadb": ("mariadb+pymysql", "mysql", _MYSQL_ARGUMENTS),

@@ -355,6 +355,49 @@ def test_a_table_that_is_missing_is_told_in_the_words_of_the_database(
     database.close()
 
 
+def test_a_rule_that_somebody_added_is_told(url: str, storage: Storage) -> None:
+    """It was acknowledged, as if the report had come before, and was not kept."""
+    database = Database(url)
+    name = schema.POINTS.name
+    with database.writing() as connection:
+        if database.kind == "sqlite":
+            refuse = "BEGIN SELECT RAISE(ABORT, 'quota is used up') WHERE new.value = '2'; END"
+            connection.exec_driver_sql(f"CREATE TRIGGER quota BEFORE INSERT ON {name} {refuse}")
+        else:
+            connection.exec_driver_sql(
+                f"ALTER TABLE {name} ADD CONSTRAINT quota CHECK (value <> '2')"
+            )
+    with pytest.raises(Unready, match=r"^database '.*quota"):
+        storage.report("trial", points(2))
+    assert storage.report("trial", points(1))
+    assert not storage.report("trial", points(1))
+    database.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_encodings_of_postgresql(encoding: str, databases: Databases, tmp_path: Path) -> None:
+    server = sa.create_engine(
+        sa.make_url(databases.url("postgresql", tmp_path)).set(drivername="postgresql+psycopg"),
+        isolation_level="AUTOCOMMIT",
+    )
+    made = f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE other {made}")
+    url = server.url.set(drivername="postgresql", database="other")
+    with closing(Storage(url.render_as_string(hide_password=False))) as storage:
+        assert storage.report("größe", points(1))
+        assert values(storage, "größe") == ["1"]
+        if encoding == "LATIN1":
+            with pytest.raises(Unready, match="has no equivalent in encoding"):
+                storage.report("損失", points(1))
+        else:
+            assert storage.report("損失", points(1))
+    with server.connect() as connection:
+        connection.exec_driver_sql("DROP DATABASE other")
+    server.dispose()
+
+
 @pytest.mark.integration
 def test_a_deadlock_is_begun_anew(databases: Databases, tmp_path: Path) -> None:
     """Two transactions that wait for each other: the database ends the smaller one, ours."""
