@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from suggestion.api.listening import require_free
 from suggestion.cli.main import main
 from suggestion.client.numbers import short
 from tests.support.certificates import issue
@@ -33,6 +34,30 @@ def test_a_port_in_use(host: str) -> None:
 def test_an_address_of_another_machine() -> None:
     line = refusal("--address", "192.0.2.1:6789")
     assert line == "Error: cannot listen on 192.0.2.1:6789: this machine has no such address"
+
+
+def test_unix_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("")
+    for path, reason in (
+        ("", "must be unix:PATH"),
+        ("x" * 108, "the path must have at most 107 bytes"),
+        ("file", "there is a file that is no socket"),
+        (".", "there is a file that is no socket"),
+        ("file/socket", "there is no such folder"),
+        ("nowhere/socket", "there is no such folder"),
+    ):
+        line = refusal("--address", f"unix:{path}")
+        assert line == f"Error: cannot listen on unix:{path}: {reason}"
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind("socket")
+        taken.listen(0)
+        for _ in range(2):  # also when nobody accepts any more
+            line = refusal("--address", "unix:socket")
+            assert line == "Error: cannot listen on unix:socket: another program listens there"
+    require_free("unix:socket")  # it is left behind, and nobody listens
+    require_free("unix:another")
+    assert not Path("another").exists()
 
 
 @pytest.mark.parametrize("option", ["--address", "--http-address"])

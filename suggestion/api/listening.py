@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import socket
+import stat
+from contextlib import closing
 from typing import Any, Final
 
 _ADDRESS: Final = re.compile(r"(?:\[(?P<inner>[^\[\]]+)\]|(?P<host>[^\[\]]+)):(?P<port>[0-9]{1,5})")
@@ -13,6 +16,14 @@ _REASONS: Final = {
     errno.EADDRNOTAVAIL: "this machine has no such address",
     errno.EACCES: "this user may not listen on that port",
 }
+_OF_SOCKETS: Final = {
+    errno.EADDRINUSE: "there is a file that is no socket",
+    errno.ENOENT: "there is no such folder",
+    errno.ENOTDIR: "there is no such folder",
+    errno.EACCES: "this user may not make a socket there",
+}
+# A Unix socket's path, in bytes; Linux has one more, for the end of the text.
+_LONGEST_PATH: Final = 107
 
 
 def bind(address: str, *, backlog: int) -> socket.socket:
@@ -42,14 +53,52 @@ def bind(address: str, *, backlog: int) -> socket.socket:
 def require_free(address: str) -> None:
     """Listen on `address`, ``HOST:PORT`` or ``unix:PATH``, for a moment.
 
-    gRPC itself says only that it cannot, and takes other forms for addresses of its own choice.
-    Whether a Unix socket can be made is left to it.
+    gRPC itself says only that it cannot, and takes other forms for addresses of its own choice. It
+    would take a Unix socket away from a program that listens there.
 
     Raises:
         OSError: If it cannot be bound, with the reason.
     """
     if not address.startswith("unix:"):
         bind(address, backlog=1).close()
+        return
+    path = address.removeprefix("unix:")
+    reason: str | None
+    try:
+        reason = _socket_trouble(path)
+    except OSError as error:
+        reason = _OF_SOCKETS.get(error.errno or 0, error.strerror)
+    if reason:
+        raise OSError(f"cannot listen on {address[:200]}: {reason}")
+
+
+def _socket_trouble(path: str) -> str:
+    """Return why no Unix socket can be made at `path`; empty if one can.
+
+    Raises:
+        OSError: If the system refuses it.
+    """
+    if not path or "\0" in path:
+        return "must be unix:PATH"
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        return f"the path must have at most {_LONGEST_PATH} bytes"
+    with closing(socket.socket(socket.AF_UNIX)) as probe:
+        try:
+            there = stat.S_ISSOCK(os.stat(path).st_mode)
+        except OSError:
+            there = False
+        if not there:
+            probe.bind(path)
+            os.unlink(path)
+            return ""
+        probe.setblocking(False)  # a program that does not accept is one, too
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return ""  # of a program that has ended
+        except BlockingIOError:
+            pass
+        return _REASONS[errno.EADDRINUSE]
 
 
 def _resolved(address: str) -> tuple[socket.AddressFamily, Any]:

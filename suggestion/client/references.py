@@ -151,11 +151,10 @@ def _unused(
         elif slip is not None:
             place, text, alias = slip
             meant = f"${{trialParameters.{alias if alias in names else called[0]}}}"
-            yield (
-                place,
-                f"{subject} is not used by the trial template; did you mean {meant} where "
-                f"{quote(text)} stands?",
-            )
+            hint = f"did you mean {meant} where {quote(text)} stands?"
+            if text == meant:
+                hint = f"{meant} is more than one word; write it in quotation marks"
+            yield place, f"{subject} is not used by the trial template; {hint}"
         else:
             meant = f"${{trialParameters.{called[0]}}}"
             yield (

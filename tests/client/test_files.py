@@ -60,6 +60,20 @@ def test_a_likely_slip_is_named(tmp_path: Path, argument: str, slip: str) -> Non
     )
 
 
+@pytest.mark.parametrize("mark", ["", "'"])
+def test_a_name_of_two_words_in_a_command(tmp_path: Path, mark: str) -> None:
+    command = (
+        f"python t.py {mark}${{trialParameters.learning rate}}{mark} ${{trialParameters.units}}"
+    )
+    changes = {
+        "spec.parameters[0].name": "learning rate",
+        "spec.trialTemplate": {"command": command},
+    }
+    lines = found(tmp_path, changes, Severity.ERROR)
+    assert len(lines) == (not mark)
+    assert all("learning rate} is more than one word; write it in quot" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("written", "slip"),
     [
