@@ -72,6 +72,7 @@ def cluster_of(workers: int = 0, cpus: int = 4, port: int = 0, head_cpus: int = 
         "agent_register_timeout_ms": 1000 * LIMIT,
         "worker_register_timeout_seconds": LIMIT,
         "worker_niceness": 0,  # by default everything else on the machine comes first
+        "prestart_worker_first_driver": False,  # one for each processor, which no actor here takes
     }
     made.workers = []
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,26 @@ import pytest
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.client.template import Invocation
 from suggestion.controller.context import Options
-from suggestion.controller.runtime import LaunchSpec, Running, TrialFiles, Whose
+from suggestion.controller.outcomes import TERMINATED
+from suggestion.controller.runtime import (
+    Exit,
+    LaunchSpec,
+    Loss,
+    Output,
+    Running,
+    Runtime,
+    RuntimeEvent,
+    Started,
+    TrialFiles,
+    Whose,
+)
 from suggestion.controller.slots import Slot
 from suggestion.controller.trials import Condition, Trial
 from suggestion.runner import runner
 from suggestion.runtimes.ray import PLACE
+from suggestion.runtimes.ray.runtime import RayRuntime
 from tests.experiments.support import Machine, Recorder, Stopping, document, serving, stored
-from tests.experiments.test_resume import Runner
+from tests.experiments.test_resume import LIMIT, Runner
 
 pytest.importorskip("ray")
 pytestmark = [
@@ -82,6 +97,7 @@ def test_trials_to_the_end(cluster: Any, machine: Machine, tmp_path: Path) -> No
     for trial in all_succeeded(tmp_path, 12):
         output = tmp_path / "state" / "trials" / trial.name / "output-1.log"
         assert output.read_text() == f"from the working directory\nloss={trial.assignment['x']}\n"
+    assert len({actor for *_, actor in ran(tmp_path)}) < 12  # one after another in the same
     assert left_over(cluster) == []
 
 
@@ -204,13 +220,32 @@ def test_trials_get_gpus_of_their_node(cluster: Any, machine: Machine, tmp_path:
     assert {output.splitlines()[0] for output in outputs} <= {"gpu=0", "gpu=1"}
 
 
-def of_a_test(folder: Path, trial: str) -> LaunchSpec:
-    """A trial that sleeps."""
+def of_a_test(folder: Path, trial: str, *command: str) -> LaunchSpec:
     own = folder / trial
     own.mkdir()
     files = TrialFiles(trial, own, own / "output", own / "status")
-    invocation = Invocation(("sleep", "600"), {}, None, "", True)
+    invocation = Invocation(command or ("sleep", "600"), {}, None, "", True)
     return LaunchSpec(files, invocation, [], {}, "", False, Slot(0), folder, "")
+
+
+def until(place: Runtime, kind: type[Started | Exit | Loss], *trials: str) -> list[RuntimeEvent]:
+    """Wait for events of a kind of all of some trials; return all events until then."""
+    seen: list[RuntimeEvent] = []
+    missing, begun, bell = set(trials), time.monotonic(), place.fileno()
+    assert bell is not None
+    while missing:
+        assert time.monotonic() - begun < LIMIT, seen
+        select.select([bell], [], [], 0.1)
+        new = place.events()
+        seen += new
+        missing -= {event.trial for event in new if isinstance(event, kind)}
+    return seen
+
+
+def die(place: Runtime) -> None:
+    """End a session as SIGKILL does, without a chance to end actors."""
+    assert isinstance(place, RayRuntime)
+    place._disconnect()
 
 
 def test_an_actor_that_nobody_knows_is_ended(cluster: Any, tmp_path: Path) -> None:
@@ -218,36 +253,50 @@ def test_an_actor_that_nobody_knows_is_ended(cluster: Any, tmp_path: Path) -> No
     place = PLACE.configured({"ray-address": cluster.address})
     whose = Whose("knows-nothing-of-it", "1", tmp_path, {})
     died = place.open(whose)
-    died.launch(of_a_test(tmp_path, "a"))
-    died.close()
-    assert left_over(cluster) == ["a.1"]
+    spec = of_a_test(tmp_path, "a")
+    handle = died.launch(spec)
+    die(died)
+    assert len(left_over(cluster)) == 1
     after = place.open(whose)
+    found = after.adopt(spec.files, handle)  # or if it did not begin
+    assert isinstance(found, Loss)
+    assert not found.begun
     after.events()
     after.close()
     assert left_over(cluster) == []
 
 
 def test_a_session_that_ends_at_its_start_ends_no_trial(cluster: Any, tmp_path: Path) -> None:
-    """It has adopted one of two trials; the other is for the next session."""
+    """It has adopted one of two trials; the other is for the next session.
+
+    One of them has the actor of a trial that has ended, whose end no session has stored.
+    """
     place = PLACE.configured({"ray-address": cluster.address})
     whose = Whose("ends-at-its-start", "1", tmp_path, {})
     before = place.open(whose)
-    specs = [of_a_test(tmp_path, name) for name in ("a", "b")]
+    specs = [of_a_test(tmp_path, "a", "echo", "a"), *(of_a_test(tmp_path, n) for n in ("b", "c"))]
     handles = []
     for spec in specs:
         handles.append(before.launch(spec))
         before.begin(spec.files.trial)
-    before.events()
-    before.close()
+        if spec.files.trial == "a":
+            first = until(before, Exit, "a")
+            assert [e.data for e in first if isinstance(e, Output)] == [b"a\n"]
+    until(before, Started, "b", "c")
+    die(before)
     failing = place.open(whose)
-    assert isinstance(failing.adopt(specs[0].files, handles[0]), Running)
+    assert isinstance(failing.adopt(specs[1].files, handles[1]), Running)
     failing.close()
-    assert sorted(left_over(cluster)) == ["a.1", "b.1"]
+    assert len(left_over(cluster)) == 2
     after = place.open(whose)
-    for spec, handle in zip(specs, handles, strict=True):
+    assert after.adopt(specs[0].files, handles[0]) == Exit("a", 0)
+    for spec, handle in zip(specs[1:], handles[1:], strict=True):
         assert isinstance(after.adopt(spec.files, handle), Running)
-        after.stop(spec.files.trial, 0.0)
-    after.events()
+    until(after, Started, "b", "c")
+    for trial in ("b", "c"):
+        after.stop(trial, 600.0)
+    ends = [e for e in until(after, Exit, "b", "c") if isinstance(e, Exit)]
+    assert {end.status for end in ends} == {TERMINATED}
     after.close()
     assert left_over(cluster) == []
 

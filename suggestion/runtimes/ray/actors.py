@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -63,41 +63,50 @@ def arguments(spec: LaunchSpec, folder: str, rank: int) -> tuple[Any, ...]:
 
 
 def named(name: str, rank: int) -> str:
-    """Return the name of the actor of a process of an attempt."""
+    """Return the name of the actor of a replica of an attempt."""
     return f"{name}.{rank}" if rank else name
 
 
-def make(kind: Any, namespace: str, name: str, spec: LaunchSpec) -> list[Any]:
-    """Make the actors of an attempt, by rank; those that are there already stay.
+def make(kind: Any, namespace: str, demand: Demand, name: str, *given: Any, **chosen: Any) -> Any:
+    """Make an actor that outlives this process.
 
     Args:
-        kind: `worker.TrialProcess` as a class of actors.
-        name: Of the attempt.
+        kind: `worker.TrialHost` as a class of actors.
+        given: Arguments of the class.
+        chosen: Further options of Ray.
     """
-    count = spec.demand.replicas
-    placed = group(namespace, name, spec.demand) if count > 1 else None
-    folder = f"/tmp/{namespace}/{name}"
-    made = []
-    for rank in range(count):
-        chosen = options(spec.demand)
-        if placed is not None:
-            from ray.util.scheduling_strategies import (  # noqa: PLC0415
-                PlacementGroupSchedulingStrategy,
-            )
+    return kind.options(
+        name=name,
+        namespace=namespace,
+        lifetime="detached",
+        max_concurrency=4,
+        **options(demand),
+        **chosen,
+    ).remote(*given)
 
-            chosen["scheduling_strategy"] = PlacementGroupSchedulingStrategy(placed, rank)
-        actor = kind.options(
-            name=named(name, rank),
-            namespace=namespace,
-            lifetime="detached",
+
+def folder_of(namespace: str, name: str, rank: int = 0) -> str:
+    """Return the folder of a process of an attempt, on the machine of its actor."""
+    return f"/tmp/{namespace}/{named(name, rank)}"
+
+
+def make_group(kind: Any, namespace: str, name: str, spec: LaunchSpec) -> list[Any]:
+    """Make the actors of an attempt with replicas, by rank; those that are there already stay."""
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy  # noqa: PLC0415
+
+    placed = group(namespace, name, spec.demand)
+    return [
+        make(
+            kind,
+            namespace,
+            spec.demand,
+            named(name, rank),
+            arguments(spec, folder_of(namespace, name, rank), rank),
             get_if_exists=True,
-            max_concurrency=4,
-            **chosen,
+            scheduling_strategy=PlacementGroupSchedulingStrategy(placed, rank),
         )
-        made.append(
-            actor.remote(*arguments(spec, folder if rank == 0 else f"{folder}.{rank}", rank))
-        )
-    return made
+        for rank in range(spec.demand.replicas)
+    ]
 
 
 def group(namespace: str, name: str, demand: Demand) -> Any:
@@ -117,6 +126,24 @@ def ungroup(namespace: str, name: str) -> None:
 
         with suppress(ValueError):
             remove_placement_group(get_placement_group(f"{namespace}/{name}"))
+
+
+def end_group(ray: Any, namespace: str, name: str, count: int) -> None:
+    """End the actors of an attempt with `count` replicas, and its placement group."""
+    for rank in range(count):
+        with suppress(ValueError):
+            ray.kill(ray.get_actor(named(name, rank), namespace))
+    ungroup(namespace, name)
+
+
+def end_others(ray: Any, namespace: str, kept: Collection[str]) -> None:
+    """End all actors of an experiment but those with the names `kept`."""
+    from ray.util import list_named_actors  # noqa: PLC0415
+
+    with suppress(ray.exceptions.RayError, RuntimeError, ValueError):
+        for name in set(list_named_actors()).difference(kept):
+            ray.kill(ray.get_actor(name, namespace))
+            ungroup(namespace, name)
 
 
 def first_line(error: BaseException) -> str:

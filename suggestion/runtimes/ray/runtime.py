@@ -1,32 +1,30 @@
 """Actors of Ray behind the protocol of runtimes.
 
-Each process of a trial is a detached actor with a name of its own: it outlives a runner, and the
-next one finds it. What it writes comes by a call for each that waits at the actor until there is
-something, so that nothing is asked again and again. How much this machine has of it is the size of
-the files here; a runner that dies in between asks for the rest. Replicas are actors in the bundles
-of a placement group.
+Each process of a trial has a detached actor with a name: it outlives a runner, and the next one
+finds it. One of a single process gets an actor of `Pool`, whose name is noted in its folder before
+it begins; replicas are actors of their own in the bundles of a placement group. What a process
+writes comes by a call that waits at the actor until there is something, so that nothing is asked
+again and again. How much of it is here is the size of the files; the next runner asks for the rest.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any, Final
 
-from suggestion.controller.context import Fatal
-from suggestion.controller.files import replace_file
+from suggestion.controller.context import DiskFull, Fatal
+from suggestion.controller.files import beginning, replace_file
 from suggestion.controller.outcomes import KILLED, TERMINATED
 from suggestion.controller.runtime import (
     Exit,
-    Grown,
     Handle,
     LaunchSpec,
     Loss,
     Notice,
-    Output,
     Running,
     RuntimeEvent,
     Started,
@@ -36,62 +34,17 @@ from suggestion.controller.runtime import (
 )  # fmt: skip
 from suggestion.runtimes.process.session import read_status
 from suggestion.runtimes.ray import actors, head, worker
+from suggestion.runtimes.ray.calls import Calls
 from suggestion.runtimes.ray.connection import connect
+from suggestion.runtimes.ray.followed import Followed, followed, replica, take
+from suggestion.runtimes.ray.pool import Pool, forget
 
 # A call waits at its actor for so long; then it is made again.
 _WAIT: Final = 30.0
-# Beyond the grace period, until an actor that does not answer is ended itself.
+# Beyond the grace period, until an actor that does not answer is ended.
 _LONGEST_END: Final = 10.0
-# Until an actor that does not remove what its trial has left is ended all the same.
-_FORGET: Final = 2.0
 # Between attempts to connect to a head that has come back.
 _AGAIN: Final = 5.0
-
-
-@dataclass(slots=True)
-class _Replica:
-    """One process of a trial.
-
-    Attributes:
-        sinks: Files here that take what it writes: output, then metrics.
-        call: The call that is waited for.
-        started: Its process has been started.
-    """
-
-    actor: Any
-    sinks: Sequence[Path]
-    call: Any = None
-    started: bool = False
-
-    def positions(self) -> list[int]:
-        """How much of its files is here."""
-        return [path.stat().st_size if path.exists() else 0 for path in self.sinks]
-
-
-@dataclass(slots=True)
-class _Followed:
-    """A trial.
-
-    Attributes:
-        spec: What its actors are to be made of, once the head answers; None: they have been made.
-        wanted: They are to begin as soon as they are there.
-        kill_at: When it is ended by force; None: it is not being stopped.
-    """
-
-    files: TrialFiles
-    name: str
-    metrics: str
-    replicas: list[_Replica] = field(default_factory=list)
-    group: str = ""
-    adopted: bool = False
-    spec: LaunchSpec | None = None
-    wanted: bool = False
-    kill_at: float | None = None
-
-    @property
-    def started(self) -> bool:
-        """Whether its first process runs."""
-        return bool(self.replicas) and self.replicas[0].started
 
 
 class RayRuntime:
@@ -110,8 +63,11 @@ class RayRuntime:
         self._head: head.Head | None = None
         self._lost_at: float | None = None  # when the cluster has lost its state
         self._again = 0.0
-        self._followed: dict[str, _Followed] = {}
+        self._calls = Calls()
+        self._pool: Pool | None = None
+        self._followed: dict[str, Followed] = {}
         self._events: list[RuntimeEvent] = []
+        self._ending: list[tuple[Followed, Exit]] = []
         self._tidied = False
 
     def _connected(self) -> Any:
@@ -123,7 +79,7 @@ class RayRuntime:
                 kept = str(directory.relative_to(folder))
             self._ray = connect(self._address, self._namespace, folder, kept)
             self._ray.cloudpickle.register_pickle_by_value(worker)
-            self._class = self._ray.remote(worker.TrialProcess)
+            self._class = self._ray.remote(worker.TrialHost)
             self._head = head.Head(self._ray.get_runtime_context().gcs_address)
         return self._ray
 
@@ -140,14 +96,14 @@ class RayRuntime:
         name = f"{files.trial}.{spec.attempt}"
         metrics = spec.paths[0][1] if spec.metrics_path and spec.metrics_file else ""
         handle = {"name": name, "replicas": count, "metrics": metrics}
+        known = followed(files, handle)
         files.status.unlink(missing_ok=True)
-        known = self._follow(files, handle)
+        known.note.unlink(missing_ok=True)
         known.spec = spec
         if self._lost_at is None:
             self._session()
-        if self._answers:
-            self._make(known)
         self._followed[files.trial] = known
+        self._make()
         return handle
 
     def begin(self, trial: str) -> None:
@@ -155,22 +111,29 @@ class RayRuntime:
         known.wanted = True
         if known.spec is None:
             self._start(known)
+        else:
+            self._place()
 
     def adopt(self, files: TrialFiles, handle: Handle) -> Running | Exit | Loss:
+        known = followed(files, handle)
+        names = [actors.named(known.name, rank) for rank in range(handle["replicas"])]
+        if not known.grouped:
+            names = beginning(known.note, files.folder).decode().split()
         status = read_status(files.status)
         if status is not None:
-            self._forget(handle)
+            self._forget_group(known)
             return Exit(files.trial, status)
+        if not names:
+            return Loss(files.trial, begun=False, reason="it had no actor yet")
         ray = self._session()
-        known = self._follow(files, handle)
         known.adopted = True
-        for rank in range(handle["replicas"]):
+        for rank, name in enumerate(names):
             try:
-                actor = ray.get_actor(actors.named(handle["name"], rank), self._namespace)
+                actor = ray.get_actor(name, self._namespace)
             except ValueError:
-                self._forget(handle)
+                self._forget_group(known)
                 return Loss(files.trial, reason="its actor is gone")
-            known.replicas.append(_Replica(actor, self._sinks(files, known.metrics, rank)))
+            known.replicas.append(replica(known, actor, rank, name))
         self._followed[files.trial] = known
         self._start(known)
         return Running(0.0, queued=True)
@@ -183,14 +146,14 @@ class RayRuntime:
         if not known.started:  # a call would wait for its processors
             self._end(trial, Exit(trial, TERMINATED))
             return
-        for replica in known.replicas:
-            replica.actor.stop.remote(grace)
+        for one in known.replicas:
+            one.actor.stop.remote(known.name, grace)
 
     def tell(self, trial: str, rules: str) -> None:
         known = self._followed.get(trial)
         if known is not None and known.started:
-            for replica in known.replicas:
-                replica.actor.tell.remote(rules)
+            for one in known.replicas:
+                one.actor.tell.remote(known.name, rules)
 
     def events(self) -> Sequence[RuntimeEvent]:
         # All that is stored has been adopted: the controller asks for events after that.
@@ -198,16 +161,13 @@ class RayRuntime:
             self._tidied = True
             self._tidy()
         self._look()
-        calls = {
-            replica.call: (trial, rank)
-            for trial, known in self._followed.items()
-            for rank, replica in enumerate(known.replicas)
-            if replica.call is not None
-        }
-        if calls:
-            ready, _ = self._ray.wait(list(calls), num_returns=len(calls), timeout=0)
-            for call in ready:
-                self._answered(*calls[call], call)
+        # By now the output of those that have ended, which came with the last events, is here.
+        ending, self._ending = self._ending, []
+        for known, event in ending:
+            if self._followed.get(event.trial) is known:
+                self._end(event.trial, event, reuse=not (known.adopted or known.grouped))
+        self._calls.answered()
+        self._place()
         now = time.monotonic()
         for trial, known in list(self._followed.items()):
             if known.kill_at is not None and now >= known.kill_at:
@@ -216,10 +176,13 @@ class RayRuntime:
         return seen
 
     def fileno(self) -> int | None:
-        return None
+        return self._calls.fileno()
 
     def close(self) -> None:
+        if self._pool is not None and self._answers:
+            self._pool.close()
         self._disconnect()
+        self._calls.close()
         self._followed.clear()
 
     # --------------------------------------------------------------------- the head
@@ -239,12 +202,7 @@ class RayRuntime:
                 self._lose_all()
         if self._lost_at is not None:
             self._reconnect(self._lost_at)
-        if self._answers:
-            for known in self._followed.values():
-                if known.spec is not None:
-                    self._make(known)
-                    if known.wanted:
-                        self._start(known)
+        self._make()
 
     def _lose_all(self) -> None:
         """Leave a cluster that has come back without its state."""
@@ -272,6 +230,8 @@ class RayRuntime:
             self._lost_at = None
 
     def _disconnect(self) -> None:
+        self._calls.drop()
+        self._pool = None
         if self._ray is not None:
             self._ray.shutdown()
             self._ray = None
@@ -281,120 +241,149 @@ class RayRuntime:
 
     # -------------------------------------------------------------------- processes
 
-    def _make(self, known: _Followed) -> None:
-        """Make the actors of a trial, which wait for `_start`."""
-        assert known.spec is not None
-        made = actors.make(self._class, self._namespace, known.name, known.spec)
-        known.replicas += [
-            _Replica(actor, self._sinks(known.files, known.metrics, rank))
-            for rank, actor in enumerate(made)
-        ]
-        known.spec = None
+    def _waiting(self) -> list[Followed]:
+        """Return trials that wait for an actor of the pool, in the order of their launch."""
+        return [k for k in self._followed.values() if k.spec is not None and not k.grouped]
 
-    def _follow(self, files: TrialFiles, handle: Handle) -> _Followed:
-        name = handle["name"]
-        group = name if handle["replicas"] > 1 else ""
-        return _Followed(files, name, handle["metrics"], group=group)
+    def _make(self) -> None:
+        """Make the actors that trials wait for, unless the head is away."""
+        if not self._answers:
+            return
+        for known in self._followed.values():
+            if known.spec is not None and known.grouped:
+                made = actors.make_group(self._class, self._namespace, known.name, known.spec)
+                known.replicas = [replica(known, actor, rank) for rank, actor in enumerate(made)]
+                known.spec = None
+                if known.wanted:
+                    self._start(known)
+        waiting = self._waiting()
+        if self._pool is None and waiting:
+            demand = waiting[0].demand  # that of each trial of the experiment
+            make = partial(actors.make, self._class, self._namespace, demand)
+            self._pool = Pool(self._ray, make, self._calls.follow)
+        if self._pool is not None:
+            self._pool.provide(len(waiting))
+            self._pool.retire(len(waiting))
 
-    def _sinks(self, files: TrialFiles, metrics: str, rank: int) -> list[Path]:
-        if rank:
-            return [files.output.with_name(f"{files.output.name}.{rank}")]
-        return [files.output, *([Path(metrics)] if metrics else [])]
+    def _place(self) -> None:
+        """Give trials that wait the actors that are there."""
+        if self._pool is None:
+            return
+        waiting = self._waiting()
+        for known, error in zip(waiting, self._pool.failures(), strict=False):
+            self._lose(known, error)
+        for known in waiting:
+            if not known.wanted or known.files.trial not in self._followed:
+                continue
+            taken = self._pool.take()
+            if taken is None:
+                return
+            name, actor = taken
+            try:
+                replace_file(known.note, f"{name}\n")  # before it begins: by that it is found
+            except OSError as error:
+                self._pool.give(*taken)
+                raise DiskFull(str(error)) from error
+            known.replicas = [replica(known, actor, 0, name)]
+            self._start(known)
+            known.spec = None
 
-    def _start(self, known: _Followed) -> None:
-        world = len(known.replicas)
+    def _start(self, known: Followed) -> None:
+        parts, folder = None, actors.folder_of(self._namespace, known.name)
+        if known.spec is not None:
+            parts = actors.arguments(known.spec, folder, 0)
+        for rank in range(len(known.replicas)):
+            self._start_one(known, rank, parts)
+
+    def _start_one(self, known: Followed, rank: int, parts: Sequence[Any] | None = None) -> None:
+        one, world = known.replicas[rank], len(known.replicas)
         address = known.replicas[0].actor.address.remote() if world > 1 else None
-        for rank, replica in enumerate(known.replicas):
-            replica.call = replica.actor.start.remote(rank, world, address)
+        call = one.actor.start.remote(known.name, parts, rank, world, address)
+        self._follow(known, rank, call)
 
-    def _answered(self, trial: str, rank: int, call: Any) -> None:
-        known = self._followed.get(trial)
-        if known is None:  # another of its processes has just ended it
-            return
-        replica = known.replicas[rank]
+    def _follow(self, known: Followed, rank: int, call: Any) -> None:
+        def answered(answer: Future[Any]) -> None:
+            if self._followed.get(known.files.trial) is known:
+                self._answered(known, rank, answer)
+
+        self._calls.follow(call, answered)
+
+    def _read(self, known: Followed, rank: int) -> None:
+        one = known.replicas[rank]
+        self._follow(known, rank, one.actor.read.remote(known.name, one.here, _WAIT))
+
+    def _answered(self, known: Followed, rank: int, answer: Future[Any]) -> None:
+        trial, one, errors = known.files.trial, known.replicas[rank], self._ray.exceptions
         try:
-            answer = self._ray.get(call)
-        except self._ray.exceptions.ActorUnavailableError:
-            replica.call = replica.actor.read.remote(replica.positions(), _WAIT)
-            return
-        except self._ray.exceptions.RayError as error:
-            if known.kill_at is not None:
-                self._end(trial, Exit(trial, KILLED))
+            told = answer.result()
+        except errors.ActorUnavailableError:
+            if one.started:
+                self._read(known, rank)
             else:
-                self._end(trial, Loss(trial, reason=f"its actor died: {actors.first_line(error)}"))
+                self._start_one(known, rank)
             return
-        if not replica.started:
-            replica.started = True
+        except errors.RayError as error:
+            self._lose(known, error)
+            return
+        if not one.started:
+            if told is None:
+                self._end(trial, Loss(trial, begun=False, reason="it had not begun"))
+                return
+            one.started = True
             if rank == 0:
-                self._events.append(Started(trial, answer if known.adopted else 0.0))
+                self._events.append(Started(trial, told if known.adopted else 0.0))
         else:
-            found, status = answer
-            self._take(trial, rank, replica, found)
+            found, status = told
+            self._events += take(known, rank, found)
             if status is not None and (rank == 0 or status):
                 reason = f"replica {rank} ended with exit status {status}" if rank else ""
-                self._end(trial, Exit(trial, status, reason))
+                self._ending.append((known, Exit(trial, status, reason)))
+                self._calls.ring()
                 return
             if status is not None:  # another replica has ended well
-                replica.call = None
                 return
-        replica.call = replica.actor.read.remote(self._known(known, replica), _WAIT)
+        self._read(known, rank)
 
-    def _take(self, trial: str, rank: int, replica: _Replica, found: Sequence[bytes]) -> None:
-        """Add what a process has written to the files here; the controller adds the output."""
-        for number, (path, data) in enumerate(zip(replica.sinks, found, strict=True)):
-            if data and rank == 0 and number == 0:
-                self._events.append(Output(trial, data))
-            elif data:
-                with path.open("ab") as file:
-                    file.write(data)
-                self._events.append(Grown(trial))
+    def _lose(self, known: Followed, error: BaseException) -> None:
+        """Note that the actor of a trial has died."""
+        trial = known.files.trial
+        if known.kill_at is not None:
+            self._end(trial, Exit(trial, KILLED))
+        else:
+            self._end(trial, Loss(trial, reason=f"its actor died: {actors.first_line(error)}"))
 
-    def _known(self, known: _Followed, replica: _Replica) -> list[int]:
-        """Return how much of its files is here, or on its way into the output file."""
-        positions = replica.positions()
-        if replica is known.replicas[0]:
-            trial = known.files.trial
-            positions[0] += sum(
-                len(event.data)
-                for event in self._events
-                if isinstance(event, Output) and event.trial == trial
-            )
-        return positions
-
-    def _end(self, trial: str, event: Exit | Loss) -> None:
+    def _end(self, trial: str, event: Exit | Loss, *, reuse: bool = False) -> None:
         known = self._followed.pop(trial)
+        self._events.append(event)
+        noted = False
         if isinstance(event, Exit) and event.status is not None and not event.reason:
-            # Once the actor is gone, only this tells the next runner how the trial has ended.
+            # Once the actor has another trial, or is gone, only this tells the next runner how the
+            # trial has ended.
             with suppress(OSError):
                 replace_file(known.files.status, f"{event.status}\n")
-        for replica in known.replicas:
-            if replica.started and isinstance(event, Exit):
-                with suppress(self._ray.exceptions.RayError):
-                    self._ray.get(replica.actor.forget.remote(), timeout=_FORGET)
-            self._ray.kill(replica.actor)
-        if known.replicas:
-            actors.ungroup(self._namespace, known.group)
-        self._events.append(event)
+                noted = True
+        if reuse and noted and self._pool is not None:
+            self._pool.give(known.replicas[0].name, known.replicas[0].actor)
+            return
+        if isinstance(event, Exit):
+            forget(self._ray, [one.actor for one in known.replicas if one.started])
+        for one in known.replicas:
+            self._ray.kill(one.actor)
+        if known.grouped and known.replicas:
+            actors.ungroup(self._namespace, known.name)
 
-    def _forget(self, handle: Handle) -> None:
-        """End what is left of a trial that an earlier session has launched."""
-        ray = self._session()
-        for rank in range(handle["replicas"]):
-            with suppress(ValueError):
-                ray.kill(ray.get_actor(actors.named(handle["name"], rank), self._namespace))
-        actors.ungroup(self._namespace, handle["name"] if handle["replicas"] > 1 else "")
+    def _forget_group(self, known: Followed) -> None:
+        """End what is left of a trial with replicas that an earlier session has launched.
+
+        The actor of another one may have the next trial already; without one, `_tidy` ends it.
+        """
+        if known.grouped:
+            actors.end_group(self._session(), self._namespace, known.name, known.count)
 
     def _tidy(self) -> None:
         """End what no stored handle names: its session died between making and storing it."""
-        from ray.util import list_named_actors  # noqa: PLC0415
-
         ray = self._session()
-        followed = {
-            actors.named(known.name, rank)
-            for known in self._followed.values()
-            for rank in range(len(known.replicas))
-        }
-        with suppress(ray.exceptions.RayError, RuntimeError, ValueError):
-            for name in set(list_named_actors()) - followed:
-                ray.kill(ray.get_actor(name, self._namespace))
-                actors.ungroup(self._namespace, name)
+        kept = {one.name for known in self._followed.values() for one in known.replicas}
+        if self._pool is not None:
+            kept |= self._pool.names
+        actors.end_others(ray, self._namespace, kept)
