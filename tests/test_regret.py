@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import random
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.regret import picture, problems, report, trainings
+from benchmarks.regret import engines, picture, problems, report, trainings
+from benchmarks.regret.problem import Problem
 from benchmarks.regret.results import (
     FOLDER,
     MODES,
@@ -20,8 +24,11 @@ from benchmarks.regret.results import (
     path_of,
     read,
     read_all,
+    run,
     save,
 )
+from suggestion.problem.numeric import Double
+from suggestion.problem.space import Assignment, SearchSpace
 
 LONG, SHORT = np.array([0.9, 0.5, 0.5, 0.1]), np.array([0.8, 0.2])
 
@@ -99,6 +106,67 @@ def test_further_seeds_are_added() -> None:
     both = merged(before, Result("e", "p", "batch", {0: SHORT}, 0.04))
     assert list(both.best) == [0, 1, 2]
     assert both.cpu == pytest.approx(0.02)
+
+
+# ------------------------------------------------------------------ recommended trials
+
+
+class Recommending:
+    """Asks for 0, 1, 2, ...; recommends the second trial from the third on."""
+
+    told = 0
+
+    def ask(self, count: int) -> list[Assignment]:
+        return [{"x": float(self.told + k)} for k in range(count)]
+
+    def tell(self, points: Sequence[Assignment], losses: Sequence[float]) -> None:
+        self.told += len(points)
+
+    def recommended(self) -> int | None:
+        return 1 if self.told >= 3 else None
+
+
+def noisy() -> Problem:
+    """The true loss is x; the observed one falls with x."""
+    space = SearchSpace((Double("x", 0, 10),))
+    return Problem("p", space, lambda a: -float(a["x"]), 0.0, lambda a: float(a["x"]))
+
+
+def test_under_noise_the_recommended_trial_is_judged(tmp_path: Path) -> None:
+    def start(space: SearchSpace, seed: int, trials: int) -> Recommending:
+        return Recommending()
+
+    made = run("e", start, noisy(), "sequential", [0], 4)
+    unit = noisy().median
+    np.testing.assert_allclose(made.best[0] * unit, [0, 1, 2, 3])
+    np.testing.assert_allclose(made.reaching(4)[0] * unit, [0, 1, 1, 1])
+    batch = run("e", start, noisy(), "batch", [0], 16)
+    np.testing.assert_allclose(batch.reaching(16)[0][[7, 15]] * unit, [1, 1])
+    without = run("e", start, replace(noisy(), truth=None), "sequential", [0], 4)
+    assert not without.recommended
+    # Stored beside the luckiest, read again, and kept apart by seed.
+    save(made, tmp_path)
+    again = read("e", "p", "sequential", tmp_path)
+    assert again is not None
+    np.testing.assert_allclose(again.reaching(4)[0], made.reaching(4)[0], rtol=1e-4)
+    older = Result("e", "p", "sequential", {0: LONG, 1: LONG}, 0.01)
+    assert [*merged(older, made).recommended] == [0]
+    assert not merged(made, older).recommended
+
+
+def test_algorithms_recommend_as_their_users_are_told() -> None:
+    space = SearchSpace((Double("x", -5, 5),))
+    draws = random.Random(11)
+    for name in ("local:random", "local:bayesianoptimization"):
+        engine = engines.find(name)(space, 0, 40)
+        assert engines.recommends(engine)
+        points = [{"x": draws.uniform(-5, 5)} for _ in range(40)]
+        losses = [(point["x"] - 1) ** 2 + draws.gauss(0, 4) for point in points]
+        engine.tell(points, losses)
+        place = engine.recommended()
+        assert place is not None
+        luckiest = points[int(np.argmin(losses))]["x"]
+        assert abs(points[place]["x"] - 1) <= abs(luckiest - 1)
 
 
 def test_the_picture_shows_the_stored_results() -> None:

@@ -10,8 +10,10 @@ from typing import ClassVar, Final, Literal
 
 import numpy as np
 
+from suggestion.algorithms.bayesopt import recommending
 from suggestion.algorithms.bayesopt.proposer import Proposer
 from suggestion.engine.algorithm import WITHOUT_PRIOR_STUDIES, Ability, register
+from suggestion.engine.recommending import Recommendation
 from suggestion.engine.settings import MOST_TRIALS, setting
 from suggestion.numerics import sampling, streams
 from suggestion.numerics.sobol import SOBOL_DIMENSIONS, sobol
@@ -148,6 +150,10 @@ class BayesianOptimization:
             visited.add(point)
             chosen.append(point)
         return chosen
+
+    def recommend(self, study: Study) -> Recommendation | None:
+        """Recommend by a Gaussian process, whatever the surrogate of suggestions."""
+        return recommending.recommend(study)
 
     def _proposer(self, study: Study, chosen: Sequence[Assignment]) -> Proposer:
         return Proposer(

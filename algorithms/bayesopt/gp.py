@@ -295,6 +295,17 @@ class Posterior:
         white = covariance @ np.swapaxes(self._inverse, 1, 2)
         return white @ self._beta, self._deviation(white)
 
+    def covariances(self, features: Array, point: Array) -> Array:
+        """Return covariances of the functions at `features` (m, p) and at `point` (p,): (k, m)."""
+        scaled, other = features * self._scale, point * self._scale
+        white, at_point = (
+            self._covariance(slice(None), each) @ np.swapaxes(self._inverse, 1, 2)
+            for each in (scaled, other)
+        )
+        correlation, _ = matern(squared_distances(scaled, other)[:, :, 0])
+        prior = self._signal[:, None] * correlation
+        return np.asarray(prior - np.einsum("kij,kj->ki", white, at_point[:, 0]))
+
     def track(self, features: Array) -> None:
         """Names the points that `tracked` predicts; points appended later cost little there."""
         self._at_tracked = None

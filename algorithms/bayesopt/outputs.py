@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -13,6 +15,7 @@ from suggestion.problem.parameters import Array
 
 _DIGITS: Final = 9  # kept of an output, so that the unit of the objective has no influence
 _DUST: Final = 1e-14  # relative differences below it are rounding errors
+_LARGEST: Final = float(np.finfo(np.float64).max)
 _MOST_EXCESS: Final = 1e6  # in units of the median one
 
 #: Distances of the logarithm's pole below the lowest loss, in spreads of the good half.
@@ -30,6 +33,7 @@ class Outputs:
             under different transforms comparable: the likelihood of a warped Gaussian process
             [Snelson2004]_.
         bound: The largest feasible output; infinite unless they are those of a constraint.
+        losses_of: Returns the losses that have given outputs, of any shape; not of a constraint.
 
     .. [Snelson2004] E. Snelson, C. E. Rasmussen, Z. Ghahramani. Warped Gaussian processes. NeurIPS
        2003.
@@ -39,6 +43,7 @@ class Outputs:
     values: Array
     log_slopes: Array
     bound: float = math.inf
+    losses_of: Callable[[Array], Array] = np.asarray
 
     def padded(self, count: int) -> Outputs:
         """Append `count` failed trials, which are as bad as the worst."""
@@ -61,15 +66,34 @@ def transforms(losses: Array) -> list[Outputs]:
     """
     scaled = _scaled(losses)
     if scaled is None:
-        return [Outputs("plain", np.zeros(len(losses)), np.zeros(len(losses)))]
+        zeros = np.zeros(len(losses))
+        return [Outputs("plain", zeros, zeros, losses_of=lambda y: np.full(y.shape, losses[0]))]
+    # Of the lowest and the highest loss, whose distance is the largest.
+    ends = np.argmin(scaled), np.argmax(scaled)
+    low, high = (float(losses[k]) for k in ends)
+    lowest, span = float(scaled[ends[0]]), float(scaled[ends[1]] - scaled[ends[0]])
+
+    def losses_of(found: Array) -> Array:
+        share = np.clip((found - lowest) / span, -1.0, 2.0)  # exponentials may be infinite
+        return np.clip(low * (1 - share) + high * share, -_LARGEST, _LARGEST)
+
     above = np.log1p(np.maximum(scaled, 0.0))
     made = [
-        _standardised("plain", scaled, np.zeros(len(losses))),
-        _standardised("compressed", np.where(scaled > 0, above, scaled), -above),
+        _standardised("plain", scaled, np.zeros(len(losses)), losses_of),
+        _standardised(
+            "compressed",
+            np.where(scaled > 0, above, scaled),
+            -above,
+            lambda found: losses_of(np.where(found > 0, np.expm1(np.maximum(found, 0.0)), found)),
+        ),
     ]
+
+    def from_logs(shift: float, found: Array) -> Array:
+        return losses_of(np.exp(found) + lowest - shift)
+
     for shift in LOG_SHIFTS:
-        logs = np.log(scaled - np.min(scaled) + shift)
-        made.append(_standardised(f"log {shift}", logs, -logs))
+        logs = np.log(scaled - lowest + shift)
+        made.append(_standardised(f"log {shift}", logs, -logs, partial(from_logs, shift)))
     return made
 
 
@@ -122,7 +146,20 @@ def _scaled(losses: Array) -> Array | None:
     return np.asarray(values / spread)
 
 
-def _standardised(name: str, values: Array, log_slopes: Array) -> Outputs:
-    deviation = float(np.std(values))
-    outputs = np.round((values - np.mean(values)) / deviation, _DIGITS)
-    return Outputs(name, outputs, np.round(log_slopes - np.log(deviation), _DIGITS))
+def _standardised(
+    name: str, values: Array, log_slopes: Array, losses_of: Callable[[Array], Array]
+) -> Outputs:
+    """Return `values` with mean 0 and variance 1.
+
+    Args:
+        losses_of: Returns the losses that have given values.
+    """
+    mean, deviation = np.mean(values), float(np.std(values))
+    outputs = np.round((values - mean) / deviation, _DIGITS)
+
+    def inverse(found: Array) -> Array:
+        with np.errstate(over="ignore"):
+            return losses_of(found * deviation + mean)
+
+    slopes = np.round(log_slopes - np.log(deviation), _DIGITS)
+    return Outputs(name, outputs, slopes, losses_of=inverse)

@@ -12,6 +12,7 @@ from suggestion.algorithms.pbt import checkpoints, names
 from suggestion.algorithms.pbt.names import Place
 from suggestion.algorithms.pbt.population import Parent, Population
 from suggestion.engine.algorithm import Ability, register
+from suggestion.engine.recommending import Recommendation
 from suggestion.engine.settings import REQUIRED, setting
 from suggestion.numerics import sampling, streams
 from suggestion.problem.errors import Violation, quote
@@ -88,6 +89,13 @@ class Pbt:
                 f"setting 'suggestion_trial_dir' must be a folder that this server can write, got "
                 f"{quote(where)}: {reason}",
             )
+
+    def recommend(self, study: Study) -> Recommendation | None:
+        """Recommend no other trial than the best one.
+
+        A trial continues from a checkpoint, so its loss is no function of its parameters.
+        """
+        return None
 
     def suggest(self, study: Study, count: int) -> Sequence[Suggestion]:
         population = Population.read(study, self.n_population)

@@ -81,7 +81,9 @@ def grow(names: tuple[str, ...], pairs: int, trials: int, mode: str, folder: Pat
         for engine in names:
             before = results.read(engine, name, mode, folder)
             if before is not None and seed in before.reaching(trials):
-                continue
+                noisy = sample.family(name) == "bbob-noisy"
+                if not noisy or not engines.is_ours(engine) or seed in before.recommended:
+                    continue
             problem = loaded.setdefault(name, loaded.get(name) or problems.load(name))
             try:
                 result = results.run(engine, engines.find(engine), problem, mode, [seed], trials)

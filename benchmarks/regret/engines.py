@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
+from benchmarks.regret import recommending
 from benchmarks.regret.remote import Remote
 from benchmarks.regret.rivals import process
 from benchmarks.regret.rivals.environments import ENGINES
@@ -31,6 +32,19 @@ class Engine(Protocol):
     def tell(self, points: Sequence[Assignment], losses: Sequence[float]) -> None:
         """The losses of the points that were asked for last."""
         ...
+
+
+class Recommends(Engine, Protocol):
+    """An engine that says which trial to use, where losses are noisy."""
+
+    def recommended(self) -> int | None:
+        """Return the place of a trial among those that it was told; None for the lowest loss."""
+        ...
+
+
+def recommends(engine: Engine) -> TypeGuard[Recommends]:
+    """Return whether `engine` recommends."""
+    return hasattr(engine, "recommended")
 
 
 #: Starts an engine on a space, with a seed, for so many trials.
@@ -60,6 +74,9 @@ class Local:
         for point, loss in zip(points, losses, strict=True):
             self.told.append(Observation(f"trial-{len(self.told):05}", point, {"loss": loss}))
 
+    def recommended(self) -> int | None:
+        return recommending.recommended(self.algorithm, self.space, self.told)
+
 
 def local(name: str, settings: Mapping[str, str]) -> Factory:
     given = [RawSetting(key, value) for key, value in settings.items()]
@@ -79,6 +96,11 @@ class RandomSearch:
 
     def tell(self, points: Sequence[Assignment], losses: Sequence[float]) -> None:
         pass
+
+
+def is_ours(name: str) -> bool:
+    """Return whether the engine called `name` is an algorithm of this project."""
+    return name.startswith(("local:", "ours:"))
 
 
 def find(name: str) -> Factory:

@@ -9,13 +9,17 @@ from typing import Final
 
 import psutil
 
+from benchmarks.regret import recommending
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.client.ask_tell import AskTell, Trial
 from suggestion.client.launch import LocalServer
 from suggestion.client.transports import OverGrpc
+from suggestion.engine.algorithm import algorithms, build
+from suggestion.engine.settings import RawSetting
 from suggestion.problem.lists import Categorical, Discrete
 from suggestion.problem.numeric import Double, Int
 from suggestion.problem.space import Assignment, SearchSpace
+from suggestion.problem.study import Observation
 
 _TYPES: Final = {
     Double: api.DOUBLE,
@@ -97,10 +101,13 @@ class Remote:
         server: Server | None = None,
     ) -> None:
         self._space = space
+        given = [RawSetting(key, value) for key, value in settings.items()]
+        self._algorithm = build(algorithms().load(algorithm), given).algorithm
+        self._told: list[Observation] = []
         self._server = server or server_for(algorithm)
-        given = {**settings, "random_state": str(seed)}
+        with_seed = {**settings, "random_state": str(seed)}
         self._loop = AskTell(
-            experiment_of(space, algorithm, given), self._server.transport, "trial-{:05}".format
+            experiment_of(space, algorithm, with_seed), self._server.transport, "trial-{:05}".format
         )
         self._cpu = self._server.cpu
         self._waiting: list[Trial] = []
@@ -117,3 +124,8 @@ class Remote:
     def tell(self, points: Sequence[Assignment], losses: Sequence[float]) -> None:
         for trial, loss in zip(self._waiting, losses, strict=True):
             self._loop.tell(trial, loss)
+        for point, loss in zip(points, losses, strict=True):
+            self._told.append(Observation(f"trial-{len(self._told):05}", point, {"loss": loss}))
+
+    def recommended(self) -> int | None:
+        return recommending.recommended(self._algorithm, self._space, self._told)

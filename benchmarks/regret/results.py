@@ -13,14 +13,15 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.regret import engines
 from benchmarks.regret.engines import Factory
 from benchmarks.regret.problem import Problem
 from suggestion.problem.parameters import Array
@@ -38,6 +39,8 @@ class Result:
         best: For each seed the normalised regret of the trial with the lowest loss, after every
             trial, shape (trials,); slow engines may have run some seeds for longer than others.
         cpu: CPU seconds for a suggestion, the mean of all.
+        recommended: Under noise, the same of the trial that the engine recommends, for the seeds
+            of engines that recommend.
     """
 
     engine: str
@@ -45,10 +48,15 @@ class Result:
     mode: str
     best: dict[int, Array]
     cpu: float
+    recommended: dict[int, Array] = field(default_factory=dict)
 
     def reaching(self, trials: int) -> dict[int, Array]:
-        """The seeds that ran for `trials` at least."""
-        return {seed: curve for seed, curve in self.best.items() if len(curve) >= trials}
+        """What is judged of the seeds that ran for `trials` at least.
+
+        It is the trial that the engine recommends, if it does, else that with the lowest loss.
+        """
+        judged = self.best | self.recommended
+        return {seed: curve for seed, curve in judged.items() if len(curve) >= trials}
 
 
 def path_of(folder: Path, mode: str) -> Path:
@@ -64,9 +72,14 @@ def run(
     ``random2x`` evaluates two points where the others evaluate one.
     """
     multiple = 2 if engine == "random2x" else 1
-    best, cpu = {}, 0.0
+    best: dict[int, Array] = {}
+    recommended: dict[int, Array] = {}
+    cpu = 0.0
     for seed in seeds:
         optimizer, before = start(problem.space, seed, trials * multiple), cpu
+        noisy = problem.truth is not None
+        recommender = optimizer if noisy and engines.recommends(optimizer) else None
+        chosen: list[int] = []  # after each trial
         losses: list[float] = []
         judged: list[float] = []
         while len(losses) < trials * multiple:
@@ -80,12 +93,21 @@ def run(
             cpu += time.process_time() - clock
             losses += found
             judged += found if problem.truth is None else [problem.truth(p) for p in points]
+            if recommender is not None:
+                place = recommender.recommended()
+                # Within a batch nothing new is known.
+                before_last = chosen[-1:] or [0]
+                chosen += before_last * (count - 1)
+                chosen.append(int(np.argmin(losses)) if place is None else place)
         # Of an engine in another process, its own CPU time is what counts, not the client's.
         elsewhere = getattr(optimizer, "cpu", None)
         cpu = before + elsewhere if elsewhere is not None else cpu
         regrets = np.array([problem.regret(loss) for loss in judged])
         best[seed] = regrets[incumbents(losses)][multiple - 1 :: multiple]
-    return Result(engine, problem.name, mode, best, cpu / (len(seeds) * trials * multiple))
+        if recommender is not None:
+            recommended[seed] = regrets[chosen]
+    mean = cpu / (len(seeds) * trials * multiple)
+    return Result(engine, problem.name, mode, best, mean, recommended)
 
 
 def incumbents(losses: Sequence[float]) -> NDArray[np.intp]:
@@ -98,9 +120,11 @@ def incumbents(losses: Sequence[float]) -> NDArray[np.intp]:
 def merged(first: Result, second: Result) -> Result:
     """Both, of the same engine, problem and mode; a seed of both is taken from `second`."""
     best = dict(sorted({**first.best, **second.best}.items()))
+    kept = {s: curve for s, curve in first.recommended.items() if s not in second.best}
+    recommended = dict(sorted({**kept, **second.recommended}.items()))
     a, b = len(first.best), len(second.best)
     cpu = (first.cpu * a + second.cpu * b) / (a + b)
-    return Result(first.engine, first.problem, first.mode, best, cpu)
+    return Result(first.engine, first.problem, first.mode, best, cpu, recommended)
 
 
 def save(result: Result, folder: Path = FOLDER) -> Path:
@@ -155,37 +179,51 @@ def _packed(results: Iterable[Result]) -> bytes:
 
 
 def _document(result: Result) -> dict[str, Any]:
-    """For each seed the trials after which the regret is another, and the regret then.
+    """Write a result.
 
     The number of trials is one for all seeds, or an object by seed where they differ.
     """
-    steps: dict[str, list[tuple[int, float]]] = {}
-    for seed, best in result.best.items():
-        rounded = [float(f"{regret:.5g}") for regret in best]
-        changed = [0, *(np.flatnonzero(np.diff(rounded)) + 1).tolist()]
-        steps[str(seed)] = [(k + 1, rounded[k]) for k in changed]
     lengths = {str(seed): len(best) for seed, best in result.best.items()}
-    return {
+    document = {
         "engine": result.engine,
         "problem": result.problem,
         "mode": result.mode,
         "trials": lengths if len(set(lengths.values())) > 1 else min(lengths.values()),
         "cpu_seconds_a_suggestion": float(f"{result.cpu:.3g}"),
-        "improvements": steps,
+        "improvements": _steps(result.best),
     }
+    if result.recommended:
+        document["recommended"] = _steps(result.recommended)
+    return document
+
+
+def _steps(curves: Mapping[int, Array]) -> dict[str, list[tuple[int, float]]]:
+    """Return for each seed the trials after which the regret is another, and the regret then."""
+    steps: dict[str, list[tuple[int, float]]] = {}
+    for seed, curve in curves.items():
+        rounded = [float(f"{regret:.5g}") for regret in curve]
+        changed = [0, *(np.flatnonzero(np.diff(rounded)) + 1).tolist()]
+        steps[str(seed)] = [(k + 1, rounded[k]) for k in changed]
+    return steps
 
 
 def _result(document: dict[str, Any]) -> Result:
-    best, trials = {}, document["trials"]
-    for seed, steps in document["improvements"].items():
-        curve = np.empty(trials[seed] if isinstance(trials, dict) else trials)
-        for trial, regret in steps:
-            curve[trial - 1 :] = regret
-        best[int(seed)] = curve
+    trials = document["trials"]
+
+    def curves(steps_by_seed: Mapping[str, Sequence[tuple[int, float]]]) -> dict[int, Array]:
+        found = {}
+        for seed, steps in steps_by_seed.items():
+            curve = np.empty(trials[seed] if isinstance(trials, dict) else trials)
+            for trial, regret in steps:
+                curve[trial - 1 :] = regret
+            found[int(seed)] = curve
+        return found
+
     return Result(
         document["engine"],
         document["problem"],
         document["mode"],
-        best,
+        curves(document["improvements"]),
         document["cpu_seconds_a_suggestion"],
+        curves(document.get("recommended", {})),
     )

@@ -22,6 +22,8 @@ from suggestion.views.directory import ExperimentFolder, loaded
 def status(directory: Path, output: str) -> None:
     """Show the experiment in DIRECTORY: conditions, best trial, counts and lists of trials.
 
+    Where values are noisy, the trial with the best estimate is named too, as "Recommended trial".
+
     Without DIRECTORY, the experiment below runs/ that changed last is taken.
     """
     from suggestion.views import status as shown  # noqa: PLC0415

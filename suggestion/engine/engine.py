@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from suggestion.engine import initial, prior_trials
+from suggestion.engine import initial, prior_trials, recommending
 from suggestion.engine.algorithm import (
     Algorithm,
     Configured,
@@ -133,6 +133,20 @@ class Prepared:
                 )
                 suggested += self.algorithm.suggest(study, count - len(early))
         return self._checked(suggested, count)
+
+    def recommend(
+        self, trials: History | Callable[[], History], deadline: Deadline = NEVER
+    ) -> recommending.Recommendation | None:
+        """Return which finished trial a model recommends; None where it is the best one.
+
+        Args:
+            trials: The history, or a function that reads it.
+            deadline: When the caller stops waiting.
+
+        Raises:
+            Cancelled: If nobody waits for it any more.
+        """
+        return recommending.recommend(self.algorithm, self.study(trials=trials, deadline=deadline))
 
     def _early(self, first_index: int, count: int, deadline: Deadline) -> Iterator[Suggestion]:
         """Yield those of the suggestions that are initial points."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from suggestion.problem.space import SearchSpace
     from suggestion.tuning.objectives import Objective
     from suggestion.tuning.result import Result
+    from suggestion.tuning.stored import Record
     from suggestion.tuning.study import Study
 
 #: An earlier experiment: its directory, its result, or a study.
@@ -90,6 +92,31 @@ def learn(
     if broken:
         raise InvalidArgument(broken)
     return Learned(tuple(names.values()), prior_trials.write(found))
+
+
+def told(
+    name: str, records: Sequence[Record], objective: Objective, metric: str, others: Sequence[str]
+) -> EarlierStudy:
+    """Return what a study tells others: see `Study.earlier`.
+
+    Args:
+        name, records, objective: Of the study.
+        metric, others: What they learn about.
+
+    Raises:
+        CannotLearn: If the study has another objective, or no value of it.
+    """
+    from suggestion.problem.earlier import EarlierTrial  # noqa: PLC0415
+    from suggestion.runner import learning  # noqa: PLC0415
+
+    learning.expect(objective.metric, metric)
+    found = []
+    for record in records:
+        if record.state.ended:
+            known = {n: v for n, v in (record.metrics or {}).items() if n in others}
+            finite = {n: v for n, v in known.items() if math.isfinite(v)}
+            found.append(EarlierTrial(record.texts, record.value, metrics=finite))
+    return learning.study(name, found, metric, objective.maximize)
 
 
 def _sources(given: LearnFrom) -> list[Source]:

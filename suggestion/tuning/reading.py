@@ -36,6 +36,17 @@ SpaceLike: TypeAlias = (
 )
 
 
+def read_checked(given: SpaceLike) -> Space:
+    """Return the space that `given` describes, whose parameters break no rule.
+
+    Raises:
+        InvalidArgument: With everything that is wrong with it.
+    """
+    space = read_space(given)
+    _ = space.domain
+    return space
+
+
 def read_space(given: SpaceLike) -> Space:
     """Return the space that `given` describes.
 

@@ -20,7 +20,7 @@ from suggestion.tuning import ranking
 from suggestion.tuning.errors import NoResult
 from suggestion.tuning.space import Space, from_json
 from suggestion.tuning.trials import State, Trial
-from suggestion.views import listing, status
+from suggestion.views import listing, recommended, status
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -64,6 +64,7 @@ class Result:
     _space: Space
     _experiment: Experiment
     _function: Callable[..., object] | None = None
+    _stored: Sequence[stored.Trial] = ()
 
     @property
     def best(self) -> Trial:
@@ -78,6 +79,21 @@ class Result:
         if found is None:
             raise NoResult("no trial has a value")
         return found
+
+    @property
+    def recommended(self) -> Trial:
+        """The trial to use where values are noisy, and the best one is perhaps only the luckiest.
+
+        It is another than `best` where a Gaussian process estimates that another feasible trial is
+        better by more than one standard deviation. It is `best` with fewer than ten feasible
+        trials, several objectives, or an algorithm that is not installed here.
+
+        Raises:
+            NoResult: If no trial has a value.
+        """
+        best = self.best
+        found = recommended.find(self._experiment, self._stored)
+        return best if found is None else self.trials[found.trial.number]
 
     @property
     def front(self) -> Sequence[Trial]:
@@ -275,6 +291,7 @@ def load(
         space,
         experiment,
         function,
+        trials,
     )
 
 

@@ -26,6 +26,7 @@ from suggestion.tuning.goals import Method
 from suggestion.tuning.objectives import Objective
 from suggestion.tuning.places import broken_rule
 from suggestion.tuning.space import Space
+from suggestion.tuning.stored import Saved
 from suggestion.tuning.tls import TLS
 
 
@@ -97,6 +98,27 @@ def open_solver(
     from suggestion.tuning.remote import Remote  # noqa: PLC0415
 
     return Remote(name, space, objective, method, target, tls, timeout)
+
+
+def recommended(study: Saved) -> int | None:
+    """Return the number of the trial that the algorithm of `study` recommends; None for the best.
+
+    None also where the algorithm is not installed here, but on a server.
+    """
+    from suggestion.client.algorithm_check import scratch  # noqa: PLC0415  (imports protobuf)
+
+    objective = study.objective
+    try:
+        with scratch():
+            local = Local(study.name, study.space, objective, study.method)
+    except InvalidArgument:
+        return None
+    for number, record in enumerate(study.records):
+        local.start(number, record.name, record.texts)
+        if record.state.ended:
+            local.finish(number, objective.told(record.metrics or {}))
+    found = local.recommended()
+    return next((k for k, record in enumerate(study.records) if record.name == found), None)
 
 
 def check_method(
@@ -183,6 +205,11 @@ class Local:
         except errors.Exhausted as error:
             raise SpaceExhausted(str(error)) from error
         return [Suggested(space.format(s.assignment), s.trial, s.labels) for s in made]
+
+    def recommended(self) -> str | None:
+        """Return the name of the trial that the algorithm recommends."""
+        found = self._prepared.recommend(self._history)
+        return None if found is None else found.trial.trial
 
     def inactive(self, texts: Mapping[str, str]) -> frozenset[str]:
         return frozenset(self._prepared.problem.space.inactive(self._parse(texts)))

@@ -61,13 +61,25 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A study as a file holds it."""
+    """A study, as a file holds it."""
 
     name: str
     space: Space
     objective: Objective
     method: Method
     records: Sequence[Record]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the study as JSON."""
+        return {
+            "format": _FORMAT,
+            "name": self.name,
+            "algorithm": self.method.name,
+            "settings": dict(self.method.settings),
+            "objective": objective_to_json(self.objective),
+            "space": self.space.to_json(),
+            "trials": [record.to_json() for record in self.records],
+        }
 
 
 def objective_to_json(objective: Objective) -> dict[str, object]:
@@ -90,9 +102,9 @@ def objective_from_json(entry: Mapping[str, object]) -> Objective:
     )
 
 
-def write(path: Path, data: Mapping[str, object]) -> None:
+def write(path: Path, study: Saved) -> None:
     """Write a study to a file, in one step: the file is never half written."""
-    text = json.dumps({"format": _FORMAT, **data}, indent=1, allow_nan=False) + "\n"
+    text = json.dumps(study.to_json(), indent=1, allow_nan=False) + "\n"
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with open(handle, "w", encoding="utf-8") as file:

@@ -14,7 +14,7 @@ from suggestion.tuning import ranking, stored
 from suggestion.tuning.declared import Declared, Points
 from suggestion.tuning.errors import BrokenRule, InvalidArgument, NoResult, attempt
 from suggestion.tuning.goals import Method, Settings
-from suggestion.tuning.learning import Learned, LearnFrom, learn
+from suggestion.tuning.learning import Learned, LearnFrom, learn, told
 from suggestion.tuning.objectives import (
     Direction,
     Objective,
@@ -23,7 +23,7 @@ from suggestion.tuning.objectives import (
     read_objective,
     taken_by,
 )
-from suggestion.tuning.reading import SpaceLike, read_space
+from suggestion.tuning.reading import SpaceLike, read_checked
 from suggestion.tuning.space import Space
 from suggestion.tuning.stored import Record
 from suggestion.tuning.telling import Told, metrics_of
@@ -105,7 +105,7 @@ class Study:
     ) -> None:
         declared = Declared(conditions, constraints, initial_points, seed)
         broken: list[BrokenRule] = []
-        read = attempt(broken, lambda: _checked(read_space(space)))
+        read = attempt(broken, lambda: read_checked(space))
         taken = taken_by(() if read is None else read.parameters)
         objective = attempt(
             broken,
@@ -282,6 +282,31 @@ class Study:
         return self._trial(self._best)
 
     @property
+    def recommended(self) -> Trial:
+        """The trial to use where values are noisy, and the best one is perhaps only the luckiest.
+
+        It is another than `best` where a Gaussian process estimates that another feasible trial is
+        better by more than one standard deviation. It is `best` with fewer than ten feasible
+        trials, several objectives, or an algorithm that is not installed here.
+
+        Raises:
+            NoResult: If no trial has a value.
+
+        >>> import random, suggestion as sg
+        >>> study, noise = sg.Study({"x": sg.uniform(-5, 5)}, seed=1), random.Random(11)
+        >>> for point in study.ask(40):
+        ...     study.tell(point, (point.as_float("x") - 1) ** 2 + noise.gauss(0, 4))
+        >>> round(study.best.parameters["x"]), round(study.recommended.parameters["x"])
+        (3, 1)
+        """
+        best = self.best
+        from suggestion.tuning.solvers import recommended  # noqa: PLC0415
+
+        parts = self._name, self._space, self._objective, self._method, self._records
+        found = recommended(stored.Saved(*parts))
+        return best if found is None else self._trial(found)
+
+    @property
     def front(self) -> list[Trial]:
         """The trade-off of several objectives: the feasible trials that no feasible one dominates.
 
@@ -321,16 +346,7 @@ class Study:
         Raises:
             CannotLearn: If this study has another one, or no value of it.
         """
-        from suggestion.problem.earlier import EarlierTrial  # noqa: PLC0415
-        from suggestion.runner import learning  # noqa: PLC0415
-
-        learning.expect(self._objective.metric, metric)
-        told = [
-            EarlierTrial(r.texts, r.value, metrics=_finite_ones(r.metrics or {}, others))
-            for r in self._records
-            if r.state.ended
-        ]
-        return learning.study(self._name, told, metric, self._objective.maximize)
+        return told(self._name, self._records, self._objective, metric, others)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -346,15 +362,8 @@ class Study:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the whole study to one JSON file, in one step: the file is never half written."""
-        data = {
-            "name": self._name,
-            "algorithm": self._method.name,
-            "settings": dict(self._method.settings),
-            "objective": stored.objective_to_json(self._objective),
-            "space": self._space.to_json(),
-            "trials": [record.to_json() for record in self._records],
-        }
-        stored.write(Path(path), data)
+        parts = self._name, self._space, self._objective, self._method, self._records
+        stored.write(Path(path), stored.Saved(*parts))
 
     @classmethod
     def load(
@@ -386,14 +395,5 @@ class Study:
         return study
 
 
-def _checked(space: Space) -> Space:
-    _ = space.domain
-    return space
-
-
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def _finite_ones(metrics: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    return {name: metrics[name] for name in names if math.isfinite(metrics.get(name, math.nan))}

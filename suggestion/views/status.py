@@ -15,7 +15,7 @@ from suggestion.controller.shown import plain
 from suggestion.controller.store import Store, not_validated
 from suggestion.controller.trials import Condition, Trial
 from suggestion.controller.workspace import trial_files
-from suggestion.views import tradeoff
+from suggestion.views import recommended, tradeoff
 from suggestion.views.live import why
 
 # Names that are shown of a list.
@@ -85,6 +85,12 @@ def crd(experiment: Experiment, trials: Sequence[Trial]) -> dict[str, Any]:
             "observation": {"metrics": _metrics(best, objective)},
         }
     )
+    if (other := recommended.find(experiment, trials)) is not None:
+        status["recommendedTrial"] = {
+            "trialName": other.trial.name,
+            "estimate": other.estimate,
+            "standardDeviation": other.deviation,
+        }
     if len(objective.objectives) > 1:
         status["tradeOffTrialList"] = [t.name for t in standings.front(trials, objective)]
     for condition, (names, _) in _LISTS.items():
@@ -167,6 +173,15 @@ def _describe(
     found = standings.best(trials, declared)
     if found is not None and (why_not := tradeoff.infeasible(declared, found)):
         yield f"  {why_not}"
+    if other := status.get("recommendedTrial"):
+        metric = declared.metric
+        assert found is not None  # the best one
+        observed = short(found.series[metric].by(declared.strategies[metric]))
+        about = f"{other['estimate']:.4g} ± {other['standardDeviation']:.2g}"
+        yield (
+            f"Recommended trial: {other['trialName']}, estimated {metric} {about}; "
+            f"the best observed, {observed}, is within the noise"
+        )
     yield from tradeoff.lines(declared, trials)
     yield f"Trials:     {status['trials']}"
     for names, count in _LISTS.values():

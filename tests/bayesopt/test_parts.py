@@ -323,6 +323,8 @@ def test_the_posterior_is_the_dense_formula() -> None:
     np.testing.assert_allclose(means[1, :, 0], wanted, atol=1e-6)
     explained = np.sum(k(new, z) * np.linalg.solve(covariance, k(z, new)).T, axis=1)
     np.testing.assert_allclose(deviations[1] ** 2, FITTED.signal - explained, atol=1e-6)
+    between = k(new, new[:1])[:, 0] - k(new, z) @ np.linalg.solve(covariance, k(z, new[:1]))[:, 0]
+    np.testing.assert_allclose(posterior.covariances(new, new[0])[1], between, atol=1e-6)
 
 
 def test_an_appended_point_is_as_if_its_fantasy_had_been_observed() -> None:
@@ -410,6 +412,10 @@ def test_any_losses_become_well_behaved_outputs(losses: list[float]) -> None:
         assert np.std(made.values) == pytest.approx(1, abs=1e-6) or not made.values.any()
         order = np.argsort(losses, kind="stable")
         assert (np.diff(made.values[order]) >= 0).all()
+        halves = np.array(losses) / 2  # because differences can overflow
+        again = made.losses_of(made.values) / 2
+        np.testing.assert_allclose(again, halves, rtol=0, atol=1e-6 * (np.ptp(halves) + 1e-300))
+        assert not np.isnan(made.losses_of(np.array([-1e6, 1e6]))).any()
 
 
 def test_outputs_do_not_show_units() -> None:
