@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { columns, filter, sorted } from "../src/columns";
+import { placed } from "../src/charts/parallel";
 import { inside } from "../src/charts/points";
 import { band, groups, shared } from "../src/groups";
 import { brief, numberOf, short } from "../src/numbers";
@@ -203,4 +204,18 @@ test("whole numbers are compared exactly, however large", () => {
   assert.deepEqual(found("lr=1000"), [3, 4]);
   const column = columns(shown).find((one) => one.name === "lr");
   if (column) assert.deepEqual(sorted(shown.trials, column, true).map((one) => one.number), [0, 1, 3, 4, 2]);
+});
+
+test("an inactive parameter is drawn beside all values of its axis", () => {
+  const of = (parameters: Parameter[], ...values: (string | null)[][]): Study =>
+    study(everything(values.map((texts, n) => trial(n, "1", texts)), { parameters }));
+  const linear = { ...LR, log: false };
+  const some = of([linear, LR, kind("a", "b")], ["0.1", "0.1", "a"], [null, null, null]);
+  const [first, second, third] = [placed(some, 0), placed(some, 1), placed(some, 2)];
+  assert.ok(first.none < 1e-3 && first.axis["min"] === first.none && first.least === 1e-3);
+  assert.ok(second.none > 0 && second.none < 1e-3 && second.axis["type"] === "log");
+  assert.deepEqual([third.none, third.axis["data"]], [2, ["a", "b", "inactive"]]);
+  const all = of([linear], ["0.1"], ["0.2"]);
+  assert.ok(Number.isNaN(placed(all, 0).none));
+  assert.equal(placed(all, 0).axis["min"], 1e-3);
 });

@@ -11,6 +11,9 @@ import { clamped } from "./scale";
 const WHERE = "parallel";
 /** Lines: more are one grey, and each move of a brush draws them all. */
 const MOST = 300;
+/** Where a trial without a value for a parameter is drawn: this share of the axis below its least value. */
+const BELOW = 0.1;
+const NONE = "inactive";
 /** Room beside the axes. */
 const LEFT = 44;
 const RIGHT = 64;
@@ -61,10 +64,29 @@ function within(chart: Instance, shown: Study): number[] | null {
   });
   if (!marked.length) return null;
   const columns = marked.map(({ i }) => (i < shown.parameters.length ? column(shown, i) : shown.losses));
+  const nones = marked.map(({ i }) => (i < shown.parameters.length ? placed(shown, i).none : NaN));
   return valued(shown).filter((place) => marked.every(({ intervals }, n) => {
-    const value = columns[n]?.[place] ?? NaN;
+    const known = columns[n]?.[place] ?? NaN;
+    const value = Number.isNaN(known) ? nones[n] ?? NaN : known;
     return intervals.some(([low, high]) => low <= value && value <= high);
   }));
+}
+
+/** The axis of a parameter, and where on it a trial is drawn that has no value for it: beside all values. */
+export function placed(shown: Study, i: number): { axis: Option; none: number; least: number } {
+  const declared = shown.parameters[i];
+  if (!declared) return { axis: {}, none: NaN, least: NaN };
+  const values = valued(shown).map((place) => column(shown, i)[place] ?? NaN);
+  const axis = ends(declared, values);
+  const least = Number(axis["min"] ?? 0);
+  if (!values.some(Number.isNaN)) return { axis, none: NaN, least };
+  if (axis["type"] === "category") {
+    const data = axis["data"] as string[];
+    return { axis: { ...axis, data: [...data, NONE] }, none: data.length, least };
+  }
+  const most = Number(axis["max"]);
+  const none = axis["type"] === "log" ? least / (most / least) ** BELOW : least - BELOW * (most - least);
+  return { axis: { ...axis, min: none }, none, least };
 }
 
 export function ends(declared: Parameter, values: number[]): Option {
@@ -95,18 +117,23 @@ function drawn(shown: Study, colour: Colours, chosen: Chosen, width: number): Dr
     far.add(place);
     return NaN;
   };
-  const axes = shown.parameters.map((declared, i) => ends(declared, places.map((place) => column(shown, i)[place] ?? NaN)));
-  const columns = axes.map((of, i) => places.map((place) => {
+  const axes = shown.parameters.map((_, i) => placed(shown, i));
+  const columns = axes.map(({ axis, none }, i) => places.map((place) => {
     const value = column(shown, i)[place] ?? NaN;
     if (Number.isNaN(value)) inactive.add(place);
-    return Number.isNaN(value) ? value : kept(place, value, of["type"] !== "value");
+    return Number.isNaN(value) ? none : kept(place, value, axis["type"] !== "value");
   }));
   const span = extent(all.map((place) => shown.losses[place] ?? NaN));
   const losses = places.map((place) => kept(place, shown.losses[place] ?? NaN, span.log));
   const { min, max } = span.log ? span : clamped(span.min, span.max);
-  const text = { color: colour.soft, formatter: (v: number | string) => (typeof v === "number" ? brief(v, gap < 60 ? 2 : 3) : clip(v, Math.max(Math.floor(gap / 7), 3))) };
+  const text = (least: number) => ({
+    color: colour.soft,
+    formatter: (v: number | string) => (
+      typeof v === "string" ? clip(v, Math.max(Math.floor(gap / 7), 3)) : v < least ? NONE : brief(v, gap < 60 ? 2 : 3)
+    ),
+  });
   const style = {
-    nameTextStyle: { color: colour.ink }, axisLabel: text, axisLine: { lineStyle: { color: colour.soft } },
+    nameTextStyle: { color: colour.ink }, axisLine: { lineStyle: { color: colour.soft } },
     axisTick: { lineStyle: { color: colour.line } }, nameRotate: gap < 110 ? 18 : 0,
     areaSelectStyle: { color: colour.best, borderColor: colour.best, opacity: 0.3, width: 16 },
   };
@@ -126,8 +153,8 @@ function drawn(shown: Study, colour: Colours, chosen: Chosen, width: number): Dr
   const note = [
     `From blue, the worst ${shown.objective.metric}, to yellow, the best.`,
     places.length < all.length ? `${places.length} of ${all.length} trials are drawn, evenly by rank; all can be selected.` : "",
-    inactive.size ? `${inactive.size} trials lack parameters whose condition is not met; their lines have gaps.` : "",
-    far.size ? `${far.size} trials have values beyond what an axis can show; their lines have gaps.` : "",
+    inactive.size ? `${inactive.size} trials have inactive parameters: their condition is not met.` : "",
+    far.size ? `${far.size} trials have values beyond what an axis can show; their lines pass over it.` : "",
     leftOut(shown.trials.length - all.length, "without a value"),
   ];
   return {
@@ -136,10 +163,10 @@ function drawn(shown: Study, colour: Colours, chosen: Chosen, width: number): Dr
       parallel: { left: LEFT, right: RIGHT, top: 44, bottom: 20 },
       parallelAxis: [
         ...shown.parameters.map((declared, i) => ({
-          id: `a${i}`, dim: i, name: clip(declared.name, 16) + (declared.log ? " (log)" : ""), ...style, ...axes[i], ...(i ? {} : { nameTextStyle: { ...style.nameTextStyle, align: style.nameRotate ? "center" : "left" } }),
+          id: `a${i}`, dim: i, name: clip(declared.name, 16) + (declared.log ? " (log)" : ""), ...style, axisLabel: text(axes[i]?.least ?? -Infinity), ...axes[i]?.axis, ...(i ? {} : { nameTextStyle: { ...style.nameTextStyle, align: style.nameRotate ? "center" : "left" } }),
         })),
         { id: `a${shown.parameters.length}`, dim: shown.parameters.length, name: clip(shown.objective.metric, 16) + (span.log ? " (log)" : ""),
-          ...style, type: span.log ? "log" : "value", min, max: max > min ? max : min + 1 },
+          ...style, axisLabel: text(-Infinity), type: span.log ? "log" : "value", min, max: max > min ? max : min + 1 },
       ],
       series: [{ type: "parallel", data, smooth: false, progressive: 1000, inactiveOpacity: 0.02, activeOpacity: 0.6 }],
     },
