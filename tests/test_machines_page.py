@@ -164,7 +164,7 @@ def told(name: str, folder: Path) -> Mapping[str, str]:
         made = trial_object(spec, "t", Shape("e", conditions({}, "Job")))
         (container,) = made["spec"]["template"]["spec"]["containers"]
         return {entry["name"]: entry["value"] for entry in container["env"]}
-    return process.plain(spec).env
+    return process.Plain()(spec).env
 
 
 @pytest.mark.parametrize("name", runtimes.RUNTIMES)

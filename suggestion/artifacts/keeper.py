@@ -69,10 +69,24 @@ class Keeper:
         for trial in ended:
             known = self.lists.read(trial.name)
             if known is None or known.attempt != trial.attempt:
-                self._keep(trial, note)
+                self._keep(trial, known, note)
             self._clear(trial)
         if self.keep_best:
             self.prune(ended)
+
+    def nothing_left(self, trial: Trial) -> bool:
+        """Return whether a trial that has ended has left nothing, which is the rule; cheap to ask.
+
+        Its empty folder is removed.
+        """
+        if trial.attempt > 1 or self.patterns or self.keep_best:
+            return False
+        own = artifacts_folder(trial_files(self.directory, trial).folder, trial.attempt)
+        try:
+            own.rmdir()
+        except OSError:
+            return False
+        return True
 
     def unmatched(self, trials: Iterable[Trial]) -> list[str]:
         """Return the patterns that have matched nothing that is kept, or was before it was pruned.
@@ -88,7 +102,8 @@ class Keeper:
         for artifact in artifacts:
             self.matched.update(p for p in self.patterns if finding.matches(p, artifact.path))
 
-    def _keep(self, trial: Trial, note: Callable[[str], None]) -> None:
+    def _keep(self, trial: Trial, known: Listing | None, note: Callable[[str], None]) -> None:
+        """Keep what the latest attempt of a trial has left; `known` is the list of one before."""
         folder = trial_files(self.directory, trial).folder
         made = []
         for name, path in finding.files(folder, trial.attempt, self.patterns):
@@ -97,7 +112,7 @@ class Keeper:
             except Unusable as error:
                 note(f"{trial.name}: the artifact {name!r} is not kept: {error}")
         self._match(made)
-        if made or self.lists.read(trial.name) is not None:
+        if made or known is not None:
             self.lists.write(Listing(trial.name, trial.attempt, tuple(made)))
 
     def _store(self, name: str, path: Path, folder: Path) -> Artifact:
@@ -121,8 +136,11 @@ class Keeper:
         folder = trial_files(self.directory, trial).folder
         for attempt in range(1, trial.attempt + 1):
             own = artifacts_folder(folder, attempt)
-            if own.is_dir() and not own.is_symlink():
-                shutil.rmtree(own)
+            try:
+                own.rmdir()  # most trials leave nothing
+            except OSError:
+                if own.is_dir() and not own.is_symlink():
+                    shutil.rmtree(own)
 
     def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
         """Return trials, the best first; those without a result are last, in their order."""

@@ -18,7 +18,7 @@ from suggestion.client.document import Collector as Settings
 from suggestion.client.filters import DEFAULT_FILTER, LIMIT_SECONDS, compile_filter
 from suggestion.client.numbers import is_number
 from suggestion.controller.context import Source
-from suggestion.controller.files import clear, open_own
+from suggestion.controller.files import clear, open_own, size_of
 from suggestion.controller.moments import rfc3339
 from suggestion.controller.observation import Report
 from suggestion.controller.shown import without_sequences
@@ -208,6 +208,8 @@ class Lines:
             Unusable: If what is there is not a file of the trial's own.
         """
         self.behind = False
+        if size_of(self.path) == self.position:
+            return []
         file = open_own(self.path, self.root or self.path.parent)
         if file is None:
             return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final
 
 #: Trials that may fail before any has succeeded, where nothing else would end an experiment.
@@ -70,7 +71,7 @@ def _count(spec: Mapping[str, Any], name: str) -> int | None:
     return None if spec.get(name) is None else int(spec[name])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Experiment:
     """The experiment; a change is a new value, which the store writes before it has an effect.
 
@@ -123,7 +124,7 @@ class Experiment:
         holding = [entry for entry in self.conditions if entry["status"] == "True"]
         return holding[-1] if holding else {"type": "", "reason": "", "message": ""}
 
-    @property
+    @cached_property
     def done(self) -> bool:
         """Whether it has succeeded or failed."""
         return self.condition()["type"] in {"Succeeded", "Failed"}
@@ -144,7 +145,7 @@ class Experiment:
             name: (first, now) for name, (first, now) in self.options.get("changed", {}).items()
         }
 
-    @property
+    @cached_property
     def limits(self) -> Limits:
         """How far it goes."""
         return Limits.of(self.document)

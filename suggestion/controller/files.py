@@ -53,6 +53,15 @@ def open_own(path: Path, root: Path) -> BinaryIO | None:
     return file
 
 
+def size_of(path: Path) -> int | None:
+    """Return the size of a regular file; None if there is none, or something else."""
+    try:
+        known = os.stat(path)
+    except OSError:
+        return None
+    return known.st_size if stat.S_ISREG(known.st_mode) else None
+
+
 def beginning(path: Path, root: Path, size: int = 64) -> bytes:
     """Return the first bytes of a file below `root`; none if there is no such file."""
     try:

@@ -179,7 +179,8 @@ def _reported(draft: Draft, event: e.Reported) -> None:
         attempt.kept,
         draft.policy.asks_again,
     )
-    trial = replace(made.trial, position=event.position)
+    batch = trial.batch + bool(made.kept)
+    trial = replace(made.trial, position=event.position, batch=batch)
     if made.full:
         most = reporter.MOST_REPORTS
         draft.commands.append(
@@ -189,8 +190,7 @@ def _reported(draft: Draft, event: e.Reported) -> None:
         attempt, last=made.last, kept=attempt.kept + len(made.kept)
     )
     if made.kept:
-        trial = replace(trial, batch=trial.batch + 1)
-        draft.report(Batch(trial.number, trial.batch, made.kept))
+        draft.report(Batch(trial.number, batch, made.kept))
     if made.fired:
         trial = _stop_early(draft, trial)
     draft.save(trial)

@@ -88,7 +88,7 @@ class Keeping:
 
     def changed(self, trial: Trial) -> None:
         self._trials[trial.number] = trial
-        if not trial.condition.active:
+        if not trial.condition.active and not self._keeper.nothing_left(trial):
             # All of them: which ones are the best depends on the others.
             every = [*self._trials.values()] if self._keeper.keep_best else [trial]
             self._worker.submit(self._keep, every)

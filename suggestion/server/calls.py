@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -275,12 +275,10 @@ class Calls:
         Raises:
             CallRefused: If it is malformed, too long, or takes more memory than there is.
         """
-        async with AsyncExitStack() as turn:
-            raw = request.raw
-            if compression and is_compressed(request.raw):
-                # One at a time: what comes out is accounted for before the next is looked at.
-                await turn.enter_async_context(self._decompressing)
-                raw = await self._decompressed(rpc, request.raw)
+        compressed = compression and is_compressed(request.raw)
+        # One at a time: what comes out is accounted for before the next is looked at.
+        async with self._decompressing if compressed else nullcontext():
+            raw = await self._decompressed(rpc, request.raw) if compressed else request.raw
             if len(raw) > self.capacity.message:
                 raise self._too_long(rpc)
             if len(raw) <= MIB:

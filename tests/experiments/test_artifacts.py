@@ -207,6 +207,19 @@ def test_a_later_attempt_takes_the_place_of_an_earlier_one(tmp_path: Path) -> No
     assert listed(tmp_path, "t0") == {"new": digest(b"2")}
 
 
+def test_a_trial_that_leaves_nothing_needs_no_keeping(tmp_path: Path) -> None:
+    folder = leave(tmp_path, trial(0), "model", b"1").parent
+    assert not keeping(tmp_path).nothing_left(trial(0))
+    (folder / "model").unlink()
+    for options in ({"patterns": ("*",)}, {"keep_best": 1}):
+        assert not keeping(tmp_path, **options).nothing_left(trial(0))
+    assert keeping(tmp_path).nothing_left(trial(0))
+    assert not folder.exists()
+    # What an earlier attempt left is no longer listed once a later one has left nothing.
+    artifacts_folder(folder.parent, 2).mkdir()
+    assert not keeping(tmp_path).nothing_left(trial(0, attempt=2))
+
+
 def test_trials_without_a_result_are_pruned_first(tmp_path: Path) -> None:
     trials = [trial(0), trial(1, "3"), trial(2, "1"), trial(3, "2"), trial(4, "nan")]
     failed = replace(trial(5, "0"), condition=Condition.FAILED)

@@ -21,7 +21,7 @@ from suggestion.controller.runtime import LaunchSpec, TrialFiles
 from suggestion.controller.slots import Slot
 from suggestion.controller.store import FILE, Store
 from suggestion.controller.trials import Condition
-from suggestion.runtimes.process import plain
+from suggestion.runtimes.process import Plain
 from tests.experiments.support import Machine, document, stored
 
 
@@ -108,5 +108,5 @@ def test_no_proxy_stands_between_a_trial_and_this_machine(
     monkeypatch.setenv("no_proxy", "example.com")
     files = TrialFiles("t", tmp_path, tmp_path / "output", tmp_path / "status")
     invocation = Invocation(("true",), {}, None, "")
-    env = plain(LaunchSpec(files, invocation, [], {}, "", False, Slot(0), tmp_path, "")).env
+    env = Plain()(LaunchSpec(files, invocation, [], {}, "", False, Slot(0), tmp_path, "")).env
     assert env["no_proxy"] == env["NO_PROXY"] == "example.com,localhost,127.0.0.1,::1"

@@ -534,8 +534,8 @@ PURE = (
 #: Of other layers, what computes and no more.
 COMPUTING = ("suggestion.client.parameters", "suggestion.problem.standing")
 ALLOWED = {
-    "__future__", "collections", "contextlib", "dataclasses", "datetime", "enum", "hashlib",
-    "math", "signal", "time", "typing",
+    "__future__", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools",
+    "hashlib", "math", "signal", "time", "typing",
 }  # fmt: skip
 
 

@@ -149,6 +149,32 @@ def test_a_signal_reaches_one_that_has_no_group_yet(
     assert ended(waiting) == 128 + signal.SIGTERM
 
 
+@pytest.mark.parametrize(
+    ("folders", "status", "said"),
+    [
+        (("refused", "sound"), 4, ""),
+        (("gone", "refused"), 126, "Permission denied"),
+        (("/dev/null", "gone"), 127, "not found"),
+    ],
+    ids=str,
+)
+def test_a_command_is_looked_for_as_a_shell_does(
+    starting: Starting, folders: tuple[str, str], status: int, said: str
+) -> None:
+    """In each folder of the trial's own PATH; what may not be run hides nothing behind it."""
+    for name, mode in (("refused", 0o600), ("sound", 0o700)):
+        path = starting.folder / name / "train"
+        path.parent.mkdir()
+        path.write_text("exit 4\n")  # and it names no interpreter
+        path.chmod(mode)
+    env = {"PATH": ":".join(str(starting.folder / folder) for folder in folders)}
+    files = starting.folder / "output", starting.folder / "status"
+    one = session.start(starting.nursery, ["train"], env, starting.folder, *files)
+    one.go()
+    assert ended(one) == status
+    assert starting.output() == (f"train: {said}\n" if said else "")
+
+
 def test_no_more_processes(starting: Starting, monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of the system's error reaches the runner."""
     starting(":").abandon()

@@ -60,32 +60,45 @@ class Command:
     cpus: Sequence[int] = ()
 
 
-def plain(spec: LaunchSpec) -> Command:
-    """Return a trial's own command, with the paths of this machine."""
-    invocation = template.moved(spec.invocation, spec.paths)
-    # Output that a program holds back would reach the rules too late; and trials side by side
-    # are not to fight for the cores. Both are only defaults.
-    env = {
-        "PYTHONUNBUFFERED": "1",
-        "OMP_NUM_THREADS": str(spec.slot.threads),
-        **{name: text for name, text in os.environ.items() if name not in _OF_ONE_TRIAL},
-        **spec.variables,
-        **invocation.env,
-    }
-    _reach_this_machine(env)
-    if _DB_MANAGER in spec.variables:
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, (_PUSHING, env.get("PYTHONPATH"))))
-    if spec.search_path:
-        env["PATH"] = f"{spec.search_path}:{env.get('PATH', os.defpath)}"
-    cwd = spec.cwd
-    if invocation.cwd and (cwd / invocation.cwd).is_dir():
-        cwd = cwd / invocation.cwd
-    return Command(invocation.argv, env, cwd, spec.slot.cpus)
+def _inherited() -> Mapping[str, str]:
+    return {name: text for name, text in os.environ.items() if name not in _OF_ONE_TRIAL}
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Make a trial's own command, with the paths of this machine.
+
+    Attributes:
+        inherited: What trials have of the environment in which their session has begun.
+    """
+
+    inherited: Mapping[str, str] = field(default_factory=_inherited)
+
+    def __call__(self, spec: LaunchSpec) -> Command:
+        invocation = template.moved(spec.invocation, spec.paths)
+        # Output that a program holds back would reach the rules too late; and trials side by side
+        # are not to fight for the cores. Both are only defaults.
+        env = {
+            "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": str(spec.slot.threads),
+            **self.inherited,
+            **spec.variables,
+            **invocation.env,
+        }
+        _reach_this_machine(env)
+        if _DB_MANAGER in spec.variables:
+            env["PYTHONPATH"] = os.pathsep.join(filter(None, (_PUSHING, env.get("PYTHONPATH"))))
+        if spec.search_path:
+            env["PATH"] = f"{spec.search_path}:{env.get('PATH', os.defpath)}"
+        cwd = spec.cwd
+        if invocation.cwd and (cwd / invocation.cwd).is_dir():
+            cwd = cwd / invocation.cwd
+        return Command(invocation.argv, env, cwd, spec.slot.cpus)
 
 
 def _reach_this_machine(env: dict[str, str]) -> None:
     """Let no proxy stand between a trial and servers of this machine, which no proxy can reach."""
-    if any(name.lower().endswith("_proxy") for name in env):
+    if "_proxy" in " ".join(env).lower():
         lower, upper = env.get("no_proxy", ""), env.get("NO_PROXY", "")
         env["no_proxy"] = ",".join(filter(None, (lower or upper, *_LOOPBACK)))
         env["NO_PROXY"] = ",".join(filter(None, (upper or lower, *_LOOPBACK)))
@@ -116,7 +129,7 @@ class ProcessRuntime:
             all of the trial.
     """
 
-    command: Callable[[LaunchSpec], Command] = plain
+    command: Callable[[LaunchSpec], Command] = field(default_factory=Plain)
     killed: Callable[[str], None] | None = None
     _followed: dict[str, _Followed] = field(default_factory=dict)
     _ends: select.epoll = field(default_factory=select.epoll)
@@ -189,7 +202,7 @@ class ProcessRuntime:
         del self._followed[trial]
         self._ends.unregister(known.process.fileno())
         status = known.process.reap()
-        if session.unbegun(known.files.status):
+        if status != 0 and session.unbegun(known.files.status):
             return Loss(trial, begun=False)
         return Exit(trial, status)
 

@@ -62,10 +62,10 @@ class Nursery:
         if "" in env or "=" in "".join(env):
             raise ValueError("illegal environment variable name")
         message = {
-            "argv": [_bytes(text) for text in argv],
-            "env": {_bytes(name): _bytes(text) for name, text in env.items()},
-            "cwd": _bytes(os.path.abspath(cwd)),
-            "status": _bytes(os.path.abspath(status)),
+            "argv": [*argv],
+            "env": {**env},
+            "cwd": os.path.abspath(cwd),
+            "status": os.path.abspath(status),
         }
         if self._popen is None or self._popen.poll() is not None:
             self._begin()
@@ -124,7 +124,8 @@ class Nursery:
 
     def _ask(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> dict[str, Any]:
         assert self._socket is not None
-        text = json.dumps(message).encode()
+        # The bytes that names and arguments have for the system, whatever encoding they are in.
+        text = os.fsencode(json.dumps(message, ensure_ascii=False))
         data = b"%d\n%s" % (len(text), text)
         try:
             sent = socket.send_fds(self._socket, [data], descriptors)
@@ -148,8 +149,3 @@ class Nursery:
             self._socket = None
             if self._popen is not None:
                 self._popen.kill()  # it does nothing for anybody else
-
-
-def _bytes(text: str) -> str:
-    """Return the bytes of a name or an argument as JSON can hold them, one character each."""
-    return text if text.isascii() else os.fsencode(text).decode("latin-1")

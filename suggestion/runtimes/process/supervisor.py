@@ -22,7 +22,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -76,7 +75,8 @@ def _receive(runner: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
         missing -= len(chunks[-1])
         if not chunks[-1]:
             return None, []
-    message: dict[str, Any] = json.loads(b"".join(chunks))
+    # A character stands for a byte of what the runner has sent.
+    message: dict[str, Any] = json.loads(b"".join(chunks).decode("latin-1"))
     return message, descriptors
 
 
@@ -140,10 +140,10 @@ def supervise(status: bytes, argv: list[bytes], env: dict[bytes, bytes]) -> int:
         # A signal to the session must not end this process before its command. A handler, unlike
         # an ignored signal, is not handed down to the command.
         signal.signal(number, lambda *_: None)
-    child = os.fork()
-    if child == 0:
-        _become(argv, env)
-    code = _wait(child)
+    try:
+        code = _wait(_begin(argv, env))
+    except Exception as error:
+        code = _refused(argv[0], error)
     _leave(status, str(code))
     _end_children()
     return code
@@ -155,30 +155,50 @@ def _adopt_orphans() -> None:
             _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _become(argv: list[bytes], env: dict[bytes, bytes]) -> None:
-    """Replace this process by the command, as a shell does it, and with a shell's exit statuses."""
-    try:
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        # What Python ignores, programs expect to end them.
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)
+def _begin(argv: list[bytes], env: dict[bytes, bytes]) -> int:
+    """Start the command as a shell does it; return its number.
+
+    Raises:
+        OSError: If there is no such program, or it cannot be run.
+    """
+    refusal: OSError | None = None
+    for path in _candidates(argv[0], env):
         try:
-            os.execvpe(argv[0], argv, env)
+            return _spawn(path, argv, env)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            missing = error
         except OSError as error:
-            if error.errno != errno.ENOEXEC:
-                raise
-            path = os.fsdecode(env.get(b"PATH", os.defpath.encode()))
-            script = shutil.which(argv[0], path=path) or argv[0]
-            os.execve("/bin/sh", [b"sh", script, *argv[1:]], env)
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-        reason = "not found" if missing else error.strerror
-        os.write(2, argv[0] + f": {reason}\n".encode())
-        os._exit(127 if missing else 126)
-    except BaseException as error:
-        os.write(2, argv[0] + f": {error}\n".encode("utf-8", "backslashreplace"))
-        os._exit(126)
+            if error.errno == errno.ENOEXEC:  # a script that names no interpreter
+                return _spawn(b"/bin/sh", [b"sh", path, *argv[1:]], env)
+            refusal = refusal or error
+    raise refusal or missing
+
+
+def _candidates(program: bytes, env: dict[bytes, bytes]) -> list[bytes]:
+    if os.path.dirname(program):
+        return [program]
+    folders = env.get(b"PATH", os.defpath.encode()).split(b":")
+    return [os.path.join(folder, program) for folder in folders]
+
+
+def _spawn(path: bytes, argv: list[bytes], env: dict[bytes, bytes]) -> int:
+    # Without a copy of this process, unlike a fork. What Python ignores, programs expect to end
+    # them.
+    return os.posix_spawn(
+        path,
+        argv,
+        env,
+        file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
+        setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+    )
+
+
+def _refused(program: bytes, error: Exception) -> int:
+    """Say why a command cannot be run, and return the status that a shell has for it."""
+    missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+    reason = "not found" if missing else getattr(error, "strerror", None) or str(error)
+    os.write(2, program + f": {reason}\n".encode("utf-8", "backslashreplace"))
+    return 127 if missing else 126
 
 
 def _wait(child: int) -> int:

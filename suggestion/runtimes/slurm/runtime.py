@@ -30,7 +30,7 @@ from suggestion.controller.runtime import (
     Started,
     TrialFiles,
 )  # fmt: skip
-from suggestion.runtimes.process import plain
+from suggestion.runtimes.process import Plain
 from suggestion.runtimes.slurm import commands, script, states
 from suggestion.runtimes.slurm.commands import Away, Job, Refused
 
@@ -113,6 +113,7 @@ class SlurmRuntime:
     def __init__(self, experiment: str, arguments: Sequence[str]) -> None:
         self._experiment = experiment
         self._arguments = arguments
+        self._command = Plain()
         self._followed: dict[str, _Followed] = {}
         self._submitters = ThreadPoolExecutor(_SUBMITTERS, "sbatch")
         self._asker = ThreadPoolExecutor(1, "squeue")
@@ -129,7 +130,7 @@ class SlurmRuntime:
 
     def launch(self, spec: LaunchSpec) -> Handle:
         files, attempt = spec.files, spec.attempt
-        made = plain(spec)
+        made = self._command(spec)
         threads = "OMP_NUM_THREADS" not in {*os.environ, *spec.invocation.env}
         path = files.folder / f"job-{attempt}.sh"
         replicas = spec.demand.replicas
