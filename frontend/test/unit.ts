@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { columns, filter, sorted } from "../src/columns";
-import { placed } from "../src/charts/parallel";
+import { placed } from "../src/charts/ends";
 import { inside } from "../src/charts/points";
 import { band, groups, shared } from "../src/groups";
 import { brief, numberOf, short } from "../src/numbers";

@@ -6,7 +6,7 @@ import { brief, clip } from "../numbers";
 import { type Study, drawable, extent, leftOut, position } from "../study";
 import type { Parameter } from "../types";
 import { type Colours, type Drawn, type Option, Chart, axis, grid, hint, upright } from "./chart";
-import { ends } from "./parallel";
+import { ends } from "./ends";
 import { cutNote, scaled, type Scale, useScale } from "./scale";
 
 export function Compare({ studies }: { studies: readonly Study[] }) {

@@ -4,16 +4,12 @@ import { useRef } from "preact/hooks";
 import { brief, clip } from "../numbers";
 import { select, selected, selectedIn } from "../state";
 import { type Study, column, drawable, extent, leftOut, ranked, sampled, valued } from "../study";
-import type { Parameter } from "../types";
-import { type Chosen, type Colours, type Drawn, type Instance, type Option, Chart } from "./chart";
-import { clamped } from "./scale";
+import { type Chosen, type Colours, type Drawn, type Instance, Chart } from "./chart";
+import { INACTIVE, clamped, placed } from "./ends";
 
 const WHERE = "parallel";
 /** Lines: more are one grey, and each move of a brush draws them all. */
 const MOST = 300;
-/** Where a trial without a value for a parameter is drawn: this share of the axis below its least value. */
-const BELOW = 0.1;
-const NONE = "inactive";
 /** Room beside the axes. */
 const LEFT = 44;
 const RIGHT = 64;
@@ -72,36 +68,6 @@ function within(chart: Instance, shown: Study): number[] | null {
   }));
 }
 
-/** The axis of a parameter, and where on it a trial is drawn that has no value for it: beside all values. */
-export function placed(shown: Study, i: number): { axis: Option; none: number; least: number } {
-  const declared = shown.parameters[i];
-  if (!declared) return { axis: {}, none: NaN, least: NaN };
-  const values = valued(shown).map((place) => column(shown, i)[place] ?? NaN);
-  const axis = ends(declared, values);
-  const least = Number(axis["min"] ?? 0);
-  if (!values.some(Number.isNaN)) return { axis, none: NaN, least };
-  if (axis["type"] === "category") {
-    const data = axis["data"] as string[];
-    return { axis: { ...axis, data: [...data, NONE] }, none: data.length, least };
-  }
-  const most = Number(axis["max"]);
-  const none = axis["type"] === "log" ? least / (most / least) ** BELOW : least - BELOW * (most - least);
-  return { axis: { ...axis, min: none }, none, least };
-}
-
-export function ends(declared: Parameter, values: number[]): Option {
-  if (declared.type === "categorical") {
-    return { type: "category", data: (declared.list ?? []).map((text) => clip(text, 14)) };
-  }
-  const found = extent(values.filter(Number.isFinite), declared.log);
-  const least = declared.min !== null && declared.min <= found.min ? declared.min : found.min;
-  const most = declared.max !== null && declared.max >= found.max ? declared.max : found.max;
-  const log = found.log && least > 0;
-  const { min, max } = log ? { min: least, max: most } : clamped(least, most);
-  const whole = declared.type === "int" && !log ? { minInterval: 1 } : {};
-  return { type: log ? "log" : "value", min, max: max > min ? max : min + 1, ...whole };
-}
-
 function drawn(shown: Study, colour: Colours, chosen: Chosen, width: number): Drawn {
   const gap = (width - LEFT - RIGHT) / shown.parameters.length;
   // The best are drawn last, on top; colours are ranks among all, drawn or not.
@@ -129,7 +95,7 @@ function drawn(shown: Study, colour: Colours, chosen: Chosen, width: number): Dr
   const text = (least: number) => ({
     color: colour.soft,
     formatter: (v: number | string) => (
-      typeof v === "string" ? clip(v, Math.max(Math.floor(gap / 7), 3)) : v < least ? NONE : brief(v, gap < 60 ? 2 : 3)
+      typeof v === "string" ? clip(v, Math.max(Math.floor(gap / 7), 3)) : v < least ? INACTIVE : brief(v, gap < 60 ? 2 : 3)
     ),
   });
   const style = {

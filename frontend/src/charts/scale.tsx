@@ -2,8 +2,9 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { brief } from "../numbers";
-import { FAR, drawable, extent, robust } from "../study";
+import { drawable, extent, robust } from "../study";
 import { type Colours, type Option, upright } from "./chart";
+import { clamped } from "./ends";
 
 export interface Scale {
   log: boolean;
@@ -53,11 +54,6 @@ export function useScale(values: readonly number[]): Choice {
       </>
     ),
   };
-}
-
-/** Ends that an axis can have. */
-export function clamped(min: number, max: number): { min: number; max: number } {
-  return min < FAR && max > -FAR ? { min: Math.max(min, -FAR), max: Math.min(max, FAR) } : { min: -FAR, max: FAR };
 }
 
 export function scaled(colour: Colours, name: string, scale: Scale): Option {

@@ -7,7 +7,8 @@ import { type Study, column, drawable, finite, leftOut, ranked, sampled, valued 
 import { type Chosen, type Colours, type Option, Chart, axis, describe, grid, hint, upright } from "./chart";
 import { Choose } from "./choose";
 import { BRUSH, selectable } from "./history";
-import { ends, mixed } from "./parallel";
+import { ends } from "./ends";
+import { mixed } from "./parallel";
 import { numberIn } from "./points";
 import { TRIALS, TRIANGLES, beyond, cutNote, edge, scaled, type Scale, useScale } from "./scale";
 
