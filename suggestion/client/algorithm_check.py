@@ -17,9 +17,10 @@ from suggestion.api.v1beta1 import messages as wire
 from suggestion.client.document import Examined
 from suggestion.client.manifest import FieldPath, Finding, Manifest, Severity, in_file
 from suggestion.earlystopping.rule import build, rules
-from suggestion.engine.algorithm import Registry, Unavailable, algorithms
+from suggestion.engine.algorithm import Registry, Unavailable, advice, algorithms
+from suggestion.engine.algorithm import build as build_algorithm
 from suggestion.engine.engine import AlgorithmChoice, Engine
-from suggestion.engine.settings import RawSetting, describe
+from suggestion.engine.settings import RawSetting
 from suggestion.problem.errors import Invalid
 
 _DATA_DIR: Final = "SUGGEST_DATA_DIR"
@@ -41,7 +42,7 @@ def check(examined: Examined, sections: Sequence[str] = SECTIONS, always: bool =
         found += [known for known in violations(examined, sections) if known.field not in told]
     refused = bool(found)
     if always or "nasConfig" in _spec(examined):  # what else runs need not be imported for it
-        found += unused(examined)
+        found += advised(examined)
     if not found:
         return examined
     every = dict.fromkeys([*examined.findings, *found])
@@ -52,21 +53,22 @@ def check(examined: Examined, sections: Sequence[str] = SECTIONS, always: bool =
     return replace(examined, findings=findings, loaded=replace(loaded, findings=findings))
 
 
-def unused(examined: Examined) -> Iterator[Finding]:
-    """Yield a note for each setting of a file that its algorithm, installed here, only checks."""
+def advised(examined: Examined) -> Iterator[Finding]:
+    """Yield a note for each setting of a file that its algorithm, installed here, tells of."""
     section = _section(examined, "algorithm")
     registry = algorithms()
     if examined.manifest is None or section is None or section.name not in registry:
         return
+    cls: type[Any]
     try:
-        known = {s.name: s for s in describe(registry.load(section.name)) if s.unused}
-    except Unavailable:  # which is told as an error
+        cls = registry.load(section.name)
+        texts = dict(advice(build_algorithm(cls, section.settings).algorithm))
+    except (Unavailable, Invalid):  # which is told as an error
         return
     for place, given in zip(section.kept, section.settings, strict=True):
-        if given.name in known:
+        if given.name in texts:
             path: FieldPath = ("spec", "algorithm", "algorithmSettings", place)
-            text = f"setting {given.name!r} has no effect on algorithm {section.name!r} here"
-            yield examined.manifest.finding(path, text, Severity.NOTE)
+            yield examined.manifest.finding(path, texts[given.name], Severity.NOTE)
 
 
 def unknown(examined: Examined, sections: Sequence[str] = SECTIONS) -> Iterator[Finding]:

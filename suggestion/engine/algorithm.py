@@ -108,6 +108,15 @@ class Validates(Protocol):
 
 
 @runtime_checkable
+class Advises(Protocol):
+    """An algorithm that has something to say about settings that are accepted."""
+
+    def advice(self) -> Iterable[tuple[str, str]]:
+        """Yield what users should know, each with the name of the setting that it is about."""
+        ...
+
+
+@runtime_checkable
 class TransformsSpace(Protocol):
     """An algorithm that replaces the declared space by another.
 
@@ -242,6 +251,12 @@ def build(cls: type[Any], given: Sequence[RawSetting]) -> Configured:
     owner = f"algorithm {quote(cls.name)}"
     algorithm, common = configure(cls, owner, given, common=(SEED, *SHARED))
     return Configured(algorithm, common.get(SEED.name))
+
+
+def advice(algorithm: object) -> Iterator[tuple[str, str]]:
+    """Yield what `algorithm` has to say about its settings: the name of each, and a text."""
+    if isinstance(algorithm, Advises):
+        yield from algorithm.advice()
 
 
 def needed(problem: Problem, prior: Sequence[Study] = ()) -> Mapping[Ability, str]:

@@ -25,6 +25,7 @@ REQUIRED: Final[Any] = dataclasses.MISSING
 #: Upper bound of settings that count trials; no experiment has more.
 MOST_TRIALS: Final = 1_000_000
 _KEY: Final = "suggestion.setting"
+_NAMES_KEY: Final = "suggestion.names"
 _NONE_TEXTS: Final = frozenset({"none", "null"})
 
 
@@ -38,14 +39,12 @@ class Setting(NamedTuple):
         optional: Whether the text ``None`` is accepted, and means None.
         choices: All accepted texts, if they are few.
         help: One line.
-        unused: Whether it is only checked: what it is for does not exist here. Users are told.
     """
 
     name: str
     kind: type
     default: Any
     help: str
-    unused: bool = False
     aliases: tuple[str, ...] = ()
     optional: bool = False
     choices: tuple[str, ...] = ()
@@ -150,7 +149,6 @@ def setting(
     above: float | None = None,
     at_most: float | None = None,
     below: float | None = None,
-    unused: bool = False,
 ) -> T:
     """A dataclass field that users can set.
 
@@ -163,7 +161,6 @@ def setting(
         alias: One or more other spellings.
         at_least, above, at_most, below: The range of a number. Give an upper bound as well: every
             value that is accepted must fit into the memory and the time of a request.
-        unused: See `Setting`.
     """
     aliases = (alias,) if isinstance(alias, str) else tuple(alias)
     metadata = {
@@ -174,10 +171,21 @@ def setting(
             "above": above,
             "at_most": at_most,
             "below": below,
-            "unused": unused,
         }
     }
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def given_names() -> frozenset[str]:
+    """A dataclass field that is no setting: the names of the class's settings that users gave.
+
+    For rules about settings that go together; a value alone does not tell whether it was given.
+    Whoever builds an instance without `configure` has given none.
+    """
+    names: frozenset[str] = dataclasses.field(
+        default=frozenset(), repr=False, metadata={_NAMES_KEY: True}
+    )
+    return names
 
 
 SEED: Final = Setting(
@@ -287,7 +295,14 @@ def configure(
         raise Invalid(found)
     of_class = {s.name for s in known} - {s.name for s in common}
     own = {name: value for name, value in values.items() if name in of_class}
-    return cls(**own), {name: value for name, value in values.items() if name not in of_class}
+    told = {field.name: frozenset(own) for field in _fields(cls) if _NAMES_KEY in field.metadata}
+    return cls(**own, **told), {
+        name: value for name, value in values.items() if name not in of_class
+    }
+
+
+def _fields(cls: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(cls)
 
 
 def _got(text: str) -> str:

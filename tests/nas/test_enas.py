@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -119,7 +120,17 @@ def test_skip_connections_are_as_frequent_as_the_setting_says() -> None:
 
     assert share(("controller_skip_target", "0.1")) == pytest.approx(0.1, abs=0.04)
     assert share() == pytest.approx(0.4, abs=0.04)
-    assert share(("controller_skip_weight", "None")) == pytest.approx(0.5, abs=0.04)
+
+
+def test_evolution_suggests_what_it_always_did() -> None:
+    """A change of these is an entry of the changelog, "Suggestions change"."""
+    message = network(layers=5, max_trials=60)
+    points = points_of(suggest(ask_for(message, 30)))
+    trials = history([(f"t{k:02d}", point) for k, point in enumerate(points)])
+    more = points_of(suggest(ask_for(message, 5, 35, trials)))
+    assert architectures(more)[4] == [[6], [2, 0], [4, 1, 0], [2, 0, 1, 0], [2, 1, 1, 0, 0]]
+    digest = hashlib.sha256(repr(points + more).encode()).hexdigest()
+    assert digest.startswith("7d44b41ccb16fdcd30c3f80f7d3e97a7")
 
 
 def test_initial_points_come_first() -> None:
