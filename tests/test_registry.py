@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1 import messages as wire
+from suggestion.engine import installed
+from suggestion.engine.algorithm import Unavailable, algorithms
 from suggestion.problem.errors import Exhausted
 from tests.support.cases import NAMES, WITH_EXAMPLE, Case, case_of, suggest, validate
 from tests.support.play import LATTICE, history, play
@@ -278,3 +280,12 @@ def test_suggestions_are_those_of_the_last_release(case: Case) -> None:
 def test_the_example_is_valid(case: Case) -> None:
     message = case.experiment(MIXED) or example(case)
     validate(message)
+
+
+def test_the_extra_of_an_algorithm_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(reference: str) -> object:
+        raise ModuleNotFoundError(reference, name="cmaes")
+
+    monkeypatch.setattr(installed, "load", load)
+    with pytest.raises(Unavailable, match=r"; pip install 'suggestion-servers\[cmaes\]' brings it"):
+        algorithms().load("cmaes")

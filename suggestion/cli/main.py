@@ -16,14 +16,14 @@ from suggestion.engine import installed
 
 COMMANDS: Final = "suggestion.commands"
 
-# The extra of this distribution that brings what a command needs.
+# The extra of this distribution that brings what a command needs, and packages that have their own.
 _EXTRAS: Final[Mapping[str, str]] = {
     "artifacts": "experiments",
     "ask": "client",
     "check": "client",
     "convert": "client",
     "enqueue": "experiments",
-    "export": "optuna",
+    "export": "experiments",
     "logs": "experiments",
     "pause": "experiments",
     "plot": "experiments",
@@ -38,6 +38,7 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "ui": "ui",
     "validate": "client",
 }
+_OWN_EXTRAS: Final = {"optuna": "optuna"}
 
 
 class _Commands(click.Group):
@@ -90,9 +91,10 @@ def _missing(command: str | None, error: ModuleNotFoundError) -> Exception:
     package = (error.name or "").partition(".")[0]
     if package in ("", "suggestion"):  # a bug of ours, not a package to install
         return error
+    extra = _OWN_EXTRAS.get(package) or _EXTRAS.get(command or "", "all")
     return click.ClickException(
         f"this command needs the package {package!r}, which is not installed; "
-        f"pip install 'suggestion-servers[{_EXTRAS.get(command or '', 'all')}]' brings it"
+        f"pip install 'suggestion-servers[{extra}]' brings it"
     )
 
 

@@ -203,10 +203,11 @@ class Registry(Generic[T]):
         try:
             loaded: type[T] = installed.load(reference)
         except ModuleNotFoundError as error:
-            raise Unavailable(
-                f"{self.noun} {quote(name)} needs the package {quote(error.name)}, which is not "
-                f"installed on this server"
-            ) from error
+            missing = f"the package {quote(error.name)}, which is not installed on this server"
+            hint = ""
+            if installed.is_ours(self.group, name):  # each has an extra of its name
+                hint = f"; pip install 'suggestion-servers[{name}]' brings it"
+            raise Unavailable(f"{self.noun} {quote(name)} needs {missing}{hint}") from error
         return loaded
 
     def _reference(self, name: object) -> str | None:

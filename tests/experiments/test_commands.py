@@ -17,7 +17,7 @@ import yaml
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from suggestion.cli.main import main
+from suggestion.cli.main import _missing, main
 from suggestion.client.numbers import short
 from suggestion.controller.driver import Controller
 from suggestion.views import export as exporting
@@ -325,3 +325,9 @@ def test_a_missing_package_names_the_extra_that_brings_it(
         f"Error: this command needs the package {package!r}, which is not installed; "
         f"pip install 'suggestion-servers[{extra}]' brings it\n"
     )
+
+
+def test_what_an_export_needs_besides_optuna() -> None:
+    """To read an experiment takes more than the extra of what it is exported to."""
+    error = str(_missing("export", ModuleNotFoundError(name="re2")))
+    assert "'suggestion-servers[experiments]' brings it" in error
