@@ -115,6 +115,7 @@ class Recommending:
     """Asks for 0, 1, 2, ...; recommends the second trial from the third on."""
 
     told = 0
+    recommends = True
 
     def ask(self, count: int) -> list[Assignment]:
         return [{"x": float(self.told + k)} for k in range(count)]

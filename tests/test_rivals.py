@@ -54,6 +54,9 @@ class Middle:
             raise ValueError("an unlucky number")
         self.told += losses
 
+    def recommended(self) -> int:
+        return len(self.told) - 1
+
 
 def test_what_a_rival_is_told_of_each_parameter() -> None:
     told = [(d.kind, d.low, d.high, d.log) for d in map(process.dimension, SPACE.parameters)]
@@ -99,7 +102,7 @@ def test_answers_of_a_worker() -> None:
                 {"ask": 10}, {"ask": 1}]  # fmt: skip
     found = [json.loads(a) for a in answers(worker, [json.dumps(r) for r in requests])]
     assert found[0] == {"error": "RuntimeError: nothing was started"}
-    assert found[1] == {}
+    assert found[1] == {"recommends": True}
     assert found[2]["points"] == [[0.5, 0.50005, 2, 2]] * 2
     assert found[2]["cpu"] >= 0
     assert found[3].keys() == {"cpu"}
@@ -132,6 +135,7 @@ def test_a_rival_in_its_process(worker: process.Worker) -> None:
     assert point == {"real": 0.5, "log": 0.50005, "stepped": 0.5, "integer": 2, "even": 4,
                      "listed": 2.0, "kind": "b"}  # fmt: skip
     remote.tell([point], [0.5])
+    assert (remote.recommends, remote.recommended()) == (True, 0)
     with pytest.raises(process.RivalError, match="unlucky"):
         remote.tell([point], [13])
     worker.close()

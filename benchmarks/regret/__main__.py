@@ -59,7 +59,7 @@ def run(
                 continue
             result = results.run(name, start, problem, mode, missing, trials)
             results.save(results.merged(before, result) if before else result, folder)
-            mean = sum(float(best[-1]) for best in result.best.values()) / len(missing)
+            mean = sum(float(curve[-1]) for curve in result.reaching(0).values()) / len(missing)
             click.echo(f"{name:28} {problem.name:20} {mean:.4f}  {result.cpu:.4f} s")
 
 
@@ -82,7 +82,7 @@ def grow(names: tuple[str, ...], pairs: int, trials: int, mode: str, folder: Pat
             before = results.read(engine, name, mode, folder)
             if before is not None and seed in before.reaching(trials):
                 noisy = sample.family(name) == "bbob-noisy"
-                if not noisy or not engines.is_ours(engine) or seed in before.recommended:
+                if not noisy or not engines.may_recommend(engine) or seed in before.recommended:
                     continue
             problem = loaded.setdefault(name, loaded.get(name) or problems.load(name))
             try:
@@ -91,7 +91,7 @@ def grow(names: tuple[str, ...], pairs: int, trials: int, mode: str, folder: Pat
                 click.echo(f"{engine:28} {name:28} {seed:2} {error}", err=True)
                 continue
             results.save(results.merged(before, result) if before else result, folder)
-            regret = float(result.best[seed][-1])
+            regret = float(result.reaching(0)[seed][-1])
             click.echo(f"{engine:28} {name:28} {seed:2} {regret:.4f}  {result.cpu:.4f} s")
 
 

@@ -2,8 +2,8 @@
 
 - ``bbob``: 24 functions in 5, 10, 20 and 40 dimensions;
 - ``bbob-mixint``: the same functions, four fifths of the variables integers [Tusar2019]_;
-- ``bbob-noisy``: 30 functions under noise that is drawn anew for each trial. The trial with the
-  lowest loss is judged by its loss without the noise: the median of `_REPEATS` evaluations.
+- ``bbob-noisy``: 30 functions under noise that is drawn anew for each trial. The trial that
+  is recommended is judged by its loss without the noise: the median of `_REPEATS` evaluations.
 
 The first instance of each. Half ``e`` is for choosing, half ``f`` for reporting; ``split.json``
 says which function is in which, the same for all dimensions.

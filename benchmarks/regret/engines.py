@@ -35,7 +35,13 @@ class Engine(Protocol):
 
 
 class Recommends(Engine, Protocol):
-    """An engine that says which trial to use, where losses are noisy."""
+    """An engine that says which trial to use, where losses are noisy.
+
+    Attributes:
+        recommends: True.
+    """
+
+    recommends: bool
 
     def recommended(self) -> int | None:
         """Return the place of a trial among those that it was told; None for the lowest loss."""
@@ -44,7 +50,7 @@ class Recommends(Engine, Protocol):
 
 def recommends(engine: Engine) -> TypeGuard[Recommends]:
     """Return whether `engine` recommends."""
-    return hasattr(engine, "recommended")
+    return bool(getattr(engine, "recommends", False))
 
 
 #: Starts an engine on a space, with a seed, for so many trials.
@@ -59,6 +65,7 @@ class Local:
     seed: int
     algorithm: Any
     told: list[Observation] = field(default_factory=list)
+    recommends: bool = True
 
     def ask(self, count: int) -> Sequence[Assignment]:
         study = Study(
@@ -98,9 +105,9 @@ class RandomSearch:
         pass
 
 
-def is_ours(name: str) -> bool:
-    """Return whether the engine called `name` is an algorithm of this project."""
-    return name.startswith(("local:", "ours:"))
+def may_recommend(name: str) -> bool:
+    """Return whether the engine called `name` recommends: ours do, and Ax by its model."""
+    return name.startswith(("local:", "ours:", "ax:"))
 
 
 def find(name: str) -> Factory:

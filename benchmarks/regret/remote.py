@@ -104,6 +104,7 @@ class Remote:
         given = [RawSetting(key, value) for key, value in settings.items()]
         self._algorithm = build(algorithms().load(algorithm), given).algorithm
         self._told: list[Observation] = []
+        self.recommends = True
         self._server = server or server_for(algorithm)
         with_seed = {**settings, "random_state": str(seed)}
         self._loop = AskTell(

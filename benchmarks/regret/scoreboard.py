@@ -80,7 +80,10 @@ functions are split into a half to choose by and a half to report on; this page 
 report on. The programs are in `benchmarks/regret`.
 
 **NR** is the normalised regret: 0 is the best known loss, 1 the median of random draws. Under
-noise it is that of the trial with the lowest loss, judged without the noise. **Ranks** are among
+noise it is that of the trial that the engine recommends, judged without the noise: this project's
+by [their model](bayesopt.md#noise-which-trial-to-use), Ax by its own (`get_best_parameterization`);
+others return the trial with the lowest loss, and so do runs of the former from before they
+recommended. **Ranks** are among
 the engines of a table, for each problem and seed; 1 is the best. Brackets are 90 % bootstrap
 intervals over problems and seeds. The best value of a column is bold.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -93,4 +93,13 @@ class Optimiser(Protocol):
 
     def tell(self, losses: Sequence[float]) -> None:
         """Take the losses of the points that were asked for last."""
+        ...
+
+
+@runtime_checkable
+class Recommender(Protocol):
+    """A rival that says which trial to use, where losses are noisy."""
+
+    def recommended(self) -> int | None:
+        """Return the place of a trial among those that were told; None for the lowest loss."""
         ...

@@ -35,6 +35,7 @@ class Rival:
         self._client.configure_experiment(parameters=[_parameter(d) for d in task.dimensions])
         self._client.configure_optimization(objective="-loss")
         self._asked: list[int] = []
+        self._told: list[int] = []
 
     def ask(self, count: int) -> list[Point]:
         found: dict[int, Any] = {}
@@ -49,3 +50,8 @@ class Rival:
     def tell(self, losses: Sequence[float]) -> None:
         for trial, loss in zip(self._asked, losses, strict=True):
             self._client.complete_trial(trial, raw_data={"loss": loss})
+        self._told += self._asked
+
+    def recommended(self) -> int | None:
+        """Return the place of the trial that its model takes for the best."""
+        return self._told.index(self._client.get_best_parameterization()[2])

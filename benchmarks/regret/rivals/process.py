@@ -116,7 +116,7 @@ class Remote:
         self._worker = worker or worker_of(environments.ENGINES[engine])
         #: CPU seconds that the rival has used.
         self.cpu = 0.0
-        self._worker.request(
+        started = self._worker.request(
             start={
                 "engine": engine,
                 "dimensions": [each.document() for each in self._dimensions],
@@ -124,6 +124,7 @@ class Remote:
                 "trials": trials,
             }
         )
+        self.recommends: bool = started["recommends"]
 
     def ask(self, count: int) -> Sequence[Assignment]:
         answer = self._worker.request(ask=count)
@@ -136,3 +137,7 @@ class Remote:
 
     def tell(self, points: Sequence[Assignment], losses: Sequence[float]) -> None:
         self.cpu += self._worker.request(tell=[float(loss) for loss in losses])["cpu"]
+
+    def recommended(self) -> int | None:
+        place: int | None = self._worker.request(recommend=True)["place"]
+        return place

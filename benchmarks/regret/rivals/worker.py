@@ -2,9 +2,11 @@
 
 Each line on standard input is one request, each line on standard output its answer, in order:
 
-- ``{"start": {"engine": "optuna:gp", "seed": 0, "trials": 50, "dimensions": [...]}}`` -> ``{}``
+- ``{"start": {"engine": "optuna:gp", "seed": 0, "trials": 50, "dimensions": [...]}}`` ->
+  ``{"recommends": false}``
 - ``{"ask": 8}`` -> ``{"points": [[...], ...], "cpu": 0.1}``
 - ``{"tell": [0.5, ...]}`` -> ``{"cpu": 0.1}``, the losses of the points that were asked for last
+- ``{"recommend": true}`` -> ``{"place": 3}``, if it recommends: which of the trials it was told
 
 ``cpu`` are the seconds that the rival used for the request, of all its threads. What a rival prints
 goes to standard error. What it raises is answered as ``{"error": "..."}``, and the worker goes on.
@@ -21,7 +23,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from benchmarks.regret.rivals.dimensions import Dimension, Optimiser, Task
+from benchmarks.regret.rivals.dimensions import Dimension, Optimiser, Recommender, Task
 
 
 class Worker:
@@ -36,9 +38,13 @@ class Worker:
             task = dict(request["start"])
             dimensions = [Dimension(**each) for each in task.pop("dimensions")]
             self._rival = self._module.Rival(Task(dimensions=dimensions, **task))
-            return {}
+            return {"recommends": isinstance(self._rival, Recommender)}
         if self._rival is None:
             raise RuntimeError("nothing was started")
+        if "recommend" in request:
+            if not isinstance(self._rival, Recommender):
+                raise RuntimeError("it does not recommend")
+            return {"place": self._rival.recommended()}
         clock = time.process_time()
         if "ask" in request:
             points = self._rival.ask(request["ask"])
