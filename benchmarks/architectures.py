@@ -29,7 +29,8 @@ from suggestion.algorithms.nas.controller import Training, rewards_of
 from suggestion.algorithms.nas.controller import train as fit
 from suggestion.algorithms.nas.enas import POPULATION, SAMPLE
 from suggestion.algorithms.nas.evolution import Genes, Genome, Population
-from suggestion.algorithms.nas.lstm import Goal, Network, Shape
+from suggestion.algorithms.nas.goal import Goal
+from suggestion.algorithms.nas.lstm import Network, Shape
 
 _EDGES, _OPERATIONS = 6, 5
 _GENES: Final = Genes([_OPERATIONS] * _EDGES, [[*range(_EDGES)]])

@@ -15,7 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from suggestion.algorithms.nas.lstm import Measured, Network, Shape
+from suggestion.algorithms.nas.goal import Measured
+from suggestion.algorithms.nas.lstm import Network, Shape
 from suggestion.numerics.normal import quantile
 from suggestion.problem.deadline import NEVER
 from suggestion.problem.parameters import Array

@@ -16,7 +16,8 @@ from suggestion.algorithms.nas.controller import (
     train,
 )
 from suggestion.algorithms.nas.evolution import ATTEMPTS, Genes, Genome, Population
-from suggestion.algorithms.nas.lstm import Goal, Network, Shape
+from suggestion.algorithms.nas.goal import Goal
+from suggestion.algorithms.nas.lstm import Network, Shape
 from suggestion.engine.algorithm import Ability, register
 from suggestion.engine.settings import describe, given_names, setting
 from suggestion.numerics import streams

@@ -11,20 +11,16 @@ skip connection into the layer: whether it reads an earlier output, by attention
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from suggestion.algorithms.nas.goal import Goal, Measured, log_softmax, sigmoid
 from suggestion.problem.parameters import Array
 
 #: Initial weights are uniform between -INITIAL and INITIAL, as in [Pham2018]_.
 INITIAL: Final = 0.1
-#: A target of 1 counts as slightly less: the divergence from it would be infinite.
-_CERTAIN: Final = 1 - 1e-6
-#: Beyond these, derivatives overflow and decisions are certain anyhow.
-_COLDEST: Final = 1e-60
-_MOST_LOGIT: Final = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,48 +61,6 @@ class Shape:
             choices[:, layer] = decisions[:, start]
             reads[:, layer, :layer] = decisions[:, start + 1 : start + 1 + layer]
         return choices, reads
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """What the LSTM is trained for, and how it turns what it computes into probabilities.
-
-    Attributes:
-        hidden: H, units of the LSTM.
-        temperature: Divides logits; None for 1.
-        tanh_const: c in c tanh(logit), which then bounds logits; None for none.
-        entropy_weight: Of the entropy of the decisions; None for 0.
-        skip_target: Probability of a skip connection that the penalty draws to.
-        skip_weight: Of the penalty; None for 0.
-    """
-
-    hidden: int = 64
-    temperature: float | None = 5.0
-    tanh_const: float | None = 2.25
-    entropy_weight: float | None = 1e-5
-    skip_target: float = 0.4
-    skip_weight: float | None = 0.8
-
-    @property
-    def scale(self) -> float:
-        """The factor that a temperature is."""
-        return 1.0 if self.temperature is None else 1 / max(self.temperature, _COLDEST)
-
-
-class Measured(NamedTuple):
-    """What an architecture gets, means over a batch.
-
-    Attributes:
-        value: What is maximised: advantage times log-probability, plus the weighted entropy, minus
-            the weighted penalty.
-        entropy: Of its decisions, summed, in nats.
-        penalty: Kullback-Leibler divergence of the skip connections from their target, in nats:
-            summed over those of a layer, the mean over layers.
-    """
-
-    value: float
-    entropy: float
-    penalty: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +173,7 @@ class Network:
         for layer in range(shape.layers):
             self._step(trace, layer)
             hidden = trace.anchors[:, layer + 1]
-            chances = np.exp(_log_softmax(self._squash(hidden @ weights.output)))
+            chances = np.exp(log_softmax(self.goal.squash(hidden @ weights.output)))
             below = (chances.cumsum(axis=1) <= uniform[:, at, None]).sum(axis=1)
             choices = np.minimum(below, shape.choices - 1)
             found[:, at] = choices
@@ -228,7 +182,7 @@ class Network:
             if shape.skips:
                 query = (hidden + weights.embedding[choices]) @ weights.attention
                 raw = np.matmul(trace.anchors[:, :layer], query[:, :, None])[:, :, 0]
-                likely = _sigmoid(2 * self._squash(raw + weights.skip))
+                likely = sigmoid(2 * self.goal.squash(raw + weights.skip))
                 reads = (uniform[:, at : at + layer] < likely).astype(float)
                 found[:, at : at + layer] = reads
                 at += layer
@@ -256,8 +210,8 @@ class Network:
         slopes = Weights.zeros(shape, hidden)
         each = advantages[:, None] / count
 
-        logits = self._squash(hiddens @ weights.output)
-        logs = _log_softmax(logits)
+        logits = self.goal.squash(hiddens @ weights.output)
+        logs = log_softmax(logits)
         chances = np.exp(logs)
         entropies = -(chances * logs).sum(axis=2)
         rows = np.arange(count)[:, None], np.arange(layers)[None], choices
@@ -266,7 +220,7 @@ class Network:
         weight = (goal.entropy_weight or 0) / count
         to_logits = -chances * (each[:, :, None] + weight * (logs + entropies[:, :, None]))
         to_logits[rows] += each
-        to_logits *= self._slope(logits)
+        to_logits *= goal.slope(logits)
         slopes.output[:] = np.tensordot(hiddens, to_logits, ((0, 1), (0, 1)))
         to_anchors = np.zeros_like(trace.anchors)
         to_anchors[:, 1:] = to_logits @ weights.output.T
@@ -276,12 +230,12 @@ class Network:
             embedded = hiddens + weights.embedding[choices]
             queries = embedded @ weights.attention
             raw = queries @ trace.anchors[:, :layers].transpose(0, 2, 1)
-            logits = self._squash(raw + weights.skip)
-            gained, to_raw = self._skips(logits, reads, each[:, :, None])
+            logits = self.goal.squash(raw + weights.skip)
+            gained, to_raw = goal.skips(logits, reads, each[:, :, None])
             value += gained.value
             entropy += gained.entropy
             penalty = gained.penalty
-            to_raw *= self._slope(logits)
+            to_raw *= goal.slope(logits)
             slopes.skip[:] = to_raw.sum()
             to_queries = to_raw @ trace.anchors[:, :layers]
             to_anchors[:, :layers] += to_raw.transpose(0, 2, 1) @ queries
@@ -358,51 +312,3 @@ class Network:
         slopes.bias[:] = to_sums.sum(axis=(0, 1))
         np.add.at(slopes.embedding, choices[:, :-1], to_read[:, 1:, :size])
         slopes.start[:] = to_read[:, 0, :size].sum(axis=0) + to_anchors[:, 0].sum(axis=0)
-
-    def _skips(self, logits: Array, reads: Array, each: Array) -> tuple[Measured, Array]:
-        """Return what skip connections get, and its derivative by their logits.
-
-        A skip connection has the logits x and -x, as in [Pham2018]_: its log-odds are 2 x.
-        """
-        goal, count, layers = self.goal, len(reads), self.shape.layers
-        exists = np.tri(layers, k=-1)
-        yes, no = _log_sigmoid(2 * logits), _log_sigmoid(-2 * logits)
-        likely = np.exp(yes)
-        value = float((each * exists * np.where(reads > 0, yes, no)).sum())
-        entropies = -(likely * yes + (1 - likely) * no)
-        entropy = float((entropies * exists).sum()) / count
-        target = min(goal.skip_target, _CERTAIN)
-        far = yes - np.log(target), no - np.log1p(-target)
-        apart = float(((likely * far[0] + (1 - likely) * far[1]) * exists).sum())
-        penalty = apart / (count * (layers - 1))
-        # d likely / d x = 2 likely (1 - likely); entropy and divergence have the slopes no - yes
-        # and far[0] - far[1] by it.
-        by_likely = (goal.entropy_weight or 0) / count * (no - yes)
-        by_likely -= (goal.skip_weight or 0) / (count * (layers - 1)) * (far[0] - far[1])
-        slope = 2 * each * (reads - likely) + by_likely * 2 * likely * (1 - likely)
-        return Measured(value, entropy, penalty), slope * exists
-
-    def _squash(self, logits: Array) -> Array:
-        logits = np.clip(logits * self.goal.scale, -_MOST_LOGIT, _MOST_LOGIT)
-        tanh_const = self.goal.tanh_const
-        return logits if tanh_const is None else tanh_const * np.tanh(logits)
-
-    def _slope(self, squashed: Array) -> Array | float:
-        """Return the derivative of `_squash`, by its value."""
-        scale, tanh_const = self.goal.scale, self.goal.tanh_const
-        return scale if tanh_const is None else scale * (tanh_const - squashed**2 / tanh_const)
-
-
-def _log_softmax(logits: Array) -> Array:
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    result: Array = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return result
-
-
-def _log_sigmoid(logits: Array) -> Array:
-    result: Array = np.minimum(logits, 0) - np.log1p(np.exp(-np.abs(logits)))
-    return result
-
-
-def _sigmoid(logits: Array) -> Array:
-    return 0.5 + 0.5 * np.tanh(0.5 * logits)

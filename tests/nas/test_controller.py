@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from suggestion.algorithms.nas.controller import GROUPS, Training, most_steps, rewards_of, train
-from suggestion.algorithms.nas.lstm import Goal, Network, Shape
+from suggestion.algorithms.nas.goal import Goal
+from suggestion.algorithms.nas.lstm import Network, Shape
 from suggestion.api.v1beta1 import api_pb2 as api
 from suggestion.api.v1beta1.trial_messages import read_trials
 from suggestion.problem.errors import Cancelled, Invalid
