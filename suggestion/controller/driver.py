@@ -21,13 +21,7 @@ from suggestion.controller import events as e
 from suggestion.controller import machine
 from suggestion.controller.activity import Inactive, inactive_of
 from suggestion.controller.collection import Collection, describe
-from suggestion.controller.context import (
-    Answer,
-    Closed,
-    DiskFull,
-    Fatal,
-    Options,
-)  # fmt: skip
+from suggestion.controller.context import Answer, Closed, DiskFull, Fatal, Options
 from suggestion.controller.draft import Transition
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.inbox import Calls, Wanted, event_of
@@ -339,7 +333,11 @@ class Controller:
             reports = command.reports or self.store.reports(number, batch)
             call = self.rim.servers.report(name, reports)
         self._calls.make(
-            self.rim.reporter, call, lambda _: e.Delivered(moment(self.clock), number, batch)
+            self.rim.reporter,
+            call,
+            lambda _: e.Delivered(moment(self.clock), number, batch),
+            # Until nothing else is waited for, it makes no difference when it is known.
+            wakes=lambda: self.state.waiting_since is not None,
         )
 
     def _ask_rules(self, command: c.AskRules) -> None:

@@ -44,9 +44,18 @@ class Calls:
         return bool(self._answers)
 
     def make(
-        self, workers: Workers, call: Callable[[], Any], event: Callable[[Any], e.Event | None]
+        self,
+        workers: Workers,
+        call: Callable[[], Any],
+        event: Callable[[Any], e.Event | None],
+        wakes: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Have a worker make a call; `event` says in the loop what has happened by that, if any."""
+        """Have a worker make a call; `event` says in the loop what has happened by that, if any.
+
+        Args:
+            wakes: Asked once the call has succeeded, in the worker; False: what has happened is
+                taken up the next time that the loop turns.
+        """
 
         def work() -> None:
             try:
@@ -57,6 +66,8 @@ class Calls:
                 self._answers.append(error)
             else:
                 self._answers.append(lambda: event(result))
+                if not wakes():
+                    return
             self._ring()
 
         workers.submit(work)
