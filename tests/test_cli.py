@@ -260,7 +260,9 @@ def test_a_missing_package_names_the_extra_that_brings_it(
     )
 
 
-@pytest.mark.parametrize("target", ["", " ", "x", ":6789", "x:", "x:99999", "x:0", "http://x:1/"])
+@pytest.mark.parametrize(
+    "target", ["", " ", "x", ":6789", "x:", "x:99999", "x:0", "http://x:1/", "\udcff:1"]
+)
 def test_an_address_that_is_none(tmp_path: Path, target: str) -> None:
     """An unset variable of a script, say: gRPC would look for a server somewhere else."""
     file = changed(tmp_path)

@@ -9,8 +9,8 @@ from typing import Final
 TARGET_RULE: Final = "must be HOST:PORT with a port from 1 to 65535"
 # What gRPC resolves: HOST:PORT, a socket of this machine, or a name with its scheme.
 _TARGET: Final = re.compile(
-    r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})|unix(?:-abstract)?:\S+"
-    r"|(?:dns|xds|passthrough|ipv4|ipv6):\S+"
+    r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]\ud800-\udfff]+):(?P<port>[0-9]{1,5})"
+    r"|(?:unix(?:-abstract)?|dns|xds|passthrough|ipv4|ipv6):[^\s\ud800-\udfff]+"
 )
 
 

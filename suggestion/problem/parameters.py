@@ -93,4 +93,7 @@ def name_violations(name: str) -> list[Violation]:
                 f"got {len(name)}",
             )
         ]
+    if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
+        rule = "name must be text that UTF-8 can hold"  # as no message is without
+        return [Violation(("name",), f"parameter {quote(name)}: {rule}")]
     return []

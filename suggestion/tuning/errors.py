@@ -44,6 +44,13 @@ def attempt(broken: list[BrokenRule], make: Callable[[], R]) -> R | None:
         return None
 
 
+def unwritable(place: str, text: str) -> list[BrokenRule]:
+    """Return the rule that `text` breaks if no message can hold it."""
+    if text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text):
+        return []
+    return [BrokenRule(place, f"must be text that UTF-8 can hold, got {text!r:.80}")]
+
+
 class NoResult(Exception):
     """No trial has a value, so none is the best."""
 

@@ -82,7 +82,11 @@ class Space:
             broken.append(BrokenRule("space", "must have at least one parameter, got none"))
         if broken:
             raise InvalidArgument(broken)
-        return SearchSpace(tuple(made))
+        try:
+            return SearchSpace(tuple(made))
+        except Invalid as error:  # of all parameters together
+            found = error.violations
+            raise InvalidArgument(BrokenRule("space", v.description) for v in found) from error
 
     # --------------------------------------------------------------------- values
 

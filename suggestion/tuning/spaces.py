@@ -282,7 +282,9 @@ def _text(value: object, place: int) -> str:
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, str):
-        return str(value)
+        text = str(value)
+        halved = not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
+        return ascii(text) if halved else text  # no message holds half of a letter
     if isinstance(value, _PLAIN):
         return _literal(value) or repr(value)
     if isinstance(value, SupportsIndex | SupportsFloat) and not hasattr(value, "__len__"):

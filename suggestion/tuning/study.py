@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, SupportsIndex, overload
 
 from suggestion.tuning import ranking, stored
 from suggestion.tuning.declared import Declared, Points
-from suggestion.tuning.errors import BrokenRule, InvalidArgument, NoResult, attempt
+from suggestion.tuning.errors import BrokenRule, InvalidArgument, NoResult, attempt, unwritable
 from suggestion.tuning.goals import Method, Settings
 from suggestion.tuning.learning import Learned, LearnFrom, learn, told
 from suggestion.tuning.objectives import (
@@ -104,7 +104,7 @@ class Study:
         learn_from: LearnFrom = None,
     ) -> None:
         declared = Declared(conditions, constraints, initial_points, seed)
-        broken: list[BrokenRule] = []
+        broken = unwritable("name", name)
         read = attempt(broken, lambda: read_checked(space))
         taken = taken_by(() if read is None else read.parameters)
         objective = attempt(

@@ -167,6 +167,20 @@ def test_conditions_constraints_and_initial_points(server: ServerProcess, tmp_pa
     assert again.ask() == here.ask() == there.ask()
 
 
+def test_half_letters() -> None:
+    """Of a text that was decoded with surrogateescape, say; no message can hold them."""
+    study = sg.Study({"x": sg.choice(["\udcff", "'\\udcff'", "b"])}, algorithm="grid")
+    assert {study.ask()["x"] for _ in range(3)} == {"\udcff", "'\\udcff'", "b"}
+    with pytest.raises(sg.InvalidArgument) as caught:
+        sg.Study({"\udcff": sg.uniform(0, 1)}, name="\udcff")
+    assert {rule.place for rule in caught.value.broken} == {"name", "space['\\udcff']"}
+
+
+def test_a_space_that_is_too_large_breaks_a_rule() -> None:
+    with pytest.raises(sg.InvalidArgument, match=r"^space: the lists .* at most 20000 entries"):
+        sg.Study({"x": range(30_000)})
+
+
 def test_what_is_wrong_with_them_is_said_in_the_words_of_the_call() -> None:
     space = {"kind": ["a", "b"], "x": sg.uniform(0, 1)}
     with pytest.raises(sg.InvalidArgument) as caught:
