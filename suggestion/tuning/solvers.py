@@ -111,7 +111,7 @@ def recommended(study: Saved) -> int | None:
     try:
         with scratch():
             local = Local(study.name, study.space, objective, study.method)
-    except InvalidArgument:
+    except (InvalidArgument, errors.Unready, OSError):  # of the latter, no temporary folder
         return None
     for number, record in enumerate(study.records):
         local.start(number, record.name, record.texts)

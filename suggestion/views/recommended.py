@@ -57,7 +57,7 @@ def _recommendation(
     from suggestion.client.algorithm_check import scratch  # noqa: PLC0415
     from suggestion.engine.algorithm import algorithms  # noqa: PLC0415
     from suggestion.engine.engine import Engine  # noqa: PLC0415
-    from suggestion.problem.errors import Invalid  # noqa: PLC0415
+    from suggestion.problem.errors import Invalid, Unready  # noqa: PLC0415
 
     objective = objectives.read(experiment.document)
     message = wire.write_experiment(experiment.document)
@@ -66,7 +66,8 @@ def _recommendation(
             prepared = Engine(algorithms()).prepare(
                 wire.read_problem(message), wire.read_algorithm(message.spec.algorithm)
             )
-    except Invalid:  # another server's algorithm, or settings that another version reads
+    except (Invalid, Unready, OSError):
+        # Another server's algorithm, settings that another version reads, no temporary folder.
         return None
     written = [messages.trial(trial, objective) for trial in ended]
     problem = prepared.problem

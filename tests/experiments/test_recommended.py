@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,11 @@ def test_an_algorithm_that_is_not_installed_recommends_nothing(spec: dict[str, A
     made = experiment(**{**SPEC, **spec})
     assert recommended.find(made, noisy()) is None
     assert "Recommended" not in status.text(made, noisy())
+
+
+def test_status_needs_no_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert recommended.find(experiment(**SPEC), noisy()) is None
 
 
 def test_the_best_trial_is_not_named_twice() -> None:
