@@ -266,6 +266,22 @@ def test_an_actor_that_nobody_knows_is_ended(cluster: Any, tmp_path: Path) -> No
     assert left_over(cluster) == []
 
 
+def test_actors_end_without_the_head(cluster: Any, tmp_path: Path) -> None:
+    """It is away when the last trial has ended; afterwards, nobody would come to end them."""
+    place = PLACE.configured({"ray-address": cluster.address})
+    last = place.open(Whose("ends-without-the-head", "1", tmp_path, {}))
+    assert isinstance(last, RayRuntime)
+    last.launch(of_a_test(tmp_path, "a", "true"))
+    last.begin("a")
+    until(last, Exit, "a")
+    assert last._head is not None
+    last._head._away = time.monotonic()  # what its thread notes
+    last.close()
+    begun = time.monotonic()
+    while left_over(cluster):
+        assert time.monotonic() - begun < LIMIT
+
+
 def test_a_session_that_ends_at_its_start_ends_no_trial(cluster: Any, tmp_path: Path) -> None:
     """It has adopted one of two trials; the other is for the next session.
 

@@ -18,8 +18,8 @@ from typing import Any, Final, TypeAlias
 Follow: TypeAlias = Callable[[Any, Callable[[Future[Any]], None]], None]
 # Without a trial, an actor is kept so long, in seconds.
 _IDLE: Final = 10.0
-# Until actors that do not remove what their trials have left are ended all the same.
-_FORGET: Final = 2.0
+# Actors that are to end are waited for so long, in seconds.
+_DISMISSED: Final = 2.0
 
 
 class Pool:
@@ -95,25 +95,28 @@ class Pool:
         elif now - self._enough_since > _IDLE:
             ended += list(self._expected)[waiting:]
         if ended:
-            self._end(ended)
+            self._end(ended, answers=True)
 
-    def close(self) -> None:
-        """End all of them."""
-        self._end([*self.names])
+    def close(self, *, answers: bool) -> None:
+        """End all of them.
 
-    def _end(self, names: Sequence[str]) -> None:
-        free = {name: self._free.pop(name)[0] for name in names if name in self._free}
-        forget(self._ray, free.values())
-        for actor in [
-            *free.values(),
-            *(self._expected.pop(name) for name in names if name not in free),
-        ]:
+        Args:
+            answers: Whether the head does: calls to it would wait.
+        """
+        self._end([*self.names], answers=answers)
+
+    def _end(self, names: Sequence[str], *, answers: bool) -> None:
+        free = [self._free.pop(name)[0] for name in names if name in self._free]
+        # Without a head, those that come to be without a trial end themselves.
+        expected = [self._expected.pop(name) for name in names if name in self._expected]
+        dismiss(self._ray, free)
+        for actor in [*free, *expected] if answers else ():
             with suppress(self._ray.exceptions.RayError):
                 self._ray.kill(actor)
 
 
-def forget(ray: Any, actors: Collection[Any]) -> None:
-    """Have actors remove what their trials have left, as far as they answer soon."""
-    calls = [actor.forget.remote() for actor in actors]
+def dismiss(ray: Any, actors: Collection[Any]) -> None:
+    """Have actors remove what their trials have left, and end, as far as they answer soon."""
+    calls = [actor.leave.remote() for actor in actors]
     if calls:
-        ray.wait(calls, num_returns=len(calls), timeout=_FORGET)
+        ray.wait(calls, num_returns=len(calls), timeout=_DISMISSED)

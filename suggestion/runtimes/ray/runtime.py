@@ -37,7 +37,7 @@ from suggestion.runtimes.ray import actors, head, worker
 from suggestion.runtimes.ray.calls import Calls
 from suggestion.runtimes.ray.connection import connect
 from suggestion.runtimes.ray.followed import Followed, followed, replica, take
-from suggestion.runtimes.ray.pool import Pool, forget
+from suggestion.runtimes.ray.pool import Pool, dismiss
 
 # A call waits at its actor for so long; then it is made again.
 _WAIT: Final = 30.0
@@ -179,8 +179,8 @@ class RayRuntime:
         return self._calls.fileno()
 
     def close(self) -> None:
-        if self._pool is not None and self._answers:
-            self._pool.close()
+        if self._pool is not None:
+            self._pool.close(answers=self._answers)
         self._disconnect()
         self._calls.close()
         self._followed.clear()
@@ -366,7 +366,7 @@ class RayRuntime:
             self._pool.give(known.replicas[0].name, known.replicas[0].actor)
             return
         if isinstance(event, Exit):
-            forget(self._ray, [one.actor for one in known.replicas if one.started])
+            dismiss(self._ray, [one.actor for one in known.replicas if one.started])
         for one in known.replicas:
             self._ray.kill(one.actor)
         if known.grouped and known.replicas:

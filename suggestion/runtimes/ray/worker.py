@@ -23,6 +23,8 @@ _PAUSE = 0.05
 _GAP = 0.5
 # An actor that has never had a trial ends itself after so many seconds: its runner is gone.
 _LEAVE = 120.0
+# From the answer that an actor ends until it does, in seconds.
+_FAREWELL = 1.0
 # The process ends when the thread that has started it does, as it does with its actor.
 _BECOME = """
 import ctypes, os, signal, sys
@@ -181,7 +183,7 @@ class TrialHost:
         self._lock = threading.Lock()
         self._name = ""
         self._process: TrialProcess | None = None
-        self._adopted = False
+        self._closed = False
         self._address: tuple[str, int] | None = None
         self._leave = threading.Timer(_LEAVE, self._end_unused)
         self._leave.daemon = True
@@ -221,8 +223,8 @@ class TrialHost:
         with self._lock:
             if parts is None:
                 parts = self._only
-                self._adopted = parts is None
-            elif self._adopted:  # by a later runner than the caller
+                self._closed = parts is None  # a runner before may still have sent something
+            elif self._closed:
                 return None
             if self._process is None or self._name != name:
                 if parts is None:
@@ -261,11 +263,19 @@ class TrialHost:
         if process is not None:
             process.stop(grace)
 
-    def forget(self) -> None:
-        """Remove what the last trial has left on this machine."""
+    def leave(self) -> None:
+        """Remove what the last trial has left on this machine; the actor ends after the answer.
+
+        It needs no head for that, which may be away.
+        """
         with self._lock:
+            self._closed = True  # nothing starts here any more
             if self._process is not None:
+                self._process.signal(signal.SIGKILL)
                 self._process.forget()
+        ending = threading.Timer(_FAREWELL, os._exit, (0,))
+        ending.daemon = True
+        ending.start()
 
     def _of(self, name: str) -> TrialProcess | None:
         """Return the process of a trial while it is the present one: calls overtake each other."""
