@@ -76,11 +76,22 @@ def seconds(moment: str) -> str:
 
 
 class Requests:
-    """Requests for suggestions: a finished trial is written once, and sent with all later ones."""
+    """Requests for suggestions: what has not changed is written once, and sent with all later ones.
+
+    That is a finished trial, and the experiment until users or replies change it.
+    """
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
         self._history = api.GetSuggestionsRequest()
+        self._written: Experiment | None = None  # what the history has as its experiment
+
+    def _written_with(self, state: Experiment) -> api.GetSuggestionsRequest:
+        """Return the history, with `state` as its experiment."""
+        if state is not self._written:
+            self._written = state
+            self._history.experiment.CopyFrom(experiment(state))
+        return self._history
 
     def remember(self, finished: Trial) -> None:
         """Write a finished trial, if servers are told of such."""
@@ -101,8 +112,7 @@ class Requests:
             total: Suggestions ever asked for, these included.
         """
         request = api.GetSuggestionsRequest()
-        request.CopyFrom(self._history)
-        request.experiment.CopyFrom(experiment(state))
+        request.CopyFrom(self._written_with(state))
         request.trials.extend(trial(one, self._objective) for one in active)
         request.current_request_number = count
         request.total_request_number = total
@@ -118,8 +128,8 @@ class Requests:
             asking: Its name.
             step: Number of reports that it has made.
         """
-        request = api.GetEarlyStoppingRulesRequest(experiment=experiment(state))
-        request.trials.extend(self._history.trials)
+        known = self._written_with(state)
+        request = api.GetEarlyStoppingRulesRequest(experiment=known.experiment, trials=known.trials)
         for one in active:
             message = trial(one, self._objective)
             if one.name == asking:
