@@ -9,6 +9,7 @@ from typing import Any, Final
 from suggestion.client.numbers import short
 from suggestion.client.parameters import parameters_of
 from suggestion.controller import messages, objectives, standings
+from suggestion.controller.activity import inactive_of
 from suggestion.controller.experiment import Experiment
 from suggestion.controller.observation import Objective
 from suggestion.controller.shown import plain
@@ -16,7 +17,7 @@ from suggestion.controller.store import Store, not_validated
 from suggestion.controller.trials import Condition, Trial
 from suggestion.controller.workspace import trial_files
 from suggestion.views import recommended, tradeoff
-from suggestion.views.live import why
+from suggestion.views.live import assigned, why
 
 # Names that are shown of a list.
 _SOME: Final = 20
@@ -158,12 +159,10 @@ def _describe(
     if best:
         yield "Current optimal trial:"
         yield f"  {best['bestTrialName']}"
-        kinds = {
-            entry["name"]: entry["parameterType"] for entry in parameters_of(experiment.document)
-        }
-        for entry in best["parameterAssignments"]:
-            name, value = entry["name"], entry["value"]
-            yield f"    {name} = {short(value) if kinds.get(name) == 'double' else value}"
+        chosen = next(trial for trial in trials if trial.name == best["bestTrialName"])
+        space = parameters_of(experiment.document)
+        for name, value in assigned(chosen, space, inactive_of(experiment.document)).items():
+            yield f"    {name} = {value}"
         for entry in best["observation"]["metrics"]:
             yield (
                 f"    {entry['name']}: min {short(entry['min'])}, max {short(entry['max'])}, "

@@ -46,6 +46,9 @@ def test_trials_and_people_see_active_parameters_only(machine: Machine, tmp_path
         (line,) = (line.split() for line in table.splitlines() if trial.name in line)
         assert line[-2:] == [active["a"], active.get("b", "-")]
         assert rows[trial.name]["b"] == active.get("b", "")
+    # Of the placeholder of b the loss is the least.
+    best = CliRunner().invoke(main, ["status", str(directory)]).output.partition("optimal trial")[2]
+    assert best.split()[2:8] == ["a", "=", "x", "b", "=", "-"]
 
 
 def test_a_trial_without_an_active_value_is_sorted_last() -> None:
