@@ -18,6 +18,7 @@ from suggestion.numerics.sampling import independent
 from suggestion.problem.errors import Exhausted, Invalid
 from suggestion.problem.numbers import exact
 from suggestion.problem.numeric import Double, Int
+from suggestion.problem.priors import Distribution
 from suggestion.problem.space import SearchSpace
 from tests.support.cases import NAMES, case_of, suggest
 from tests.support.requests import ask_for, experiment, integer, points_of, trial
@@ -158,3 +159,27 @@ def test_bounds_that_no_double_holds_are_kept(low: str, high: str, step: str) ->
         first, last = parameter.value(0), parameter.value(parameter.lattice.levels - 1)
         assert {first, last} <= set(values)
         assert [parameter.level(first), parameter.level(last)] == [0, parameter.lattice.levels - 1]
+
+
+@pytest.mark.parametrize("distribution", Distribution)
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        ("9007199254740991", "9007199254740994"),  # on both sides of a power of two
+        ("0.9999999999999998", "1.0000000000000004"),
+        ("0.4999999999999999", "0.5000000000000003"),
+        ("0.000208", "0.00020800000000000012"),
+        ("1e-320", "1.1e-320"),
+    ],
+)
+def test_few_floats_have_a_share_each(low: str, high: str, distribution: Distribution) -> None:
+    parameter = Double("x", low, high, None, distribution)
+    assert parameter.levels is not None
+    levels = np.arange(parameter.levels)
+    below, above = parameter.cells(levels)
+    assert np.all(above > below)
+    values = [parameter.value(level) for level in levels.tolist()]
+    assert [parameter.level(value) for value in values] == levels.tolist()
+    assert all(value in parameter for value in values)
+    assert values == sorted(set(values))
+    assert float(low) <= values[0] < values[-1] <= float(high)

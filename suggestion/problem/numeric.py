@@ -99,6 +99,8 @@ class _Numeric(Parameter):
 
     def _make_prior(self, low: Fraction, high: Fraction) -> Prior | StepPrior:
         lattice = self._lattice
+        if lattice is not None and self.step is None:  # of floats: the declared ends lie between
+            low, high = lattice.exact(0), lattice.exact(lattice.levels - 1)
         if lattice is not None and low < high:
             step = Fraction(lattice.stride, lattice.scale)
             largest = max(abs(low), abs(high))
@@ -224,7 +226,9 @@ class Double(_Numeric):
             return
         spacing = Fraction(math.ulp(max(abs(self.min), abs(self.max))))
         if (high - low) < spacing * _FEW_FLOATS:
-            self._set_lattice(Fraction(self.min), Fraction(self.max), spacing)
+            # Below a power of two floats are closer to each other; multiples are floats everywhere.
+            first = -(-Fraction(self.min) // spacing) * spacing
+            self._set_lattice(first, Fraction(self.max), spacing)
 
     def value(self, level: int) -> float:
         # Rounding may take the first and the last point out of the range.
