@@ -8,6 +8,7 @@ import http.client
 import json
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -322,6 +323,17 @@ def test_health(caller: Caller) -> None:
     for path in ("/healthz", "/readyz"):
         answer = caller.call(path)
         assert (answer.status, answer.document) == (200, {"status": "SERVING"})
+
+
+def test_a_body_that_is_no_http_is_no_bug(caller: Caller) -> None:
+    host, port = caller.url.removeprefix("http://").rstrip("/").split(":")
+    for path in (SUGGEST, "/nothing"):
+        with socket.create_connection((host, int(port)), 30) as connection:
+            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            connection.sendall(head.encode() + b"zz\r\n")
+            assert connection.recv(9) == b"HTTP/1.1 "
+    assert caller.call(SUGGEST, REQUEST).status == 200  # what came before has been logged
+    assert "LocalProtocolError" not in caller.server.log()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

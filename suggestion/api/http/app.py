@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import metadata
 from typing import Final
 
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from grpc import StatusCode
+from h11 import LocalProtocolError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from suggestion.api import exchange
 from suggestion.api.exchange import CallRefused, Outcome
@@ -39,7 +40,7 @@ _CLOSING: Final = (
 )
 
 
-def application(services: Sequence[Service], host: Host) -> Starlette:
+def application(services: Sequence[Service], host: Host) -> ASGIApp:
     """Return the application that serves `services`, whose calls `host` computes.
 
     Raises:
@@ -78,7 +79,14 @@ def application(services: Sequence[Service], host: Host) -> Starlette:
         Route("/readyz", readyz),
         Route("/openapi.json", description),
     ]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+    inner = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        # A body that is no HTTP has been refused by uvicorn: nothing can be sent any more.
+        with suppress(LocalProtocolError):
+            await inner(scope, receive, send)
+
+    return answering
 
 
 def _not_serving() -> Response:
