@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,13 @@ import pytest
 
 from suggestion.runtimes.ray import worker
 from tests.experiments.test_resume import LIMIT
+
+
+@pytest.fixture
+def host() -> Iterator[worker.TrialHost]:
+    made = worker.TrialHost()
+    yield made
+    made._leave.cancel()  # without a trial, it would end the process of the tests
 
 
 def parts(folder: Path, name: str, *command: str) -> tuple[Any, ...]:
@@ -26,8 +34,7 @@ def whole(host: worker.TrialHost, name: str) -> tuple[bytes, int]:
             return output, status
 
 
-def test_one_trial_after_another(tmp_path: Path) -> None:
-    host = worker.TrialHost()
+def test_one_trial_after_another(host: worker.TrialHost, tmp_path: Path) -> None:
     assert host.start("a.1", parts(tmp_path, "a.1", "echo", "one")) is not None
     assert whole(host, "a.1") == (b"one\n", 0)
     assert host.start("b.1", parts(tmp_path, "b.1", "cat")) is not None
@@ -38,8 +45,7 @@ def test_one_trial_after_another(tmp_path: Path) -> None:
         host.read("a.1", [0], 0.0)
 
 
-def test_a_trial_is_started_once(tmp_path: Path) -> None:
-    host = worker.TrialHost()
+def test_a_trial_is_started_once(host: worker.TrialHost, tmp_path: Path) -> None:
     made = parts(tmp_path, "a.1", "sh", "-c", "echo one >>ran; exec sleep 600")
     try:
         assert host.start("a.1", made) is not None
@@ -53,9 +59,8 @@ def test_a_trial_is_started_once(tmp_path: Path) -> None:
     assert host.start("b.1", made) is None  # by the runner before
 
 
-def test_a_trial_that_has_not_begun_never_does(tmp_path: Path) -> None:
+def test_a_trial_that_has_not_begun_never_does(host: worker.TrialHost, tmp_path: Path) -> None:
     """Its runner died before it could send it, or what it sent comes later than the next one."""
-    host = worker.TrialHost()
     assert host.start("a.1", None) is None
     assert host.start("a.1", parts(tmp_path, "a.1", "touch", "ran")) is None
     assert os.listdir(tmp_path) == []
