@@ -66,6 +66,31 @@ def test_a_trial_that_has_not_begun_never_does(host: worker.TrialHost, tmp_path:
     assert os.listdir(tmp_path) == []
 
 
+def test_a_process_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By somebody, which is its exit status; or by Ray, which ends its actor with its node."""
+    monkeypatch.setattr(worker, "_DYING", 0.0)
+    suicide = ("sh", "-c", "kill -9 $$")
+    host = worker.TrialHost()
+    host.start("a.1", parts(tmp_path, "a.1", *suicide))
+    assert whole(host, "a.1") == (b"", 128 + 9)
+    raylet = os.getppid()
+    host.start(
+        "b.1",
+        parts(
+            tmp_path,
+            "b.1",
+            "sh",
+            "-c",
+            f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; kill -9 $$",
+        ),
+    )
+    monkeypatch.setattr(os, "getppid", lambda: 1 + raylet)
+    (tmp_path / "go").touch()
+    assert host.read("b.1", [0], 0.5) == ([b""], None)
+    monkeypatch.undo()
+    assert whole(host, "b.1") == (b"", 128 + 9)
+
+
 def test_output_of_many_answers(tmp_path: Path) -> None:
     """The exit status comes with the last of it."""
     size = 5 * worker._CHUNK // 2

@@ -23,6 +23,8 @@ _PAUSE = 0.05
 _GAP = 0.5
 # An actor that has never had a trial ends itself after so many seconds: its runner is gone.
 _LEAVE = 120.0
+# An actor that Ray ends kills its child first: it is gone within so many seconds, in silence.
+_DYING = 5.0
 # From the answer that an actor ends until it does, in seconds.
 _FAREWELL = 1.0
 # The process ends when the thread that has started it does, as it does with its actor.
@@ -70,6 +72,8 @@ class TrialProcess:
         self._status = 126
         self._ended = threading.Event()
         self._begun = 0.0
+        self._parent = os.getppid()
+        self._stopped = False
         self._answered = float("-inf")
 
     @property
@@ -120,6 +124,17 @@ class TrialProcess:
         code = self._process.wait()
         self.signal(signal.SIGKILL)  # what it has left running
         self._status = 128 - code if code < 0 else code
+        if code == -signal.SIGKILL and not self._stopped:
+            self._outlive()
+
+    def _outlive(self) -> None:
+        """Wait until it is certain that the process has not been killed by the end of the actor.
+
+        That of a node begins with the parent of its actors.
+        """
+        until = time.monotonic() + _DYING
+        while time.monotonic() < until or os.getppid() != self._parent:
+            time.sleep(_PAUSE)
 
     def read(self, positions: Sequence[int], seconds: float) -> tuple[list[bytes], int | None]:
         """Return what is new in output and metrics, and the exit status once all has been read.
@@ -150,6 +165,7 @@ class TrialProcess:
 
     def stop(self, grace: float) -> None:
         """Ask the process to end, and end it by force after `grace` seconds."""
+        self._stopped = True
         self.signal(signal.SIGTERM)
 
         def kill() -> None:
