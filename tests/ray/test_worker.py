@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,3 +98,18 @@ def test_output_of_many_answers(tmp_path: Path) -> None:
     host = worker.TrialHost(parts(tmp_path, "a.1", "sh", "-c", f"head -c {size} /dev/zero; exit 3"))
     host.start("a.1", None)
     assert whole(host, "a.1") == (bytes(size), 3)
+
+
+def test_no_signal_goes_to_the_number_of_a_process_that_has_ended(
+    host: worker.TrialHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system may have given it to another one."""
+    host.start("a.1", parts(tmp_path, "a.1", "true"))
+    assert whole(host, "a.1") == (b"", 0)
+    sent: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda *to: sent.append(to[0]))
+    host.stop("a.1", 0.0)
+    process = host._of("a.1")
+    assert process is not None
+    process.signal(signal.SIGKILL)  # as the actor does when it ends
+    assert sent == []

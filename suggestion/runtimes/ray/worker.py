@@ -167,12 +167,7 @@ class TrialProcess:
         """Ask the process to end, and end it by force after `grace` seconds."""
         self._stopped = True
         self.signal(signal.SIGTERM)
-
-        def kill() -> None:
-            if not self.ended:
-                self.signal(signal.SIGKILL)
-
-        timer = threading.Timer(grace, kill)
+        timer = threading.Timer(grace, self.signal, (signal.SIGKILL,))
         timer.daemon = True
         timer.start()
 
@@ -181,8 +176,8 @@ class TrialProcess:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to all of it."""
-        if self._process is not None:
+        """Send a signal to all of it, unless it has ended: its number may be another one's now."""
+        if self._process is not None and not self.ended:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
 
