@@ -135,18 +135,31 @@ class Prepared:
         return self._checked(suggested, count)
 
     def recommend(
-        self, trials: History | Callable[[], History], deadline: Deadline = NEVER
+        self, best: str, trials: History | Callable[[], History], deadline: Deadline = NEVER
     ) -> recommending.Recommendation | None:
-        """Return which finished trial a model recommends; None where it is the best one.
+        """Return which finished trial a model recommends in place of the best one; None if none.
+
+        None also if the algorithm does not learn from the best one, which is outside the space or
+        lacks a metric, say: nothing is known about its noise then.
 
         Args:
+            best: Name of the trial that users are shown as the best; of several that are equally
+                good, whichever they are shown.
             trials: The history, or a function that reads it.
             deadline: When the caller stops waiting.
 
         Raises:
             Cancelled: If nobody waits for it any more.
         """
-        return recommending.recommend(self.algorithm, self.study(trials=trials, deadline=deadline))
+        study = self.study(trials=trials, deadline=deadline)
+        names = [trial.trial for trial in study.observations]
+        losses = dict(zip(names, study.losses[:, 0].tolist(), strict=True))
+        if best not in losses:
+            return None
+        found = recommending.recommend(self.algorithm, study)
+        if found is None or losses[found.trial.trial] == losses[best]:
+            return None
+        return found
 
     def _early(self, first_index: int, count: int, deadline: Deadline) -> Iterator[Suggestion]:
         """Yield those of the suggestions that are initial points."""

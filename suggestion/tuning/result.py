@@ -86,7 +86,7 @@ class Result:
 
         It is another than `best` where a Gaussian process estimates that another feasible trial is
         better by more than one standard deviation. It is `best` with fewer than ten feasible
-        trials, several objectives, or an algorithm that is not installed here.
+        trials, several objectives, a best trial out of the space, or an algorithm not installed.
 
         Raises:
             NoResult: If no trial has a value.

@@ -100,10 +100,13 @@ def open_solver(
     return Remote(name, space, objective, method, target, tls, timeout)
 
 
-def recommended(study: Saved) -> int | None:
-    """Return the number of the trial that the algorithm of `study` recommends; None for the best.
+def recommended(study: Saved, best: int) -> int | None:
+    """Return the number of the trial that the algorithm of `study` recommends; None if none.
 
     None also where the algorithm is not installed here, but on a server.
+
+    Args:
+        best: Number of the best trial, in place of which another one is recommended.
     """
     from suggestion.client.algorithm_check import scratch  # noqa: PLC0415  (imports protobuf)
 
@@ -117,7 +120,7 @@ def recommended(study: Saved) -> int | None:
         local.start(number, record.name, record.texts)
         if record.state.ended:
             local.finish(number, objective.told(record.metrics or {}))
-    found = local.recommended()
+    found = local.recommended(study.records[best].name)
     return next((k for k, record in enumerate(study.records) if record.name == found), None)
 
 
@@ -206,9 +209,9 @@ class Local:
             raise SpaceExhausted(str(error)) from error
         return [Suggested(space.format(s.assignment), s.trial, s.labels) for s in made]
 
-    def recommended(self) -> str | None:
-        """Return the name of the trial that the algorithm recommends."""
-        found = self._prepared.recommend(self._history)
+    def recommended(self, best: str) -> str | None:
+        """Return the name of the trial that the algorithm recommends in place of `best`, if any."""
+        found = self._prepared.recommend(best, self._history)
         return None if found is None else found.trial.trial
 
     def inactive(self, texts: Mapping[str, str]) -> frozenset[str]:

@@ -287,7 +287,7 @@ class Study:
 
         It is another than `best` where a Gaussian process estimates that another feasible trial is
         better by more than one standard deviation. It is `best` with fewer than ten feasible
-        trials, several objectives, or an algorithm that is not installed here.
+        trials, several objectives, a best trial out of the space, or an algorithm not installed.
 
         Raises:
             NoResult: If no trial has a value.
@@ -303,7 +303,7 @@ class Study:
         from suggestion.tuning.solvers import recommended  # noqa: PLC0415
 
         parts = self._name, self._space, self._objective, self._method, self._records
-        found = recommended(stored.Saved(*parts))
+        found = recommended(stored.Saved(*parts), best.number)
         return best if found is None else self._trial(found)
 
     @property

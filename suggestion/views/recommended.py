@@ -39,8 +39,8 @@ def find(experiment: Experiment, trials: Sequence[Trial]) -> Recommended | None:
     best = standings.best(trials, objective)
     if best is None or len(objective.objectives) > 1:
         return None
-    made = _recommendation(experiment, [t for t in trials if not t.condition.active])
-    if made is None or made[0].trial.trial == best.name:
+    made = _recommendation(experiment, best, [t for t in trials if not t.condition.active])
+    if made is None:
         return None
     found, problem = made
     named = {trial.name: trial for trial in trials}
@@ -50,7 +50,7 @@ def find(experiment: Experiment, trials: Sequence[Trial]) -> Recommended | None:
 
 
 def _recommendation(
-    experiment: Experiment, ended: Sequence[Trial]
+    experiment: Experiment, best: Trial, ended: Sequence[Trial]
 ) -> tuple[Recommendation, Problem] | None:
     from suggestion.api.v1beta1 import messages as wire  # noqa: PLC0415  (imports NumPy)
     from suggestion.api.v1beta1 import trial_messages  # noqa: PLC0415
@@ -71,5 +71,5 @@ def _recommendation(
         return None
     written = [messages.trial(trial, objective) for trial in ended]
     problem = prepared.problem
-    found = prepared.recommend(trial_messages.read_trials(written, problem))
+    found = prepared.recommend(best.name, trial_messages.read_trials(written, problem))
     return None if found is None else (found, problem)

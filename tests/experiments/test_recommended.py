@@ -119,3 +119,16 @@ def test_the_best_trial_is_not_named_twice() -> None:
     for trials in ([], noisy(9), noisy(40, noise=0.0)):
         assert recommended.find(made, trials) is None
     assert "recommendedTrial" not in status.crd(made, noisy(40, noise=0.0))["status"]
+
+
+def test_what_the_algorithm_does_not_learn_from_is_no_luck() -> None:
+    """The best trial is from before the space was edited: nothing is known about its noise."""
+    edited = replace(trial(40, -100.0), assignment={"x": "7"})
+    assert recommended.find(experiment(**SPEC), [*noisy(), edited]) is None
+
+
+def test_an_equal_trial_is_no_better() -> None:
+    """The first one is the best for people; the algorithm has them in the order of names."""
+    best = replace(trial(0, 0.0), name="z", assignment={"x": "1.0"})
+    equal = replace(trial(41, 0.0), assignment={"x": "1.0"})
+    assert recommended.find(experiment(**SPEC), [best, *noisy(noise=0.0)[1:], equal]) is None
