@@ -122,7 +122,7 @@ class TrialProcess:
             return
         ready.set()
         code = self._process.wait()
-        self.signal(signal.SIGKILL)  # what it has left running
+        self._send(signal.SIGKILL)  # to what it has left running
         self._status = 128 - code if code < 0 else code
         if code == -signal.SIGKILL and not self._stopped:
             self._outlive()
@@ -175,11 +175,15 @@ class TrialProcess:
         """Remove what the trial has left on this machine."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to all of it, unless it has ended: its number may be another one's now."""
-        if self._process is not None and not self.ended:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
+        if self._process is not None and self._process.returncode is None:
+            self._send(number)
 
 
 class TrialHost:
