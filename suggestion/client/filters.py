@@ -138,14 +138,17 @@ def _compiled(text: str) -> tuple[Any, str]:
 # Parts of an expression: a letter or class, a repetition of the part before, an end of a group.
 _PART: Final = re.compile(
     r"(?P<one>\\[pPxuN]\{[^}]*\}|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\])"
-    r"|\{(?P<least>\d+)(?P<most>,\d*)?\}|(?P<group>[()])|.",
+    r"|\{(?P<least>\d+)(?:,\d*)?\}|(?P<group>[()])|.",
     re.DOTALL | re.ASCII,
 )
 _MOST_DIGITS: Final = 9
 
 
 def _written_out(text: str) -> int:
-    """Return how many letters and classes an expression has with its repetitions written out."""
+    """Return how many letters and classes an expression has with its repetitions written out.
+
+    Each is written out as often as it occurs at least.
+    """
     outer: list[int] = []
     total = last = 0
     for part in _PART.finditer(text):
@@ -156,7 +159,7 @@ def _written_out(text: str) -> int:
             last = max(total, 1)
             total = last + (outer.pop() if outer else 0)
         elif part["least"]:
-            digits = max(part["least"], (part["most"] or "")[1:], key=lambda text: text.zfill(99))
+            digits = part["least"].lstrip("0") or "0"  # beyond them, what is compiled is a loop
             times = int(digits) if len(digits) <= _MOST_DIGITS else LARGEST + 1
             total += last * (max(times, 1) - 1)
             last *= max(times, 1)
