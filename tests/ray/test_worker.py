@@ -85,10 +85,10 @@ def test_a_process_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; kill -9 $$",
         ),
     )
-    monkeypatch.setattr(os, "getppid", lambda: 1 + raylet)
-    (tmp_path / "go").touch()
-    assert host.read("b.1", [0], 0.5) == ([b""], None)
-    monkeypatch.undo()
+    with monkeypatch.context() as orphaned:
+        orphaned.setattr(os, "getppid", lambda: 1 + raylet)
+        (tmp_path / "go").touch()
+        assert host.read("b.1", [0], 0.5) == ([b""], None)
     assert whole(host, "b.1") == (b"", 128 + 9)
 
 
