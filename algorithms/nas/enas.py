@@ -137,8 +137,8 @@ class Enas:
             yield (
                 name,
                 f"setting {name!r} makes algorithm 'enas' search with an LSTM controller, which "
-                "found worse networks than evolution in our measurements; without settings of a "
-                "controller it searches by evolution",
+                "found no better networks than evolution in our measurements and takes longer; "
+                "without settings of a controller it searches by evolution",
             )
         target = "controller_skip_target"
         unweighted = self._decided_by_controller and self.controller_skip_weight is None
