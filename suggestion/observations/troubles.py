@@ -54,7 +54,7 @@ def of(kind: str, error: sa.exc.DBAPIError) -> Trouble | None:
         error: As SQLAlchemy wraps it; the driver's own is ``error.orig``.
 
     Returns:
-        None if what is to be added is there already, or for a bug.
+        None if what is to be added is there already; of SQLite for a bug of ours too.
     """
     if isinstance(error, sa.exc.IntegrityError) and _code(kind, error) in _REPEATED:
         return None

@@ -69,6 +69,16 @@ def test_each_has_its_own_environment_and_folder(starting: Starting, tmp_path: P
     assert "TEXT=" not in starting.output()
 
 
+def test_a_letter_has_the_byte_of_a_backslash_in_some_encodings(
+    starting: Starting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsencode", lambda text: text.encode("big5"))
+    one = starting('printf %s "$TEXT" >here', {"TEXT": "\N{CJK UNIFIED IDEOGRAPH-529F}n"}, tmp_path)
+    one.go()
+    assert ended(one) == 0
+    assert (tmp_path / "here").read_bytes() == b"\xa5\\n"
+
+
 def test_a_trial_sees_no_file_of_another(starting: Starting) -> None:
     others = [starting("exec sleep 1000") for _ in range(3)]
     for other in others:
@@ -132,6 +142,14 @@ def test_a_signal_ends_one_that_waits_for_its_word(starting: Starting) -> None:
     waiting.signal(signal.SIGTERM)
     assert ended(waiting) == 128 + signal.SIGTERM
     assert not (starting.folder / "begun").exists()
+
+
+def test_one_is_killed_whose_command_is_not_there_yet(starting: Starting) -> None:
+    one = starting("exec sleep 1000")
+    os.kill(one.identity.pid, signal.SIGSTOP)
+    one.go()
+    one.signal(signal.SIGKILL)
+    assert ended(one) == 128 + signal.SIGKILL
 
 
 def test_a_signal_reaches_one_that_has_no_group_yet(

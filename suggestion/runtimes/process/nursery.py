@@ -124,9 +124,10 @@ class Nursery:
 
     def _ask(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> dict[str, Any]:
         assert self._socket is not None
-        # The bytes that names and arguments have for the system, whatever encoding they are in.
-        text = os.fsencode(json.dumps(message, ensure_ascii=False))
-        data = b"%d\n%s" % (len(text), text)
+        text = json.dumps(message, ensure_ascii=False)
+        if not text.isascii():
+            text = json.dumps(_as_bytes(message))
+        data = f"{len(text)}\n{text}".encode()
         try:
             sent = socket.send_fds(self._socket, [data], descriptors)
             self._socket.sendall(data[sent:])
@@ -149,3 +150,15 @@ class Nursery:
             self._socket = None
             if self._popen is not None:
                 self._popen.kill()  # it does nothing for anybody else
+
+
+def _as_bytes(value: Any) -> Any:
+    """Return the bytes that texts have for the system as JSON can hold them, one character each.
+
+    Each text by itself: in some encodings a letter has the byte of a backslash in it.
+    """
+    if isinstance(value, str):
+        return os.fsencode(value).decode("latin-1")
+    if isinstance(value, dict):
+        return {_as_bytes(key): _as_bytes(one) for key, one in value.items()}
+    return [_as_bytes(one) for one in value] if isinstance(value, list) else value

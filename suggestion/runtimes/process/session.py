@@ -134,12 +134,17 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         """Send `number` to the command's group; SIGKILL to all that it has started.
 
-        The second SIGKILL also ends a supervisor that has not ended by itself.
+        The second SIGKILL also ends a supervisor that has not ended by itself, and the first one
+        that of a command which is not there yet.
         """
         if number == signal.SIGKILL:
-            for pid in _descendants(self.identity.pid):
+            started = _descendants(self.identity.pid)
+            for pid in started:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
+            if not started:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self._pidfd, number)
             if self._forced:
                 self._kill_members()
             self._forced = True
