@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from suggestion.runtimes.process import session
+from suggestion.runtimes.process import session, supervisor
 from suggestion.runtimes.process.nursery import Nursery
 
 
@@ -191,6 +191,20 @@ def test_a_command_is_looked_for_as_a_shell_does(
     one.go()
     assert ended(one) == status
     assert starting.output() == (f"train: {said}\n" if said else "")
+
+
+def test_no_process_is_made_to_look_for_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever kills the command would take it for that."""
+    for name, mode in (("refused", 0o600), ("sound", 0o700)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "program").touch(mode)
+    made: list[bytes] = []
+    monkeypatch.setattr(os, "posix_spawn", lambda path, *_, **__: made.append(path))
+    folders = [tmp_path / name for name in ("nowhere", "refused", "sound/program", "sound")]
+    supervisor._begin([b"program"], {b"PATH": b":".join(map(os.fsencode, folders))})
+    assert made == [os.fsencode(tmp_path / "sound" / "program")]
 
 
 def test_no_more_processes(starting: Starting, monkeypatch: pytest.MonkeyPatch) -> None:

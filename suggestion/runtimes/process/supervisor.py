@@ -164,6 +164,10 @@ def _begin(argv: list[bytes], env: dict[bytes, bytes]) -> int:
     refusal: OSError | None = None
     for path in _candidates(argv[0], env):
         try:
+            # Before a process is made for it, which whoever kills the command would take for that.
+            os.stat(path)
+            if not os.access(path, os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             return _spawn(path, argv, env)
         except (FileNotFoundError, NotADirectoryError) as error:
             missing = error
