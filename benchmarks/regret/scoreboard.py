@@ -48,7 +48,7 @@ NAMES: Final[Mapping[str, str]] = {
 }
 _OURS: Final = "local:"
 #: Colours of the project's own lines, and of the others in their order.
-_BOLD: Final = ("#c2410c", "#1d4ed8", "#15803d")
+_BOLD: Final = ("#c2410c", "#1d4ed8", "#15803d", "#86198f")
 _PALE: Final = ("#6b7280", "#a16207", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f", "#a8a29e")
 
 
@@ -90,8 +90,7 @@ intervals over problems and seeds. The best value of a column is bold.
 **The sample** is the beginning of an order of problems and seeds that was fixed before any result
 (`benchmarks/regret/sample.py`). Expensive engines have run less of it than cheap ones. So there
 are two tables where the engines differ: one of all engines on the few runs that all have, one of
-those that have run most. Few runs mean wide intervals: so far one seed of each problem, of which
-an order of the engines follows only where brackets are apart.
+those that have run most. An order of the engines follows only where brackets are apart.
 
 `make rivals` builds an environment for each rival, `python -m benchmarks.regret grow --engine
 NAME` runs more of the sample, `make scoreboard` writes this page from the stored results.
@@ -229,7 +228,7 @@ def _means(
 
 
 def _lines(engines: Sequence[str], x: Sequence[Array], y: Sequence[Array]) -> list[chart.Line]:
-    bold, pale = iter(_BOLD), iter(_PALE * 3)
+    bold, pale = iter(_BOLD * 3), iter(_PALE * 3)
     lines = []
     for engine, a, b in zip(engines, x, y, strict=True):
         ours = engine.startswith(_OURS)
