@@ -251,21 +251,35 @@ def api(context: str | None) -> tuple[Any, str]:
     configuration.retries = 0  # callers know how long they wait
     made: Any = client.ApiClient(configuration)
     if configuration.verify_ssl:
-        pools = made.rest_client.pool_manager
-        pools.connection_pool_kw["ssl_context"] = _context(configuration.ssl_ca_cert)
+        arguments = made.rest_client.pool_manager.connection_pool_kw
+        try:
+            arguments["ssl_context"] = _context(arguments)
+        except (OSError, ValueError) as error:
+            raise Unready(f"the certificates of the Kubernetes cluster: {error}") from error
     return made, own
 
 
-def _context(authorities: str | None) -> ssl.SSLContext:
+def _context(arguments: dict[str, Any]) -> ssl.SSLContext:
     """Return a context that verifies chain and host, but not the form of certificates.
 
     From Python 3.13 on `VERIFY_X509_STRICT` is a default, which refuses authorities without key
     identifiers, as those of many clusters are: of Amazon's, for instance.
+
+    Args:
+        arguments: Those of the connections. The files that they name are loaded here, and taken
+            out: each connection would load them into the context again, while others make their
+            handshakes with it in other threads, which ends the process.
     """
     from urllib3.util.ssl_ import create_urllib3_context  # noqa: PLC0415
 
     context = create_urllib3_context()
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if authorities is None:
+    authorities, data = arguments.pop("ca_certs", None), arguments.pop("ca_cert_data", None)
+    if authorities or data:
+        context.load_verify_locations(authorities, cadata=data)
+    else:
         context.load_default_certs()
+    certificate, key = arguments.pop("cert_file", None), arguments.pop("key_file", None)
+    if certificate:
+        context.load_cert_chain(certificate, key, password="")  # rather than ask a terminal
     return context

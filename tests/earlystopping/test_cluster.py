@@ -535,6 +535,30 @@ def test_an_authority_without_key_identifiers_is_accepted(
     assert [c["type"] for c in cluster.conditions("trial-1")] == ["EarlyStopped"]
 
 
+def test_connections_do_not_load_the_certificates_of_their_shared_context_again(
+    kubeconfig: Path,
+) -> None:
+    """While others use it in other threads, that ends the process."""
+    write_plain_authority(kubeconfig.parent)
+    write_kubeconfig(kubeconfig.parent, 1)
+    known = json.loads(kubeconfig.read_text())
+    pem = kubeconfig.with_name("server.pem")
+    known["clusters"][0]["cluster"] = {
+        "server": "https://127.0.0.1:1",
+        "certificate-authority": str(kubeconfig.with_name("ca.crt")),
+    }
+    known["users"][0]["user"] = {"client-certificate": str(pem), "client-key": str(pem)}
+    kubeconfig.write_text(json.dumps(known))
+    made, _ = kube.api(None)
+    arguments = made.rest_client.pool_manager.connection_pool_kw
+    files = {"ca_certs", "ca_cert_data", "cert_file", "key_file"}
+    assert not any(arguments.get(name) for name in files)
+    assert len(arguments["ssl_context"].get_ca_certs()) == 1
+    pem.write_text("no key")
+    with pytest.raises(Unready, match=r"^the certificates of the Kubernetes cluster: "):
+        kube.api(None)
+
+
 def write_plain_authority(folder: Path) -> None:
     """An authority and a certificate for 127.0.0.1 as ``openssl`` makes them without options."""
     now = datetime.now(UTC)
