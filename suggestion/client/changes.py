@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from suggestion.client import schema
 from suggestion.client.manifest import Finding, Severity
-from suggestion.problem.errors import quote
+from suggestion.problem.errors import halved, quote
 from suggestion.problem.locations import dotted
 from suggestion.problem.spelling import likely_meant
 
@@ -45,7 +45,7 @@ def apply(document: Any, change: str) -> Iterator[Finding]:
 
 def unwritable(text: str) -> bool:
     """Return whether no file, and no program's arguments, can hold `text`."""
-    return "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text)
+    return "\0" in text or halved(text)
 
 
 def _set(node: Any, steps: _Steps, text: str) -> bool:

@@ -105,6 +105,11 @@ class Cancelled(Exception):
     """The caller has gone or its deadline has passed; computing on helps nobody."""
 
 
+def halved(text: str) -> bool:
+    """Return whether `text` has half of a letter (a lone surrogate), which UTF-8 cannot hold."""
+    return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def quote(text: object) -> str:
     """`text` as it stands in a message: quoted, printable and cut to 80 characters."""
     text = str(text)

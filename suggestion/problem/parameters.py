@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from suggestion.problem.errors import Violation, quote
+from suggestion.problem.errors import Violation, halved, quote
 
 Array: TypeAlias = NDArray[np.float64]
 Value: TypeAlias = float | int | str
@@ -93,7 +93,7 @@ def name_violations(name: str) -> list[Violation]:
                 f"got {len(name)}",
             )
         ]
-    if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
+    if halved(name):
         rule = "name must be text that UTF-8 can hold"  # as no message is without
         return [Violation(("name",), f"parameter {quote(name)}: {rule}")]
     return []

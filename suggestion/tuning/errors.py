@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
+from suggestion.problem.errors import halved
+
 R = TypeVar("R")
 
 
@@ -46,7 +48,7 @@ def attempt(broken: list[BrokenRule], make: Callable[[], R]) -> R | None:
 
 def unwritable(place: str, text: str) -> list[BrokenRule]:
     """Return the rule that `text` breaks if no message can hold it."""
-    if text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text):
+    if not halved(text):
         return []
     return [BrokenRule(place, f"must be text that UTF-8 can hold, got {text!r:.80}")]
 

@@ -82,11 +82,7 @@ class Result:
 
     @property
     def recommended(self) -> Trial:
-        """The trial to use where values are noisy, and the best one is perhaps only the luckiest.
-
-        It is another than `best` where a Gaussian process estimates that another feasible trial is
-        better by more than one standard deviation. It is `best` with fewer than ten feasible
-        trials, several objectives, a best trial out of the space, or an algorithm not installed.
+        """The trial to use where values are noisy, as `Study.recommended` chooses it.
 
         Raises:
             NoResult: If no trial has a value.

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final, Generic, SupportsFloat, SupportsIndex, TypeAlias, TypeVar
 
+from suggestion.problem.errors import halved
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -283,8 +285,7 @@ def _text(value: object, place: int) -> str:
         return value.name
     if isinstance(value, str):
         text = str(value)
-        halved = not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
-        return ascii(text) if halved else text  # no message holds half of a letter
+        return ascii(text) if halved(text) else text
     if isinstance(value, _PLAIN):
         return _literal(value) or repr(value)
     if isinstance(value, SupportsIndex | SupportsFloat) and not hasattr(value, "__len__"):

@@ -299,12 +299,10 @@ class Study:
         >>> round(study.best.parameters["x"]), round(study.recommended.parameters["x"])
         (3, 1)
         """
-        best = self.best
         from suggestion.tuning.solvers import recommended  # noqa: PLC0415
 
-        parts = self._name, self._space, self._objective, self._method, self._records
-        found = recommended(stored.Saved(*parts), best.number)
-        return best if found is None else self._trial(found)
+        found = recommended(self._saved, self.best.number)
+        return self.best if found is None else self._trial(found)
 
     @property
     def front(self) -> list[Trial]:
@@ -360,10 +358,13 @@ class Study:
 
     # ------------------------------------------------------------------------- storage
 
+    @property
+    def _saved(self) -> stored.Saved:
+        return stored.Saved(self._name, self._space, self._objective, self._method, self._records)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the whole study to one JSON file, in one step: the file is never half written."""
-        parts = self._name, self._space, self._objective, self._method, self._records
-        stored.write(Path(path), stored.Saved(*parts))
+        stored.write(Path(path), self._saved)
 
     @classmethod
     def load(
